@@ -1,0 +1,62 @@
+"""The words every room shares. Plain frozen data, no behaviour that needs a clock, disk or network."""
+
+from watchkeeper.model.action import ActionState, Intent, Mode, Plan, RiskClass, Target, Verdict
+from watchkeeper.model.alert import Alert, AlertState, Severity
+from watchkeeper.model.capacity import CapacityRow, Exhaustion
+from watchkeeper.model.forecast import Backtest, Forecast
+from watchkeeper.model.incident import Incident, IncidentState
+from watchkeeper.model.log import LogLine
+from watchkeeper.model.message import Message
+from watchkeeper.model.score import Scores
+from watchkeeper.model.series import (
+    METRIC_NAME,
+    STALE_NAN,
+    Labels,
+    Layout,
+    Matcher,
+    MatchOp,
+    Matrix,
+    Tick,
+    fingerprint,
+    format_series,
+    is_stale,
+    label,
+    labels,
+    metric_name,
+)
+
+__all__ = [
+    "METRIC_NAME",
+    "STALE_NAN",
+    "ActionState",
+    "Alert",
+    "AlertState",
+    "Backtest",
+    "CapacityRow",
+    "Exhaustion",
+    "Forecast",
+    "Incident",
+    "IncidentState",
+    "Intent",
+    "Labels",
+    "Layout",
+    "LogLine",
+    "MatchOp",
+    "Matcher",
+    "Matrix",
+    "Message",
+    "Mode",
+    "Plan",
+    "RiskClass",
+    "Scores",
+    "Severity",
+    "Target",
+    "Tick",
+    "Verdict",
+    "fingerprint",
+    "format_series",
+    "is_stale",
+    "label",
+    "labels",
+    "metric_name",
+]

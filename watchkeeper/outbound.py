@@ -1,0 +1,207 @@
+"""The one way out: every HTTP request Watchkeeper makes passes here.
+
+Names are resolved once, every address is checked, and the connection goes to the checked address; redirects are
+not followed; bodies and time are limited. Loopback and private addresses are reached only when the caller is
+configured by the owner of the machine (``allow_private``): an address from a rule, a label or a page never is.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import httpcore2
+import httpx2
+
+from watchkeeper.errors import OutboundError
+
+#: Never reached by anybody: cloud metadata services, carrier-grade NAT, NAT64, multicast and the unspecified address.
+FORBIDDEN = tuple(
+    ipaddress.ip_network(net)
+    for net in (
+        "169.254.0.0/16",
+        "fe80::/10",
+        "100.100.100.200/32",
+        "0.0.0.0/8",
+        "224.0.0.0/4",
+        "ff00::/8",
+        "fd00:ec2::/32",
+    )
+)
+#: Reached only with ``allow_private``.
+PRIVATE = tuple(
+    ipaddress.ip_network(net)
+    for net in (
+        "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "198.18.0.0/15",
+        "192.0.0.0/24", "240.0.0.0/4", "::1/128", "::/128", "fc00::/7", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16",
+    )
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    status: int
+    headers: Mapping[str, str]  #: lower-case names
+    body: bytes
+    address: str = ""  #: the address that answered
+
+
+def check_address(text: str, *, allow_private: bool) -> None:
+    """Raises OutboundError when the address may not be reached. Mapped IPv4 counts as IPv4."""
+    address = ipaddress.ip_address(text.split("%", 1)[0])
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    if any(address in net for net in FORBIDDEN if net.version == address.version):
+        raise OutboundError(f"address {address} is never reached", reason="refused_address")
+    if not allow_private and any(address in net for net in PRIVATE if net.version == address.version):
+        raise OutboundError(f"address {address} is private and not allowed here", reason="refused_address")
+
+
+class CheckedBackend(httpcore2.AsyncNetworkBackend):
+    """Resolves once, checks every address, connects to what was checked."""
+
+    def __init__(self, *, allow_private: bool) -> None:
+        self._allow_private = allow_private
+        self._inner = httpcore2.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        try:
+            with anyio.fail_after(timeout):
+                found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise httpcore2.ConnectError(f"cannot resolve {host}: {error}") from error
+        except TimeoutError as error:
+            raise httpcore2.ConnectTimeout(f"resolving {host} took too long") from error
+        addresses = [str(entry[4][0]) for entry in found]
+        for address in addresses:
+            check_address(address, allow_private=self._allow_private)
+        last: Exception | None = None
+        for address in addresses:
+            try:
+                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+            except httpcore2.ConnectError as error:
+                last = error
+        raise last or httpcore2.ConnectError(f"{host} has no address")
+
+    async def connect_unix_socket(
+        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
+    ) -> httpcore2.AsyncNetworkStream:
+        raise OutboundError("UNIX sockets are not reached by URL", reason="refused_address")
+
+    async def sleep(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
+
+
+class Outbound:
+    """An HTTP client with the house rules built in. One per policy; close it when done."""
+
+    def __init__(
+        self, *, allow_private: bool, verify: ssl.SSLContext | None = None, max_connections: int = 200
+    ) -> None:
+        context = verify or ssl.create_default_context()
+        self._pool = httpcore2.AsyncConnectionPool(
+            ssl_context=context,
+            max_connections=max_connections,
+            max_keepalive_connections=max_connections,
+            keepalive_expiry=30.0,
+            network_backend=CheckedBackend(allow_private=allow_private),
+        )
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes = b"",
+        timeout: float = 10.0,
+        max_bytes: int = 1 << 20,
+    ) -> Response:
+        """One request, whole body. Raises OutboundError; 3xx, 4xx and 5xx are answers, not errors."""
+        target = httpx2.URL(url)
+        if target.scheme not in ("http", "https"):
+            raise OutboundError(f"scheme {target.scheme!r} is not allowed; use http or https", reason="refused_address")
+        sent = {"user-agent": "watchkeeper", "accept-encoding": "gzip", **(headers or {})}
+        request = httpx2.Request(method, target, headers=sent, content=content)
+        core = httpcore2.Request(
+            method=request.method,
+            url=httpcore2.URL(scheme=target.raw_scheme, host=target.raw_host, port=target.port, target=target.raw_path),
+            headers=request.headers.raw,
+            content=content,
+            extensions={"timeout": {"connect": timeout, "read": timeout, "write": timeout, "pool": timeout}},
+        )
+        try:
+            with anyio.fail_after(timeout):
+                return await self._exchange(core, max_bytes)
+        except TimeoutError:
+            raise OutboundError(f"no answer within {timeout:g} s", reason="timeout") from None
+        except httpcore2.TimeoutException:
+            raise OutboundError(f"no answer within {timeout:g} s", reason="timeout") from None
+        except (httpcore2.ConnectError, httpcore2.ReadError, httpcore2.WriteError, OSError) as error:
+            reason = "tls" if "SSL" in str(error) or "certificate" in str(error) else "connect"
+            raise OutboundError(str(error) or type(error).__name__, reason=reason) from None
+        except httpcore2.ProtocolError as error:
+            raise OutboundError(str(error) or "broken HTTP", reason="protocol") from None
+
+    async def _exchange(self, request: httpcore2.Request, max_bytes: int) -> Response:
+        response = await self._pool.handle_async_request(request)
+        try:
+            headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in response.headers}
+            declared = headers.get("content-length", "")
+            if declared.isdigit() and int(declared) > max_bytes:
+                raise OutboundError(f"body of {declared} bytes is over the limit of {max_bytes}", reason="too_large")
+            body = await self._body(response, headers.get("content-encoding", ""), max_bytes)
+        finally:
+            await response.aclose()
+        return Response(response.status, headers, body)
+
+    @staticmethod
+    async def _body(response: httpcore2.Response, encoding: str, max_bytes: int) -> bytes:
+        decoder = _Gunzip(max_bytes) if encoding.strip().lower() == "gzip" else None
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in response.aiter_stream():
+            piece = decoder.feed(chunk) if decoder else chunk
+            size += len(piece)
+            if size > max_bytes:
+                raise OutboundError(f"body is over the limit of {max_bytes} bytes", reason="too_large")
+            chunks.append(piece)
+        if decoder and not decoder.finished:
+            raise OutboundError("gzip body ends early", reason="protocol")
+        return b"".join(chunks)
+
+    async def aclose(self) -> None:
+        await self._pool.aclose()
+
+
+class _Gunzip:
+    """gzip with a lid: stops at ``limit`` bytes of output, whatever the input claims."""
+
+    def __init__(self, limit: int) -> None:
+        import zlib
+
+        self._inflate, self._left, self._error = zlib.decompressobj(wbits=31), limit + 1, zlib.error
+
+    def feed(self, chunk: bytes) -> bytes:
+        try:
+            piece = self._inflate.decompress(chunk, self._left)
+        except self._error as error:
+            raise OutboundError(f"broken gzip: {error}", reason="protocol") from None
+        self._left = max(self._left - len(piece), 1)
+        return piece
+
+    @property
+    def finished(self) -> bool:
+        return self._inflate.eof
