@@ -1,12 +1,13 @@
 """The words every room shares. Plain frozen data, no behaviour that needs a clock, disk or network."""
 
-from watchkeeper.model.action import ActionState, Intent, Mode, Plan, RiskClass, Target, Verdict
+from watchkeeper.model.action import ActionRecord, ActionState, Approval, Intent, Mode, Plan, RiskClass, Target, Verdict
 from watchkeeper.model.alert import Alert, AlertState, Severity
 from watchkeeper.model.capacity import CapacityRow, Exhaustion
 from watchkeeper.model.forecast import Backtest, Forecast
 from watchkeeper.model.incident import Incident, IncidentState
 from watchkeeper.model.log import LogLine
 from watchkeeper.model.message import Message
+from watchkeeper.model.rule import Observation, RemedyRule
 from watchkeeper.model.score import Scores
 from watchkeeper.model.series import (
     METRIC_NAME,
@@ -28,9 +29,11 @@ from watchkeeper.model.series import (
 __all__ = [
     "METRIC_NAME",
     "STALE_NAN",
+    "ActionRecord",
     "ActionState",
     "Alert",
     "AlertState",
+    "Approval",
     "Backtest",
     "CapacityRow",
     "Exhaustion",
@@ -46,7 +49,9 @@ __all__ = [
     "Matrix",
     "Message",
     "Mode",
+    "Observation",
     "Plan",
+    "RemedyRule",
     "RiskClass",
     "Scores",
     "Severity",

@@ -117,6 +117,32 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ActionRecord:
+    """One row of the action ledger."""
+
+    id: str
+    state: ActionState
+    plan: Plan
+    created_at: datetime
+    updated_at: datetime
+    requester: str  #: the rule's name, or the person who asked
+    correlation_id: str
+    token: int = 0  #: fencing token of the newest intent, 0 before the first
+    deadline_at: datetime | None = None  #: terminal or ESCALATED by then (I10)
+    progress: Mapping[str, object] = field(default_factory=dict)  #: gate verdicts, readings, verification so far
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    action_id: str
+    plan_hash: str
+    user: str
+    verdict: str  #: approve | reject
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """One gate's answer, written to the audit whatever it is."""
 

@@ -1,0 +1,53 @@
+"""Remediation rules as the rules room reads them and the remediation room obeys them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from watchkeeper.model.action import Mode
+from watchkeeper.model.series import Labels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemedyRule:
+    """``when`` says that something is wrong, ``observers`` who else sees it, ``verify`` that it is over."""
+
+    name: str
+    when: str  #: PromQL; the rule is bad while it returns series (comparison) or a value other than 0
+    confirm_k: int = 3  #: bad evaluations needed ...
+    confirm_n: int = 4  #: ... out of this many
+    observers: Mapping[str, str] = field(
+        default_factory=dict
+    )  #: independent witnesses: name -> PromQL, bad as ``when``
+    action: str  #: kind of action
+    target: str  #: name of a configured target; empty means nothing, never everything
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    mode: Mode = Mode.DRY_RUN
+    owner: str = ""
+    verify: str  #: PromQL of the symptom; gone when it returns no series or only 0
+    guards: Sequence[str] = ()  #: PromQL of SLIs that must not get worse while verifying (higher is worse)
+    rollback: Mapping[str, object] | str = "before"  #: "before" restores what was read, "none", or a state of its own
+    hold: timedelta = timedelta(minutes=5)  #: how long the symptom must stay gone
+    cooldown: timedelta = timedelta(minutes=10)
+    interval: timedelta = timedelta(seconds=15)
+    service: str = ""
+    incident_labels: Mapping[str, str] = field(default_factory=dict)  #: joins the open incident that has these labels
+    link: str = ""  #: name of the dual link this rule switches, empty for none
+    version: str = ""  #: hash of the rule's own text
+    file: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """One evaluation of one remediation rule. ``fresh``: newest sample used is at most two intervals old."""
+
+    rule: str
+    at: datetime
+    bad: bool | None  #: None when it cannot be known: no data, stale, not finite, or the query failed
+    series: Sequence[tuple[Labels, float]] = ()
+    observers: Mapping[str, bool | None] = field(default_factory=dict)
+    newest_sample_at: datetime | None = None
+    reason: str = ""

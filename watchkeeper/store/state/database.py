@@ -1,0 +1,93 @@
+"""The state database: one engine process, one writer, transactions as units of work."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from watchkeeper.errors import StoreError, StoreFullError
+from watchkeeper.store.state.repositories import Unit
+
+
+class State:
+    """Opens transactions. Writers take turns (one lock, BEGIN IMMEDIATE on SQLite); readers run beside them.
+
+    Call it from worker threads, never from the event loop.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._engine = _sqlite(url) if url.startswith("sqlite") else create_engine(url, pool_pre_ping=True)
+        self._turn = threading.Lock()
+
+    @property
+    def engine(self) -> Engine:
+        return self._engine
+
+    @contextmanager
+    def begin(self) -> Iterator[Unit]:
+        """One write transaction: committed when the block ends, undone when it raises."""
+        with self._turn, _translated(), self._engine.connect() as connection:
+            if self._engine.dialect.name == "sqlite":
+                connection.execute(text("BEGIN IMMEDIATE"))
+            try:
+                yield Unit(connection)
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+
+    @contextmanager
+    def read(self) -> Iterator[Unit]:
+        """One consistent read; writing through it is an error on the caller's side and is rolled back."""
+        with _translated(), self._engine.connect() as connection:
+            if self._engine.dialect.name == "sqlite":
+                connection.execute(text("BEGIN"))
+            try:
+                yield Unit(connection)
+            finally:
+                connection.rollback()
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def sqlite_url(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+def _sqlite(url: str) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    return engine
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        if "full" in str(error.orig).lower() or "no space" in str(error.orig).lower():
+            raise StoreFullError(f"state database: {error.orig}") from error
+        raise StoreError(f"state database: {error.orig}") from error
+    except DBAPIError as error:
+        raise StoreError(f"state database: {error.orig}") from error
+
+
+def ready(connection: Connection) -> bool:
+    """True when the database answers."""
+    return connection.execute(text("SELECT 1")).scalar() == 1

@@ -1,0 +1,57 @@
+"""Repositories over one transaction. ``with state.begin() as unit: unit.alerts.save(...)``."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from sqlalchemy import Connection
+
+from watchkeeper.store.state.repositories.actions import Actions
+from watchkeeper.store.state.repositories.alerts import Alerts
+from watchkeeper.store.state.repositories.audit import Audit
+from watchkeeper.store.state.repositories.documents import Documents
+from watchkeeper.store.state.repositories.incidents import Incidents
+from watchkeeper.store.state.repositories.outbox import Outbox
+from watchkeeper.store.state.repositories.people import People
+from watchkeeper.store.state.repositories.transitions import Transition, Transitions
+
+__all__ = ["Transition", "Unit"]
+
+
+class Unit:
+    """All repositories on one connection, hence in one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    @cached_property
+    def transitions(self) -> Transitions:
+        return Transitions(self.connection)
+
+    @cached_property
+    def alerts(self) -> Alerts:
+        return Alerts(self.connection)
+
+    @cached_property
+    def incidents(self) -> Incidents:
+        return Incidents(self.connection)
+
+    @cached_property
+    def actions(self) -> Actions:
+        return Actions(self.connection)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        return Outbox(self.connection)
+
+    @cached_property
+    def audit(self) -> Audit:
+        return Audit(self.connection)
+
+    @cached_property
+    def documents(self) -> Documents:
+        return Documents(self.connection)
+
+    @cached_property
+    def people(self) -> People:
+        return People(self.connection)
