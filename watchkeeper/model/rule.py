@@ -20,7 +20,7 @@ class RemedyRule:
     confirm_n: int = 4  #: ... out of this many
     observers: Mapping[str, str] = field(
         default_factory=dict
-    )  #: independent witnesses: name -> PromQL, bad as ``when``
+    )  #: witnesses: name -> PromQL, bad as ``when``
     action: str  #: kind of action
     target: str  #: name of a configured target; empty means nothing, never everything
     parameters: Mapping[str, object] = field(default_factory=dict)
