@@ -1,0 +1,194 @@
+"""``watchkeeper.yaml`` as strict models.
+
+Sections that belong to a room (`scoring`, `forecasting`, `incidents`, `notify.channels`, `remediation`, ...) are
+checked by that room's own options class when the engine is composed; here they are mappings.
+"""
+
+from __future__ import annotations
+
+from datetime import time, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+
+from watchkeeper.config.types import Duration
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"{name!r} is not a time zone; write one like Asia/Shanghai or UTC")
+    return name
+
+
+def _switch(value: Any) -> Any:
+    """``on`` and ``off`` as people write them."""
+    return {"on": True, "off": False}.get(value, value) if isinstance(value, str) else value
+
+
+def _listen(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdigit() or not 0 <= int(port) <= 65535:
+        raise ValueError("write an address and a port, for example 127.0.0.1:9700")
+    return value
+
+
+Zone = Annotated[str, AfterValidator(_zone)]
+Switch = Annotated[bool, BeforeValidator(_switch)]
+Listen = Annotated[str, AfterValidator(_listen)]
+Language = Literal["zh-CN", "en"]
+
+
+class Tls(Section):
+    certificate: Path  #: PEM file, chain included
+    key: Path  #: PEM file
+
+
+class Engine(Section):
+    listen: Listen = "127.0.0.1:9700"  #: address of the API
+    tls: Tls | None = None  #: needed for any address that is not loopback
+
+
+class Dashboard(Section):
+    listen: Listen = "127.0.0.1:8050"  #: address of the pages
+    tls: Tls | None = None  #: needed for any address that is not loopback
+    public_url: str = ""  #: how people reach it; used in links of messages; empty: http://<listen>
+    refresh: Duration = timedelta(seconds=5)  #: how often open pages ask for news
+
+
+class StateStore(Section):
+    url: SecretStr = SecretStr("")  #: SQLAlchemy URL, for example postgresql+psycopg://...; empty: SQLite in `data`
+
+
+class Store(Section):
+    retention: Duration = timedelta(days=15)  #: age at which samples are dropped
+    retention_bytes: int | None = None  #: size at which the oldest blocks are dropped; none: no limit
+    state: StateStore = StateStore()
+
+
+class Source(BaseModel):
+    """One thing to collect; further keys are the options of its kind."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    kind: str
+    name: str = Field(pattern=r"^[A-Za-z0-9_.:-]{1,100}$")
+    interval: Duration | None = None  #: default: collect.interval
+    service: str = ""  #: service the samples belong to; becomes the label `service`
+    labels: dict[str, str] = {}  #: labels added to every series
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class Collect(Section):
+    interval: Duration = timedelta(seconds=15)  #: default interval of every source
+    host: Switch = True  #: watch this machine
+    host_interval: Duration = timedelta(seconds=5)
+    own_logs: Switch = True  #: read the system's and our own log files
+    sources: list[Source] = []
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Collect:
+        names = [source.name for source in self.sources]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two sources share the name {twice[0]!r}; names must differ")
+        return self
+
+
+class Scoring(Section):
+    enabled: Switch = True
+    detector: str = "ensemble"  #: kind of detector
+    options: dict[str, Any] = {}  #: options of the detector
+    series_limit: int = 20_000  #: series scored at most; the rest is counted as not scored
+    exclude: list[str] = [r"watchkeeper_.*"]  #: metric names (RE2) that are not scored
+
+
+class Forecasting(Section):
+    enabled: Switch = True
+    method: str = "combined"  #: kind of forecaster
+    options: dict[str, Any] = {}
+    every: Duration = timedelta(hours=1)  #: how often forecasts are made anew
+    step: Duration = timedelta(minutes=5)  #: grid on which history is read
+    history: Duration = timedelta(days=14)
+    horizon: Duration = timedelta(hours=24)
+
+
+class Pool(Section):
+    """One thing that can run out."""
+
+    name: str
+    resource: str  #: disk, memory, cpu, connections, queue ...
+    query: str  #: PromQL of what is used
+    limit: float | None = None  #: what there is, in the same unit
+    limit_query: str = ""  #: or PromQL of it
+    unit: str = "ratio"
+    lead_time: Duration = timedelta(days=30)  #: how long buying more takes
+
+
+class Capacity(Section):
+    enabled: Switch = True
+    every: Duration = timedelta(hours=6)
+    host_pools: Switch = True  #: pools of this machine: CPU, memory and every file system
+    pools: list[Pool] = []
+    report: str = "mon 08:00"  #: day and time of the weekly report, in `time_zone`
+    report_channels: list[str] = []  #: channels it goes to; e-mail gets it attached, robots get a link
+
+
+class Rules(Section):
+    directories: list[Path] = [Path("rules")]  #: folders with *.yaml rule files, relative to this file
+    packs: list[str] = ["signals", "host", "default", "self"]  #: shipped packs
+    interval: Duration = timedelta(seconds=15)
+    external_labels: dict[str, str] = {}
+
+
+class Heartbeat(Section):
+    url: SecretStr  #: asked by GET while all is well; a dead-man switch outside
+    every: Duration = timedelta(minutes=1)
+
+
+class Notify(Section):
+    channels: list[dict[str, Any]] = []  #: name, kind and the options of the kind
+    routes: list[dict[str, Any]] = []  #: first match wins; without routes everything goes to every channel
+    digest_at: time = time(8, 30)  #: daily "I am alive", in `time_zone`
+    digest_channels: list[str] = []  #: empty: every channel
+    heartbeat: Heartbeat | None = None
+
+
+class Scale(Section):
+    workers: int = 1  #: processes for fits, started when there is work and stopped when idle
+    idle: Duration = timedelta(seconds=20)
+
+
+class Config(Section):
+    """The whole file."""
+
+    data: Path | None = None  #: where data lives; default: $XDG_STATE_HOME/watchkeeper
+    language: Language = "zh-CN"  #: language of messages and reports
+    time_zone: Zone = "Asia/Shanghai"  #: zone of reports, digests and working hours
+    environment: str = ""  #: DEV, TEST, STAGING, PROD; becomes the label `environment`
+    discover: Switch = True  #: look for exporters on the usual local ports
+    engine: Engine = Engine()
+    dashboard: Dashboard = Dashboard()
+    store: Store = Store()
+    collect: Collect = Collect()
+    scoring: Scoring = Scoring()
+    forecasting: Forecasting = Forecasting()
+    capacity: Capacity = Capacity()
+    rules: Rules = Rules()
+    severities: dict[str, Literal["P0", "P1", "P2", "P3"]] = {}  #: severity label of a rule -> level
+    incidents: dict[str, Any] = {}
+    notify: Notify = Notify()
+    remediation: dict[str, Any] = {}
+    scale: Scale = Scale()
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
