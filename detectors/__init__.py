@@ -1,0 +1,27 @@
+"""How unusual each sample is: streaming detectors over many series at once. Pure arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .base import State, align, state_from_arrays, state_to_arrays
+from .ensemble import Ensemble
+from .ewma import Ewma
+from .findings import Finding, finding
+from .isolation_forest import IsolationForest
+from .rate_of_change import RateOfChange
+from .robust_zscore import RobustZScore
+from .seasonal import Seasonal
+
+#: Kind -> class. scikit-learn is imported only when an isolation forest is fitted.
+BUILTIN: Mapping[str, type[Any]] = {
+    "ensemble": Ensemble,
+    "ewma": Ewma,
+    "isolation_forest": IsolationForest,
+    "rate_of_change": RateOfChange,
+    "robust_zscore": RobustZScore,
+    "seasonal": Seasonal,
+}
+
+__all__ = ["BUILTIN", "Finding", "State", "align", "finding", "state_from_arrays", "state_to_arrays"]

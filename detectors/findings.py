@@ -1,0 +1,92 @@
+"""What kind of anomaly it is, in the words a person would use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from watchkeeper.model.series import BoolArray, FloatArray, IntArray
+
+Kind = Literal["none", "spike", "dip", "level_shift", "flat_line", "missing", "unknown"]
+
+#: Samples on a new level before it is called a shift and not a spike.
+LASTING = 6
+#: Samples without any change before a series that used to move is called flat.
+FLAT = 12
+#: Known samples before the present ones that are needed to say anything.
+MIN_PAST = 12
+#: A new level must differ by this many median absolute deviations of the old one.
+SHIFT_DEVIATIONS = 4.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A kind, since when, and how large: newest sample (or level) minus what was expected, in the series' unit."""
+
+    kind: Kind
+    since_ms: int | None = None
+    change: float = float("nan")
+
+
+def finding(
+    times: IntArray, observed: FloatArray, expected: FloatArray, lower: FloatArray, upper: FloatArray
+) -> Finding:
+    """The kind of what happens at the end of one series; arrays have shape [time], NaN where unknown."""
+    if not len(times):
+        return Finding(kind="unknown")
+    if np.isnan(observed[-1]):
+        return _missing(times, observed)
+    known = ~np.isnan(observed)
+    moments, values = times[known], observed[known]
+    if len(values) <= MIN_PAST:
+        return Finding(kind="unknown")
+    outside = (values < lower[known]) | (values > upper[known])
+    return _flat(moments, values) or _shift(moments, values) or _spike(moments, values, expected[known], outside)
+
+
+def _missing(times: IntArray, observed: FloatArray) -> Finding:
+    known = np.flatnonzero(~np.isnan(observed))
+    if not len(known):
+        return Finding(kind="unknown")
+    return Finding(kind="missing", since_ms=int(times[known[-1] + 1]))
+
+
+def _flat(times: IntArray, values: FloatArray) -> Finding | None:
+    """The newest value again and again, in a series whose earlier runs were all far shorter."""
+    changes = np.flatnonzero(np.diff(values) != 0)
+    if not len(changes):
+        return None  # constant from the start: that is how it is
+    start = int(changes[-1]) + 1
+    length = len(values) - start
+    runs = np.diff(np.concatenate([[-1], changes]))
+    if length < FLAT or start < MIN_PAST or length <= 3 * int(runs.max()):
+        return None
+    return Finding(kind="flat_line", since_ms=int(times[start]), change=float(values[-1] - np.median(values[:start])))
+
+
+def _shift(times: IntArray, values: FloatArray) -> Finding | None:
+    """The newest samples, all of them, on one side of the old level and far from it."""
+    centre = float(np.median(values[:-LASTING]))
+    spread = float(np.median(np.abs(values[:-LASTING] - centre)))
+    far = SHIFT_DEVIATIONS * max(spread, 1e-9 * max(1.0, abs(centre)))
+    distance = values - centre
+    moved = np.abs(distance) > far
+    side = np.where(moved, np.sign(distance), 0.0)
+    if side[-1] == 0.0 or (side[-LASTING:] != side[-1]).any():
+        return None
+    others = np.flatnonzero(side != side[-1])
+    if not len(others):
+        return None
+    start = int(others[-1]) + 1
+    return Finding(kind="level_shift", since_ms=int(times[start]), change=float(np.median(values[start:]) - centre))
+
+
+def _spike(times: IntArray, values: FloatArray, expected: FloatArray, outside: BoolArray) -> Finding:
+    if not outside[-1]:
+        return Finding(kind="none")
+    inside = np.flatnonzero(~outside)
+    start = int(inside[-1]) + 1 if len(inside) else 0
+    change = float(values[-1] - expected[-1])
+    return Finding(kind="spike" if change > 0 else "dip", since_ms=int(times[start]), change=change)
