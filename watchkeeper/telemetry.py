@@ -1,0 +1,195 @@
+"""What Watchkeeper says about itself: counters behind ``/metrics`` and structured logs without secrets."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import re
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from watchkeeper import __version__
+from watchkeeper.ports import Appended
+
+_SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Telemetry:
+    """The engine's own metrics. The sample ledger balances: received = stored + deduplicated + rejected + in flight."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        GCCollector(registry=registry)
+        build = Gauge("watchkeeper_build_info", "Version of the engine.", ["version"], registry=registry)
+        build.labels(__version__).set(1)
+        self.received = Counter(
+            "watchkeeper_samples_received", "Samples a source brought.", ["source"], registry=registry
+        )
+        self.stored = Counter("watchkeeper_samples_stored", "Samples kept.", ["source"], registry=registry)
+        self.deduplicated = Counter(
+            "watchkeeper_samples_deduplicated", "Samples that were there already.", ["source"], registry=registry
+        )
+        self.rejected = Counter(
+            "watchkeeper_samples_rejected", "Samples refused, by reason.", ["source", "reason"], registry=registry
+        )
+        self.in_flight = Gauge(
+            "watchkeeper_samples_in_flight", "Samples received but not yet decided.", registry=registry
+        )
+        self.collections = Counter(
+            "watchkeeper_collections", "Readings of sources, by outcome.", ["source", "outcome"], registry=registry
+        )
+        self.collect_seconds = Histogram(
+            "watchkeeper_collect_seconds", "Time a reading took.", ["source"], buckets=_SECONDS, registry=registry
+        )
+        self.jobs = Counter(
+            "watchkeeper_jobs", "Runs of periodic steps, by outcome.", ["job", "outcome"], registry=registry
+        )
+        self.job_seconds = Histogram(
+            "watchkeeper_job_seconds", "Time a periodic step took.", ["job"], buckets=_SECONDS, registry=registry
+        )
+        self.loop_lag = Gauge(
+            "watchkeeper_loop_lag_seconds", "Lateness of the event loop, last look.", registry=registry
+        )
+        self.not_scored = Gauge("watchkeeper_series_not_scored", "Series over scoring.series_limit.", registry=registry)
+        self.log_lines = Counter("watchkeeper_log_lines_read", "Log lines read.", ["source"], registry=registry)
+        self.api_requests = Counter(
+            "watchkeeper_api_requests", "Requests answered by the API.", ["route", "code"], registry=registry
+        )
+        self.transitions = Gauge(
+            "watchkeeper_transitions", "Rows of the state ledgers.", ["kind", "state"], registry=registry
+        )
+        self.deliveries = Gauge(
+            "watchkeeper_deliveries", "Messages of the outbox, by state.", ["channel", "state"], registry=registry
+        )
+        self.remediation = Counter(
+            "watchkeeper_remediation_verdicts", "Answers of gates.", ["gate", "passed"], registry=registry
+        )
+        self.clock_gaps = Counter(
+            "watchkeeper_clock_gaps", "Times the loop woke more than two intervals late.", registry=registry
+        )
+
+    def count_append(self, source: str, appended: Appended) -> None:
+        """Enter one append into the ledger."""
+        self.received.labels(source).inc(appended.received)
+        self.stored.labels(source).inc(appended.stored)
+        if appended.deduplicated:
+            self.deduplicated.labels(source).inc(appended.deduplicated)
+        for reason, samples in appended.rejected.items():
+            self.rejected.labels(source, reason).inc(samples)
+
+    def count_refused(self, source: str, rejected: Mapping[str, int]) -> None:
+        """Samples that a collector refused before they could be appended."""
+        for reason, samples in rejected.items():
+            self.received.labels(source).inc(samples)
+            self.rejected.labels(source, reason).inc(samples)
+
+    def ledger(self) -> dict[str, Any]:
+        """Totals of the sample ledger."""
+        totals: dict[str, Any] = {"received": 0, "stored": 0, "deduplicated": 0, "rejected": {}, "in_flight": 0}
+        for family in self.registry.collect():
+            for sample in family.samples:
+                short = sample.name.removeprefix("watchkeeper_samples_").removesuffix("_total")
+                if sample.name == "watchkeeper_samples_rejected_total":
+                    reason = sample.labels["reason"]
+                    totals["rejected"][reason] = totals["rejected"].get(reason, 0) + int(sample.value)
+                elif (
+                    short in totals and sample.name.startswith("watchkeeper_samples_") and "created" not in sample.name
+                ):
+                    totals[short] += int(sample.value)
+        return totals
+
+    def exposition(self) -> bytes:
+        """The text of ``/metrics``."""
+        return generate_latest(self.registry)
+
+
+# --- logs ------------------------------------------------------------------------------------------------------------
+
+_SECRET_KEYS = re.compile(r"secret|token|passw|authorization|cookie|api_?key|credential", re.IGNORECASE)
+_SECRET_TEXT = re.compile(
+    r"(?i)((?:access_token|token|key|sign|secret|password|passwd|pwd)=)[^&\s\"']+"
+    r"|((?:bearer|session)\s+)[A-Za-z0-9._~+/=-]{8,}"
+    r"|(://[^/\s:@]*:)[^@/\s]+(?=@)"
+    r"|(/bot/v2/hook/)[A-Za-z0-9-]+"
+)
+#: Characters that can make a log line read as something else: bidirectional controls and C1 controls.
+_FORGERY = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\u0080-\u009f]")
+
+
+def redact(text: str) -> str:
+    """The text without tokens, keys, passwords and signatures."""
+    return _SECRET_TEXT.sub(lambda match: f"{next(part for part in match.groups() if part)}***", text)
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return _FORGERY.sub("\ufffd", redact(value))
+    if isinstance(value, Mapping):
+        return {key: "***" if _SECRET_KEYS.search(str(key)) else _clean(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(item) for item in value]
+    return value
+
+
+def redact_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor: nothing secret and nothing forged passes."""
+    for key, value in list(event.items()):
+        event[key] = "***" if _SECRET_KEYS.search(key) else _clean(value)
+    return event
+
+
+def set_up_logging(file: Path | None, *, process: str, stderr_level: int = logging.WARNING) -> None:
+    """JSON lines into ``file`` (rotated at 10 MB, five kept) and the important ones on standard error."""
+    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    handlers[0].setLevel(stderr_level)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(
+            logging.handlers.RotatingFileHandler(file, maxBytes=10_000_000, backupCount=5, encoding="utf-8")
+        )
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        structlog.processors.StackInfoRenderer(),
+        redact_event,
+    ]
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+    )
+    root = logging.getLogger()
+    for old in list(root.handlers):
+        root.removeHandler(old)
+        old.close()
+    for handler in handlers:
+        handler.setFormatter(formatter)
+        root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    for noisy in ("httpcore2", "httpx2", "uvicorn.access", "apscheduler", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    structlog.contextvars.bind_contextvars(process=process)
+
+
+def logger(name: str) -> Any:
+    """A structured logger."""
+    return structlog.get_logger(name)
