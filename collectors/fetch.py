@@ -1,0 +1,50 @@
+"""HTTP on behalf of collectors: an answer of status 200, or CollectError with one bounded reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from watchkeeper.errors import CollectError, OutboundError
+from watchkeeper.outbound import Outbound, Response
+
+
+def read_token(path: str) -> str:
+    """A bearer token from a file, read anew for every request so that rotation needs no restart."""
+    try:
+        token = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise CollectError(f"bearer_token_file {path} cannot be read: {reason}", reason="token") from None
+    if not token or not token.isascii() or not token.isprintable():
+        raise CollectError(f"bearer_token_file {path} holds no token", reason="token")
+    return token
+
+
+async def fetch(
+    outbound: Outbound,
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    timeout: float,
+    max_bytes: int,
+    content: bytes = b"",
+    bearer_token_file: str = "",
+    statuses: tuple[int, ...] = (200,),
+) -> Response:
+    """The answer, if its status is one of ``statuses``. The URL is not repeated in errors: it may hold a secret."""
+    sent = dict(headers)
+    if bearer_token_file:
+        sent["authorization"] = f"Bearer {read_token(bearer_token_file)}"
+    try:
+        response = await outbound.request(
+            method, url, headers=sent, content=content, timeout=timeout, max_bytes=max_bytes
+        )
+    except OutboundError as error:
+        raise CollectError(str(error), reason=error.reason) from None
+    if response.status in statuses:
+        return response
+    if 300 <= response.status < 400:
+        raise CollectError(f"answered {response.status}: redirects are not followed", reason="redirect")
+    raise CollectError(f"answered status {response.status}", reason="status")
