@@ -1,0 +1,233 @@
+"""Real servers for tests: on loopback, free ports, in a folder of the test, gone when the test is.
+
+A server that is not installed fails the test in CI (``CI=true``) and skips it elsewhere, by name.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+#: Where Debian keeps what is not on every user's PATH.
+EXTRA_PATH = ("/usr/sbin", "/sbin", *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True))
+#: Seconds a server may take until it answers.
+READY_WITHIN = 20.0
+#: Starts a program that dies with its parent. A ``preexec_fn`` would do it too, but not beside other threads.
+DIE_WITH_PARENT = ("--pdeathsig", "KILL", "--")
+
+
+def need(binary: str) -> str:
+    """Full path of a program; without it the test fails in CI and is skipped by name elsewhere."""
+    found = shutil.which(binary) or shutil.which(binary, path=os.pathsep.join(EXTRA_PATH))
+    if found:
+        return found
+    if os.environ.get("CI", "").lower() == "true":
+        pytest.fail(f"{binary} is not installed, and CI must run this test")
+    pytest.skip(f"{binary} is not installed")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Running:
+    """A server and its process group. Usable as a context manager."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    url: str = ""  #: address of the service, where it has one
+    port: int = 0
+
+    def stop(self, *, within: float = 10.0) -> None:
+        """End the whole group: politely, then by force."""
+        for sign, patience in ((signal.SIGTERM, within), (signal.SIGKILL, 5.0)):
+            self._signal(sign)
+            try:
+                self.process.wait(patience)
+                break
+            except subprocess.TimeoutExpired:
+                continue
+        self._signal(signal.SIGKILL)
+
+    def kill(self) -> None:
+        """End the group at once, as a crash would."""
+        self._signal(signal.SIGKILL)
+        self.process.wait(5.0)
+
+    def said(self) -> str:
+        """The end of the server's log."""
+        return self.log.read_text(errors="replace")[-4000:]
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _signal(self, sign: signal.Signals) -> None:
+        try:
+            os.killpg(self.process.pid, sign)
+        except (ProcessLookupError, PermissionError):
+            return  # the group is gone already
+
+
+def answers(url: str) -> bool:
+    """True when the URL answers with a status below 400."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return bool(response.status < 400)
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def start(
+    argv: Sequence[str],
+    ready: str | Callable[[], bool],
+    *,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    user: str | None = None,
+    url: str = "",
+    port: int = 0,
+) -> Running:
+    """Start a server and wait until it is ready: a URL that answers, or a function that says so.
+
+    ``user``: run as this account, which only root can do; otherwise it is ignored.
+    """
+    log = cwd / f"{Path(argv[0]).name}-{port or os.getpid()}.log"
+    account = pwd.getpwnam(user) if user and os.geteuid() == 0 else None
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            [need("setpriv"), *DIE_WITH_PARENT, *argv],
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            user=account.pw_uid if account else None,
+            group=account.pw_gid if account else None,
+            extra_groups=[] if account else None,
+        )
+    running = Running(process, log, url, port)
+    deadline = time.monotonic() + READY_WITHIN
+    while not (answers(ready) if isinstance(ready, str) else ready()):
+        if process.poll() is not None or time.monotonic() > deadline:
+            state = f"ended with {process.returncode}" if process.returncode is not None else "is not ready"
+            running.stop(within=1.0)
+            raise AssertionError(f"{argv[0]} {state}; it said:\n{running.said()}")
+        time.sleep(0.02)
+    return running
+
+
+def own_folder(tmp: Path, name: str, user: str | None = None) -> Path:
+    """A folder for one server, which ``user`` can reach and write when the test runs as root."""
+    folder = tmp / name
+    folder.mkdir(exist_ok=True)
+    if user and os.geteuid() == 0:
+        account = pwd.getpwnam(user)
+        os.chown(folder, account.pw_uid, account.pw_gid)
+        for parent in [tmp, *tmp.parents]:
+            if parent.owner() == "root" and parent != Path("/") and not parent.stat().st_mode & 0o001:
+                parent.chmod(parent.stat().st_mode | 0o011)  # pytest's folders are closed to everybody else
+    return folder
+
+
+def node_exporter(tmp: Path) -> Running:
+    """node_exporter; ``url`` is its /metrics page."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/metrics"
+    argv = [need("prometheus-node-exporter"), f"--web.listen-address=127.0.0.1:{port}"]
+    return start(argv, url, cwd=own_folder(tmp, "node_exporter"), url=url, port=port)
+
+
+def prometheus(config_text: str, tmp: Path, *arguments: str) -> Running:
+    """Prometheus with this configuration; ``url`` is its root. ``{port}`` in the text is its own port."""
+    port, folder = free_port(), own_folder(tmp, "prometheus")
+    config = folder / "prometheus.yml"
+    config.write_text(config_text.replace("{port}", str(port)))
+    url = f"http://127.0.0.1:{port}"
+    argv = [
+        need("prometheus"),
+        f"--config.file={config}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        *arguments,
+    ]
+    return start(argv, f"{url}/-/ready", cwd=folder, url=url, port=port)
+
+
+def haproxy(config_text: str, tmp: Path) -> Running:
+    """HAProxy with this configuration. ``{port}`` is its first port, ``{socket}`` the Runtime API's path."""
+    port, folder = free_port(), own_folder(tmp, "haproxy")
+    config = folder / "haproxy.cfg"
+    config.write_text(config_text.replace("{port}", str(port)).replace("{socket}", str(folder / "api.sock")))
+    argv = [need("haproxy"), "-db", "-f", str(config)]
+    return start(argv, lambda: listens(port), cwd=folder, url=f"http://127.0.0.1:{port}", port=port)
+
+
+def redis(tmp: Path, *arguments: str) -> Running:
+    """Redis without persistence; ``url`` is redis://..."""
+    port, folder = free_port(), own_folder(tmp, "redis")
+    argv = [need("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    url = f"redis://127.0.0.1:{port}/0"
+    return start([*argv, *arguments], lambda: listens(port), cwd=folder, url=url, port=port)
+
+
+def postgres_server(tmp: Path) -> Running:
+    """PostgreSQL with one database; ``url`` is SQLAlchemy's. fsync is off: tests of durability say otherwise."""
+    initdb, server = need("initdb"), need("postgres")
+    port, folder = free_port(), own_folder(tmp, "postgres", "postgres")
+    as_root = os.geteuid() == 0
+    account = pwd.getpwnam("postgres") if as_root else None
+    made = subprocess.run(
+        [initdb, "-D", "data", "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8", "--locale=C"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        user=account.pw_uid if account else None,
+        group=account.pw_gid if account else None,
+        extra_groups=[] if account else None,
+    )
+    assert made.returncode == 0, made.stderr
+    argv = [server, "-D", "data", "-p", str(port), "-k", "", "-c", "fsync=off", "-c", "listen_addresses=127.0.0.1"]
+    url = f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
+    return start(argv, lambda: _accepts(port), cwd=folder, user="postgres", url=url, port=port)
+
+
+def _accepts(port: int) -> bool:
+    import psycopg
+
+    try:
+        psycopg.connect(f"host=127.0.0.1 port={port} user=postgres dbname=postgres connect_timeout=2").close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def chromium() -> str:
+    """Full path of the browser that the page tests drive."""
+    return need("chromium")
