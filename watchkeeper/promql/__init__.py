@@ -1,0 +1,28 @@
+"""PromQL with the meaning of Prometheus 3, evaluated over matrices."""
+
+from watchkeeper.errors import QueryError
+from watchkeeper.promql.context import QueryLimits
+from watchkeeper.promql.durations import format_duration, parse_duration
+from watchkeeper.promql.engine import Engine
+from watchkeeper.promql.memory import MemoryReader
+from watchkeeper.promql.parse import metric_names, parse, selectors
+from watchkeeper.promql.result import RangeMatrix, Result, Scalar, StringValue, Vector, format_value, to_json
+
+__all__ = [
+    "Engine",
+    "MemoryReader",
+    "QueryError",
+    "QueryLimits",
+    "RangeMatrix",
+    "Result",
+    "Scalar",
+    "StringValue",
+    "Vector",
+    "format_duration",
+    "format_value",
+    "metric_names",
+    "parse",
+    "parse_duration",
+    "selectors",
+    "to_json",
+]

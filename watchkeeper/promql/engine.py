@@ -1,0 +1,146 @@
+"""The door to PromQL: instant and range queries over any sample reader."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+import numpy as np
+
+from watchkeeper.errors import QueryError
+from watchkeeper.model import Labels
+from watchkeeper.model.series import IntArray
+from watchkeeper.ports import SampleReader
+from watchkeeper.promql import nodes
+from watchkeeper.promql.block import Block, Windows
+from watchkeeper.promql.context import Context, QueryLimits, Shared
+from watchkeeper.promql.evaluate import Evaluation
+from watchkeeper.promql.merge import drop_names
+from watchkeeper.promql.parse import parse
+from watchkeeper.promql.result import RangeMatrix, Result, Scalar, StringValue, Vector
+
+DEFAULT_LOOKBACK = timedelta(minutes=5)
+
+
+class Engine:
+    """Answers PromQL with the meaning of Prometheus 3. Holds no state of a query: safe to share between threads."""
+
+    def __init__(
+        self,
+        reader: SampleReader,
+        *,
+        lookback: timedelta = DEFAULT_LOOKBACK,
+        limits: QueryLimits | None = None,
+        clock_monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._reader = reader
+        self._lookback_ms = lookback // timedelta(milliseconds=1)
+        self._limits = limits or QueryLimits()
+        self._monotonic = clock_monotonic
+        self._evaluation = Evaluation()
+
+    def instant(self, expr: str, at_ms: int) -> Result:
+        """The query's answer at one moment. Raises QueryError."""
+        node = parse(expr)
+        context = self._context(np.array([at_ms], dtype=np.int64), 0)
+        with np.errstate(all="ignore"):
+            if isinstance(node, nodes.Range | nodes.Subquery):
+                return _raw(context, self._evaluation.windows(context, node))
+            value = self._evaluation.evaluate(context, node)
+            if isinstance(value, Block):
+                return _vector(context, drop_names(value))
+        warnings, infos = _remarks(context)
+        if isinstance(value, str):
+            return StringValue(value=value, time_ms=at_ms, warnings=warnings, infos=infos)
+        return Scalar(value=float(value[0]), time_ms=at_ms, warnings=warnings, infos=infos)
+
+    def range(self, expr: str, start_ms: int, end_ms: int, step_ms: int) -> RangeMatrix:
+        """The query's answer at every step from start to end. Raises QueryError."""
+        if step_ms <= 0:
+            raise QueryError("zero or negative query resolution step widths are not accepted. Try a positive integer")
+        if end_ms < start_ms:
+            raise QueryError("end timestamp must not be before start time")
+        points = self._limits.max_points_per_series
+        if (end_ms - start_ms) // step_ms + 1 > points:
+            raise QueryError(
+                f"exceeded maximum resolution of {points:,} points per timeseries."
+                " Try decreasing the query resolution (?step=XX)"
+            )
+        node = parse(expr)
+        context = self._context(np.arange(start_ms, end_ms + 1, step_ms, dtype=np.int64), step_ms, end_ms)
+        if isinstance(node, nodes.Range | nodes.Subquery | nodes.Text):
+            kind = "string" if isinstance(node, nodes.Text) else "range vector"
+            raise QueryError(f"invalid expression type {kind!r} for range query, must be Scalar or instant Vector")
+        with np.errstate(all="ignore"):
+            value = self._evaluation.evaluate(context, node)
+            assert not isinstance(value, str)  # only literals are strings
+            if not isinstance(value, Block):
+                value = Block(((),), value[None], np.ones((1, context.steps), bool), np.zeros(1, bool))
+            return _matrix(context, drop_names(value))
+
+    def _context(self, times: IntArray, step_ms: int, end_ms: int | None = None) -> Context:
+        deadline = self._monotonic() + self._limits.timeout_seconds
+        return Context(
+            reader=self._reader,
+            times=times,
+            step_ms=step_ms,
+            start_ms=int(times[0]),
+            end_ms=int(times[-1]) if end_ms is None else end_ms,
+            query_step_ms=step_ms,
+            lookback_ms=self._lookback_ms,
+            shared=Shared(self._limits, deadline, self._monotonic),
+        )
+
+
+def _remarks(context: Context) -> tuple[list[str], list[str]]:
+    return list(context.shared.warnings), list(context.shared.infos)
+
+
+def _vector(context: Context, block: Block) -> Vector:
+    rows = np.flatnonzero(block.present[:, 0])
+    warnings, infos = _remarks(context)
+    return Vector(
+        series=tuple(block.series[i] for i in rows.tolist()),
+        values=block.values[rows, 0],
+        time_ms=int(context.times[0]),
+        warnings=warnings,
+        infos=infos,
+    )
+
+
+def _matrix(context: Context, block: Block) -> RangeMatrix:
+    rows = sorted(np.flatnonzero(block.present.any(axis=1)).tolist(), key=lambda i: block.series[i])
+    present = block.present[rows]
+    warnings, infos = _remarks(context)
+    return RangeMatrix(
+        series=tuple(block.series[i] for i in rows),
+        times=context.times,
+        values=np.where(present, block.values[rows], np.nan),
+        present=present,
+        warnings=warnings,
+        infos=infos,
+    )
+
+
+def _raw(context: Context, found: list[Windows]) -> RangeMatrix:
+    """The samples of a range selector themselves, on the union of their time columns."""
+    rows: list[tuple[Labels, IntArray, np.ndarray[tuple[int, ...], np.dtype[np.float64]]]] = []
+    for windows in found:
+        for i, series in enumerate(windows.series):
+            lo, hi = (int(np.broadcast_to(edge, windows.shape)[i, 0]) for edge in (windows.lo, windows.hi))
+            times = windows.times if windows.times.ndim == 1 else windows.times[i]
+            if hi > lo:
+                rows.append((series, times[lo:hi], windows.values[i, lo:hi]))
+    rows.sort(key=lambda row: row[0])
+    union = np.unique(np.concatenate([row[1] for row in rows])) if rows else np.empty(0, np.int64)
+    values = np.full((len(rows), len(union)), np.nan)
+    present = np.zeros(values.shape, bool)
+    for i, (_, times, samples) in enumerate(rows):
+        place = np.searchsorted(union, times)
+        values[i, place], present[i, place] = samples, True
+    warnings, infos = _remarks(context)
+    return RangeMatrix(
+        series=tuple(row[0] for row in rows), times=union, values=values, present=present,
+        warnings=warnings, infos=infos,
+    )  # fmt: skip

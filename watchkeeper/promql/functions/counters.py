@@ -1,0 +1,79 @@
+"""rate, increase, delta and their kin: what a counter or gauge did over a window."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from watchkeeper.model.series import BoolArray, FloatArray
+from watchkeeper.promql.block import Windows
+
+#: Extrapolate to the window's edge when it is nearer than this many average sample distances.
+EXTRAPOLATION_THRESHOLD = 1.1
+
+
+def extrapolated(windows: Windows, *, counter: bool, per_second: bool) -> tuple[FloatArray, BoolArray]:
+    """The change over the window, extended to its edges as Prometheus does (functions.go, extrapolatedRate)."""
+    change = windows.last() - windows.first()
+    if counter:
+        change = change + resets_correction(windows)
+    first, last = windows.time_at(windows.lo), windows.time_at(windows.hi - 1)
+    to_start, to_end = (first - windows.starts) / 1000, (windows.ends - last) / 1000
+    sampled = (last - first) / 1000
+    average = sampled / (windows.count - 1)
+    threshold = average * EXTRAPOLATION_THRESHOLD
+    to_start = np.where(to_start >= threshold, average / 2, to_start)
+    to_end = np.where(to_end >= threshold, average / 2, to_end)
+    if counter:  # a counter was never below zero: stop where the line meets it
+        begin = windows.first()
+        to_zero = np.where((change > 0) & (begin >= 0), sampled * (begin / change), np.inf)
+        to_start = np.minimum(to_start, to_zero)
+    factor = (sampled + to_start + to_end) / sampled
+    if per_second:
+        factor = factor / ((windows.ends - windows.starts) / 1000)
+    return change * factor, windows.present(2)
+
+
+def _between(windows: Windows, running: FloatArray) -> FloatArray:
+    """What a running total gained from the first to the last sample of each window."""
+    gained: FloatArray = np.subtract(
+        windows.take(running, windows.hi - 1), windows.take(running, windows.lo), dtype=np.float64
+    )
+    return gained
+
+
+def resets_correction(windows: Windows) -> FloatArray:
+    """What the counter had reached before each reset inside the window, summed."""
+    before, after = windows.values[:, :-1], windows.values[:, 1:]
+    reset = after < before
+    if not reset.any():
+        return np.zeros(windows.shape)
+    lost = np.zeros(windows.values.shape)
+    lost[:, 1:] = np.where(reset, before, 0.0)
+    total = np.cumsum(lost, axis=1)
+    if np.isfinite(total).all():
+        return _between(windows, total)
+    inner = np.zeros(windows.shape)  # an infinite value would poison every later prefix: add up window by window
+    for part, values, inside, _ in windows.padded():
+        fell = (values[..., 1:] < values[..., :-1]) & inside[..., 1:]
+        inner[:, part] = np.where(fell, values[..., :-1], 0.0).sum(axis=-1)
+    return inner
+
+
+def instant_change(windows: Windows, *, rate: bool) -> tuple[FloatArray, BoolArray]:
+    """irate and idelta: from the last sample but one to the last."""
+    last = windows.last()
+    before: FloatArray = windows.take(windows.values, windows.hi - 2)  # type: ignore[assignment]
+    change = last - before
+    if rate:
+        change = np.where(last < before, last, change)
+        change = change / ((windows.time_at(windows.hi - 1) - windows.time_at(windows.hi - 2)) / 1000)
+    return change, windows.present(2)
+
+
+def transitions(windows: Windows, *, resets: bool) -> tuple[FloatArray, BoolArray]:
+    """resets (falls) or changes (any difference; NaN equals NaN) between neighbours in the window."""
+    before, after = windows.values[:, :-1], windows.values[:, 1:]
+    happened = after < before if resets else (after != before) & ~(np.isnan(after) & np.isnan(before))
+    total = np.zeros(windows.values.shape)
+    np.cumsum(happened, axis=1, out=total[:, 1:])
+    return _between(windows, total), windows.present()

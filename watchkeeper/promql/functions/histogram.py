@@ -1,0 +1,180 @@
+"""histogram_quantile and histogram_fraction over classic buckets (series with a ``le`` label)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from watchkeeper.model import Labels, label, metric_name
+from watchkeeper.model.series import BoolArray, FloatArray
+from watchkeeper.promql.block import Block
+from watchkeeper.promql.context import Context
+
+#: Relative difference below which a falling bucket count is taken for float noise (quantile.go).
+SMALL_DELTA = 1e-12
+
+
+@dataclass(slots=True)
+class Buckets:
+    """Classic histograms with the same bounds and presence: cumulative counts [groups, buckets, steps]."""
+
+    groups: list[int]
+    bounds: FloatArray  #: ascending, without repeats
+    counts: FloatArray
+    steps: BoolArray  #: the steps this pattern of presence holds for
+
+
+def parse_bound(text: str) -> float | None:
+    """The value of ``le``; None when it is none."""
+    try:
+        return None if "_" in text else float(text)
+    except ValueError:
+        return None
+
+
+def collect(context: Context, block: Block, position: int) -> tuple[list[Labels], list[dict[float, list[int]]]]:
+    """Histograms by their labels without ``le``: bound -> rows. Rows with a bad bound are warned about."""
+    index: dict[Labels, int] = {}
+    rows: list[dict[float, list[int]]] = []
+    for i, series in enumerate(block.series):
+        bound = parse_bound(label(series, "le"))
+        if bound is None:
+            context.warn(
+                f'bucket label "le" is missing or has a malformed value of "{label(series, "le")}"'
+                f' for metric name "{metric_name(series)}"',
+                position,
+            )
+            continue
+        key = tuple(pair for pair in series if pair[0] != "le")
+        place = index.setdefault(key, len(index))
+        if place == len(rows):
+            rows.append({})
+        rows[place].setdefault(bound, []).append(i)
+    return list(index), rows
+
+
+def stacks(block: Block, histograms: list[dict[float, list[int]]]) -> Iterator[Buckets]:
+    """Histograms stacked by equal bounds, one stack per pattern of buckets present."""
+    alike: dict[tuple[float, ...], list[int]] = {}
+    for i, buckets in enumerate(histograms):
+        alike.setdefault(tuple(sorted(buckets)), []).append(i)
+    for bounds, members in alike.items():
+        shape = (len(members), len(bounds), block.values.shape[1])
+        counts, present = np.zeros(shape), np.zeros(shape, bool)
+        for g, member in enumerate(members):
+            for b, bound in enumerate(bounds):
+                for row in histograms[member][bound]:  # equal bounds written differently add up
+                    counts[g, b] += np.where(block.present[row], block.values[row], 0.0)
+                    present[g, b] |= block.present[row]
+        if present.all():
+            yield Buckets(members, np.array(bounds), counts, np.ones(shape[2], bool))
+            continue
+        for g, member in enumerate(members):
+            yield from _patterns(member, np.array(bounds), counts[g], present[g])
+
+
+def _patterns(member: int, bounds: FloatArray, counts: FloatArray, present: BoolArray) -> Iterator[Buckets]:
+    for pattern in np.unique(present, axis=1).T:
+        if pattern.any():
+            steps = (present == pattern[:, None]).all(axis=0)
+            yield Buckets([member], bounds[pattern], counts[pattern][None], steps)
+
+
+def monotonic(counts: FloatArray) -> tuple[FloatArray, BoolArray]:
+    """Counts that never fall, and where more than float noise had to be mended."""
+    fixed, forced = counts.copy(), np.zeros((counts.shape[0], counts.shape[2]), bool)
+    for b in range(1, counts.shape[1]):
+        before, now = fixed[:, b - 1], fixed[:, b]
+        near = (np.abs(now - before) < SMALL_DELTA * np.minimum(np.abs(before) + np.abs(now), np.finfo(float).max)) & (
+            now != before
+        )
+        fell = (now < before) & ~near
+        forced |= fell
+        fixed[:, b] = np.where(near | fell, before, now)
+    return fixed, forced
+
+
+def bucket_quantile(q: FloatArray, bounds: FloatArray, counts: FloatArray) -> tuple[FloatArray, BoolArray]:
+    """The quantile by linear interpolation inside a bucket, [groups, steps]; and where counts were mended."""
+    shape = (counts.shape[0], counts.shape[2])
+    unknown = np.full(shape, np.nan)
+    if not len(bounds) or not math.isinf(bounds[-1]) or bounds[-1] < 0 or len(bounds) < 2:
+        return _outside(q, unknown, known=bool(len(bounds))), np.zeros(shape, bool)
+    fixed, forced = monotonic(counts)
+    observations = fixed[:, -1]
+    rank = q * observations
+    place = (fixed[:, :-1] < rank[:, None]).sum(axis=1)  # first bucket that reaches the rank
+    top = place == len(bounds) - 1
+    inner = np.minimum(place, len(bounds) - 2)
+    count = np.take_along_axis(fixed, inner[:, None], axis=1)[:, 0]
+    below = np.where(inner > 0, np.take_along_axis(fixed, np.maximum(inner - 1, 0)[:, None], axis=1)[:, 0], 0.0)
+    start = np.where(inner > 0, bounds[np.maximum(inner - 1, 0)], 0.0)
+    end = bounds[inner]
+    answer = start + (end - start) * ((rank - below) / (count - below))
+    answer = np.where((inner == 0) & (bounds[0] <= 0), bounds[0], answer)
+    answer = np.where(top, bounds[-2], answer)
+    answer = np.where((observations == 0) | np.isnan(observations), np.nan, answer)
+    return _outside(q, answer, known=True), forced
+
+
+def _outside(q: FloatArray, answer: FloatArray, *, known: bool) -> FloatArray:
+    if not known:
+        return answer
+    answer = np.where(q < 0, -np.inf, np.where(q > 1, np.inf, answer))
+    quantiles: FloatArray = np.where(np.isnan(q), np.nan, answer)
+    return quantiles
+
+
+def bucket_fraction(
+    lower: FloatArray, upper: FloatArray, bounds: FloatArray, counts: FloatArray
+) -> tuple[FloatArray, BoolArray]:
+    """The share of observations between the two values, [groups, steps]."""
+    shape = (counts.shape[0], counts.shape[2])
+    if not len(bounds) or not math.isinf(bounds[-1]) or bounds[-1] < 0:
+        return np.full(shape, np.nan), np.zeros(shape, bool)
+    fixed, forced = monotonic(counts)
+    total = fixed[:, -1]
+    share = (_rank(upper, bounds, fixed) - _rank(lower, bounds, fixed)) / total
+    share = np.where(lower >= upper, 0.0, share)
+    answer = np.where((total == 0) | np.isnan(lower) | np.isnan(upper), np.nan, share)
+    return answer, forced
+
+
+def _rank(value: FloatArray, bounds: FloatArray, counts: FloatArray) -> FloatArray:
+    """How many observations lie below the value, linear inside a bucket."""
+    floor = 0.0 if bounds[0] > 0 else -np.inf
+    edges = np.concatenate([[floor], bounds])
+    ranks = np.concatenate([np.zeros_like(counts[:, :1]), counts], axis=1)
+    place = np.clip(np.searchsorted(edges, value, side="left"), 1, len(bounds))  # per step
+    low, high = edges[place - 1], edges[place]
+    steps = np.arange(counts.shape[2])
+    under, over = ranks[:, place - 1, steps], ranks[:, place, steps]
+    within = under + (over - under) * np.where(np.isposinf(high), 0.0, (value - low) / (high - low))
+    within = np.where(value >= high, over, within)
+    rank: FloatArray = np.minimum(np.where(value <= low, under, within), counts[:, -1])
+    return rank
+
+
+Compute = Callable[[Buckets], tuple[FloatArray, BoolArray]]
+
+
+def evaluate(context: Context, block: Block, position: int, compute: Compute, name: str) -> Block:
+    """One row per histogram with what ``compute`` says about its buckets."""
+    series, histograms = collect(context, block, position)
+    values = np.full((len(series), context.steps), np.nan)
+    present = np.zeros(values.shape, bool)
+    for stack in stacks(block, histograms):
+        answer, forced = compute(stack)
+        cells = np.ix_(np.array(stack.groups), np.flatnonzero(stack.steps))
+        values[cells] = answer[:, stack.steps]
+        present[cells] = True
+        if forced[:, stack.steps].any():
+            context.inform(
+                f"input to {name} needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/"
+                f'latest/querying/functions/#{name}) for metric name "{metric_name(series[stack.groups[0]])}"',
+                position,
+            )
+    return Block(series, values, present, np.ones(len(series), bool))

@@ -1,0 +1,105 @@
+"""Functions of range vectors: windows in, one value per step out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from watchkeeper.model import metric_name
+from watchkeeper.promql.block import Block, Windows, concat
+from watchkeeper.promql.context import Context
+from watchkeeper.promql.functions import base, counters, over_time, trends
+from watchkeeper.promql.functions.vectors import absence
+from watchkeeper.promql.nodes import Call, Node
+
+#: Endings that say "counter" (Prometheus's possible-non-counter remark).
+COUNTER_ENDINGS = ("_total", "_sum", "_count", "_bucket")
+
+Compute = Callable[[Windows], over_time.Answer]
+
+
+def over(evaluator: base.Evaluator, context: Context, node: Node, compute: Compute, *, keep: bool = False) -> Block:
+    """One row per series with what ``compute`` says about its windows."""
+    blocks = []
+    for windows in evaluator.windows(context, node):
+        values, present = compute(windows)
+        drop = windows.drop if keep else np.ones(len(windows.series), bool)
+        blocks.append(Block(windows.series, values, present, drop))
+    return concat(blocks, context.steps)
+
+
+def _simple(evaluator: base.Evaluator, context: Context, call: Call) -> Block:
+    return over(
+        evaluator, context, call.args[0], over_time.OVER_TIME[call.name], keep=call.name in over_time.KEEPS_NAME
+    )
+
+
+CHANGES: dict[str, Compute] = {
+    "rate": partial(counters.extrapolated, counter=True, per_second=True),
+    "increase": partial(counters.extrapolated, counter=True, per_second=False),
+    "delta": partial(counters.extrapolated, counter=False, per_second=False),
+    "irate": partial(counters.instant_change, rate=True),
+    "idelta": partial(counters.instant_change, rate=False),
+    "resets": partial(counters.transitions, resets=True),
+    "changes": partial(counters.transitions, resets=False),
+    "deriv": trends.deriv,
+}
+
+
+def _change(evaluator: base.Evaluator, context: Context, call: Call) -> Block:
+    block = over(evaluator, context, call.args[0], CHANGES[call.name])
+    if call.name in ("rate", "increase"):
+        _remark_gauges(context, block, call)
+    return block
+
+
+def _remark_gauges(context: Context, block: Block, call: Call) -> None:
+    """Remark on metrics that may not be counters by their name; only those that have an answer."""
+    names = {metric_name(series) for series in block.series}
+    for name in sorted(name for name in names if name and not name.endswith(COUNTER_ENDINGS)):
+        context.inform(
+            f'metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "{name}"',
+            call.args[0].position,
+        )
+
+
+def _quantile_over_time(evaluator: base.Evaluator, context: Context, call: Call) -> Block:
+    q = base.scalar(evaluator, context, call, 0)
+    block = over(evaluator, context, call.args[1], partial(over_time.quantile_over_time, q=q))
+    if len(block):
+        base.check_quantile(context, q, call.args[0].position)
+    return block
+
+
+def _predict_linear(evaluator: base.Evaluator, context: Context, call: Call) -> Block:
+    ahead = base.scalar(evaluator, context, call, 1)
+    return over(evaluator, context, call.args[0], partial(trends.predict_linear, now=context.seconds(), ahead=ahead))
+
+
+def _smoothing(evaluator: base.Evaluator, context: Context, call: Call) -> Block:
+    factors = [base.scalar(evaluator, context, call, i) for i in (1, 2)]
+    return over(
+        evaluator,
+        context,
+        call.args[0],
+        partial(trends.double_exponential_smoothing, smoothing=factors[0], trend=factors[1]),
+    )
+
+
+def _absent_over_time(evaluator: base.Evaluator, context: Context, call: Call) -> Block:
+    anything = np.zeros(context.steps, bool)
+    for windows in evaluator.windows(context, call.args[0]):
+        anything |= windows.present().any(axis=0)
+    return absence(call.args[0], anything)
+
+
+RANGE: dict[str, base.Handler] = {
+    **dict.fromkeys(over_time.OVER_TIME, _simple),
+    **dict.fromkeys(CHANGES, _change),
+    "quantile_over_time": _quantile_over_time,
+    "predict_linear": _predict_linear,
+    "double_exponential_smoothing": _smoothing,
+    "absent_over_time": _absent_over_time,
+}

@@ -1,0 +1,87 @@
+"""Rows sorted into groups, and reductions over them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from watchkeeper.model import METRIC_NAME, Labels
+from watchkeeper.model.series import BoolArray, FloatArray
+from watchkeeper.promql.block import Block
+from watchkeeper.promql.nodes import Aggregate
+
+Index = npt.NDArray[np.intp]
+
+
+@dataclass(slots=True)
+class Groups:
+    """``order`` sorts the block's rows by group; group g owns ``order[starts[g] : starts[g] + sizes[g]]``."""
+
+    labels: list[Labels]
+    drop: BoolArray
+    order: Index
+    starts: Index
+    sizes: Index
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def reduce(self, function: np.ufunc, rows: FloatArray) -> FloatArray:
+        """``function`` over the rows of each group; [groups, steps]."""
+        answer: FloatArray = function.reduceat(rows[self.order], self.starts, axis=0)
+        return answer
+
+    def count(self, present: BoolArray) -> FloatArray:
+        return self.reduce(np.add, present.astype(np.float64))
+
+    def total(self, rows: FloatArray) -> FloatArray:
+        """Compensated sums: neighbours are added in pairs, in log2(size) rounds, and the rounding is added back."""
+        totals, lost = rows[self.order], np.zeros(rows.shape)
+        group = np.repeat(np.arange(len(self), dtype=np.intp), self.sizes)
+        while len(group) > len(self):
+            rank = np.arange(len(group)) - np.searchsorted(group, group)
+            left = np.flatnonzero((rank % 2 == 0) & np.append(group[1:] == group[:-1], [False]))
+            a, b = totals[left], totals[left + 1]
+            both = a + b
+            large = np.abs(a) >= np.abs(b)
+            missed = np.where(large, (a - both) + b, (b - both) + a)
+            totals[left] = both
+            lost[left] = np.where(np.isfinite(both), lost[left] + lost[left + 1] + missed, 0.0)
+            stay = rank % 2 == 0
+            totals, lost, group = totals[stay], lost[stay], group[stay]
+        answer: FloatArray = np.where(np.isfinite(totals), totals + lost, totals)
+        return answer
+
+    def stacks(self, block: Block) -> Iterator[tuple[Index, Index, FloatArray, BoolArray]]:
+        """(groups, rows, values, present) of all groups of one size, as [groups, size, steps]."""
+        for size in np.unique(self.sizes):
+            chosen = np.flatnonzero(self.sizes == size)
+            rows = self.order[self.starts[chosen][:, None] + np.arange(size)]
+            yield chosen, rows, block.values[rows], block.present[rows]
+
+
+def group(block: Block, node: Aggregate) -> Groups:
+    """Rows with the same ``by`` labels, or the same labels but for those of ``without``."""
+    index: dict[Labels, int] = {}
+    if not node.labels and not node.without:
+        ids = np.zeros(len(block), dtype=np.intp)
+        index[()] = 0
+    else:
+        keys = _keys(block.series, frozenset(node.labels), without=node.without)
+        ids = np.fromiter((index.setdefault(key, len(index)) for key in keys), np.intp, len(block))
+    order = np.argsort(ids, kind="stable")
+    sizes = np.bincount(ids, minlength=len(index)).astype(np.intp)
+    starts = (np.cumsum(sizes) - sizes).astype(np.intp)
+    named = not node.without and METRIC_NAME in node.labels
+    drop = np.logical_or.reduceat(block.drop[order], starts) if named else np.zeros(len(index), bool)
+    return Groups(list(index), drop, order, starts, sizes)
+
+
+def _keys(series: Sequence[Labels], names: frozenset[str], *, without: bool) -> Iterator[Labels]:
+    if without:
+        hidden = names | {METRIC_NAME}
+        return (tuple([pair for pair in one if pair[0] not in hidden]) for one in series)
+    return (tuple([pair for pair in one if pair[0] in names]) for one in series)

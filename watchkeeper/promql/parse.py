@@ -1,0 +1,180 @@
+"""PromQL text to nodes. promql-parser checks grammar and types; this file turns its answer into our own tree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+
+from watchkeeper.errors import QueryError
+from watchkeeper.model import METRIC_NAME, Matcher, MatchOp
+from watchkeeper.promql import nodes
+from watchkeeper.promql.positions import Positions
+
+#: Distinct queries kept parsed. Rules and dashboards repeat a few hundred.
+CACHE_SIZE = 4096
+MATCH_OPS = {
+    "Equal": MatchOp.EQUAL,
+    "NotEqual": MatchOp.NOT_EQUAL,
+    "Re": MatchOp.REGEX,
+    "NotRe": MatchOp.NOT_REGEX,
+}
+MS = timedelta(milliseconds=1)
+
+
+@lru_cache(maxsize=CACHE_SIZE)
+def parse(expr: str) -> nodes.Node:
+    """The query as a tree. Raises QueryError (bad_data) naming what is wrong."""
+    import promql_parser  # loaded with the first query, so that importing this package stays light
+
+    try:
+        tree = promql_parser.parse(expr)
+    except ValueError as error:
+        raise QueryError(f'invalid parameter "query": parse error: {error}') from None
+    return _Converter(expr).convert(tree)
+
+
+def selectors(expr: str) -> list[tuple[tuple[Matcher, ...], timedelta, timedelta]]:
+    """(matchers, range, offset) of every selector in the query; range is 0 for an instant selector."""
+    found = []
+    for matchers, window, offset in _selectors(parse(expr), 0.0):
+        found.append((matchers, timedelta(milliseconds=window), timedelta(milliseconds=offset)))
+    return found
+
+
+def metric_names(expr: str) -> list[str]:
+    """Metric names the query asks for by equality, sorted, each once."""
+    names = {
+        matcher.value
+        for node in nodes.walk(parse(expr))
+        if isinstance(node, nodes.Selector)
+        for matcher in node.matchers
+        if matcher.name == METRIC_NAME and matcher.op is MatchOp.EQUAL
+    }
+    return sorted(names)
+
+
+def _selectors(node: nodes.Node, window: float) -> list[tuple[tuple[Matcher, ...], float, float]]:
+    if isinstance(node, nodes.Selector):
+        return [(node.matchers, window, node.offset.ms)]
+    if isinstance(node, nodes.Range):
+        return _selectors(node.selector, node.range.ms)
+    return [found for child in nodes.children(node) for found in _selectors(child, window)]
+
+
+class _Converter:
+    """One walk over the parser's tree, in the order of the text, so that calls meet their positions."""
+
+    def __init__(self, expr: str) -> None:
+        self._positions = Positions(expr)
+
+    def convert(self, tree: Any) -> nodes.Node:
+        convert = getattr(self, f"_{type(tree).__name__.lower()}")
+        node: nodes.Node = convert(tree)
+        return node
+
+    def _parenexpr(self, tree: Any) -> nodes.Node:
+        return self.convert(tree.expr)
+
+    def _numberliteral(self, tree: Any) -> nodes.Node:
+        return nodes.Number(value=float(tree.val))
+
+    def _stringliteral(self, tree: Any) -> nodes.Node:
+        return nodes.Text(value=tree.val)
+
+    def _unaryexpr(self, tree: Any) -> nodes.Node:
+        return nodes.Negate(expr=self.convert(tree.expr))
+
+    def _vectorselector(self, tree: Any) -> nodes.Selector:
+        if tree.matchers.or_matchers:
+            raise QueryError('"or" between label matchers is not PromQL; use a regular expression')
+        matchers = [Matcher(one.name, MATCH_OPS[_word(one.op)], one.value) for one in tree.matchers.matchers]
+        if tree.name is not None:
+            matchers.insert(0, Matcher(METRIC_NAME, MatchOp.EQUAL, tree.name))
+        position = self._positions.selector(tree.name)
+        return nodes.Selector(
+            matchers=tuple(matchers), offset=_duration(tree.offset), at=_at(tree.at), position=position
+        )
+
+    def _matrixselector(self, tree: Any) -> nodes.Node:
+        selector = self._vectorselector(tree.vector_selector)
+        window = _duration(tree.range)
+        if window.ms <= 0:
+            raise QueryError("duration must be greater than 0")
+        return nodes.Range(selector=selector, range=window, position=selector.position)
+
+    def _subqueryexpr(self, tree: Any) -> nodes.Node:
+        expr = self.convert(tree.expr)
+        step = None if not tree.step else _duration(tree.step)
+        return nodes.Subquery(
+            expr=expr,
+            range=_duration(tree.range),
+            step=step,
+            offset=_duration(tree.offset),
+            at=_at(tree.at),
+            position=expr.position,
+        )
+
+    def _binaryexpr(self, tree: Any) -> nodes.Node:
+        lhs, rhs, modifier = self.convert(tree.lhs), self.convert(tree.rhs), tree.modifier
+        return nodes.Binary(
+            op=str(tree.op),
+            lhs=lhs,
+            rhs=rhs,
+            bool=modifier is not None and modifier.return_bool,
+            matching=_matching(modifier),
+            position=lhs.position,
+        )
+
+    def _aggregateexpr(self, tree: Any) -> nodes.Node:
+        position = self._positions.call(str(tree.op))
+        param = None if tree.param is None else self.convert(tree.param)
+        modifier = tree.modifier
+        return nodes.Aggregate(
+            op=str(tree.op),
+            expr=self.convert(tree.expr),
+            param=param,
+            without=modifier is not None and _word(modifier.type) == "Without",
+            labels=() if modifier is None else tuple(modifier.labels),
+            position=position,
+        )
+
+    def _call(self, tree: Any) -> nodes.Node:
+        position = self._positions.call(tree.func.name)
+        return nodes.Call(name=tree.func.name, args=self._arguments(tree.args), position=position)
+
+    def _arguments(self, args: Sequence[Any]) -> tuple[nodes.Node, ...]:
+        return tuple(self.convert(arg) for arg in args)
+
+
+def _word(value: Any) -> str:
+    """The bare name of one of the parser's enumeration values."""
+    return str(value).rpartition(".")[2]
+
+
+def _duration(value: timedelta | None) -> nodes.Duration:
+    return nodes.Duration() if value is None else nodes.Duration(ms=value / MS)
+
+
+def _at(value: Any) -> nodes.At | None:
+    if value is None:
+        return None
+    if _word(value.type) != "At":
+        return nodes.At(kind=_word(value.type).lower())
+    return nodes.At(kind="at", time_ms=round(value.at.timestamp() * 1000))
+
+
+def _matching(modifier: Any) -> nodes.Matching:
+    if modifier is None:
+        return nodes.Matching()
+    groups = {"ManyToOne": "left", "OneToMany": "right"}
+    fill = modifier.fill_values
+    return nodes.Matching(
+        on=modifier.matching is not None and _word(modifier.matching.type) == "Include",
+        labels=() if modifier.matching is None else tuple(modifier.matching.labels),
+        group=groups.get(_word(modifier.card), ""),
+        include=tuple(modifier.group_labels or ()),
+        fill_left=None if fill is None else fill.lhs,
+        fill_right=None if fill is None else fill.rhs,
+    )

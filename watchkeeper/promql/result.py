@@ -1,0 +1,100 @@
+"""What a query answers, and how it looks as Prometheus's JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from watchkeeper.model import Labels
+from watchkeeper.model.series import BoolArray, FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Vector:
+    """One value per series at one moment."""
+
+    series: tuple[Labels, ...]
+    values: FloatArray  #: shape [series]
+    time_ms: int
+    warnings: list[str] = field(default_factory=list)
+    infos: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scalar:
+    value: float
+    time_ms: int
+    warnings: list[str] = field(default_factory=list)
+    infos: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StringValue:
+    value: str
+    time_ms: int
+    warnings: list[str] = field(default_factory=list)
+    infos: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RangeMatrix:
+    """Series x time. Times are steps, or the samples' own for a range selector asked as an instant query."""
+
+    series: tuple[Labels, ...]
+    times: IntArray  #: shape [time], milliseconds
+    values: FloatArray  #: shape [series, time]; NaN where not present
+    present: BoolArray  #: shape [series, time]
+    warnings: list[str] = field(default_factory=list)
+    infos: list[str] = field(default_factory=list)
+
+
+Result = Vector | Scalar | StringValue | RangeMatrix
+
+
+def format_value(value: float) -> str:
+    """The shortest text that reads back as the same float, as Prometheus writes it: NaN, +Inf, 1e+100."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    if value == 0 or 1e-6 <= abs(value) < 1e21:
+        return format_plain(value)
+    mantissa, _, exponent = repr(float(value)).partition("e")
+    return f"{mantissa.removesuffix('.0')}e{int(exponent):+03d}"
+
+
+def format_plain(value: float) -> str:
+    """As ``format_value`` but never with an exponent: what ``count_values`` writes into a label."""
+    if math.isnan(value) or math.isinf(value):
+        return format_value(value)
+    if abs(value) < 1e15 and value == int(value):
+        return f"{value:.0f}"
+    return np.format_float_positional(value, trim="-")
+
+
+def to_json(result: Result) -> dict[str, Any]:
+    """Prometheus's HTTP API ``data``: ``resultType`` and ``result``; times in seconds, values as text."""
+    if isinstance(result, Scalar):
+        return {"resultType": "scalar", "result": [result.time_ms / 1000, format_value(result.value)]}
+    if isinstance(result, StringValue):
+        return {"resultType": "string", "result": [result.time_ms / 1000, result.value]}
+    if isinstance(result, Vector):
+        moment = result.time_ms / 1000
+        rows = zip(result.series, result.values.tolist(), strict=True)
+        vector = [{"metric": dict(series), "value": [moment, format_value(value)]} for series, value in rows]
+        return {"resultType": "vector", "result": vector}
+    seconds = [time / 1000 for time in result.times.tolist()]
+    rows_json = [
+        {"metric": dict(series), "values": _points(seconds, values, present)}
+        for series, values, present in zip(result.series, result.values, result.present, strict=True)
+    ]
+    return {"resultType": "matrix", "result": rows_json}
+
+
+def _points(seconds: Sequence[float], values: FloatArray, present: BoolArray) -> list[list[float | str]]:
+    listed = values.tolist()
+    return [[seconds[i], format_value(listed[i])] for i in np.flatnonzero(present).tolist()]
