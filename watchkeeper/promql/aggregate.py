@@ -10,6 +10,7 @@ from watchkeeper.errors import QueryError
 from watchkeeper.model import Labels, fingerprint, labels
 from watchkeeper.model.series import BoolArray, FloatArray
 from watchkeeper.promql.block import Block, concat, empty
+from watchkeeper.promql.functions.label_text import valid_label_name
 from watchkeeper.promql.groups import Groups, group
 from watchkeeper.promql.merge import unite
 from watchkeeper.promql.nodes import Aggregate
@@ -156,8 +157,8 @@ def _ratio(block: Block, ratio: FloatArray) -> BoolArray:
 
 def count_values(node: Aggregate, block: Block, name: str) -> Block:
     """How many rows of each group have which value; the value becomes label ``name``."""
-    if not name:
-        raise QueryError(f"invalid label name {name!r}", kind="execution")
+    if not valid_label_name(name):
+        raise QueryError(f'invalid label name "{_escaped(name)}"', kind="execution")
     by = node.labels if node.without else tuple(one for one in node.labels if one != name)
     groups = group(block, Aggregate(op=node.op, expr=node.expr, without=node.without, labels=by))
     steps = block.values.shape[1]
@@ -169,6 +170,11 @@ def count_values(node: Aggregate, block: Block, name: str) -> Block:
     if not blocks:
         return empty(steps)
     return unite(concat(blocks, steps), "vector cannot contain metrics with the same labelset")
+
+
+def _escaped(name: str) -> str:
+    """Bytes that are no UTF-8 as Go writes them."""
+    return "".join(f"\\x{ord(letter) - 0xDC00:02x}" if "\udc80" <= letter <= "\udcff" else letter for letter in name)
 
 
 def _counted(key: Labels, name: str, values: FloatArray, present: BoolArray) -> Block:

@@ -227,9 +227,7 @@ def _result_labels(node: Binary, many: Labels, one: Labels) -> Labels:
 def _filled(node: Binary, sides: _Sides, signatures: Sequence[Labels]) -> list[Block]:
     """Answers for samples without a partner, where the query says which value the partner would have had."""
     matching = node.matching
-    many_fill, one_fill = (
-        (matching.fill_right, matching.fill_left) if sides.swapped else (matching.fill_left, matching.fill_right)
-    )
+    many_fill, one_fill = matching.fill_left, matching.fill_right  # group_right swaps the sides before filling
     blocks = []
     if one_fill is not None and len(sides.many):
         alone = sides.many.present & ~_any(sides.one.present, sides.one_ids, sides.signatures)[sides.many_ids]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
-from watchkeeper.errors import QueryError
-from watchkeeper.model import STALE_NAN, Labels, Matcher, MatchOp, Matrix, is_stale, label
+from watchkeeper.model import STALE_NAN, Labels, Matcher, Matrix, is_stale, label
+from watchkeeper.promql.matching import matches
 from watchkeeper.promql.notation import parse_load, parse_series
 
 
@@ -22,6 +21,16 @@ class MemoryReader:
         """Add (milliseconds, value) pairs to ``up{job="a"}``; STALE_NAN ends the series. Returns itself."""
         key = parse_series(series) if isinstance(series, str) else series
         self._samples.setdefault(key, {}).update(samples)
+        return self
+
+    def add_positions(
+        self,
+        series: Labels,
+        step_ms: int,
+        values: Sequence[float | None],
+    ) -> MemoryReader:
+        """Add values ``step_ms`` apart from time 0; None is a gap. Returns itself."""
+        self.add(series, ((i * step_ms, value) for i, value in enumerate(values) if value is not None))
         return self
 
     def load(self, interval: str, text: str) -> MemoryReader:
@@ -56,28 +65,6 @@ class MemoryReader:
             fits = dict(zip(values, matches(matcher, values), strict=True))
             kept = [series for series in kept if fits[label(series, matcher.name)]]
         return kept
-
-
-def matches(matcher: Matcher, values: Sequence[str]) -> list[bool]:
-    """Which values the matcher accepts; regexes are RE2, anchored. Raises QueryError on a bad one."""
-    if matcher.op is MatchOp.EQUAL:
-        return [value == matcher.value for value in values]
-    if matcher.op is MatchOp.NOT_EQUAL:
-        return [value != matcher.value for value in values]
-    wanted = matcher.op is MatchOp.REGEX
-    return [found is wanted for found in fullmatch(matcher.value, values)]
-
-
-def fullmatch(pattern: str, values: Sequence[str]) -> list[bool]:
-    """Which values the RE2 pattern matches from end to end."""
-    import pyarrow as pa  # heavy, and only regexes need it
-    import pyarrow.compute as pc
-
-    try:
-        found: list[Any] = pc.match_substring_regex(pa.array(values, pa.string()), f"^(?s:{pattern})$").to_pylist()
-    except pa.ArrowInvalid as error:
-        raise QueryError(f"error parsing regexp: {error}") from None
-    return [bool(one) for one in found]
 
 
 def _matrix(times: tuple[int, ...], rows: list[tuple[Labels, list[float]]]) -> Matrix:

@@ -35,7 +35,7 @@ def split_series(text: str) -> tuple[Labels, str]:
     assert found is not None  # the pattern matches the empty text
     name, end = found.group(1), found.end()
     pairs: dict[str, str] = {}
-    if end < len(text) and text[end] == "{":
+    if text[end : end + 1] == "{" and text[end : end + 2] != "{{":
         end += 1
         while not text[end:].lstrip().startswith("}"):
             pair = PAIR.match(text, end)
@@ -97,3 +97,29 @@ def parse_load(interval: str, text: str) -> Iterator[tuple[Labels, list[tuple[in
         if "{{" in rest:
             raise QueryError(f"native histogram samples are not supported: {line.strip()!r}", kind="execution")
         yield series, [(i * step, value) for i, value in enumerate(parse_values(rest)) if value is not None]
+
+
+START = re.compile(r"(?P<start>[+-]?\d+[a-wyz]*)(?:(?P<sign>[+-])(?P<step>\d+[a-wyz]*))?(?:x(?P<times>\d+))?")
+
+
+def parse_starts(text: str) -> list[int | None]:
+    """Start times relative to their samples, in milliseconds: ``-30s-1mx2`` is -30 s, -90 s, -150 s; ``_`` none."""
+    starts: list[int | None] = []
+    for item in text.split():
+        gap, found = GAP.fullmatch(item), START.fullmatch(item)
+        if gap:
+            starts += [None] * int(gap.group(1) or 1)
+        elif item[0] == "*":
+            starts += [next((one for one in reversed(starts) if one is not None), 0)] * (int(item[2:] or 0) + 1)
+        elif found:
+            first, step = _signed(found["start"]), _signed((found["sign"] or "") + (found["step"] or "0s"))
+            starts += [first + i * step for i in range(int(found["times"] or 0) + 1)]
+        else:
+            raise QueryError(f"cannot read the start time {item!r}")
+    return starts
+
+
+def _signed(text: str) -> int:
+    size = text.lstrip("+-")
+    milliseconds = 0 if size == "0" else duration_ms(size)
+    return -milliseconds if text[0] == "-" else milliseconds

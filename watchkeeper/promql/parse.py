@@ -11,6 +11,7 @@ from watchkeeper.errors import QueryError
 from watchkeeper.model import METRIC_NAME, Matcher, MatchOp
 from watchkeeper.promql import nodes
 from watchkeeper.promql.positions import Positions
+from watchkeeper.promql.strings import broken_strings
 
 #: Distinct queries kept parsed. Rules and dashboards repeat a few hundred.
 CACHE_SIZE = 4096
@@ -68,6 +69,7 @@ class _Converter:
 
     def __init__(self, expr: str) -> None:
         self._positions = Positions(expr)
+        self._broken = broken_strings(expr)
 
     def convert(self, tree: Any) -> nodes.Node:
         convert = getattr(self, f"_{type(tree).__name__.lower()}")
@@ -81,7 +83,7 @@ class _Converter:
         return nodes.Number(value=float(tree.val))
 
     def _stringliteral(self, tree: Any) -> nodes.Node:
-        return nodes.Text(value=tree.val)
+        return nodes.Text(value=self._broken.get(tree.val, tree.val))
 
     def _unaryexpr(self, tree: Any) -> nodes.Node:
         return nodes.Negate(expr=self.convert(tree.expr))

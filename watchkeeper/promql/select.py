@@ -26,17 +26,18 @@ def read(context: Context, matchers: Sequence[Matcher], start_ms: int, end_ms: i
 
 def instant(context: Context, node: nodes.Selector) -> Block:
     """The newest sample of each series within the lookback, at every step."""
-    block, _ = _lookup(context, node)
+    block, _ = lookup(context, node)
     return block
 
 
 def timestamps(context: Context, node: nodes.Selector) -> Block:
     """As ``instant``, but the values are the samples' own times in seconds."""
-    block, times = _lookup(context, node)
+    block, times = lookup(context, node)
     return block.with_values(times / 1000.0)
 
 
-def _lookup(context: Context, node: nodes.Selector) -> tuple[Block, FloatArray]:
+def lookup(context: Context, node: nodes.Selector) -> tuple[Block, FloatArray]:
+    """The newest sample of each series at every step, and when it was taken (milliseconds)."""
     moments = context.moments(milliseconds(node.offset, context), node.at)
     start = int(moments.min()) - context.lookback_ms + 1
     blocks, times = [], []

@@ -9,6 +9,7 @@ from functools import cmp_to_key
 from watchkeeper.errors import QueryError
 from watchkeeper.model import Labels, label
 from watchkeeper.promql.block import Block
+from watchkeeper.promql.matching import fullmatch
 from watchkeeper.promql.merge import SAME_LABELSET, unite
 
 #: A reference to a capture group in a replacement, in Go's notation.
@@ -51,15 +52,18 @@ def label_replace(block: Block, target: str, replacement: str, source: str, patt
     return _relabelled(block, target, [replaced[label(series, source)] for series in block.series])
 
 
+def valid_label_name(name: str) -> bool:
+    """Any text but the empty one and what is no UTF-8 (kept as lone surrogates by the parser)."""
+    return bool(name) and not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
 def _check_name(name: str, function: str) -> None:
-    if not name or not name.isprintable():
+    if not valid_label_name(name):
         raise QueryError(f"invalid destination label name in {function}(): {name}", kind="execution")
 
 
 def replace(texts: Sequence[str], pattern: str, replacement: str) -> list[str | None]:
     """The replacement for each text that matches, None for the others. Patterns are RE2."""
-    from watchkeeper.promql.memory import fullmatch  # the RE2 engine is heavy, and only regexes need it
-
     hits = fullmatch(pattern, texts)
     found = [text for text, hit in zip(texts, hits, strict=True) if hit]
     names = _groups(pattern)
