@@ -74,7 +74,7 @@ class DataDir:
     def lock(self, name: str) -> IO[str]:
         """Held until the file is closed. Raises ConfigError when another process has it."""
         self.run.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = open(self.run / f"{name}.lock", "a+", encoding="utf-8")
+        handle = open(self.run / f"{name}.lock", "a+", encoding="utf-8")  # noqa: SIM115 - the open file is the lock
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

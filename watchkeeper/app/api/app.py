@@ -1,0 +1,78 @@
+"""The engine's FastAPI application: every route guarded, every answer counted."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from watchkeeper.app.engine import Engine
+
+from watchkeeper import __version__
+from watchkeeper.app.api import access, actions, incidents, overview, prometheus, views
+from watchkeeper.app.api.guard import read
+from watchkeeper.errors import ConfigError, StoreError, WatchkeeperError
+
+#: Largest request body taken in.
+MAX_BODY = 32 << 20
+
+
+def create(engine: Engine) -> FastAPI:
+    """The application over one engine."""
+    app = FastAPI(title="Watchkeeper", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.engine = engine
+    app.state.overview = overview.Cache()
+    for part in (access, actions, incidents, overview, prometheus, views):
+        app.include_router(part.router)
+    _own_routes(app)
+    _errors(app)
+    app.middleware("http")(_around)
+    return app
+
+
+def _own_routes(app: FastAPI) -> None:
+    @app.get("/-/healthy")
+    async def healthy() -> PlainTextResponse:
+        return PlainTextResponse("Watchkeeper is alive.\n")
+
+    @app.get("/-/ready")
+    async def ready(request: Request) -> PlainTextResponse:
+        why = request.app.state.engine.not_ready()
+        return PlainTextResponse(f"{why}\n" if why else "Watchkeeper is ready.\n", status_code=503 if why else 200)
+
+    @app.get("/metrics", dependencies=[Depends(read)])
+    def metrics(request: Request) -> Response:
+        body = request.app.state.engine.exposition()
+        return Response(body, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @app.get("/api/openapi.json", dependencies=[Depends(read)])
+    def openapi() -> JSONResponse:
+        return JSONResponse(app.openapi())
+
+
+def _errors(app: FastAPI) -> None:
+    @app.exception_handler(HTTPException)
+    async def refused(_request: Request, error: HTTPException) -> JSONResponse:
+        kind = {400: "bad_data", 401: "unauthenticated", 403: "forbidden", 404: "not_found", 409: "conflict"}
+        body = {"error": error.detail, "kind": kind.get(error.status_code, "error")}
+        return JSONResponse(body, status_code=error.status_code, headers=error.headers)
+
+    @app.exception_handler(WatchkeeperError)
+    async def expected(_request: Request, error: WatchkeeperError) -> JSONResponse:
+        status = 503 if isinstance(error, StoreError) else 400 if isinstance(error, ConfigError) else 422
+        return JSONResponse({"error": str(error), "kind": type(error).__name__}, status_code=status)
+
+
+async def _around(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Size limit before, headers and counting after."""
+    declared = request.headers.get("content-length", "0")
+    if not declared.isdigit() or int(declared) > MAX_BODY:
+        return JSONResponse({"error": "the body is too large", "kind": "too_large"}, status_code=413)
+    response = await go_on(request)
+    response.headers.setdefault("x-content-type-options", "nosniff")
+    response.headers.setdefault("cache-control", "no-store")
+    response.headers.setdefault("content-security-policy", "default-src 'none'; frame-ancestors 'none'")
+    route = request.scope.get("route")
+    name = getattr(route, "path", "other")
+    request.app.state.engine.telemetry.api_requests.labels(name, str(response.status_code)).inc()
+    return response

@@ -1,0 +1,195 @@
+"""What the other pages ask: chart, rules, collectors, capacity, reports, status."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi.responses import Response
+from pydantic import BaseModel
+from watchkeeper.app.engine import Engine
+
+from watchkeeper import __version__
+from watchkeeper.access import Permission, Principal
+from watchkeeper.app.api import shapes
+from watchkeeper.app.api.guard import needs, read
+from watchkeeper.clock import to_ms
+from watchkeeper.errors import QueryError
+from watchkeeper.model import Matrix, format_series
+from watchkeeper.promql import RangeMatrix
+
+router = APIRouter(prefix="/api/wk", dependencies=[Depends(read)])
+
+#: Series of one chart that are scored on the spot; more are drawn without a band.
+SCORED = 20
+#: Series of one chart at most.
+DRAWN = 200
+
+
+@router.get("/chart")
+def chart(request: Request, expr: str, start_ms: int, end_ms: int, step_ms: int) -> dict[str, Any]:
+    """A range query with, for each of its first series, the expected band and score over the same points."""
+    engine: Engine = request.app.state.engine
+    try:
+        result = engine.promql.range(expr, start_ms, end_ms, max(step_ms, 1))
+    except QueryError as error:
+        return {"series": [], "warnings": [], "error": str(error)}
+    values = np.where(result.present, result.values, np.nan)
+    rows = [
+        {"labels": dict(one), "name": format_series(one), "points": shapes.pairs(result.times, values[index])}
+        for index, one in enumerate(result.series[:DRAWN])
+    ]
+    for index, band in enumerate(_bands(engine, result)):
+        rows[index].update(band)
+    notes = [*result.warnings, *result.infos]
+    if len(result.series) > DRAWN:
+        notes.append(f"{len(result.series)} series; the first {DRAWN} are drawn")
+    return {"series": rows, "warnings": notes, "error": ""}
+
+
+def _bands(engine: Engine, result: RangeMatrix) -> list[dict[str, Any]]:
+    """What the detector expects at each point, having seen only the points before it."""
+    if not engine.config.scoring.enabled or not result.series or len(result.times) < 2:
+        return []
+    count = min(len(result.series), SCORED)
+    matrix = Matrix(
+        series=result.series[:count],
+        times=result.times,
+        values=np.where(result.present[:count], result.values[:count], np.nan),
+        present=result.present[:count],
+    )
+    scores = engine.detector.score(matrix)
+    parts = {"score": scores.value, "expected": scores.expected, "lower": scores.lower, "upper": scores.upper}
+    return [{name: shapes.numbers(part[index].tolist()) for name, part in parts.items()} for index in range(count)]
+
+
+@router.get("/rules")
+def rules(request: Request) -> dict[str, Any]:
+    return {"groups": request.app.state.engine.judging.groups_view()}
+
+
+@router.get("/collectors")
+def collectors(request: Request) -> dict[str, Any]:
+    engine: Engine = request.app.state.engine
+    now = engine.clock.now()
+    rows = []
+    for source in engine.sources.values():
+        lag = None if source.last_at is None else max((now - source.last_at).total_seconds(), 0.0)
+        rows.append(
+            {
+                "name": source.name,
+                "kind": source.kind,
+                "interval_seconds": source.interval.total_seconds(),
+                "state": source.state,
+                "last_at": shapes.moment(source.last_at),
+                "lag_seconds": lag,
+                "seconds": source.seconds,
+                "series": source.series,
+                "samples": source.samples,
+                "error": source.error,
+                "received": source.received,
+                "stored": source.stored,
+                "rejected": dict(source.rejected),
+                "target": source.target,
+            }
+        )
+    return {
+        "collectors": rows,
+        "ledger": engine.telemetry.ledger(),
+        "store": shapes.plain(dict(engine.samples.stats())),
+    }
+
+
+@router.get("/capacity")
+def capacity(request: Request) -> dict[str, Any]:
+    return {"rows": request.app.state.engine.capacity_rows()}
+
+
+@router.get("/reports")
+def reports(request: Request) -> dict[str, Any]:
+    engine: Engine = request.app.state.engine
+    with engine.state.read() as unit:
+        rows = unit.documents.reports()
+    return {
+        "reports": [
+            {"id": row[0], "kind": row[1], "created_at": shapes.moment(row[2]), "language": row[3]} for row in rows
+        ]
+    }
+
+
+class Wanted(BaseModel):
+    language: str = "zh-CN"
+
+
+@router.post("/reports/capacity", status_code=201)
+def make_report(
+    request: Request, body: Wanted, caller: Annotated[Principal, Depends(needs(Permission.REPORT))]
+) -> dict[str, Any]:
+    engine: Engine = request.app.state.engine
+    report_id = engine.make_capacity_report(body.language, engine.clock.now(), caller.name)
+    return {"id": report_id}
+
+
+@router.get("/reports/{name}")
+def report(request: Request, name: str) -> Response:
+    engine: Engine = request.app.state.engine
+    report_id, _, kind = name.rpartition(".")
+    with engine.state.read() as unit:
+        row = unit.documents.report(report_id)
+    if row is None or kind not in ("html", "csv"):
+        raise HTTPException(404, f"there is no report {name}")
+    content, media = (row.html, "text/html") if kind == "html" else (row.csv, "text/csv")
+    headers = {"content-disposition": f'attachment; filename="{row.kind}-{row.created_at:%Y-%m-%d}.{kind}"'}
+    if kind == "html":
+        headers = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:"}
+    return Response(content, media_type=f"{media}; charset=utf-8", headers=headers)
+
+
+@router.get("/status")
+def status(request: Request) -> dict[str, Any]:
+    engine: Engine = request.app.state.engine
+    with engine.state.read() as unit:
+        transitions = unit.transitions.counts()
+        deliveries = unit.outbox.counts()
+    return {
+        "version": __version__,
+        "started_at": shapes.moment(engine.started_at),
+        "data_dir": str(engine.data.root),
+        "environment": engine.config.environment,
+        "loop_lag_seconds": engine.loop_lag(),
+        "channels": engine.telling.channels_view(),
+        "ledgers": {
+            "samples": engine.telemetry.ledger(),
+            "transitions": {f"{kind}/{state}": count for (kind, state), count in transitions.items()},
+            "deliveries": {f"{channel}/{state}": count for (channel, state), count in deliveries.items()},
+        },
+        "separation": "process",
+        "time_zone": engine.config.time_zone,
+        "language": engine.config.language,
+        "jobs": [
+            {
+                "name": job.name,
+                "last_at": shapes.moment(job.last_at),
+                "last_seconds": job.last_seconds,
+                "error": job.last_error,
+            }
+            for job in engine.scheduler.jobs.values()
+        ],
+        "scored_series": sum(engine.scoring.lanes().values()),
+        "now_ms": to_ms(engine.clock.now()),
+    }
+
+
+class Channel(BaseModel):
+    channel: str
+    language: str = "zh-CN"
+
+
+@router.post("/notify/test")
+async def notify_test(
+    request: Request, body: Channel, caller: Annotated[Principal, Depends(needs(Permission.NOTIFY_TEST))]
+) -> dict[str, Any]:
+    engine: Engine = request.app.state.engine
+    answer: dict[str, Any] = await engine.telling.test(body.channel, body.language, caller.name, engine.clock.now())
+    return answer

@@ -1,0 +1,328 @@
+"""The ``watchkeeper`` command. Heavy imports happen inside the commands that need them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from watchkeeper import __version__
+from watchkeeper.errors import WatchkeeperError
+
+app = typer.Typer(
+    name="watchkeeper",
+    help="One engine from the sample to the verified fix.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+rules_app = typer.Typer(help="Alert and remediation rules: lint, test, backtest, import.", no_args_is_help=True)
+notify_app = typer.Typer(help="Channels to people.", no_args_is_help=True)
+report_app = typer.Typer(help="Reports.", no_args_is_help=True)
+app.add_typer(rules_app, name="rules")
+app.add_typer(notify_app, name="notify")
+app.add_typer(report_app, name="report")
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="Configuration file; default $WATCHKEEPER_CONFIG or ./watchkeeper.yaml."),
+]
+DataOption = Annotated[Path | None, typer.Option("--data", help="Data directory of the running engine.")]
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def main() -> None:
+    """Run; an expected error is one line on standard error and exit code 1."""
+    try:
+        app()
+    except WatchkeeperError as error:
+        sys.stderr.write(f"watchkeeper: {error}\n")
+        sys.exit(1)
+
+
+# --- running ---------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    say(__version__)
+
+
+@app.command()
+def up(config: ConfigOption = None) -> None:
+    """Start engine, dashboard and actuator on this host and stay until Ctrl-C."""
+    from watchkeeper.app import up as parent
+    from watchkeeper.app.wiring import data_dir, public_url
+    from watchkeeper.config import default_path, load
+
+    path = config or default_path()
+    loaded = load(path)
+    raise typer.Exit(parent.run(path, data_dir(loaded.config), public_url(loaded.config)))
+
+
+@app.command()
+def engine(config: ConfigOption = None) -> None:
+    """Run the engine alone: scrape, store, score, judge, API."""
+    from watchkeeper.app.children import die_with_parent
+    from watchkeeper.app.serve import serve_engine
+
+    die_with_parent()
+    serve_engine(config)
+
+
+@app.command()
+def dashboard(config: ConfigOption = None) -> None:
+    """Run the dashboard alone: pages over the engine's API."""
+    from watchkeeper.app.children import die_with_parent
+    from watchkeeper.app.serve_dashboard import serve_dashboard
+
+    die_with_parent()
+    serve_dashboard(config)
+
+
+@app.command()
+def actuator(config: ConfigOption = None) -> None:
+    """Run the actuator alone: the only process that changes anything outside."""
+    from watchkeeper.app.children import die_with_parent
+    from watchkeeper.app.serve_actuator import serve_actuator
+
+    die_with_parent()
+    serve_actuator(config)
+
+
+# --- configuration ---------------------------------------------------------------------------------------------------
+
+
+@app.command("check-config")
+def check_config(config: ConfigOption = None) -> None:
+    """Check the whole configuration, rules included, and print the first mistake with file, line and key."""
+    from watchkeeper.app.compose import check
+    from watchkeeper.config import default_path
+
+    path = config or default_path()
+    for line in check(path):
+        say(line)
+
+
+@app.command()
+def init(
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")] = Path("watchkeeper.yaml"),
+    exporter: Annotated[list[str] | None, typer.Option(help="URL of an exporter's /metrics page; repeatable.")] = None,
+    prometheus: Annotated[str, typer.Option(help="URL of an existing Prometheus-compatible server.")] = "",
+    database: Annotated[list[str] | None, typer.Option(help="SQLAlchemy URL of a database; repeatable.")] = None,
+    probe: Annotated[list[str] | None, typer.Option(help="URL to probe; repeatable.")] = None,
+    dingtalk: Annotated[str, typer.Option(help="Environment variable with the DingTalk robot's URL.")] = "",
+    wecom: Annotated[str, typer.Option(help="Environment variable with the WeCom robot's URL.")] = "",
+    language: Annotated[str, typer.Option(help="zh-CN or en.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+    ask: Annotated[bool, typer.Option("--ask/--no-ask", help="Ask for what no flag says.")] = True,
+) -> None:
+    """Write a checked configuration, all actions in dry-run."""
+    from watchkeeper.app.init import Answers, ask_for, write
+
+    answers = Answers(
+        exporters=exporter or [],
+        prometheus=prometheus,
+        databases=database or [],
+        probes=probe or [],
+        dingtalk=dingtalk,
+        wecom=wecom,
+        language=language,
+    )
+    if ask and sys.stdin.isatty():
+        answers = ask_for(answers)
+    say(write(answers, output, force=force))
+
+
+@app.command()
+def doctor(config: ConfigOption = None) -> None:
+    """Look at what usually goes wrong and say how to mend it; exit code 1 when something is."""
+    from watchkeeper.app.doctor import examine
+
+    findings = examine(config)
+    for finding in findings:
+        say(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.name}: {finding.detail}")
+    raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+# --- asking a running engine -----------------------------------------------------------------------------------------
+
+
+@app.command()
+def explain(subject: str, data: DataOption = None) -> None:
+    """Print the whole chain of an alert, incident or action, with the evidence of each step."""
+    from watchkeeper.app.client import Client
+
+    found = Client.of(data).get(f"/api/wk/explain/{subject}")
+    say(f"{found['kind']} {found['id']}  (correlation {found['correlation_id']})")
+    for line in found["text"]:
+        say(line)
+
+
+@app.command()
+def query(
+    expr: str,
+    time: Annotated[str, typer.Option(help="Unix seconds or RFC 3339; default now.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Prometheus's JSON.")] = False,
+    data: DataOption = None,
+) -> None:
+    """Ask a PromQL question of the running engine."""
+    from watchkeeper.app.client import Client
+
+    asked = {"query": expr, **({"time": time} if time else {})}
+    answer = Client.of(data).get("/api/v1/query", **asked)
+    if as_json:
+        say(json.dumps(answer, ensure_ascii=False))
+        return
+    for line in _answer_lines(answer["data"]):
+        say(line)
+
+
+def _answer_lines(data: dict[str, Any]) -> list[str]:
+    if data["resultType"] in ("scalar", "string"):
+        return [str(data["result"][1])]
+    lines = []
+    for row in data["result"]:
+        name = row["metric"].get("__name__", "")
+        pairs = ", ".join(f'{key}="{value}"' for key, value in sorted(row["metric"].items()) if key != "__name__")
+        shown = row["value"][1] if "value" in row else " ".join(point[1] for point in row["values"])
+        lines.append(f"{name}{{{pairs}}} {shown}" if pairs or not name else f"{name} {shown}")
+    return lines
+
+
+@notify_app.command("test")
+def notify_test(
+    name: str,
+    language: Annotated[str, typer.Option(help="zh-CN or en.")] = "zh-CN",
+    data: DataOption = None,
+) -> None:
+    """Send a test message through one channel and print what the receiver said."""
+    from watchkeeper.app.client import Client
+
+    answer = Client.of(data).post("/api/wk/notify/test", {"channel": name, "language": language})
+    say(f"{name}: {answer['state']} {answer['detail']}")
+    raise typer.Exit(0 if answer["state"] == "sent" else 1)
+
+
+@report_app.command("capacity")
+def report_capacity(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the HTML and CSV files.")] = Path(),
+    language: Annotated[str, typer.Option(help="zh-CN or en.")] = "zh-CN",
+    data: DataOption = None,
+) -> None:
+    """Make the capacity report now, as HTML and CSV."""
+    from watchkeeper.app.client import Client
+
+    client = Client.of(data)
+    report_id = client.post("/api/wk/reports/capacity", {"language": language})["id"]
+    output.mkdir(parents=True, exist_ok=True)
+    for kind in ("html", "csv"):
+        file = output / f"capacity.{kind}"
+        file.write_bytes(client.raw("GET", f"/api/wk/reports/{report_id}.{kind}"))
+        say(str(file))
+
+
+# --- rules -----------------------------------------------------------------------------------------------------------
+
+
+@rules_app.command("lint")
+def rules_lint(files: list[Path]) -> None:
+    """Say what is wrong with the meaning of rules; exit code 1 on errors."""
+    from watchkeeper.app.rules_cli import lint
+
+    raise typer.Exit(lint(files, say))
+
+
+@rules_app.command("test")
+def rules_test(files: list[Path]) -> None:
+    """Run unit tests in promtool's file format."""
+    from watchkeeper.app.rules_cli import test
+
+    raise typer.Exit(test(files, say))
+
+
+@rules_app.command("import")
+def rules_import(
+    files: list[Path],
+    to: Annotated[Path, typer.Option(help="Folder of this engine's rules.")] = Path("rules"),
+) -> None:
+    """Copy Prometheus rule files as they stand, and say what the lint thinks of them."""
+    from watchkeeper.app.rules_cli import import_files
+
+    raise typer.Exit(import_files(files, to, say))
+
+
+@rules_app.command("backtest")
+def rules_backtest(
+    file: Path,
+    rule: Annotated[str, typer.Option(help="Name of the rule; default: every rule of the file.")] = "",
+    days: Annotated[float, typer.Option(help="How far back.")] = 7.0,
+    data: DataOption = None,
+) -> None:
+    """Run rules over the stored history of the running engine: how often would they have fired?"""
+    from watchkeeper.app.rules_cli import backtest
+
+    raise typer.Exit(backtest(file, rule, days, data, say))
+
+
+# --- arithmetic on files ---------------------------------------------------------------------------------------------
+
+
+@app.command()
+def detect(
+    source: Annotated[Path, typer.Argument(help="CSV timestamp,value.. or a directory of such files.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="CSV timestamp,score,is_anomaly.")],
+    interval: Annotated[float, typer.Option(help="Seconds between points; 0: from the data.")] = 0.0,
+    warmup: Annotated[int, typer.Option(help="Points never scored.")] = 0,
+) -> None:
+    """Score a series from a file."""
+    from watchkeeper.app.files import detect_path
+
+    detect_path(source, out, interval, warmup)
+
+
+@app.command()
+def forecast(
+    source: Annotated[Path, typer.Argument(help="CSV with unique_id, ds, y.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="CSV with the quantiles.")],
+    horizon: Annotated[int, typer.Option(help="Steps ahead.")] = 24,
+) -> None:
+    """Forecast series from a file."""
+    from watchkeeper.app.files import forecast_path
+
+    forecast_path(source, out, horizon)
+
+
+@app.command()
+def promqltest(files: list[Path], verbose: Annotated[bool, typer.Option("--verbose", "-v")] = False) -> None:
+    """Run Prometheus's PromQL conformance scripts and print the counts of each class."""
+    from watchkeeper.app.files import promql_conformance
+
+    raise typer.Exit(promql_conformance(files, say, verbose=verbose))
+
+
+# --- keeping ---------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def backup(destination: Path, config: ConfigOption = None) -> None:
+    """Copy samples and state of a stopped engine, consistently."""
+    from watchkeeper.app.keep import backup as make
+
+    say(make(config, destination))
+
+
+@app.command()
+def restore(source: Path, config: ConfigOption = None) -> None:
+    """Put a backup into an empty data directory."""
+    from watchkeeper.app.keep import restore as put
+
+    say(put(config, source))

@@ -1,0 +1,61 @@
+"""``explain``: the whole chain of one event, from the sample that began it to the message that ended it."""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from watchkeeper.app.api import shapes
+from watchkeeper.store.state import Transition, Unit
+
+
+def explain(unit: Unit, subject_id: str, zone: ZoneInfo) -> dict[str, Any] | None:
+    """The chain as rows and as lines to read; None when nothing has that id."""
+    subject = unit.alerts.get(subject_id) or unit.incidents.get(subject_id) or unit.actions.get(subject_id)
+    if subject is None:
+        return None
+    kind = subject_id.partition("-")[0]
+    incident_id = _incident_of(unit, subject_id)
+    rows = _rows(unit, subject_id, incident_id, subject.correlation_id)
+    return {
+        "id": subject_id,
+        "kind": {"inc": "incident", "act": "action"}.get(kind, kind),
+        "correlation_id": subject.correlation_id,
+        "incident_id": incident_id,
+        "chain": [shapes.transition(row) for row in rows],
+        "text": [_line(row, zone) for row in rows],
+    }
+
+
+def _incident_of(unit: Unit, subject_id: str) -> str:
+    alert, action = unit.alerts.get(subject_id), unit.actions.get(subject_id)
+    if alert is not None:
+        return alert.incident_id
+    return action.plan.incident_id if action is not None else subject_id
+
+
+def _rows(unit: Unit, subject_id: str, incident_id: str, correlation_id: str) -> list[Transition]:
+    """Everything with the correlation id, and everything that belongs to the same incident."""
+    subjects = {subject_id, incident_id} - {""}
+    if incident_id:
+        subjects |= {row.id for row in unit.alerts.of_incident(incident_id)}
+        subjects |= {row.id for row in unit.actions.of_incident(incident_id)}
+    found = {row.id: row for row in unit.transitions.chain(correlation_id)} if correlation_id else {}
+    for subject in subjects:
+        found |= {row.id: row for row in unit.transitions.of(subject)}
+        for delivery in unit.outbox.of_subject(subject):
+            found |= {row.id: row for row in unit.transitions.of(delivery.idempotency_key[:64])}
+    return sorted(found.values(), key=lambda row: (row.at, row.id))
+
+
+def _line(row: Transition, zone: ZoneInfo) -> str:
+    at = row.at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    change = f"{row.old_state or '-'} -> {row.new_state}" if row.old_state != row.new_state else "note"
+    evidence = ", ".join(f"{key}={_short(value)}" for key, value in row.evidence.items())
+    tail = f"  [{evidence}]" if evidence else ""
+    return f"{at}  {row.kind} {row.subject_id}  {change}  by {row.actor}: {row.reason}{tail}"
+
+
+def _short(value: Any, limit: int = 160) -> str:
+    text = str(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

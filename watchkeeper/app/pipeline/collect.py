@@ -1,0 +1,149 @@
+"""Collect: read a source, append what it said, keep the ledger, hand the ticks on to scoring."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from watchkeeper.clock import Clock, to_ms
+from watchkeeper.errors import CollectError, OutboundError, StoreFullError
+from watchkeeper.model import STALE_NAN, Layout, LogLine, Tick, is_stale, labels
+from watchkeeper.outbound import Outbound
+from watchkeeper.ports import Collected, Collector, SampleStore
+from watchkeeper.telemetry import Telemetry, logger
+
+log = logger(__name__)
+
+#: Series written about every source, beside what it said itself.
+HEALTH = ("up", "scrape_duration_seconds", "scrape_samples_scraped")
+
+
+@dataclass(slots=True, eq=False)
+class Source:
+    """One configured collector and how it fares: a row of the Collectors page."""
+
+    name: str
+    kind: str
+    interval: timedelta
+    collector: Collector
+    health_labels: dict[str, str]  #: job, instance and own labels, as on its series
+    target: str = ""  #: what it reads, for people
+    state: str = "starting"  #: starting | up | failing
+    error: str = ""
+    last_at: datetime | None = None
+    seconds: float = 0.0
+    series: int = 0
+    samples: int = 0
+    received: int = 0
+    stored: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+    health_layout: Layout | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Collecting:
+    """What collecting needs: carried by the roof, shared by all sources."""
+
+    store: SampleStore
+    outbound: Outbound
+    telemetry: Telemetry
+    clock: Clock
+    executor: Executor  #: the thread that appends
+    scored: Callable[[Sequence[Tick]], Awaitable[None]]
+    logged: Callable[[Sequence[LogLine]], Awaitable[None]]
+
+    async def step(self, source: Source, now: datetime) -> None:
+        """One reading of one source. A failure is a state, counted and shown, and stops nobody else."""
+        started = time.perf_counter()
+        try:
+            collected = await source.collector.collect(now, self.outbound)
+        except (CollectError, OutboundError) as error:
+            await self._failed(source, now, error, time.perf_counter() - started)
+            return
+        source.seconds = time.perf_counter() - started
+        self.telemetry.collect_seconds.labels(source.name).observe(source.seconds)
+        self.telemetry.count_refused(source.name, collected.rejected)
+        _add(source.rejected, collected.rejected)
+        source.received += sum(collected.rejected.values())
+        source.state, source.error, source.last_at = "up", "", now
+        source.series = sum(len(tick.layout) for tick in collected.ticks)
+        source.samples = sum(_present(tick) for tick in collected.ticks)
+        ticks = [*collected.ticks, _health(source, now, up=1.0)]
+        await self.append(source, ticks)
+        self.telemetry.collections.labels(source.name, "ok").inc()
+        await self._hand_on(source, collected)
+
+    async def _hand_on(self, source: Source, collected: Collected) -> None:
+        if collected.logs:
+            self.telemetry.log_lines.labels(source.name).inc(len(collected.logs))
+            await self.logged(collected.logs)
+        if collected.ticks:
+            await self.scored(collected.ticks)
+
+    async def _failed(self, source: Source, now: datetime, error: Exception, seconds: float) -> None:
+        reason = getattr(error, "reason", "error")
+        if source.state != "failing":
+            log.warning("source failing", source=source.name, reason=reason, error=str(error))
+        source.state, source.error, source.last_at, source.seconds = "failing", f"{reason}: {error}", now, seconds
+        self.telemetry.collections.labels(source.name, reason).inc()
+        stale: Tick | None = getattr(source.collector, "stale_tick", lambda _now: None)(now)
+        ticks = [_health(source, now, up=0.0)]
+        if stale is not None:
+            ticks.insert(0, stale)
+        await self.append(source, ticks)
+
+    async def append(self, source: Source, ticks: Sequence[Tick]) -> None:
+        """Append in the store's own thread and enter each tick into the ledger."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self.executor, self._append_all, source, ticks)
+
+    def _append_all(self, source: Source, ticks: Sequence[Tick]) -> None:
+        for tick in ticks:
+            count = len(tick.layout)
+            self.telemetry.in_flight.inc(count)
+            try:
+                appended = self.store.append(tick)
+            except StoreFullError as error:
+                self.telemetry.count_refused(source.name, {"disk_full": count})
+                _add(source.rejected, {"disk_full": count})
+                source.error = str(error)
+                source.received += count
+                continue
+            finally:
+                self.telemetry.in_flight.dec(count)
+            self.telemetry.count_append(source.name, appended)
+            source.received += appended.received
+            source.stored += appended.stored
+            _add(source.rejected, appended.rejected)
+
+
+def _add(totals: dict[str, int], more: object) -> None:
+    for reason, count in dict(more).items():  # type: ignore[call-overload]
+        totals[reason] = totals.get(reason, 0) + count
+
+
+def _present(tick: Tick) -> int:
+    return int(len(tick.layout) - np.count_nonzero(is_stale(tick.values)))
+
+
+def _health(source: Source, now: datetime, *, up: float) -> Tick:
+    """``up`` and the scrape's own figures, under the labels of the source's series."""
+    if source.health_layout is None:
+        source.health_layout = Layout(tuple(labels(name, source.health_labels) for name in HEALTH))
+    brought = float(source.samples) if up else 0.0
+    values = np.array([up, source.seconds, brought], dtype=np.float64)
+    return Tick(target=f"health/{source.name}", time_ms=to_ms(now), layout=source.health_layout, values=values)
+
+
+def gone(source: Source, now: datetime) -> Tick | None:
+    """Marks a removed source's health series stale."""
+    if source.health_layout is None:
+        return None
+    values = np.full(len(source.health_layout), STALE_NAN)
+    return Tick(target=f"health/{source.name}", time_ms=to_ms(now), layout=source.health_layout, values=values)
