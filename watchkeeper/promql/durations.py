@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from watchkeeper.errors import QueryError
 from watchkeeper.promql import nodes
+from watchkeeper.promql.arithmetic import evaluate
 
 if TYPE_CHECKING:
     from watchkeeper.promql.context import Context
@@ -49,8 +50,12 @@ def format_duration(duration: timedelta) -> str:
     return "".join(parts)
 
 
-def milliseconds(duration: nodes.Duration, context: Context) -> int:
-    """The duration in whole milliseconds for this query."""
+def milliseconds(duration: nodes.Duration, context: Context, *, positive: bool = False) -> int:
+    """The duration in whole milliseconds for this query. ``positive``: a range or step, which must not be 0."""
+    ms = duration.ms
     if duration.expression:
-        raise QueryError(f"duration expressions are not supported: {duration.expression} (step {context.step_ms} ms)")
-    return round(duration.ms)
+        known = {"step": context.query_step_ms / 1000, "range": (context.end_ms - context.start_ms) / 1000}
+        ms = evaluate(duration.expression, known) * 1000
+    if positive and ms <= 0:
+        raise QueryError("duration must be greater than 0")
+    return round(ms)

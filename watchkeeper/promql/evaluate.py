@@ -98,8 +98,8 @@ class Evaluation:
     def _subquery(self, context: Context, node: nodes.Subquery) -> list[Windows]:
         """The inner query on its own grid, aligned to its step, seen through windows."""
         ends = context.moments(milliseconds(node.offset, context), node.at)
-        starts = ends - milliseconds(node.range, context)
-        step = DEFAULT_SUBQUERY_STEP_MS if node.step is None else milliseconds(node.step, context)
+        starts = ends - milliseconds(node.range, context, positive=True)
+        step = DEFAULT_SUBQUERY_STEP_MS if node.step is None else milliseconds(node.step, context, positive=True)
         begin, end = int(starts.min()), int(ends.max())
         first = step * int(begin / step)  # towards zero, as Go divides
         if first <= begin:

@@ -44,13 +44,13 @@ class Selector(Node):
     matchers: tuple[Matcher, ...]  #: the metric name is the matcher on ``__name__``
     offset: Duration = Duration()
     at: At | None = None
+    mode: str = ""  #: empty, anchored or smoothed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Range(Node):
     selector: Selector
     range: Duration
-    mode: str = ""  #: empty, anchored or smoothed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

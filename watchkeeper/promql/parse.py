@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -10,7 +10,10 @@ from typing import Any
 from watchkeeper.errors import QueryError
 from watchkeeper.model import METRIC_NAME, Matcher, MatchOp
 from watchkeeper.promql import nodes
+from watchkeeper.promql.arithmetic import evaluate, is_constant
+from watchkeeper.promql.matching import matches
 from watchkeeper.promql.positions import Positions
+from watchkeeper.promql.rewrite import EMPTY_LABEL, MODE_LABEL, rewrite
 from watchkeeper.promql.strings import broken_strings
 
 #: Distinct queries kept parsed. Rules and dashboards repeat a few hundred.
@@ -22,6 +25,8 @@ MATCH_OPS = {
     "NotRe": MatchOp.NOT_REGEX,
 }
 MS = timedelta(milliseconds=1)
+#: What the parser says of a selector that could match every series.
+NEEDS_MATCHER = "vector selector must contain at least one non-empty matcher"
 
 
 @lru_cache(maxsize=CACHE_SIZE)
@@ -32,8 +37,38 @@ def parse(expr: str) -> nodes.Node:
     try:
         tree = promql_parser.parse(expr)
     except ValueError as error:
-        raise QueryError(f'invalid parameter "query": parse error: {error}') from None
-    return _Converter(expr).convert(tree)
+        return _parse_newer(expr, str(error))
+    return _Converter(expr, {}).convert(tree)
+
+
+def _parse_newer(expr: str, said: str) -> nodes.Node:
+    """A query the parser refuses may use constructs it does not know yet."""
+    import promql_parser  # see parse()
+
+    rewritten = rewrite(expr, empty=NEEDS_MATCHER in said)
+    try:
+        tree = promql_parser.parse(rewritten.text)
+    except ValueError:
+        raise QueryError(f'invalid parameter "query": parse error: {said}') from None
+    node = _Converter(expr, rewritten.expressions).convert(tree)
+    _check_matchers(node)
+    return node
+
+
+def _check_matchers(node: nodes.Node) -> None:
+    """Only the second argument of info() may select by nothing."""
+    free = {
+        call.args[1]
+        for call in nodes.walk(node)
+        if isinstance(call, nodes.Call) and call.name == "info" and call.args[1:]
+    }
+    for selector in nodes.walk(node):
+        if isinstance(selector, nodes.Selector) and selector not in free and all(_accepts_empty(selector.matchers)):
+            raise QueryError(f'invalid parameter "query": parse error: {NEEDS_MATCHER}')
+
+
+def _accepts_empty(matchers: Sequence[Matcher]) -> list[bool]:
+    return [matches(matcher, [""])[0] for matcher in matchers]
 
 
 def selectors(expr: str) -> list[tuple[tuple[Matcher, ...], timedelta, timedelta]]:
@@ -67,8 +102,8 @@ def _selectors(node: nodes.Node, window: float) -> list[tuple[tuple[Matcher, ...
 class _Converter:
     """One walk over the parser's tree, in the order of the text, so that calls meet their positions."""
 
-    def __init__(self, expr: str) -> None:
-        self._positions = Positions(expr)
+    def __init__(self, expr: str, expressions: Mapping[int, str]) -> None:
+        self._positions, self._expressions = Positions(expr), expressions
         self._broken = broken_strings(expr)
 
     def convert(self, tree: Any) -> nodes.Node:
@@ -80,7 +115,7 @@ class _Converter:
         return self.convert(tree.expr)
 
     def _numberliteral(self, tree: Any) -> nodes.Node:
-        return nodes.Number(value=float(tree.val))
+        return nodes.Number(value=float(tree.val), position=self._positions.number())
 
     def _stringliteral(self, tree: Any) -> nodes.Node:
         return nodes.Text(value=self._broken.get(tree.val, tree.val))
@@ -92,28 +127,30 @@ class _Converter:
         if tree.matchers.or_matchers:
             raise QueryError('"or" between label matchers is not PromQL; use a regular expression')
         matchers = [Matcher(one.name, MATCH_OPS[_word(one.op)], one.value) for one in tree.matchers.matchers]
+        mode = next((matcher.value for matcher in matchers if matcher.name == MODE_LABEL), "")
+        matchers = [matcher for matcher in matchers if matcher.name not in (MODE_LABEL, EMPTY_LABEL)]
         if tree.name is not None:
             matchers.insert(0, Matcher(METRIC_NAME, MatchOp.EQUAL, tree.name))
         position = self._positions.selector(tree.name)
         return nodes.Selector(
-            matchers=tuple(matchers), offset=_duration(tree.offset), at=_at(tree.at), position=position
+            matchers=tuple(matchers), offset=self._duration(tree.offset), at=_at(tree.at), position=position, mode=mode
         )
 
     def _matrixselector(self, tree: Any) -> nodes.Node:
         selector = self._vectorselector(tree.vector_selector)
-        window = _duration(tree.range)
-        if window.ms <= 0:
+        window = self._duration(tree.range)
+        if window.ms <= 0 and not window.expression:
             raise QueryError("duration must be greater than 0")
         return nodes.Range(selector=selector, range=window, position=selector.position)
 
     def _subqueryexpr(self, tree: Any) -> nodes.Node:
         expr = self.convert(tree.expr)
-        step = None if not tree.step else _duration(tree.step)
+        step = None if not tree.step else self._duration(tree.step)
         return nodes.Subquery(
             expr=expr,
-            range=_duration(tree.range),
+            range=self._duration(tree.range),
             step=step,
-            offset=_duration(tree.offset),
+            offset=self._duration(tree.offset),
             at=_at(tree.at),
             position=expr.position,
         )
@@ -146,6 +183,15 @@ class _Converter:
         position = self._positions.call(tree.func.name)
         return nodes.Call(name=tree.func.name, args=self._arguments(tree.args), position=position)
 
+    def _duration(self, value: timedelta | None) -> nodes.Duration:
+        ms = 0.0 if value is None else value / MS
+        expression = self._expressions.get(round(abs(ms)))
+        if expression is None:
+            return nodes.Duration(ms=ms)
+        if is_constant(expression):
+            return nodes.Duration(ms=evaluate(expression, {}) * 1000)
+        return nodes.Duration(expression=expression)
+
     def _arguments(self, args: Sequence[Any]) -> tuple[nodes.Node, ...]:
         return tuple(self.convert(arg) for arg in args)
 
@@ -153,10 +199,6 @@ class _Converter:
 def _word(value: Any) -> str:
     """The bare name of one of the parser's enumeration values."""
     return str(value).rpartition(".")[2]
-
-
-def _duration(value: timedelta | None) -> nodes.Duration:
-    return nodes.Duration() if value is None else nodes.Duration(ms=value / MS)
 
 
 def _at(value: Any) -> nodes.At | None:

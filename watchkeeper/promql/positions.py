@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-#: One token: a string, a comment, a brace or bracket group start, a word, or anything else.
+#: One token: a string, a comment, a word, an opening brace, a range in brackets, a number, or one other character.
 TOKEN = re.compile(
     r"""(?P<string>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`)|(?P<comment>\#[^\n]*)"""
-    r"""|(?P<word>[A-Za-z_:][\w:]*)|(?P<brace>\{)|(?P<other>.)""",
+    r"""|(?P<word>[A-Za-z_:][\w:]*)|(?P<brace>\{)|(?P<bracket>\[[^\]]*\])|(?P<number>\d[\w.]*)|(?P<other>.)""",
     re.DOTALL,
 )
 
@@ -19,8 +19,9 @@ class Positions:
         self._words: list[tuple[str, int]] = []
         self._next = 0
         for token in TOKEN.finditer(expr):
-            if token.lastgroup in ("word", "brace"):
-                self._words.append((token.group(), token.start() + 1))
+            if token.lastgroup in ("word", "brace", "number"):
+                name = token.group() if token.lastgroup != "number" else "0"
+                self._words.append((name, token.start() + 1))
 
     def call(self, name: str) -> int:
         """Column of the next call or aggregation of this name; the last known place when it cannot be found."""
@@ -29,6 +30,10 @@ class Positions:
     def selector(self, name: str | None) -> int:
         """Column of the next selector: its name, or the brace when it has none."""
         return self._find(name or "{", lower=False)
+
+    def number(self) -> int:
+        """Column of the next number."""
+        return self._find("0", lower=False)
 
     def _find(self, wanted: str, *, lower: bool) -> int:
         for index in range(self._next, len(self._words)):

@@ -77,7 +77,7 @@ def ranges(context: Context, node: nodes.Range) -> list[Windows]:
     """The samples in (step - range, step] of every series, for every step."""
     selector = node.selector
     ends = context.moments(milliseconds(selector.offset, context), selector.at)
-    starts = ends - milliseconds(node.range, context)
+    starts = ends - milliseconds(node.range, context, positive=True)
     found: list[Windows] = []
     for matrix in read(context, selector.matchers, int(starts.min()) + 1, int(ends.max())):
         found += windows(matrix, starts, ends, np.zeros(len(matrix.series), bool))

@@ -1,0 +1,37 @@
+"""Prometheus's own conformance scripts, where the data folder is at hand."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from watchkeeper.promql.conformance import run_files
+
+#: What the engine reached when this line was last raised, per file; it must never fall.
+PASSED = {
+    "aggregators.test": 126,
+    "collision.test": 2,
+    "duration_expression.test": 59,
+    "fill-modifier.test": 46,
+    "functions.test": 370,
+    "info.test": 52,
+    "literals.test": 25,
+    "native_histograms.test": 3,
+    "range_queries.test": 17,
+    "selectors.test": 31,
+    "start_timestamps.test": 2,
+}
+
+
+@pytest.mark.data
+def test_prometheus_conformance_scripts_pass() -> None:
+    data = os.environ.get("WATCHKEEPER_TEST_DATA")
+    if not data:
+        pytest.skip("WATCHKEEPER_TEST_DATA names no folder with promql/*.test")
+    paths = sorted((Path(data) / "promql").glob("*.test"))
+    assert {path.name for path in paths} >= set(PASSED)
+    report = run_files([path for path in paths if path.name in PASSED])
+    fallen = {name: counter["passed"] for name, counter in report.counts.items() if counter["passed"] < PASSED[name]}
+    assert fallen == {}
