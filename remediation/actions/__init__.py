@@ -1,0 +1,25 @@
+"""Kinds of action: one file and one line here each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from watchkeeper.registry import Registry
+
+from .base import Kind
+from .haproxy import Haproxy
+
+BUILTIN: dict[str, type[Any]] = {
+    "haproxy": Haproxy,
+}
+#: Outsiders register kinds in the entry-point group ``watchkeeper.remediation``.
+REGISTRY = Registry("remediation", BUILTIN)
+
+
+def kind_of(name: str) -> Kind:
+    """The kind by its name. Raises ConfigError naming the known ones."""
+    kind: Kind = REGISTRY.get(name)()
+    return kind
+
+
+__all__ = ["BUILTIN", "REGISTRY", "Kind", "kind_of"]

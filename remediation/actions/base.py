@@ -1,0 +1,80 @@
+"""What every kind of action shares: its options checked, its reading hashed, its refusals worded alike."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from remediation.situation import Impact
+from watchkeeper.errors import ActionError, ConfigError
+from watchkeeper.model import Intent, RiskClass, Target
+from watchkeeper.ports import Reading
+
+#: Keys of a target that belong to remediation itself, not to the kind.
+COMMON_KEYS = frozenset({"name", "kind", "test_target"})
+
+Options = TypeVar("Options")
+
+
+class Kind(Protocol):
+    """``watchkeeper.ports.Action`` plus what gates need to know beforehand. Kinds keep no state."""
+
+    risk: RiskClass
+    options: ClassVar[type[Any]]  #: strict options of its targets
+
+    def read(self, target: Target, settings: Mapping[str, Any]) -> Reading: ...
+
+    def desired(
+        self, reading: Reading, parameters: Mapping[str, Any]
+    ) -> tuple[dict[str, object], dict[str, object]]: ...
+
+    def impact(self, reading: Reading, desired: Mapping[str, object], settings: Mapping[str, Any]) -> Impact:
+        """What gates need to know about the change. Pure."""
+        ...
+
+    def reached(self, reading: Reading, desired: Mapping[str, object]) -> bool:
+        """True when the target is in the wanted state. Pure."""
+        ...
+
+    def ours(self, reading: Reading, before: Mapping[str, object], desired: Mapping[str, object]) -> bool:
+        """True when everything the plan names is as it was before, or as we wanted it: nobody else was here."""
+        ...
+
+    def apply(
+        self, desired: Mapping[str, object], intent: Intent, settings: Mapping[str, Any]
+    ) -> Mapping[str, object]: ...
+
+
+def options_of(wanted: type[Options], settings: Mapping[str, Any], kind: str) -> Options:
+    """The target's options, checked; errors name the key."""
+    own = {key: value for key, value in settings.items() if key not in COMMON_KEYS}
+    try:
+        return TypeAdapter(wanted).validate_python(own)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(["remediation.targets", str(settings.get("name", kind)), *map(str, first["loc"])])
+        raise ConfigError(first["msg"], key=place) from None
+
+
+def state_hash(state: object) -> str:
+    """A short hash that changes when anybody changes the state."""
+    text = json.dumps(state, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def names_in(value: object, what: str) -> list[str]:
+    """A name or a list of names, as people write parameters."""
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) and name for name in names):
+        raise ActionError(f"{what}: write a name or a list of names")
+    return list(names)
+
+
+def mapping(value: object, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ActionError(f"{what} is not a mapping")
+    return value

@@ -1,0 +1,71 @@
+"""Is it really so? k of n bad, by two observers that do not depend on each other; gone after ten good."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from watchkeeper.model import Observation
+
+#: Name of the rule's own expression among the observers.
+RULE = "rule"
+#: Observers that must agree.
+OBSERVERS = 2
+#: Good observations in a row after which an episode is over.
+LEAVE_AFTER = 10
+
+
+def agreeing(history: Sequence[Observation], k: int, n: int) -> list[str]:
+    """Observers that said bad in at least k of the last n observations. Unknown is not bad."""
+    recent = list(history)[-n:]
+    names = sorted({name for seen in recent for name in seen.observers} - {RULE})
+    votes = {RULE: sum(seen.bad is True for seen in recent)}
+    votes.update({name: sum(seen.observers.get(name) is True for seen in recent) for name in names})
+    return [name for name in (RULE, *names) if votes[name] >= k]
+
+
+def confirmed(history: Sequence[Observation], k: int, n: int) -> bool:
+    """The rule itself and at least one more observer."""
+    voices = agreeing(history, k, n)
+    return RULE in voices and len(voices) >= OBSERVERS
+
+
+def cleared(history: Sequence[Observation]) -> bool:
+    recent = list(history)[-LEAVE_AFTER:]
+    return len(recent) == LEAVE_AFTER and all(seen.bad is False for seen in recent)
+
+
+class History:
+    """Observations of one rule, each counted once. In memory only: after a restart everything is confirmed anew."""
+
+    KEEP = 64
+
+    def __init__(self) -> None:
+        self.seen: list[Observation] = []
+        self.onset: datetime | None = None  #: wall time of the first bad observation of this episode
+        self.onsets: list[datetime] = []  #: steady
+        self.idle_since: datetime | None = None  #: steady; since when every observation was known and bad
+
+    def add(self, observation: Observation, now: datetime, flap_window: timedelta) -> bool:
+        """False when this observation, or a later one, was counted before."""
+        if self.seen and observation.at <= self.seen[-1].at:
+            return False
+        if observation.bad is not True:
+            self.idle_since = None
+        elif self.idle_since is None:
+            self.idle_since = now
+        if observation.bad is True and self.onset is None:
+            self.onset = observation.at
+            self.onsets = [*(moment for moment in self.onsets if now - moment <= flap_window), now]
+        self.seen = [*self.seen, observation][-self.KEEP :]
+        if self.onset is not None and observation.bad is False:
+            self.onset = None
+        return True
+
+    def forget(self) -> None:
+        """After a pause or a jump of the clock nothing seen before counts."""
+        self.seen, self.onset, self.idle_since = [], None, None
+
+    @property
+    def newest(self) -> Observation | None:
+        return self.seen[-1] if self.seen else None
