@@ -12,6 +12,7 @@ from watchkeeper.model.series import BoolArray, FloatArray
 from watchkeeper.promql.block import Block, concat, empty
 from watchkeeper.promql.functions.label_text import valid_label_name
 from watchkeeper.promql.groups import Groups, group
+from watchkeeper.promql.memo import Memo
 from watchkeeper.promql.merge import unite
 from watchkeeper.promql.nodes import Aggregate
 from watchkeeper.promql.numeric import quantile
@@ -87,17 +88,17 @@ REDUCTIONS: dict[str, Reduction] = {
 CHOICES = ("topk", "bottomk", "limitk", "limit_ratio")
 
 
-def reduce(node: Aggregate, block: Block) -> Block:
+def reduce(node: Aggregate, block: Block, memo: Memo) -> Block:
     """One row per group: sum, avg, count, min, max, stddev, stdvar, group."""
-    groups = group(block, node)
+    groups = group(block, node, memo)
     count = groups.count(block.present)
     values = REDUCTIONS[node.op](groups, block, count)
     return Block(groups.labels, values, count > 0, groups.drop)
 
 
-def quantiles(node: Aggregate, block: Block, q: FloatArray) -> Block:
+def quantiles(node: Aggregate, block: Block, memo: Memo, q: FloatArray) -> Block:
     """The q-quantile of each group."""
-    groups = group(block, node)
+    groups = group(block, node, memo)
     answer = np.full((len(groups), block.values.shape[1]), np.nan)
     present = np.zeros(answer.shape, bool)
     for chosen, _, values, inside in groups.stacks(block):
@@ -106,7 +107,7 @@ def quantiles(node: Aggregate, block: Block, q: FloatArray) -> Block:
     return Block(groups.labels, answer, present, groups.drop)
 
 
-def choose(node: Aggregate, block: Block, param: FloatArray) -> Block:
+def choose(node: Aggregate, block: Block, memo: Memo, param: FloatArray) -> Block:
     """topk, bottomk, limitk, limit_ratio: some rows of each group, unchanged."""
     if np.isnan(param).any():
         kind = "Ratio" if node.op == "limit_ratio" else "Parameter"
@@ -118,7 +119,7 @@ def choose(node: Aggregate, block: Block, param: FloatArray) -> Block:
         return Block(block.series, block.values, block.present & kept, block.drop)
     limit = np.trunc(np.clip(param, 0, 2**53))
     kept = np.zeros(block.present.shape, bool)
-    groups = group(block, node)
+    groups = group(block, node, memo)
     for _, rows, values, inside in groups.stacks(block):
         kept[rows] = inside & (_ranks(node.op, values, inside) < limit)
     answer = Block(block.series, block.values, kept, block.drop)
@@ -155,12 +156,12 @@ def _ratio(block: Block, ratio: FloatArray) -> BoolArray:
     return kept
 
 
-def count_values(node: Aggregate, block: Block, name: str) -> Block:
+def count_values(node: Aggregate, block: Block, memo: Memo, name: str) -> Block:
     """How many rows of each group have which value; the value becomes label ``name``."""
     if not valid_label_name(name):
         raise QueryError(f'invalid label name "{_escaped(name)}"', kind="execution")
     by = node.labels if node.without else tuple(one for one in node.labels if one != name)
-    groups = group(block, Aggregate(op=node.op, expr=node.expr, without=node.without, labels=by))
+    groups = group(block, Aggregate(op=node.op, expr=node.expr, without=node.without, labels=by), memo)
     steps = block.values.shape[1]
     blocks = []
     for g, key in enumerate(groups.labels):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
 from watchkeeper.model.series import BoolArray, FloatArray, IntArray, Labels
+from watchkeeper.promql.memo import Memo
 
 #: Elements of one padded window chunk: 4 Mi float64 are 32 MiB, which stays near the cache and far from the limit.
 CHUNK_ELEMENTS = 1 << 22
@@ -41,15 +43,19 @@ def empty(steps: int) -> Block:
     return Block((), np.empty((0, steps)), np.empty((0, steps), bool), np.empty(0, bool))
 
 
-def concat(blocks: Sequence[Block], steps: int) -> Block:
-    """All rows of all blocks, in order."""
+def concat(blocks: Sequence[Block], steps: int, memo: Memo | None = None) -> Block:
+    """All rows of all blocks, in order. With a memo the same parts give the very same sequence of series."""
     kept = [block for block in blocks if len(block)]
     if not kept:
         return empty(steps)
     if len(kept) == 1:
         return kept[0]
+    parts = [block.series for block in kept]
+    chained = (
+        tuple(chain.from_iterable(parts)) if memo is None else memo.get("chain", parts, lambda: tuple(chain(*parts)))
+    )
     return Block(
-        [series for block in kept for series in block.series],
+        chained,
         np.concatenate([block.values for block in kept]),
         np.concatenate([block.present for block in kept]),
         np.concatenate([block.drop for block in kept]),

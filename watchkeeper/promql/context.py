@@ -12,6 +12,7 @@ from watchkeeper.model.series import FloatArray, IntArray
 from watchkeeper.ports import SampleReader
 from watchkeeper.promql import nodes
 from watchkeeper.promql.durations import UNIT_MS
+from watchkeeper.promql.memo import Memo
 
 #: Step of a subquery that names none: Prometheus's default evaluation interval.
 DEFAULT_SUBQUERY_STEP_MS = UNIT_MS["m"]
@@ -33,6 +34,7 @@ class Shared:
     limits: QueryLimits
     deadline: float
     monotonic: Callable[[], float]
+    memo: Memo
     samples: int = 0
     warnings: dict[str, None] = field(default_factory=dict)  #: ordered set
     infos: dict[str, None] = field(default_factory=dict)

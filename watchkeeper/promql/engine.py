@@ -16,6 +16,7 @@ from watchkeeper.promql import nodes
 from watchkeeper.promql.block import Block, Windows
 from watchkeeper.promql.context import Context, QueryLimits, Shared
 from watchkeeper.promql.evaluate import Evaluation
+from watchkeeper.promql.memo import Memo
 from watchkeeper.promql.merge import drop_names
 from watchkeeper.promql.parse import parse
 from watchkeeper.promql.result import RangeMatrix, Result, Scalar, StringValue, Vector
@@ -38,7 +39,7 @@ class Engine:
         self._lookback_ms = lookback // timedelta(milliseconds=1)
         self._limits = limits or QueryLimits()
         self._monotonic = clock_monotonic
-        self._evaluation = Evaluation()
+        self._evaluation, self._memo = Evaluation(), Memo()
 
     def instant(self, expr: str, at_ms: int) -> Result:
         """The query's answer at one moment. Raises QueryError."""
@@ -49,7 +50,7 @@ class Engine:
                 return _raw(context, self._evaluation.windows(context, node))
             value = self._evaluation.evaluate(context, node)
             if isinstance(value, Block):
-                return _vector(context, drop_names(value))
+                return _vector(context, drop_names(value, self._memo))
         warnings, infos = _remarks(context)
         if isinstance(value, str):
             return StringValue(value=value, time_ms=at_ms, warnings=warnings, infos=infos)
@@ -77,7 +78,7 @@ class Engine:
             assert not isinstance(value, str)  # only literals are strings
             if not isinstance(value, Block):
                 value = Block(((),), value[None], np.ones((1, context.steps), bool), np.zeros(1, bool))
-            return _matrix(context, drop_names(value))
+            return _matrix(context, drop_names(value, self._memo))
 
     def _context(self, times: IntArray, step_ms: int, end_ms: int | None = None) -> Context:
         deadline = self._monotonic() + self._limits.timeout_seconds
@@ -89,7 +90,7 @@ class Engine:
             end_ms=int(times[-1]) if end_ms is None else end_ms,
             query_step_ms=step_ms,
             lookback_ms=self._lookback_ms,
-            shared=Shared(self._limits, deadline, self._monotonic),
+            shared=Shared(self._limits, deadline, self._monotonic, self._memo),
         )
 
 

@@ -76,16 +76,16 @@ class Evaluation:
         if not isinstance(block, Block):
             raise QueryError(f"expected type instant vector in aggregation expression, got {node.op}")
         if isinstance(param, np.ndarray) and node.op in aggregate.CHOICES:
-            return aggregate.choose(node, block, param)
+            return aggregate.choose(node, block, context.shared.memo, param)
         if not len(block):
             return empty(context.steps)
         if isinstance(param, str):
-            return aggregate.count_values(node, block, param)
+            return aggregate.count_values(node, block, context.shared.memo, param)
         if isinstance(param, np.ndarray):
             assert node.param is not None
             check_quantile(context, param, node.param.position)
-            return aggregate.quantiles(node, block, param)
-        return aggregate.reduce(node, block)
+            return aggregate.quantiles(node, block, context.shared.memo, param)
+        return aggregate.reduce(node, block, context.shared.memo)
 
     def windows(self, context: Context, node: nodes.Node) -> list[Windows]:
         """The samples below a range selector or subquery, windowed by step."""

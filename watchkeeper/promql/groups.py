@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,16 +12,21 @@ import numpy.typing as npt
 from watchkeeper.model import METRIC_NAME, Labels
 from watchkeeper.model.series import BoolArray, FloatArray
 from watchkeeper.promql.block import Block
+from watchkeeper.promql.memo import Memo
 from watchkeeper.promql.nodes import Aggregate
 
 Index = npt.NDArray[np.intp]
 
+#: Up to so many sums over so many cells, adding in a loop is faster than in arrays.
+FEW_SUMS = 1024
+FEW_CELLS = 1 << 15
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, frozen=True)
 class Groups:
     """``order`` sorts the block's rows by group; group g owns ``order[starts[g] : starts[g] + sizes[g]]``."""
 
-    labels: list[Labels]
+    labels: tuple[Labels, ...]
     drop: BoolArray
     order: Index
     starts: Index
@@ -39,6 +45,8 @@ class Groups:
 
     def total(self, rows: FloatArray) -> FloatArray:
         """Compensated sums: neighbours are added in pairs, in log2(size) rounds, and the rounding is added back."""
+        if len(self) * rows.shape[1] <= FEW_SUMS and rows.size <= FEW_CELLS and np.isfinite(rows).all():
+            return self._exact(rows[self.order])
         totals, lost = rows[self.order], np.zeros(rows.shape)
         group = np.repeat(np.arange(len(self), dtype=np.intp), self.sizes)
         while len(group) > len(self):
@@ -55,6 +63,12 @@ class Groups:
         answer: FloatArray = np.where(np.isfinite(totals), totals + lost, totals)
         return answer
 
+    def _exact(self, rows: FloatArray) -> FloatArray:
+        """Few sums: added one by one, exactly."""
+        columns = rows.T.tolist()
+        spans = list(zip(self.starts.tolist(), (self.starts + self.sizes).tolist(), strict=True))
+        return np.array([[_exact_sum(column[lo:hi]) for column in columns] for lo, hi in spans])
+
     def stacks(self, block: Block) -> Iterator[tuple[Index, Index, FloatArray, BoolArray]]:
         """(groups, rows, values, present) of all groups of one size, as [groups, size, steps]."""
         for size in np.unique(self.sizes):
@@ -63,21 +77,34 @@ class Groups:
             yield chosen, rows, block.values[rows], block.present[rows]
 
 
-def group(block: Block, node: Aggregate) -> Groups:
+def _exact_sum(values: list[float]) -> float:
+    try:
+        return math.fsum(values)
+    except OverflowError:  # beyond the largest float on the way, if not at the end
+        return sum(values)
+
+
+def group(block: Block, node: Aggregate, memo: Memo) -> Groups:
     """Rows with the same ``by`` labels, or the same labels but for those of ``without``."""
+    kind = ("group", node.without, node.labels)
+    found = memo.get(kind, [block.series], lambda: _sorted(block.series, node))
+    if METRIC_NAME in node.labels and not node.without:
+        return replace(found, drop=np.logical_or.reduceat(block.drop[found.order], found.starts))
+    return found
+
+
+def _sorted(series: Sequence[Labels], node: Aggregate) -> Groups:
     index: dict[Labels, int] = {}
     if not node.labels and not node.without:
-        ids = np.zeros(len(block), dtype=np.intp)
+        ids = np.zeros(len(series), dtype=np.intp)
         index[()] = 0
     else:
-        keys = _keys(block.series, frozenset(node.labels), without=node.without)
-        ids = np.fromiter((index.setdefault(key, len(index)) for key in keys), np.intp, len(block))
+        keys = _keys(series, frozenset(node.labels), without=node.without)
+        ids = np.fromiter((index.setdefault(key, len(index)) for key in keys), np.intp, len(series))
     order = np.argsort(ids, kind="stable")
     sizes = np.bincount(ids, minlength=len(index)).astype(np.intp)
     starts = (np.cumsum(sizes) - sizes).astype(np.intp)
-    named = not node.without and METRIC_NAME in node.labels
-    drop = np.logical_or.reduceat(block.drop[order], starts) if named else np.zeros(len(index), bool)
-    return Groups(list(index), drop, order, starts, sizes)
+    return Groups(tuple(index), np.zeros(len(index), bool), order, starts, sizes)
 
 
 def _keys(series: Sequence[Labels], names: frozenset[str], *, without: bool) -> Iterator[Labels]:

@@ -2,36 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
 from watchkeeper.errors import QueryError
 from watchkeeper.model import METRIC_NAME, Labels, Matrix, format_series
 from watchkeeper.promql.block import Block
+from watchkeeper.promql.memo import Memo
 
 SAME_LABELSET = "vector cannot contain metrics with the same labelset"
 
 
-def merge_matrices(matrices: list[Matrix]) -> list[Matrix]:
-    """The same samples with every series in one matrix only."""
-    if len(matrices) < 2:
+def merge_matrices(matrices: list[Matrix], memo: Memo) -> list[Matrix]:
+    """The same samples with every series in one matrix only; a series told twice gets a time column of its own."""
+    if len(matrices) < 2 or memo.get("distinct", [one.series for one in matrices], lambda: _distinct(matrices)):
         return matrices
+    owners: dict[Labels, list[int]] = {}
+    for i, matrix in enumerate(matrices):
+        for series in matrix.series:
+            owners.setdefault(series, []).append(i)
+    twice = {series: places for series, places in owners.items() if len(places) > 1}
+    kept = [_without(matrix, twice.keys()) for matrix in matrices]
+    return [matrix for matrix in kept if len(matrix.series)] + [
+        _joined(series, [matrices[place] for place in places]) for series, places in twice.items()
+    ]
+
+
+def _distinct(matrices: Sequence[Matrix]) -> bool:
     seen: set[Labels] = set()
     for matrix in matrices:
         seen.update(matrix.series)
-    if len(seen) == sum(len(matrix.series) for matrix in matrices):
-        return matrices
+    return len(seen) == sum(len(matrix.series) for matrix in matrices)
+
+
+def _without(matrix: Matrix, series: Collection[Labels]) -> Matrix:
+    keep = [i for i, one in enumerate(matrix.series) if one not in series]
+    names = tuple(matrix.series[i] for i in keep)
+    return Matrix(series=names, times=matrix.times, values=matrix.values[keep], present=matrix.present[keep])
+
+
+def _joined(series: Labels, matrices: Sequence[Matrix]) -> Matrix:
+    """One series over the union of its time columns; a sample wins over an end at the same time."""
     times = np.unique(np.concatenate([matrix.times for matrix in matrices]))
-    rows: dict[Labels, int] = {series: i for i, series in enumerate(sorted(seen))}
-    values = np.full((len(rows), len(times)), np.nan)
-    present = np.zeros(values.shape, bool)
+    values, present = np.full((1, len(times)), np.nan), np.zeros((1, len(times)), bool)
     for matrix in matrices:
-        row = np.fromiter((rows[series] for series in matrix.series), np.intp, len(matrix.series))
-        cells = np.ix_(row, np.searchsorted(times, matrix.times))
-        values[cells] = np.where(present[cells] & ~matrix.present, values[cells], matrix.values)
-        present[cells] |= matrix.present
-    return [Matrix(series=tuple(rows), times=times, values=values, present=present)]
+        row, place = matrix.series.index(series), np.searchsorted(times, matrix.times)
+        there = matrix.present[row]
+        values[0, place[there]] = matrix.values[row, there]
+        present[0, place[there]] = True
+    return Matrix(series=(series,), times=times, values=values, present=present)
 
 
 def without_name(series: Labels) -> Labels:
@@ -41,14 +61,25 @@ def without_name(series: Labels) -> Labels:
     return tuple(pair for pair in series if pair[0] != METRIC_NAME)
 
 
-def drop_names(block: Block) -> Block:
+def drop_names(block: Block, memo: Memo) -> Block:
     """The block with marked names really gone; rows that became the same series are joined."""
     if not len(block) or not block.drop.any():
         return block
-    series = [
+    kept = np.zeros(len(block), bool)
+    if block.drop.all():
+        series, distinct = memo.get("nameless", [block.series], lambda: _nameless(block.series))
+        answer = Block(series, block.values, block.present, kept)
+        return answer if distinct else unite(answer, SAME_LABELSET)
+    mixed = [
         without_name(labels) if drop else labels for labels, drop in zip(block.series, block.drop.tolist(), strict=True)
     ]
-    return unite(Block(series, block.values, block.present, np.zeros(len(series), bool)), SAME_LABELSET)
+    return unite(Block(mixed, block.values, block.present, kept), SAME_LABELSET)
+
+
+def _nameless(series: Sequence[Labels]) -> tuple[tuple[Labels, ...], bool]:
+    """The series without their names, and whether they are still all different."""
+    bare = tuple([without_name(one) for one in series])
+    return bare, len(set(bare)) == len(bare)
 
 
 def unite(block: Block, message: str) -> Block:

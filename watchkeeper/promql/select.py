@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from watchkeeper.model import Labels, Matcher, Matrix, is_stale
+from watchkeeper.model import Labels, Matcher, Matrix
 from watchkeeper.model.series import BoolArray, FloatArray, IntArray
 from watchkeeper.promql import nodes
 from watchkeeper.promql.block import Block, Windows, concat
@@ -21,7 +21,7 @@ def read(context: Context, matchers: Sequence[Matcher], start_ms: int, end_ms: i
     context.check()
     found = [matrix for matrix in context.reader.select(matchers, start_ms, end_ms) if len(matrix.series)]
     context.spend(sum(matrix.values.size for matrix in found))
-    return merge_matrices(found)
+    return merge_matrices(found, context.shared.memo)
 
 
 def instant(context: Context, node: nodes.Selector) -> Block:
@@ -43,34 +43,17 @@ def lookup(context: Context, node: nodes.Selector) -> tuple[Block, FloatArray]:
     blocks, times = [], []
     for matrix in read(context, node.matchers, start, int(moments.max())):
         column = np.searchsorted(matrix.times, moments, side="right") - 1
-        position, known = _newest(matrix, column)
-        position = np.clip(position, 0, len(matrix.times) - 1)
-        at = matrix.times[position]
-        present = known & (at > moments - context.lookback_ms)
+        known = column >= 0
+        column = np.maximum(column, 0)
+        at = matrix.times[column]
+        known &= at > moments - context.lookback_ms
         shape = (len(matrix.series), context.steps)
-        if position.ndim == 1:
-            values = matrix.values[:, position]
-        else:
-            values = np.take_along_axis(matrix.values, position, axis=1)
-        blocks.append(Block(matrix.series, values, np.broadcast_to(present, shape), np.zeros(len(matrix.series), bool)))
+        # a series without a sample at its target's newest tick has ended there: no look behind it
+        present = matrix.present[:, column] & known
+        blocks.append(Block(matrix.series, matrix.values[:, column], present, np.zeros(len(matrix.series), bool)))
         times.append(np.broadcast_to(at.astype(np.float64), shape))
-    block = concat(blocks, context.steps)
+    block = concat(blocks, context.steps, context.shared.memo)
     return block, np.concatenate(times) if times else np.empty((0, context.steps))
-
-
-def _newest(matrix: Matrix, column: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.intp], BoolArray]:
-    """Position of the newest event at or before each step's column, and whether it is a sample.
-
-    A stale marker is an event that is no sample: it ends the series at once instead of after the lookback.
-    """
-    if matrix.present.all():
-        return column, column >= 0
-    event = matrix.present | is_stale(matrix.values)
-    ticks = np.where(event, np.arange(len(matrix.times), dtype=np.intp), -1)
-    newest = np.maximum.accumulate(ticks, axis=1)
-    position = np.where(column >= 0, newest[:, np.maximum(column, 0)], -1)
-    known = position >= 0
-    return position, known & np.take_along_axis(matrix.present, np.maximum(position, 0), axis=1)
 
 
 def ranges(context: Context, node: nodes.Range) -> list[Windows]:

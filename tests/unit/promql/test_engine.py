@@ -47,17 +47,17 @@ def test_a_stale_marker_ends_a_series_at_once() -> None:
     assert ask(over, "count_over_time(m[5m])", 1) == {(): 1}
 
 
-def test_a_gap_in_a_matrix_is_no_end() -> None:
-    """A plain NaN where nothing is present is a hole; only the marker is an end."""
+def test_a_series_missing_from_its_targets_newest_tick_has_ended() -> None:
+    """Whatever bits the cell holds: a store may hand on the marker or a plain NaN."""
 
-    class Holes(MemoryReader):
+    class Ticks(MemoryReader):
         def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Matrix]:
             values = np.array([[1.0, np.nan], [2.0, STALE_NAN], [3.0, 4.0]])
             present = np.array([[True, False], [True, False], [True, True]])
-            series = (labels("hole"), labels("ended"), labels("full"))
+            series = (labels("gone"), labels("ended"), labels("full"))
             return [Matrix(series=series, times=np.array([0, MINUTE]), values=values, present=present)]
 
-    assert ask(Engine(Holes()), '{__name__=~".+"}', 1) == {("hole",): 1, ("full",): 4}
+    assert ask(Engine(Ticks()), '{__name__=~".+"}', 1) == {("full",): 4}
 
 
 def test_one_series_in_two_matrices_is_still_one_series() -> None:

@@ -27,7 +27,7 @@ def over(evaluator: base.Evaluator, context: Context, node: Node, compute: Compu
         values, present = compute(windows)
         drop = windows.drop if keep else np.ones(len(windows.series), bool)
         blocks.append(Block(windows.series, values, present, drop))
-    return concat(blocks, context.steps)
+    return concat(blocks, context.steps, context.shared.memo)
 
 
 def _simple(evaluator: base.Evaluator, context: Context, call: Call) -> Block:
@@ -57,7 +57,7 @@ def _change(evaluator: base.Evaluator, context: Context, call: Call) -> Block:
 
 def _remark_gauges(context: Context, block: Block, call: Call) -> None:
     """Remark on metrics that may not be counters by their name; only those that have an answer."""
-    names = {metric_name(series) for series in block.series}
+    names = context.shared.memo.get("names", [block.series], lambda: {metric_name(series) for series in block.series})
     for name in sorted(name for name in names if name and not name.endswith(COUNTER_ENDINGS)):
         context.inform(
             f'metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "{name}"',
