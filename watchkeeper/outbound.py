@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,11 @@ class Response:
     headers: Mapping[str, str]  #: lower-case names
     body: bytes
     address: str = ""  #: the address that answered
+    certificate_expires: float | None = None  #: when the server's certificate ends, epoch seconds; None without TLS
+
+
+#: Told of each step of an exchange as it happens: httpcore's event name and details.
+Trace = Callable[[str, dict[str, Any]], Awaitable[None]]
 
 
 def check_address(text: str, *, allow_private: bool) -> None:
@@ -128,6 +133,7 @@ class Outbound:
         content: bytes = b"",
         timeout: float = 10.0,
         max_bytes: int = 1 << 20,
+        trace: Trace | None = None,
     ) -> Response:
         """One request, whole body. Raises OutboundError; 3xx, 4xx and 5xx are answers, not errors."""
         target = httpx2.URL(url)
@@ -140,7 +146,10 @@ class Outbound:
             url=httpcore2.URL(scheme=target.raw_scheme, host=target.raw_host, port=target.port, target=target.raw_path),
             headers=request.headers.raw,
             content=content,
-            extensions={"timeout": {"connect": timeout, "read": timeout, "write": timeout, "pool": timeout}},
+            extensions={
+                "timeout": {"connect": timeout, "read": timeout, "write": timeout, "pool": timeout},
+                **({"trace": trace} if trace else {}),
+            },
         )
         try:
             with anyio.fail_after(timeout):
@@ -162,10 +171,11 @@ class Outbound:
             declared = headers.get("content-length", "")
             if declared.isdigit() and int(declared) > max_bytes:
                 raise OutboundError(f"body of {declared} bytes is over the limit of {max_bytes}", reason="too_large")
+            expires = _certificate_expires(response.extensions.get("network_stream"))
             body = await self._body(response, headers.get("content-encoding", ""), max_bytes)
         finally:
             await response.aclose()
-        return Response(response.status, headers, body)
+        return Response(response.status, headers, body, certificate_expires=expires)
 
     @staticmethod
     async def _body(response: httpcore2.Response, encoding: str, max_bytes: int) -> bytes:
@@ -184,6 +194,13 @@ class Outbound:
 
     async def aclose(self) -> None:
         await self._pool.aclose()
+
+
+def _certificate_expires(stream: httpcore2.AsyncNetworkStream | None) -> float | None:
+    """When the certificate the server showed on this connection ends."""
+    tls = stream.get_extra_info("ssl_object") if stream is not None else None
+    said = tls.getpeercert() if tls is not None else None
+    return float(ssl.cert_time_to_seconds(str(said["notAfter"]))) if said else None
 
 
 class _Gunzip:

@@ -76,6 +76,11 @@ class Telemetry:
         self.clock_gaps = Counter(
             "watchkeeper_clock_gaps", "Times the loop woke more than two intervals late.", registry=registry
         )
+        self.store_stats = Gauge("watchkeeper_store", "Figures of the sample store.", ["figure"], registry=registry)
+
+    def store_stat(self, name: str, value: float) -> None:
+        """One figure of the sample store: series, bytes, blocks ..."""
+        self.store_stats.labels(name).set(value)
 
     def count_append(self, source: str, appended: Appended) -> None:
         """Enter one append into the ledger."""

@@ -17,6 +17,8 @@ MAX_BACKOFF = 30.0
 #: A child that lived this long has earned a fresh start of the back-off.
 STABLE_SECONDS = 60.0
 STOP_SECONDS = 10.0
+#: One thread of linear algebra and few malloc arenas: what a machine's guest should take.
+LEAN = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 
 
 def die_with_parent() -> None:
@@ -40,7 +42,7 @@ class Child:
     exits: list[int] = field(default_factory=list)
 
     def start(self) -> None:
-        environment = {**os.environ, "WATCHKEEPER_PARENT": str(os.getpid())}
+        environment = {**LEAN, **os.environ, "WATCHKEEPER_PARENT": str(os.getpid())}
         self.process = subprocess.Popen(self.argv, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603 - our own programme
         self.started_at, self.restart_at = time.monotonic(), None
 

@@ -16,6 +16,8 @@ from watchkeeper.errors import ConfigError
 #: Larger files are a mistake or an attack.
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
+#: The only tags a collection may have.
+COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 Path_ = tuple[str | int, ...]
 _ENV = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -42,7 +44,7 @@ class Document:
 def dotted(path: Path_) -> str:
     """``("collect", "sources", 0, "url")`` as ``collect.sources[0].url``."""
     text = ""
-    for step in path:
+    for step in path[:12]:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
     return text
 
@@ -89,6 +91,8 @@ class _Reader:
         self._budget -= 1
         if depth > MAX_DEPTH or self._budget < 0 or id(node) in self._open:
             raise self._error("nests too deep or repeats itself by aliases", line, path)
+        if not isinstance(node, yaml.ScalarNode) and node.tag not in COLLECTIONS:
+            raise self._error(f"tag {node.tag!r} is not allowed", line, path)
         self._open.add(id(node))
         try:
             if isinstance(node, yaml.MappingNode):

@@ -1,0 +1,163 @@
+"""The one way out: what it reaches, what it refuses, and its limits."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from watchkeeper.errors import OutboundError
+from watchkeeper.outbound import Outbound, check_address
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def serving(answer: bytes, *, linger: float = 0.0) -> AsyncIterator[str]:
+    """A loopback server that answers every connection with the same bytes."""
+
+    handling: list[asyncio.Task[None] | None] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handling.append(asyncio.current_task())
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await writer.drain()
+        try:
+            await asyncio.sleep(linger)
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    finally:
+        server.close()
+        tasks = [task for task in handling if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await server.wait_closed()
+
+
+def http(body: bytes, status: str = "200 OK", **headers: str) -> bytes:
+    lines = {"content_length": str(len(body)), "connection": "close", **headers}
+    head = "".join(f"{key.replace('_', '-')}: {value}\r\n" for key, value in lines.items())
+    return f"HTTP/1.1 {status}\r\n{head}\r\n".encode() + body
+
+
+async def get(url: str, *, allow_private: bool = True, timeout: float = 5.0, max_bytes: int = 1 << 20) -> bytes:
+    outbound = Outbound(allow_private=allow_private)
+    try:
+        return (await outbound.request("GET", url, timeout=timeout, max_bytes=max_bytes)).body
+    finally:
+        await outbound.aclose()
+
+
+async def reason(url: str, **options: bool | float | int) -> str:
+    with pytest.raises(OutboundError) as caught:
+        await get(url, **options)  # type: ignore[arg-type]
+    return caught.value.reason
+
+
+async def test_a_body_arrives_whole() -> None:
+    async with serving(http(b"hello")) as url:
+        assert await get(url) == b"hello"
+
+
+async def test_gzip_is_unpacked() -> None:
+    async with serving(http(gzip.compress(b"a" * 1000), content_encoding="gzip")) as url:
+        assert await get(url) == b"a" * 1000
+
+
+async def test_a_gzip_bomb_stops_at_the_limit() -> None:
+    async with serving(http(gzip.compress(bytes(50 << 20)), content_encoding="gzip")) as url:
+        assert await reason(url) == "too_large"
+
+
+async def test_half_a_gzip_body_is_an_error() -> None:
+    async with serving(http(gzip.compress(b"abc" * 999)[:-6], content_encoding="gzip")) as url:
+        assert await reason(url) == "protocol"
+
+
+async def test_what_is_not_gzip_is_an_error() -> None:
+    async with serving(http(b"plain text", content_encoding="gzip")) as url:
+        assert await reason(url) == "protocol"
+
+
+async def test_a_declared_length_over_the_limit_is_refused_before_reading() -> None:
+    async with serving(http(b"x", content_length=str(10**9))) as url:
+        assert await reason(url) == "too_large"
+
+
+async def test_an_undeclared_length_is_stopped_at_the_limit() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n" + b"x" * 5000
+    async with serving(answer) as url:
+        assert await reason(url, max_bytes=1000) == "too_large"
+
+
+async def test_a_silent_server_is_a_timeout() -> None:
+    async with serving(b"", linger=5.0) as url:
+        assert await reason(url, timeout=0.3) == "timeout"
+
+
+async def test_half_a_body_is_a_protocol_error() -> None:
+    async with serving(http(b"half", content_length="100")) as url:
+        assert await reason(url) in ("protocol", "connect")
+
+
+async def test_a_redirect_is_an_answer_and_not_followed() -> None:
+    async with serving(http(b"", "302 Found", location="http://127.0.0.1:1/")) as url:
+        outbound = Outbound(allow_private=True)
+        response = await outbound.request("GET", url)
+        await outbound.aclose()
+    assert response.status == 302
+
+
+async def test_loopback_needs_permission() -> None:
+    async with serving(http(b"secret")) as url:
+        assert await reason(url, allow_private=False) == "refused_address"
+        assert await reason(url.replace("127.0.0.1", "localhost"), allow_private=False) == "refused_address"
+
+
+async def test_other_schemes_are_refused() -> None:
+    assert await reason("file:///etc/passwd") == "refused_address"
+
+
+async def test_a_closed_port_is_a_connect_error() -> None:
+    assert await reason("http://127.0.0.1:1/") == "connect"
+
+
+@pytest.mark.parametrize(
+    "address", ["169.254.169.254", "::ffff:169.254.169.254", "fe80::1", "0.0.0.0", "100.100.100.200"]
+)
+def test_metadata_addresses_are_never_reached(address: str) -> None:
+    with pytest.raises(OutboundError, match="never reached"):
+        check_address(address, allow_private=True)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "10.1.2.3",
+        "172.16.0.1",
+        "192.168.1.1",
+        "100.64.0.1",
+        "::1",
+        "fc00::1",
+        "64:ff9b::7f00:1",
+        "::ffff:10.0.0.1",
+    ],
+)
+def test_private_addresses_need_permission(address: str) -> None:
+    check_address(address, allow_private=True)
+    with pytest.raises(OutboundError, match="private"):
+        check_address(address, allow_private=False)
+
+
+def test_public_addresses_are_reached() -> None:
+    check_address("93.184.216.34", allow_private=False)

@@ -1,0 +1,127 @@
+"""``watchkeeper init``: a checked configuration from a few answers, every action in dry-run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import typer
+import yaml as pyyaml
+
+from watchkeeper.config import check
+from watchkeeper.config import yaml as house_yaml
+from watchkeeper.errors import ConfigError
+
+HEADER = """\
+# Written by `watchkeeper init`. Check it with `watchkeeper check-config`, start it with `watchkeeper up`.
+# Secrets stay outside: ${NAME} is read from the environment, `*_file` keys read a file.
+# Every remediation rule is in dry_run until its owner changes its `mode`.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    exporters: list[str] = field(default_factory=list)
+    prometheus: str = ""
+    databases: list[str] = field(default_factory=list)
+    probes: list[str] = field(default_factory=list)
+    dingtalk: str = ""  #: name of the environment variable that holds the robot's URL
+    wecom: str = ""
+    language: str = ""
+
+
+def ask_for(known: Answers) -> Answers:
+    """Ask at the terminal for what no flag said. Empty answers are fine."""
+
+    def many(question: str) -> list[str]:
+        return [part.strip() for part in str(typer.prompt(question, default="")).split(",") if part.strip()]
+
+    return replace(
+        known,
+        language=known.language or str(typer.prompt("Language of messages and reports (zh-CN, en)", default="zh-CN")),
+        exporters=known.exporters or many("Exporters: /metrics URLs, comma separated"),
+        prometheus=known.prometheus or str(typer.prompt("Existing Prometheus-compatible server: URL", default="")),
+        databases=known.databases or many("Databases: SQLAlchemy URLs, comma separated (password as ${NAME})"),
+        probes=known.probes or many("Web addresses to probe, comma separated"),
+        dingtalk=known.dingtalk or str(typer.prompt("DingTalk robot: environment variable with its URL", default="")),
+        wecom=known.wecom or str(typer.prompt("WeCom robot: environment variable with its URL", default="")),
+    )
+
+
+def build(answers: Answers) -> dict[str, Any]:
+    """The configuration as plain data."""
+    found: dict[str, Any] = {"language": answers.language or "zh-CN"}
+    sources = [*_exporters(answers), *_prometheus(answers), *_databases(answers), *_probes(answers)]
+    if sources:
+        found["collect"] = {"sources": sources}
+    channels = [
+        {"name": kind, "kind": kind, "url": f"${{{name}}}", "keyword": "Watchkeeper"}
+        for kind, name in (("dingtalk", answers.dingtalk), ("wecom", answers.wecom))
+        if name
+    ]
+    if channels:
+        found["notify"] = {"channels": channels}
+    return found
+
+
+def write(answers: Answers, output: Path, *, force: bool) -> str:
+    """Write the file after checking it; returns what to say. Raises ConfigError."""
+    if output.exists() and not force:
+        raise ConfigError("exists already; use --force to overwrite it, or --output for another name", file=str(output))
+    text = HEADER + pyyaml.safe_dump(build(answers), sort_keys=False, allow_unicode=True)
+    named = {name: "https://set-me.invalid" for name in (answers.dingtalk, answers.wecom) if name}
+    document = house_yaml.parse(text.encode(), str(output), environment=_Any(named))
+    check(document, output.resolve().parent)
+    output.write_text(text, encoding="utf-8")
+    return f"wrote {output}; every action is in dry-run. Next: watchkeeper check-config && watchkeeper up"
+
+
+class _Any(dict[str, str]):
+    """Variables need not be set while the file is written."""
+
+    def __contains__(self, key: object) -> bool:
+        return True
+
+    def __missing__(self, key: str) -> str:
+        return "set-me"
+
+
+def _name(url: str, taken: set[str], prefix: str = "") -> str:
+    parts = urlsplit(url)
+    base = f"{prefix}{parts.hostname or 'source'}" + (f"-{parts.port}" if parts.port else "")
+    name, number = base, 2
+    while name in taken:
+        name, number = f"{base}-{number}", number + 1
+    taken.add(name)
+    return name
+
+
+def _exporters(answers: Answers) -> list[dict[str, Any]]:
+    taken: set[str] = set()
+    return [{"kind": "openmetrics", "name": _name(url, taken), "url": url} for url in answers.exporters]
+
+
+def _prometheus(answers: Answers) -> list[dict[str, Any]]:
+    if not answers.prometheus:
+        return []
+    queries = {"prometheus_targets_up": "sum by (job) (up)"}
+    return [{"kind": "prometheus_api", "name": "prometheus", "url": answers.prometheus, "queries": queries}]
+
+
+def _databases(answers: Answers) -> list[dict[str, Any]]:
+    taken: set[str] = set()
+    query = {"name": "database_answers", "sql": "SELECT 1 AS value", "values": ["value"]}
+    return [
+        {"kind": "sql_query", "name": _name(url, taken, "db-"), "url": url, "queries": [query]}
+        for url in answers.databases
+    ]
+
+
+def _probes(answers: Answers) -> list[dict[str, Any]]:
+    taken: set[str] = set()
+    return [
+        {"kind": "http_probe", "name": _name(url, taken, "probe-"), "steps": [{"name": "open", "url": url}]}
+        for url in answers.probes
+    ]
