@@ -1,0 +1,91 @@
+"""Arithmetic on files for the command line: read, compute in one batch, write."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from watchkeeper.errors import WatchkeeperError
+
+
+class FileError(WatchkeeperError):
+    """A data file that cannot be used; names file and row."""
+
+
+def read_series(path: Path) -> tuple[Any, Any]:
+    """(timestamps, values) of ``timestamp,value[,...]``; empty cells are NaN. Raises FileError."""
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.reader(file))
+    if len(rows) < 2 or len(rows[0]) < 2:
+        raise FileError(f"{path}: needs a header and at least one row of timestamp,value")
+    try:
+        cells = np.array([[float(cell) if cell else np.nan for cell in row] for row in rows[1:]])
+    except ValueError as error:
+        raise FileError(f"{path}: a cell is not a number ({error})") from None
+    return cells[:, 0], cells[:, 1] if cells.shape[1] == 2 else cells[:, 1:]
+
+
+def detect_path(source: Path, out: Path, interval: float, warmup: int) -> None:
+    """Score one file, or every series of a directory in one batch (meta.csv: file,interval,warmup)."""
+    from detectors.evaluate import score_batch
+
+    if not source.is_dir():
+        jobs = [(source, out, {"id": source.stem, "interval_s": interval or None, "warmup": warmup})]
+    else:
+        out.mkdir(parents=True, exist_ok=True)
+        about = _meta(source / "meta.csv")
+        files = sorted(path for path in source.glob("*.csv") if path.name != "meta.csv")
+        jobs = [(path, out / path.name, {"id": path.stem, **about.get(path.name, {})}) for path in files]
+    if not source.exists() or not jobs:
+        raise FileError(f"{source}: there is nothing to score")
+    series = [(*read_series(path), {"warmup": 0, "interval_s": None, **meta}) for path, _, meta in jobs]
+    for (_, target, _), (times, _, _), (score, alarm) in zip(jobs, series, score_batch(series), strict=True):
+        with open(target, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["timestamp", "score", "is_anomaly"])
+            writer.writerows(
+                [f"{when:.10g}", "" if np.isnan(one) else f"{one:.6g}", int(flag)]
+                for when, one, flag in zip(times, np.asarray(score), np.asarray(alarm), strict=True)
+            )
+
+
+def _meta(path: Path) -> dict[str, dict[str, Any]]:
+    if not path.exists():
+        return {}
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.DictReader(file))
+    return {
+        row["file"]: {"interval_s": float(row["interval"] or 0) or None, "warmup": int(float(row["warmup"] or 0))}
+        for row in rows
+    }
+
+
+def forecast_path(source: Path, out: Path, horizon: int) -> None:
+    """Forecast every series of a file in one batch."""
+    from forecasting.evaluate import forecast_csv
+
+    if horizon < 1:
+        raise FileError("--horizon must be at least 1")
+    try:
+        text = source.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise FileError(f"{source}: {error.strerror}") from None
+    out.write_text(forecast_csv(text, horizon), encoding="utf-8")
+
+
+def promql_conformance(files: list[Path], say: Callable[[str], None], *, verbose: bool) -> int:
+    """Run conformance scripts; exit code 1 when one fails."""
+    from watchkeeper.promql.conformance import FAILED, run_files
+
+    paths = [path for given in files for path in (sorted(given.glob("*.test")) if given.is_dir() else [given])]
+    absent = [path for path in paths if not path.exists()]
+    if absent or not paths:
+        raise FileError(f"{absent[0] if absent else files[0]}: there is no such script")
+    report = run_files(paths, verbose=verbose)
+    for line in [*report.failures, *report.lines()]:
+        say(line)
+    return 1 if report.total[FAILED] else 0

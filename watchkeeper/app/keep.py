@@ -1,0 +1,70 @@
+"""Backup and restore of a whole data directory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+from watchkeeper.app.wiring import data_dir
+from watchkeeper.config import default_path, load
+from watchkeeper.errors import ConfigError
+from watchkeeper.store.state import State, sqlite_url
+from watchkeeper.store.state.backup import backup as backup_state
+
+#: What a backup holds: file -> SHA-256, checked by restore.
+MANIFEST = "manifest.json"
+
+
+def backup(config: Path | None, destination: Path) -> str:
+    """Copy samples, state and the actuator's journal of a stopped engine into a new folder."""
+    loaded = load(config or default_path())
+    data = data_dir(loaded.config)
+    if destination.exists() and any(destination.iterdir()):
+        raise ConfigError("is not empty; name a new folder", file=str(destination))
+    with data.create().lock("engine"):
+        destination.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(data.samples, destination / "samples", ignore=shutil.ignore_patterns("*.lock", "lock"))
+        shutil.copytree(data.actuator, destination / "actuator", ignore=shutil.ignore_patterns("*.sock"))
+        if data.state.exists():
+            state = State(sqlite_url(data.state))
+            try:
+                backup_state(state, destination / data.state.name)
+            finally:
+                state.close()
+    sums = _sums(destination)
+    (destination / MANIFEST).write_text(json.dumps(sums, indent=1, sort_keys=True), encoding="utf-8")
+    return f"{len(sums)} files in {destination}"
+
+
+def restore(config: Path | None, source: Path) -> str:
+    """Put a backup, checked file by file, where the data directory is to be."""
+    loaded = load(config or default_path())
+    data = data_dir(loaded.config)
+    wanted = _manifest(source)
+    found = _sums(source)
+    wrong = sorted(name for name in wanted if found.get(name) != wanted[name])
+    if wrong:
+        raise ConfigError(f"{wrong[0]} is missing or damaged; this backup cannot be trusted", file=str(source))
+    if data.state.exists() or (data.samples.exists() and any(data.samples.iterdir())):
+        raise ConfigError("holds data already; move it away first", file=str(data.root))
+    with data.create().lock("engine"):
+        for name in wanted:
+            target = data.root / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source / name, target)
+    return f"{len(wanted)} files restored into {data.root}"
+
+
+def _manifest(source: Path) -> dict[str, str]:
+    try:
+        found: dict[str, str] = json.loads((source / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"is not a backup: {error}", file=str(source)) from None
+    return found
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

@@ -1,0 +1,103 @@
+"""The engine process: compose, serve the API, run the schedule, stop cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import os
+import signal
+import ssl
+from pathlib import Path
+
+import uvicorn
+
+from watchkeeper.app.api.app import create
+from watchkeeper.app.compose import compose
+from watchkeeper.app.engine import Engine
+from watchkeeper.app.lifecycle import start, stop
+from watchkeeper.app.paths import write_private
+from watchkeeper.app.wiring import data_dir, engine_url, listen
+from watchkeeper.clock import SystemClock
+from watchkeeper.config import default_path, load
+from watchkeeper.config.schema import Tls
+from watchkeeper.telemetry import logger, set_up_logging
+
+log = logger(__name__)
+
+
+def serve_engine(config: Path | None) -> None:
+    """Run until SIGINT or SIGTERM."""
+    path = config or default_path()
+    loaded = load(path)
+    data = data_dir(loaded.config).create()
+    lock = data.lock("engine")
+    set_up_logging(data.logs / "engine.log", process="engine")
+    try:
+        engine = compose(loaded, data=data, clock=SystemClock())
+        asyncio.run(_serve(engine))
+    finally:
+        data.engine_ready.unlink(missing_ok=True)
+        lock.close()
+
+
+async def _serve(engine: Engine) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    with contextlib.suppress(NotImplementedError):
+        loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(engine.judging.reload()))
+    server = quiet_server(create(engine), engine.config.engine.listen, engine.config.engine.tls)
+    await start(engine)
+    serving = asyncio.create_task(server.serve())
+    scheduling = asyncio.create_task(engine.scheduler.run(stopping, engine.remediation.on_gap))
+    announcing = asyncio.create_task(_announce(engine, server))
+    gc.freeze()  # what composition made lives as long as the process
+    waiting = asyncio.create_task(stopping.wait())
+    await asyncio.wait([waiting, serving], return_when=asyncio.FIRST_COMPLETED)
+    stopping.set()
+    server.should_exit = True
+    announcing.cancel()
+    await asyncio.gather(serving, scheduling, announcing, return_exceptions=True)
+    await stop(engine)
+
+
+async def _announce(engine: Engine, server: uvicorn.Server) -> None:
+    """Tell the parent and the command line, once the API really listens."""
+    while not server.started:
+        await asyncio.sleep(0.02)
+    about = {"url": engine_url(engine.config), "pid": os.getpid()}
+    write_private(engine.data.engine_ready, json.dumps(about))
+    log.info("engine ready", **about)
+
+
+class QuietServer(uvicorn.Server):
+    """uvicorn without signal handlers of its own: the process decides when it ends."""
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]
+        yield
+
+
+def quiet_server(app: object, address: str, tls: Tls | None) -> uvicorn.Server:
+    """A server on one address, TLS 1.2 or newer when there is a certificate."""
+    host, port = listen(address)
+    config = uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=3,
+        h11_max_incomplete_event_size=64 << 10,
+        limit_concurrency=1000,
+        ssl_certfile=str(tls.certificate) if tls else None,
+        ssl_keyfile=str(tls.key) if tls else None,
+        ssl_version=ssl.PROTOCOL_TLS_SERVER,
+    )
+    return QuietServer(config)

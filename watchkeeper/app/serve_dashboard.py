@@ -1,0 +1,44 @@
+"""The dashboard process: pages over the engine's API; it holds no database and no credential."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+from dashboard.app import create
+
+from dashboard.settings import Settings
+from watchkeeper.app.serve import quiet_server
+from watchkeeper.app.wiring import data_dir, engine_url, public_url
+from watchkeeper.config import default_path, load
+from watchkeeper.telemetry import set_up_logging
+
+
+def serve_dashboard(config: Path | None) -> None:
+    """Run until SIGINT or SIGTERM."""
+    loaded = load(config or default_path())
+    set_up_logging(data_dir(loaded.config).create().logs / "dashboard.log", process="dashboard")
+    settings = Settings(
+        engine_url=engine_url(loaded.config),
+        public_url=public_url(loaded.config),
+        refresh_seconds=loaded.config.dashboard.refresh.total_seconds(),
+        secure_cookies=loaded.config.dashboard.tls is not None,
+        language=loaded.config.language,
+    )
+    section = loaded.config.dashboard
+    asyncio.run(_serve(quiet_server(create(settings), section.listen, section.tls)))
+
+
+async def _serve(server: object) -> None:
+    import uvicorn
+
+    assert isinstance(server, uvicorn.Server)
+    loop = asyncio.get_running_loop()
+
+    def leave() -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, leave)
+    await server.serve()
