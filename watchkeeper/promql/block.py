@@ -63,6 +63,15 @@ def concat(blocks: Sequence[Block], steps: int, memo: Memo | None = None) -> Blo
 
 
 @dataclass(slots=True, eq=False)
+class Edges:
+    """Extended ranges reach beyond their windows: ``lo`` and ``hi`` are wide, and these say where the window lies."""
+
+    mode: str  #: anchored or smoothed
+    first: npt.NDArray[np.intp]  #: the last sample at or before the window's start, or the first there is
+    last: npt.NDArray[np.intp]  #: the first sample at or after the window's end, or the last there is
+
+
+@dataclass(slots=True, eq=False)
 class Windows:
     """Raw samples and, for every step, which of them lie in its window: positions ``lo <= i < hi``.
 
@@ -78,6 +87,7 @@ class Windows:
     starts: IntArray  #: shape [steps]: window starts (left-open), milliseconds
     ends: IntArray  #: shape [steps]
     drop: BoolArray  #: shape [series]
+    edges: Edges | None = None  #: set for anchored and smoothed ranges only
 
     @property
     def count(self) -> npt.NDArray[np.intp]:

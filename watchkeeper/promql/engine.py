@@ -12,7 +12,7 @@ from watchkeeper.errors import QueryError
 from watchkeeper.model import Labels
 from watchkeeper.model.series import IntArray
 from watchkeeper.ports import SampleReader
-from watchkeeper.promql import nodes
+from watchkeeper.promql import extended, nodes
 from watchkeeper.promql.block import Block, Windows
 from watchkeeper.promql.context import Context, QueryLimits, Shared
 from watchkeeper.promql.evaluate import Evaluation
@@ -131,7 +131,10 @@ def _raw(context: Context, found: list[Windows]) -> RangeMatrix:
         for i, series in enumerate(windows.series):
             lo, hi = (int(np.broadcast_to(edge, windows.shape)[i, 0]) for edge in (windows.lo, windows.hi))
             times = windows.times if windows.times.ndim == 1 else windows.times[i]
-            if hi > lo:
+            if windows.edges is not None:
+                if extended.known(windows)[i, 0]:
+                    rows.append((series, *extended.raw(windows, i)))
+            elif hi > lo:
                 rows.append((series, times[lo:hi], windows.values[i, lo:hi]))
     rows.sort(key=lambda row: row[0])
     union = np.unique(np.concatenate([row[1] for row in rows])) if rows else np.empty(0, np.int64)

@@ -6,7 +6,7 @@ import numpy as np
 
 from watchkeeper.errors import QueryError
 from watchkeeper.model import Matrix
-from watchkeeper.promql import aggregate, binary, nodes, select
+from watchkeeper.promql import aggregate, binary, extended, nodes, select
 from watchkeeper.promql.block import Block, Windows, empty
 from watchkeeper.promql.context import DEFAULT_SUBQUERY_STEP_MS, Context
 from watchkeeper.promql.durations import milliseconds
@@ -47,6 +47,7 @@ class Evaluation:
         handler = FUNCTIONS.get(node.name)
         if handler is None:
             raise QueryError(f"function {node.name!r} is not supported", kind="execution")
+        extended.check_call(node)
         return handler(self, context, node)
 
     def _negate(self, context: Context, node: nodes.Negate) -> Value:

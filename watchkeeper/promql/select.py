@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from watchkeeper.errors import QueryError
 from watchkeeper.model import Labels, Matcher, Matrix
 from watchkeeper.model.series import BoolArray, FloatArray, IntArray
-from watchkeeper.promql import nodes
-from watchkeeper.promql.block import Block, Windows, concat
+from watchkeeper.promql import extended, nodes
+from watchkeeper.promql.block import Block, Edges, Windows, concat
 from watchkeeper.promql.context import Context
 from watchkeeper.promql.durations import milliseconds
 from watchkeeper.promql.merge import merge_matrices
@@ -26,8 +28,24 @@ def read(context: Context, matchers: Sequence[Matcher], start_ms: int, end_ms: i
 
 def instant(context: Context, node: nodes.Selector) -> Block:
     """The newest sample of each series within the lookback, at every step."""
+    if node.mode:
+        return smooth(context, node)
     block, _ = lookup(context, node)
     return block
+
+
+def smooth(context: Context, node: nodes.Selector) -> Block:
+    """Every series as a line through its samples within the lookback on both sides of the step."""
+    if node.mode != "smoothed":
+        raise QueryError("anchored modifier is not supported for instant selectors", kind="execution")
+    moments, look = context.moments(milliseconds(node.offset, context), node.at), context.lookback_ms
+    blocks = []
+    for matrix in read(context, node.matchers, int(moments.min()) - look + 1, int(moments.max()) + look):
+        drop = np.zeros(len(matrix.series), bool)
+        for part in windows(matrix, moments, moments, drop, Reach(node.mode, look, look)):
+            values, present = extended.on_line(part)
+            blocks.append(Block(part.series, values, present, part.drop))
+    return concat(blocks, context.steps)
 
 
 def timestamps(context: Context, node: nodes.Selector) -> Block:
@@ -61,42 +79,76 @@ def ranges(context: Context, node: nodes.Range) -> list[Windows]:
     selector = node.selector
     ends = context.moments(milliseconds(selector.offset, context), selector.at)
     starts = ends - milliseconds(node.range, context, positive=True)
+    before = context.lookback_ms if selector.mode else 0
+    after = context.lookback_ms if selector.mode == "smoothed" else 0
     found: list[Windows] = []
-    for matrix in read(context, selector.matchers, int(starts.min()) + 1, int(ends.max())):
-        found += windows(matrix, starts, ends, np.zeros(len(matrix.series), bool))
+    for matrix in read(context, selector.matchers, int(starts.min()) - before + 1, int(ends.max()) + after):
+        drop = np.zeros(len(matrix.series), bool)
+        found += windows(matrix, starts, ends, drop, Reach(selector.mode, before, after))
     return found
 
 
-def windows(matrix: Matrix, starts: IntArray, ends: IntArray, drop: BoolArray) -> list[Windows]:
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far an extended range looks beyond its window, in milliseconds."""
+
+    mode: str = ""
+    before: int = 0
+    after: int = 0
+
+
+def windows(
+    matrix: Matrix, starts: IntArray, ends: IntArray, drop: BoolArray, reach: Reach | None = None
+) -> list[Windows]:
     """Windows over one matrix: rows without a gap share positions, the others get their own."""
-    lo = np.searchsorted(matrix.times, starts, side="right")
-    hi = np.searchsorted(matrix.times, ends, side="right")
+    grid = _Grid(matrix.times, starts, ends, reach or Reach())
     full: BoolArray = np.asarray(matrix.present.all(axis=1))
     if full.all():
-        return [Windows(matrix.series, matrix.values, matrix.times, lo, hi, starts, ends, drop)]
+        return [grid.over(matrix.series, matrix.values, matrix.times, drop)]
     found = []
     if full.any():
-        kept = _names(matrix.series, full)
-        found.append(Windows(kept, matrix.values[full], matrix.times, lo, hi, starts, ends, drop[full]))
+        found.append(grid.over(_names(matrix.series, full), matrix.values[full], matrix.times, drop[full]))
     some: BoolArray = np.asarray(matrix.present.any(axis=1) & ~full)
     if some.any():
-        found.append(_ragged(matrix, some, lo, hi, starts, ends, drop))
+        found.append(_ragged(matrix, some, grid, drop))
     return found
+
+
+class _Grid:
+    """The windows as positions in a time column, which ``over`` turns into those of rows."""
+
+    def __init__(self, times: IntArray, starts: IntArray, ends: IntArray, reach: Reach) -> None:
+        self._starts, self._ends, self._mode = starts, ends, reach.mode
+        self._lo = np.searchsorted(times, starts - reach.before, side="right")
+        self._hi = np.searchsorted(times, ends + reach.after, side="right")
+        self._first = np.searchsorted(times, starts, side="right")
+        self._last = np.searchsorted(times, ends, side="left")
+
+    def over(
+        self,
+        series: Sequence[Labels],
+        values: FloatArray,
+        times: IntArray,
+        drop: BoolArray,
+        count: npt.NDArray[np.intp] | None = None,
+    ) -> Windows:
+        """Windows over these rows; ``count`` gives for each row how many samples precede each column."""
+        lo, hi, first, last = (
+            column if count is None else count[:, column] for column in (self._lo, self._hi, self._first, self._last)
+        )
+        edges = None
+        if self._mode:
+            newest = hi - 1
+            last = np.minimum(last, newest) if self._mode == "smoothed" else newest
+            edges = Edges(self._mode, np.maximum(first - 1, lo), last)
+        return Windows(series, values, times, lo, hi, self._starts, self._ends, drop, edges)
 
 
 def _names(series: Sequence[Labels], keep: BoolArray) -> list[Labels]:
     return [series[i] for i in np.flatnonzero(keep).tolist()]
 
 
-def _ragged(
-    matrix: Matrix,
-    some: BoolArray,
-    lo: npt.NDArray[np.intp],
-    hi: npt.NDArray[np.intp],
-    starts: IntArray,
-    ends: IntArray,
-    drop: BoolArray,
-) -> Windows:
+def _ragged(matrix: Matrix, some: BoolArray, grid: _Grid, drop: BoolArray) -> Windows:
     """Rows with gaps, moved together to the left so that a window is again a run of positions."""
     present = matrix.present[some]
     count = np.zeros((len(present), present.shape[1] + 1), dtype=np.intp)
@@ -108,4 +160,4 @@ def _ragged(
     times = np.zeros((len(present), width), dtype=np.int64)
     values[row, place] = matrix.values[some][row, column]
     times[row, place] = matrix.times[column]
-    return Windows(_names(matrix.series, some), values, times, count[:, lo], count[:, hi], starts, ends, drop[some])
+    return grid.over(_names(matrix.series, some), values, times, drop[some], count)

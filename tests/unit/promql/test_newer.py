@@ -8,7 +8,7 @@ import pytest
 from support.promql import ask, engine, steps, verdicts
 
 from watchkeeper.errors import QueryError
-from watchkeeper.promql import selectors
+from watchkeeper.promql import RangeMatrix, selectors
 from watchkeeper.promql.arithmetic import evaluate, is_constant
 from watchkeeper.promql.rewrite import rewrite
 
@@ -80,3 +80,95 @@ def test_info_may_select_by_what_matches_the_empty_but_nothing_else_may() -> Non
 
 def test_a_query_wrong_in_any_words_keeps_the_first_complaint() -> None:
     assert [found[0] for found in verdicts("eval instant at 0 m </ 5")] == ["skipped: construct the parser rejects"]
+
+
+EXTENDED = """
+load 1m
+  steady_total 0+60x10
+  reset_total 0 100 200 50 150
+  lone_total _ 5
+
+# (1.5m, 3.5m]: anchored goes from the sample at 1m to the one at 3m
+eval instant at 210s increase(steady_total[2m] anchored)
+  {} 120
+
+eval instant at 210s rate(steady_total[2m] anchored)
+  {} 1
+
+# smoothed goes from the line at 1.5m (90) to the line at 3.5m (210)
+eval instant at 210s increase(steady_total[2m] smoothed)
+  {} 120
+
+eval instant at 150s delta(steady_total[1m] smoothed)
+  {} 60
+
+# anchored: 100 (1m) -> 200 -> 50 (3m): 200 are lost
+eval instant at 210s increase(reset_total[2m] anchored)
+  {} 150
+
+eval instant at 210s delta(reset_total[2m] anchored)
+  {} -50
+
+# smoothed: 150 at 1.5m, 200, 50, then 100 at 3.5m on the way to 150
+eval instant at 210s increase(reset_total[2m] smoothed)
+  {} 150
+
+eval instant at 210s resets(reset_total[2m] anchored)
+  {} 1
+
+eval instant at 210s changes(reset_total[2m] anchored)
+  {} 2
+
+eval instant at 210s changes(reset_total[2m])
+  {} 1
+
+# between 200 and 50 the counter restarted at 0: half way it stood at 25
+eval instant at 150s increase(reset_total[30s] smoothed)
+  {} 25
+
+# nothing inside the window is no answer, however near the samples are
+eval instant at 12m increase(steady_total[1m] anchored)
+
+# one sample is a start of its own
+eval instant at 2m increase(lone_total[2m] anchored)
+  {} 0
+
+eval instant at 90s steady_total smoothed
+  steady_total 90
+
+eval instant at 11m steady_total smoothed
+  steady_total 600
+
+eval instant at 30s lone_total smoothed
+
+eval range from 0 to 1m step 30s reset_total smoothed
+  reset_total 0 50 100
+
+eval instant at 0 lone_total anchored
+  expect fail msg: anchored modifier is not supported for instant selectors
+
+eval instant at 0 sum_over_time(m[1m] anchored)
+  expect fail regex: ^anchored modifier can only be used with: changes, delta, .* - not with sum_over_time$
+
+eval instant at 0 resets(m[1m] smoothed)
+  expect fail msg: smoothed modifier can only be used with: delta, increase, rate - not with resets
+"""
+
+
+def test_extended_ranges_reach_the_edges_of_their_windows() -> None:
+    assert verdicts(EXTENDED) == []
+
+
+def test_extended_ranges_cope_with_gaps() -> None:
+    over = engine("c_total{i='full'} 0+60x9\nc_total{i='gap'} 0 60 _ _ 240 300 _ 420")
+    assert ask(over, "increase(c_total[2m] smoothed)", 3.5) == {("full",): 120, ("gap",): 120}
+    assert ask(over, "increase(c_total[2m] anchored)", 4) == {("full",): 120, ("gap",): 180}
+
+
+def test_the_samples_of_an_extended_range_have_one_at_each_edge() -> None:
+    over = engine("m 0+60x9")
+    for mode, wanted in (("anchored", [60, 120, 180, 180]), ("smoothed", [90, 120, 180, 210])):
+        answer = over.instant(f"m[2m] {mode}", 210_000)
+        assert isinstance(answer, RangeMatrix)
+        assert answer.times.tolist() == [90_000, 120_000, 180_000, 210_000]
+        assert answer.values.tolist() == [wanted]

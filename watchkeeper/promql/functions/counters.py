@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from watchkeeper.model.series import BoolArray, FloatArray
+from watchkeeper.promql import extended
 from watchkeeper.promql.block import Windows
 
 #: Extrapolate to the window's edge when it is nearer than this many average sample distances.
@@ -13,6 +15,8 @@ EXTRAPOLATION_THRESHOLD = 1.1
 
 def extrapolated(windows: Windows, *, counter: bool, per_second: bool) -> tuple[FloatArray, BoolArray]:
     """The change over the window, extended to its edges as Prometheus does (functions.go, extrapolatedRate)."""
+    if windows.edges is not None:
+        return extended.change(windows, counter=counter, per_second=per_second)
     change = windows.last() - windows.first()
     if counter:
         change = change + resets_correction(windows)
@@ -33,10 +37,10 @@ def extrapolated(windows: Windows, *, counter: bool, per_second: bool) -> tuple[
     return change * factor, windows.present(2)
 
 
-def _between(windows: Windows, running: FloatArray) -> FloatArray:
-    """What a running total gained from the first to the last sample of each window."""
+def _between(windows: Windows, running: FloatArray, first: npt.NDArray[np.intp]) -> FloatArray:
+    """What a running total gained from ``first`` to the last sample of each window."""
     gained: FloatArray = np.subtract(
-        windows.take(running, windows.hi - 1), windows.take(running, windows.lo), dtype=np.float64
+        windows.take(running, windows.hi - 1), windows.take(running, first), dtype=np.float64
     )
     return gained
 
@@ -51,7 +55,7 @@ def resets_correction(windows: Windows) -> FloatArray:
     lost[:, 1:] = np.where(reset, before, 0.0)
     total = np.cumsum(lost, axis=1)
     if np.isfinite(total).all():
-        return _between(windows, total)
+        return _between(windows, total, windows.lo)
     inner = np.zeros(windows.shape)  # an infinite value would poison every later prefix: add up window by window
     for part, values, inside, _ in windows.padded():
         fell = (values[..., 1:] < values[..., :-1]) & inside[..., 1:]
@@ -76,4 +80,6 @@ def transitions(windows: Windows, *, resets: bool) -> tuple[FloatArray, BoolArra
     happened = after < before if resets else (after != before) & ~(np.isnan(after) & np.isnan(before))
     total = np.zeros(windows.values.shape)
     np.cumsum(happened, axis=1, out=total[:, 1:])
-    return _between(windows, total), windows.present()
+    if windows.edges is None:
+        return _between(windows, total, windows.lo), windows.present()
+    return _between(windows, total, windows.edges.first), extended.known(windows)
