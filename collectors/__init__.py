@@ -3,12 +3,16 @@
 from typing import Any
 
 from .host import Host
+from .http_probe import HttpProbe
 from .openmetrics import Openmetrics
+from .prometheus_api import PrometheusApi
 
 #: Kind -> class. The kind is the word in ``watchkeeper.yaml`` and the first part of ``Tick.target``.
 BUILTIN: dict[str, type[Any]] = {
     "host": Host,
+    "http_probe": HttpProbe,
     "openmetrics": Openmetrics,
+    "prometheus_api": PrometheusApi,
 }
 
 __all__ = ["BUILTIN"]

@@ -59,27 +59,27 @@ class Sheet:
     """Readings of one target turned into ticks: the layout is kept while the series stay the same.
 
     A series that is gone is marked stale in one tick and then dropped. Two readings of one series: the first is
-    kept, the rest are counted in ``duplicates``.
+    kept. Beyond ``limit`` known series stay and new ones are refused. What the last tick left out is in ``rejected``.
     """
 
-    def __init__(self, target: str, labels: Mapping[str, str], *, honor: bool = False) -> None:
-        self.target, self._labels, self._honor = target, dict(labels), honor
+    def __init__(self, target: str, labels: Mapping[str, str], *, honor: bool = False, limit: int = 100_000) -> None:
+        self.target, self._labels, self._honor, self._limit = target, dict(labels), honor, limit
         self._keys: list[tuple[str, tuple[tuple[str, str], ...]]] = []
         self._names: dict[tuple[str, tuple[tuple[str, str], ...]], Labels] = {}
         self._layout = Layout(())
-        self.duplicates = 0  #: readings left out of the last tick because their series was there already
+        self.rejected: dict[str, int] = {}  #: reason -> readings left out of the last tick
 
     def tick(self, now: datetime, readings: Iterable[Reading]) -> Tick:
-        """The readings as one tick. ``samples`` of it are all but the stale marks of series that went away."""
+        """The readings as one tick, followed by the stale marks of series that went away."""
         rows = list(readings)
         keys = [(name, own) for name, own, _ in rows]
-        if keys == self._keys and not self.duplicates:
+        if keys == self._keys and not self.rejected:
             return self._make(now, self._layout, [value for _, _, value in rows])
         return self._changed(now, keys, [value for _, _, value in rows])
 
     def stale_tick(self, now: datetime) -> Tick | None:
         """Marks every series of the last tick stale, once; None when there is nothing to mark."""
-        gone, self._layout, self._keys = self._layout, Layout(()), []
+        gone, self._layout, self._keys, self.rejected = self._layout, Layout(()), [], {}
         if not len(gone):
             return None
         return self._make(now, gone, [STALE_NAN] * len(gone))
@@ -90,7 +90,12 @@ class Sheet:
         current: dict[Labels, float] = {}
         for key, value in zip(keys, values, strict=True):
             current.setdefault(self._names[key], value)
-        self.duplicates = len(values) - len(current)
+        counts = {"duplicate": len(values) - len(current), "sample_limit": max(0, len(current) - self._limit)}
+        self.rejected = {reason: count for reason, count in counts.items() if count}
+        if counts["sample_limit"]:
+            old = set(before)
+            allowed = sorted(current, key=lambda series: series not in old)[: self._limit]  # known ones first
+            current = {series: current[series] for series in allowed}
         self._keys = keys
         if tuple(current) != before:
             self._layout = Layout(tuple(current))
