@@ -87,6 +87,7 @@ class Windows:
     starts: IntArray  #: shape [steps]: window starts (left-open), milliseconds
     ends: IntArray  #: shape [steps]
     drop: BoolArray  #: shape [series]
+    born: IntArray | None = None  #: start times of the samples, shape [series, samples], 0 unknown; see births.py
     edges: Edges | None = None  #: set for anchored and smoothed ranges only
 
     @property

@@ -63,8 +63,8 @@ def run_script(text: str) -> Iterable[tuple[str, str, str]]:
             reader, native = MemoryReader(), False
         elif isinstance(command, Load):
             native = native or command.native
-            for series, values, _ in command.rows:
-                reader.add_positions(series, command.step_ms, values)
+            for series, values, starts in command.rows:
+                reader.add_positions(series, command.step_ms, values, starts)
         else:
             kind, reason = _run(reader, command, native=native or command.native)
             yield kind, f"{command.line}: {command.expr}", reason

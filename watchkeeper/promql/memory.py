@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from watchkeeper.model import STALE_NAN, Labels, Matcher, Matrix, is_stale, label
+from watchkeeper.promql.births import StartedMatrix
 from watchkeeper.promql.matching import matches
 from watchkeeper.promql.notation import parse_load, parse_series
 
@@ -16,6 +17,7 @@ class MemoryReader:
 
     def __init__(self) -> None:
         self._samples: dict[Labels, dict[int, float]] = {}
+        self._starts: dict[Labels, dict[int, int]] = {}
 
     def add(self, series: str | Labels, samples: Iterable[tuple[int, float]]) -> MemoryReader:
         """Add (milliseconds, value) pairs to ``up{job="a"}``; STALE_NAN ends the series. Returns itself."""
@@ -28,8 +30,12 @@ class MemoryReader:
         series: Labels,
         step_ms: int,
         values: Sequence[float | None],
+        starts: Sequence[int | None] = (),
     ) -> MemoryReader:
-        """Add values ``step_ms`` apart from time 0; None is a gap. Returns itself."""
+        """Add values ``step_ms`` apart from time 0; None is a gap. ``starts`` are relative to them. Returns itself."""
+        for i, start in enumerate(starts):
+            if start is not None:
+                self._starts.setdefault(series, {})[i * step_ms] = i * step_ms + start
         self.add(series, ((i * step_ms, value) for i, value in enumerate(values) if value is not None))
         return self
 
@@ -46,7 +52,7 @@ class MemoryReader:
             times = tuple(sorted(time for time in samples if start_ms <= time <= end_ms))
             if times:
                 columns.setdefault(times, []).append((series, [samples[time] for time in times]))
-        return [_matrix(times, rows) for times, rows in columns.items()]
+        return [self._with_starts(_matrix(times, rows)) for times, rows in columns.items()]
 
     def series(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Labels]:
         return sorted(series for matrix in self.select(matchers, start_ms, end_ms) for series in matrix.series)
@@ -57,6 +63,19 @@ class MemoryReader:
     def label_values(self, name: str, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[str]:
         found = {label(series, name) for series in self.series(matchers, start_ms, end_ms)}
         return sorted(found - {""})
+
+    def _with_starts(self, matrix: Matrix) -> Matrix:
+        if not any(series in self._starts for series in matrix.series):
+            return matrix
+        times = matrix.times.tolist()
+        starts = [[self._starts.get(series, {}).get(time, 0) for time in times] for series in matrix.series]
+        return StartedMatrix(
+            series=matrix.series,
+            times=matrix.times,
+            values=matrix.values,
+            present=matrix.present,
+            starts=np.array(starts, dtype=np.int64),
+        )
 
     def _matching(self, matchers: Sequence[Matcher]) -> list[Labels]:
         kept = sorted(self._samples)

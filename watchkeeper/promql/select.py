@@ -12,6 +12,7 @@ from watchkeeper.errors import QueryError
 from watchkeeper.model import Labels, Matcher, Matrix
 from watchkeeper.model.series import BoolArray, FloatArray, IntArray
 from watchkeeper.promql import extended, nodes
+from watchkeeper.promql.births import births_of
 from watchkeeper.promql.block import Block, Edges, Windows, concat
 from watchkeeper.promql.context import Context
 from watchkeeper.promql.durations import milliseconds
@@ -52,6 +53,23 @@ def timestamps(context: Context, node: nodes.Selector) -> Block:
     """As ``instant``, but the values are the samples' own times in seconds."""
     block, times = lookup(context, node)
     return block.with_values(times / 1000.0)
+
+
+def start_timestamps(context: Context, node: nodes.Selector) -> Block:
+    """As ``timestamps``, but when each sample's counter began, in seconds; 0 when that is unknown."""
+    blocks = []
+    for part in ranges(context, nodes.Range(selector=node, range=nodes.Duration(ms=context.lookback_ms))):
+        values = np.zeros(part.shape)
+        if part.born is not None:
+            values = part.take(part.born, part.hi - 1).astype(np.float64) / 1000
+        blocks.append(Block(part.series, values, part.present(), np.ones(len(part.series), bool)))
+    told, present = concat(blocks, context.steps), instant(context, node)
+    if not len(present):
+        return present
+    alive = dict(zip(present.series, present.present, strict=True))
+    gone = np.zeros(context.steps, bool)
+    told.present = told.present & np.array([alive.get(series, gone) for series in told.series])
+    return told
 
 
 def lookup(context: Context, node: nodes.Selector) -> tuple[Block, FloatArray]:
@@ -104,10 +122,12 @@ def windows(
     grid = _Grid(matrix.times, starts, ends, reach or Reach())
     full: BoolArray = np.asarray(matrix.present.all(axis=1))
     if full.all():
-        return [grid.over(matrix.series, matrix.values, matrix.times, drop)]
+        return [grid.over(matrix.series, matrix.values, matrix.times, drop, births_of(matrix))]
     found = []
     if full.any():
-        found.append(grid.over(_names(matrix.series, full), matrix.values[full], matrix.times, drop[full]))
+        born = births_of(matrix)
+        kept = None if born is None else born[full]
+        found.append(grid.over(_names(matrix.series, full), matrix.values[full], matrix.times, drop[full], kept))
     some: BoolArray = np.asarray(matrix.present.any(axis=1) & ~full)
     if some.any():
         found.append(_ragged(matrix, some, grid, drop))
@@ -130,6 +150,7 @@ class _Grid:
         values: FloatArray,
         times: IntArray,
         drop: BoolArray,
+        born: IntArray | None,
         count: npt.NDArray[np.intp] | None = None,
     ) -> Windows:
         """Windows over these rows; ``count`` gives for each row how many samples precede each column."""
@@ -141,7 +162,7 @@ class _Grid:
             newest = hi - 1
             last = np.minimum(last, newest) if self._mode == "smoothed" else newest
             edges = Edges(self._mode, np.maximum(first - 1, lo), last)
-        return Windows(series, values, times, lo, hi, self._starts, self._ends, drop, edges)
+        return Windows(series, values, times, lo, hi, self._starts, self._ends, drop, born, edges)
 
 
 def _names(series: Sequence[Labels], keep: BoolArray) -> list[Labels]:
@@ -160,4 +181,9 @@ def _ragged(matrix: Matrix, some: BoolArray, grid: _Grid, drop: BoolArray) -> Wi
     times = np.zeros((len(present), width), dtype=np.int64)
     values[row, place] = matrix.values[some][row, column]
     times[row, place] = matrix.times[column]
-    return grid.over(_names(matrix.series, some), values, times, drop[some], count)
+    born = births_of(matrix)
+    moved = None
+    if born is not None:
+        moved = np.zeros_like(times)
+        moved[row, place] = born[some][row, column]
+    return grid.over(_names(matrix.series, some), values, times, drop[some], moved, count)

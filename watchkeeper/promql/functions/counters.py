@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
 from watchkeeper.model.series import BoolArray, FloatArray
 from watchkeeper.promql import extended
+from watchkeeper.promql.births import first_birth, restarts
 from watchkeeper.promql.block import Windows
 
 #: Extrapolate to the window's edge when it is nearer than this many average sample distances.
@@ -22,8 +25,8 @@ def extrapolated(windows: Windows, *, counter: bool, per_second: bool) -> tuple[
         change = change + resets_correction(windows)
     first, last = windows.time_at(windows.lo), windows.time_at(windows.hi - 1)
     to_start, to_end = (first - windows.starts) / 1000, (windows.ends - last) / 1000
-    sampled = (last - first) / 1000
-    average = sampled / (windows.count - 1)
+    sampled, present = (last - first) / 1000, windows.present(2)
+    average = np.where(windows.count > 1, sampled / np.maximum(windows.count - 1, 1), 0.0)
     threshold = average * EXTRAPOLATION_THRESHOLD
     to_start = np.where(to_start >= threshold, average / 2, to_start)
     to_end = np.where(to_end >= threshold, average / 2, to_end)
@@ -31,10 +34,15 @@ def extrapolated(windows: Windows, *, counter: bool, per_second: bool) -> tuple[
         begin = windows.first()
         to_zero = np.where((change > 0) & (begin >= 0), sampled * (begin / change), np.inf)
         to_start = np.minimum(to_start, to_zero)
+    if counter and windows.born is not None:  # it is known when the counter stood at zero
+        start, inside = first_birth(windows)
+        change = np.where(inside, change + windows.first(), change)
+        to_start, sampled = np.where(inside, 0.0, to_start), np.where(inside, (last - start) / 1000, sampled)
+        present = present | inside
     factor = (sampled + to_start + to_end) / sampled
     if per_second:
         factor = factor / ((windows.ends - windows.starts) / 1000)
-    return change * factor, windows.present(2)
+    return change * factor, present
 
 
 def _between(windows: Windows, running: FloatArray, first: npt.NDArray[np.intp]) -> FloatArray:
@@ -49,6 +57,8 @@ def resets_correction(windows: Windows) -> FloatArray:
     """What the counter had reached before each reset inside the window, summed."""
     before, after = windows.values[:, :-1], windows.values[:, 1:]
     reset = after < before
+    if windows.born is not None:
+        reset |= restarts(windows)
     if not reset.any():
         return np.zeros(windows.shape)
     lost = np.zeros(windows.values.shape)
@@ -57,9 +67,9 @@ def resets_correction(windows: Windows) -> FloatArray:
     if np.isfinite(total).all():
         return _between(windows, total, windows.lo)
     inner = np.zeros(windows.shape)  # an infinite value would poison every later prefix: add up window by window
-    for part, values, inside, _ in windows.padded():
-        fell = (values[..., 1:] < values[..., :-1]) & inside[..., 1:]
-        inner[:, part] = np.where(fell, values[..., :-1], 0.0).sum(axis=-1)
+    losses = replace(windows, values=lost)
+    for part, values, inside, _ in losses.padded():
+        inner[:, part] = np.where(inside[..., 1:], values[..., 1:], 0.0).sum(axis=-1)
     return inner
 
 
@@ -69,7 +79,12 @@ def instant_change(windows: Windows, *, rate: bool) -> tuple[FloatArray, BoolArr
     before: FloatArray = windows.take(windows.values, windows.hi - 2)  # type: ignore[assignment]
     change = last - before
     if rate:
-        change = np.where(last < before, last, change)
+        reset = last < before
+        if windows.born is not None:
+            anew = np.zeros(windows.values.shape, bool)
+            anew[:, 1:] = restarts(windows)
+            reset = reset | windows.take(anew, windows.hi - 1).astype(bool)
+        change = np.where(reset, last, change)
         change = change / ((windows.time_at(windows.hi - 1) - windows.time_at(windows.hi - 2)) / 1000)
     return change, windows.present(2)
 
@@ -78,6 +93,8 @@ def transitions(windows: Windows, *, resets: bool) -> tuple[FloatArray, BoolArra
     """resets (falls) or changes (any difference; NaN equals NaN) between neighbours in the window."""
     before, after = windows.values[:, :-1], windows.values[:, 1:]
     happened = after < before if resets else (after != before) & ~(np.isnan(after) & np.isnan(before))
+    if resets and windows.born is not None:
+        happened = happened | restarts(windows)
     total = np.zeros(windows.values.shape)
     np.cumsum(happened, axis=1, out=total[:, 1:])
     if windows.edges is None:

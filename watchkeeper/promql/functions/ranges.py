@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from watchkeeper.model import metric_name
+from watchkeeper.promql import births
 from watchkeeper.promql.block import Block, Windows, concat
 from watchkeeper.promql.context import Context
 from watchkeeper.promql.functions import base, counters, over_time, trends
@@ -49,10 +50,24 @@ CHANGES: dict[str, Compute] = {
 
 
 def _change(evaluator: base.Evaluator, context: Context, call: Call) -> Block:
-    block = over(evaluator, context, call.args[0], CHANGES[call.name])
+    compute = CHANGES[call.name]
+    if call.name in ("rate", "increase"):
+        compute = partial(_warned, compute, context, call)
+    block = over(evaluator, context, call.args[0], compute)
     if call.name in ("rate", "increase"):
         _remark_gauges(context, block, call)
     return block
+
+
+def _warned(compute: Compute, context: Context, call: Call, windows: Windows) -> over_time.Answer:
+    """As ``compute``, with a warning about start times that cannot be."""
+    for row in np.flatnonzero(births.overlaps(windows)).tolist() if windows.born is not None else ():
+        context.warn(
+            "sample has start time that overlaps with previous sample timestamp for metric"
+            f' "{metric_name(windows.series[row])}"',
+            call.args[0].position,
+        )
+    return compute(windows)
 
 
 def _remark_gauges(context: Context, block: Block, call: Call) -> None:

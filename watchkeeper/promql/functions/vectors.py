@@ -52,6 +52,14 @@ def _timestamp(evaluator: base.Evaluator, context: Context, call: Call) -> Block
     return block.with_values(np.broadcast_to(context.seconds(), block.values.shape))
 
 
+def _start_timestamp(evaluator: base.Evaluator, context: Context, call: Call) -> Block:
+    """Only samples themselves know when their counter began; an expression answers nothing."""
+    if isinstance(call.args[0], Selector):
+        return select.start_timestamps(context, call.args[0])
+    base.vector(evaluator, context, call)
+    return empty(context.steps)
+
+
 def labels_of(node: Node) -> Labels:
     """The labels an absent series would have had: those the selector fixes by equality, each named once."""
     selector = node.selector if isinstance(node, Range) else node
@@ -166,6 +174,7 @@ VECTOR: dict[str, base.Handler] = {
     **dict.fromkeys(NATIVE_ONLY, _native_only),
     "round": _round,
     "timestamp": _timestamp,
+    "start_timestamp": _start_timestamp,
     "absent": _absent,
     "label_join": _label_join,
     "label_replace": _label_replace,
