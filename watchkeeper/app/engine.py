@@ -60,7 +60,7 @@ class Engine:
     def config(self) -> Config:
         return self.loaded.config
 
-    # kill switch: either place set means set, and what cannot be read counts as set ------------------------------------
+    # --- kill switch: either place set means set, and what cannot be read counts as set
 
     def kill_switch(self) -> dict[str, Any]:
         """{"on", "by", "at", "reason"}."""
@@ -87,7 +87,7 @@ class Engine:
         if not on:
             self.data.kill_switch.unlink(missing_ok=True)
 
-    # health ---
+    # --- health
 
     def not_ready(self) -> str:
         """Why the engine is not ready; empty when it is."""
@@ -113,7 +113,7 @@ class Engine:
             self.telemetry.store_stat(name, float(value))
         return self.telemetry.exposition()
 
-    # capacity ---
+    # --- capacity
 
     def capacity_rows(self) -> list[dict[str, Any]]:
         return self.foreseeing.rows()

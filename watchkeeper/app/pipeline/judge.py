@@ -1,0 +1,283 @@
+"""Judge: rules over what is stored; alerts as rows; incidents and messages in the same transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from rules.lint import lint
+
+from rules.alerts import GroupResult, Health
+from rules.book import AlertRule, Group, RuleBook
+from rules.evaluate import Evaluator
+from rules.load import load
+from rules.persist import Saved, save
+from watchkeeper.app.pipeline.ask import Ask
+from watchkeeper.clock import Clock
+from watchkeeper.errors import ConfigError
+from watchkeeper.model import Tick
+from watchkeeper.store.state import State, Unit
+from watchkeeper.telemetry import Telemetry, logger
+
+log = logger(__name__)
+
+#: What follows a change of alerts, inside the same transaction: incidents, then messages into the outbox.
+Follow = Callable[[datetime, Unit, Sequence[Saved]], int]
+
+
+@dataclass(slots=True)
+class Ran:
+    """The last evaluation of one group."""
+
+    at: datetime | None = None
+    seconds: float = 0.0
+
+
+@dataclass(slots=True, eq=False)
+class Judging:
+    """Holds the rule book in force and evaluates its groups in the rules' own thread."""
+
+    state: State
+    ask: Ask
+    clock: Clock
+    telemetry: Telemetry
+    executor: Executor
+    paths: Callable[[], list[Path]]
+    default_interval: timedelta
+    evaluator: Evaluator
+    follow: Follow
+    recorded: Callable[[Sequence[Tick]], Awaitable[None]]
+    wake: Callable[[], None]  #: there are new messages
+    changed: Callable[[RuleBook], None]  #: the book was replaced: schedule anew
+    ran: dict[str, Ran] = field(default_factory=dict)
+    reload_error: str = ""
+    _findings: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def book(self) -> RuleBook:
+        return self.evaluator.book
+
+    # --- life ------------------------------------------------------------------------------------------------------
+
+    def start(self, now: datetime) -> None:
+        """Take up the alerts of the last life."""
+        with self.state.read() as unit:
+            rows = unit.alerts.open()
+        orphans = self.evaluator.restore(rows, now)
+        self._write(now, orphans)
+        self._lint()
+
+    async def reload(self) -> str:
+        """Read the rule files anew; a mistake leaves the old book in force and is the answer."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.executor, self._reload, self.clock.now())
+
+    def _reload(self, now: datetime) -> str:
+        try:
+            book = load(self.paths(), interval=self.default_interval)
+        except ConfigError as error:
+            self.reload_error = str(error)
+            log.error("rules not reloaded; the last good ones stay", error=str(error))
+            return self.reload_error
+        with self._lock:
+            self._write(now, self.evaluator.replace_book(book, now))
+        self.reload_error = ""
+        self._lint()
+        self.changed(book)
+        return ""
+
+    # --- one evaluation --------------------------------------------------------------------------------------------
+
+    async def step(self, group_name: str, now: datetime) -> None:
+        """Evaluate one group; what it records is appended and scored like any other tick."""
+        loop = asyncio.get_running_loop()
+        result = await loop.run_in_executor(self.executor, self._evaluate, group_name, now)
+        if result is not None and result.ticks:
+            await self.recorded(result.ticks)
+
+    def _evaluate(self, group_name: str, now: datetime) -> GroupResult | None:
+        with self._lock:
+            group = next((one for one in self.book.groups if group_key(one) == group_name), None)
+            if group is None:
+                return None
+            started = time.perf_counter()
+            result = self.evaluator.evaluate_group(group, now, self.ask)
+            self._write(now, result.changes)
+            self.ran[group_name] = Ran(now, time.perf_counter() - started)
+        return result
+
+    def _write(self, now: datetime, changes: Any) -> None:
+        """Rows first, then whatever follows from them, then commit; only then does the evaluator believe it."""
+        if not changes:
+            return
+        with self.state.begin() as unit:
+            saved = save(changes, unit)
+            messages = self.follow(now, unit, saved)
+        self.evaluator.confirm(saved)
+        if messages:
+            self.wake()
+
+    # --- views -----------------------------------------------------------------------------------------------------
+
+    def _lint(self) -> None:
+        found: dict[str, list[dict[str, Any]]] = {}
+        for one in lint(self.book):
+            row = {"level": one.level, "code": one.code, "message": one.message, "proposal": one.proposal}
+            found.setdefault(one.rule, []).append(row)
+        self._findings = found
+
+    def unknown_count(self) -> int:
+        """Rules whose last evaluation failed: nobody knows what they would say."""
+        return sum(one.health is Health.ERR for one in self.evaluator.health().values())
+
+    def groups_view(self) -> list[dict[str, Any]]:
+        """Groups with rules, health, states and findings, as docs/api.md has them."""
+        states = self._states()
+        health = self.evaluator.health()
+        rows = []
+        for group in self.book.groups:
+            ran = self.ran.get(group_key(group), Ran())
+            rows.append(
+                {
+                    "name": group.name,
+                    "file": group.file,
+                    "interval_seconds": group.interval.total_seconds(),
+                    "last_at": ran.at.isoformat() if ran.at else None,
+                    "last_seconds": ran.seconds,
+                    "rules": [self._rule_view(rule, group, health, states) for rule in group.rules],
+                }
+            )
+        if self.book.remedies:
+            rows.append(self._remedies_view())
+        return rows
+
+    def _rule_view(
+        self, rule: Any, group: Group, health: Mapping[str, Any], states: Mapping[str, str]
+    ) -> dict[str, Any]:
+        alerting = isinstance(rule, AlertRule)
+        about = health.get(rule.key)
+        return {
+            "name": rule.name,
+            "type": "alerting" if alerting else "recording",
+            "expr": rule.expr,
+            "for_seconds": rule.hold.total_seconds() if alerting else 0,
+            "keep_firing_for_seconds": rule.keep_firing_for.total_seconds() if alerting else 0,
+            "labels": dict(rule.labels),
+            "annotations": dict(rule.annotations) if alerting else {},
+            "state": states.get(rule.key, "inactive") if alerting else "",
+            "health": about.health if about else "unknown",
+            "error": about.error if about else "",
+            "severity": rule.labels.get("severity", ""),
+            "mode": "",
+            "owner": rule.labels.get("team", ""),
+            "file": group.file,
+            "line": rule.line,
+            "findings": self._findings.get(rule.key, []),
+        }
+
+    def _remedies_view(self) -> dict[str, Any]:
+        rows = [
+            {
+                "name": rule.name,
+                "type": "remediation",
+                "expr": rule.when,
+                "for_seconds": 0,
+                "keep_firing_for_seconds": 0,
+                "labels": {},
+                "annotations": {"verify": rule.verify, "action": rule.action, "target": rule.target},
+                "state": "",
+                "health": "ok",
+                "error": "",
+                "severity": "",
+                "mode": rule.mode,
+                "owner": rule.owner,
+                "file": rule.file,
+                "line": rule.line,
+                "findings": self._findings.get(rule.name, []),
+            }
+            for rule in self.book.remedies
+        ]
+        return {
+            "name": "remediations",
+            "file": ", ".join(sorted({rule.file for rule in self.book.remedies})),
+            "interval_seconds": min(rule.interval.total_seconds() for rule in self.book.remedies),
+            "last_at": None,
+            "last_seconds": 0.0,
+            "rules": rows,
+        }
+
+    def _states(self) -> dict[str, str]:
+        """Rule key -> the most serious state of its alerts."""
+        order = ("inactive", "pending", "unknown", "firing")
+        found: dict[str, str] = {}
+        for rule, active in self.evaluator.active():
+            if order.index(active.state) > order.index(found.get(rule.key, "inactive")):
+                found[rule.key] = active.state
+        return found
+
+    def prometheus_groups(self) -> list[dict[str, Any]]:
+        """Groups as Prometheus's /api/v1/rules has them."""
+        states, health = self._states(), self.evaluator.health()
+        alerts: dict[str, list[dict[str, Any]]] = {}
+        for rule, active in self.evaluator.active():
+            row = {
+                "labels": dict(active.labels),
+                "annotations": dict(active.annotations),
+                "state": "firing" if active.firing else "pending",
+                "activeAt": active.active_at.isoformat(),
+                "value": repr(active.value),
+            }
+            alerts.setdefault(rule.key, []).append(row)
+        return [
+            {
+                "name": group.name,
+                "file": group.file,
+                "interval": group.interval.total_seconds(),
+                "limit": group.limit,
+                "evaluationTime": self.ran.get(group_key(group), Ran()).seconds,
+                "lastEvaluation": _iso(self.ran.get(group_key(group), Ran()).at),
+                "rules": [_prometheus_rule(rule, states, health, alerts) for rule in group.rules],
+            }
+            for group in self.book.groups
+        ]
+
+
+def group_key(group: Group) -> str:
+    """Group names repeat across files; this does not."""
+    return f"{group.file}:{group.name}"
+
+
+def _iso(at: datetime | None) -> str:
+    return "0001-01-01T00:00:00Z" if at is None else at.isoformat()
+
+
+def _prometheus_rule(
+    rule: Any, states: Mapping[str, str], health: Mapping[str, Any], alerts: Mapping[str, list[dict[str, Any]]]
+) -> dict[str, Any]:
+    about = health.get(rule.key)
+    common = {
+        "name": rule.name,
+        "query": rule.expr,
+        "labels": dict(rule.labels),
+        "health": about.health if about else "unknown",
+        "lastError": about.error if about else "",
+    }
+    if not isinstance(rule, AlertRule):
+        return {**common, "type": "recording"}
+    return {
+        **common,
+        "type": "alerting",
+        "duration": rule.hold.total_seconds(),
+        "keepFiringFor": rule.keep_firing_for.total_seconds(),
+        "annotations": dict(rule.annotations),
+        "state": states.get(rule.key, "inactive"),
+        "alerts": alerts.get(rule.key, []),
+    }
