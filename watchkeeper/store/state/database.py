@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from watchkeeper.errors import StoreError, StoreFullError
 from watchkeeper.store.state.repositories import Unit
@@ -30,11 +31,15 @@ class State:
     def engine(self) -> Engine:
         return self._engine
 
+    @property
+    def is_sqlite(self) -> bool:
+        return self._engine.dialect.name == "sqlite"
+
     @contextmanager
     def begin(self) -> Iterator[Unit]:
         """One write transaction: committed when the block ends, undone when it raises."""
         with self._turn, _translated(), self._engine.connect() as connection:
-            if self._engine.dialect.name == "sqlite":
+            if self.is_sqlite:
                 connection.execute(text("BEGIN IMMEDIATE"))
             try:
                 yield Unit(connection)
@@ -47,8 +52,10 @@ class State:
     def read(self) -> Iterator[Unit]:
         """One consistent read; writing through it is an error on the caller's side and is rolled back."""
         with _translated(), self._engine.connect() as connection:
-            if self._engine.dialect.name == "sqlite":
+            if self.is_sqlite:
                 connection.execute(text("BEGIN"))
+            else:
+                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             try:
                 yield Unit(connection)
             finally:
@@ -64,6 +71,8 @@ def sqlite_url(path: Path) -> str:
 
 def _sqlite(url: str) -> Engine:
     engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+    if engine.url.database not in (None, "", ":memory:"):
+        Path(str(engine.url.database)).touch(mode=0o600)  # SQLite gives its journals the same mode
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
@@ -80,12 +89,15 @@ def _sqlite(url: str) -> Engine:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except OperationalError as error:
-        if "full" in str(error.orig).lower() or "no space" in str(error.orig).lower():
-            raise StoreFullError(f"state database: {error.orig}") from error
-        raise StoreError(f"state database: {error.orig}") from error
     except DBAPIError as error:
-        raise StoreError(f"state database: {error.orig}") from error
+        kind = StoreFullError if _disk_is_full(error.orig) else StoreError
+        raise kind(f"state database: {error.orig}") from error
+
+
+def _disk_is_full(error: BaseException | None) -> bool:
+    """SQLITE_FULL, or PostgreSQL's disk_full (53100)."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code == sqlite3.SQLITE_FULL or getattr(error, "sqlstate", None) == "53100"
 
 
 def ready(connection: Connection) -> bool:

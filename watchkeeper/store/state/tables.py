@@ -1,20 +1,15 @@
 """The tables of the state database, the same on SQLite and PostgreSQL.
 
-Times are milliseconds since the epoch (BigInteger); structures are JSON text; money never appears as a float.
+Times are milliseconds since the epoch, structures JSON text (columns.py); money never appears as a float. Text from
+outside has no length: SQLite would never check one, PostgreSQL always, and a hostile label must not tell them apart.
 """
 
 from __future__ import annotations
-
-import json
-import math
-from datetime import datetime
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Dialect,
     Float,
     Index,
     Integer,
@@ -22,65 +17,14 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    Text,
-    TypeDecorator,
     UniqueConstraint,
+    event,
 )
 
-from watchkeeper.clock import from_ms, to_ms
+from watchkeeper.store.state.append_only import guard_audit
+from watchkeeper.store.state.columns import SERIAL, Json, Moment, Words, dump_json
 
-
-class Json(TypeDecorator[Any]):
-    """A structure as compact JSON text; NaN is refused by JSON and kept as null."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
-        return None if value is None else dump_json(value)
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
-        return None if value is None else json.loads(value)
-
-
-class Moment(TypeDecorator[datetime]):
-    """An aware UTC datetime as milliseconds since the epoch."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        return None if value is None else to_ms(value)
-
-    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else from_ms(value)
-
-
-def dump_json(value: Any) -> str:
-    """Canonical JSON: sorted keys, no spaces, no NaN."""
-    return json.dumps(_finite(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if hasattr(value, "items"):
-        return dict(value.items())
-    return str(value)
-
-
-#: 64-bit keys; SQLite numbers rows by itself only for INTEGER PRIMARY KEY.
-SERIAL = BigInteger().with_variant(Integer, "sqlite")
+__all__ = ["dump_json", "metadata"]
 
 metadata = MetaData(
     naming_convention={
@@ -93,7 +37,7 @@ metadata = MetaData(
 counters = Table(
     "counters",
     metadata,
-    Column("name", String(40), primary_key=True),
+    Column("name", Words, primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
 
@@ -102,14 +46,14 @@ transitions = Table(
     metadata,
     Column("id", SERIAL, primary_key=True, autoincrement=True),
     Column("kind", String(20), nullable=False),
-    Column("subject_id", String(64), nullable=False),
+    Column("subject_id", Words, nullable=False),
     Column("correlation_id", String(64), nullable=False, server_default=""),
     Column("old_state", String(24), nullable=False),
     Column("new_state", String(24), nullable=False),
     Column("at", Moment, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Words, nullable=False),
     Column("evidence", Json, nullable=False),
-    Column("actor", String(80), nullable=False),
+    Column("actor", Words, nullable=False),
     Index(None, "kind", "subject_id"),
     Index(None, "correlation_id"),
     Index(None, "at"),
@@ -120,9 +64,9 @@ alerts = Table(
     metadata,
     Column("id", String(64), primary_key=True),
     Column("fingerprint", String(64), nullable=False),
-    Column("rule", String(200), nullable=False),
-    Column("group", String(200), nullable=False),
-    Column("expr", Text, nullable=False),
+    Column("rule", Words, nullable=False),
+    Column("group", Words, nullable=False),
+    Column("expr", Words, nullable=False),
     Column("labels", Json, nullable=False),
     Column("annotations", Json, nullable=False),
     Column("state", String(24), nullable=False),
@@ -148,12 +92,12 @@ incidents = Table(
     Column("id", String(64), primary_key=True),
     Column("state", String(24), nullable=False),
     Column("severity", String(2), nullable=False),
-    Column("title", Text, nullable=False),
-    Column("group_key", Text, nullable=False),
+    Column("title", Words, nullable=False),
+    Column("group_key", Words, nullable=False),
     Column("labels", Json, nullable=False),
     Column("opened_at", Moment, nullable=False),
     Column("acknowledged_at", Moment),
-    Column("acknowledged_by", String(80), nullable=False),
+    Column("acknowledged_by", Words, nullable=False),
     Column("mitigated_at", Moment),
     Column("resolved_at", Moment),
     Column("respond_by", Moment),
@@ -170,18 +114,18 @@ actions = Table(
     metadata,
     Column("id", String(64), primary_key=True),
     Column("incident_id", String(64), nullable=False),
-    Column("rule", String(200), nullable=False),
+    Column("rule", Words, nullable=False),
     Column("state", String(24), nullable=False),
     Column("mode", String(12), nullable=False),
     Column("risk", String(2), nullable=False),
     Column("plan", Json, nullable=False),
     Column("plan_hash", String(64), nullable=False),
-    Column("idempotency_key", String(64), nullable=False),
+    Column("idempotency_key", Words, nullable=False),
     Column("token", BigInteger, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     Column("deadline_at", Moment),
-    Column("requester", String(80), nullable=False),
+    Column("requester", Words, nullable=False),
     Column("correlation_id", String(64), nullable=False),
     Column("progress", Json, nullable=False),
     Index(None, "state"),
@@ -196,9 +140,9 @@ approvals = Table(
     Column("id", SERIAL, primary_key=True, autoincrement=True),
     Column("action_id", String(64), nullable=False),
     Column("plan_hash", String(64), nullable=False),
-    Column("user", String(80), nullable=False),
+    Column("user", Words, nullable=False),
     Column("verdict", String(10), nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Words, nullable=False),
     Column("at", Moment, nullable=False),
     UniqueConstraint("action_id", "plan_hash", "user"),
 )
@@ -209,10 +153,10 @@ intents = Table(
     Column("token", SERIAL, primary_key=True, autoincrement=True),
     Column("action_id", String(64), nullable=False),
     Column("operation", String(12), nullable=False),
-    Column("idempotency_key", String(80), nullable=False, unique=True),
+    Column("idempotency_key", Words, nullable=False, unique=True),
     Column("plan", Json, nullable=False),
     Column("plan_hash", String(64), nullable=False),
-    Column("target", String(200), nullable=False),
+    Column("target", Words, nullable=False),
     Column("committed_at", Moment, nullable=False),
     Column("finished_at", Moment),
     Column("outcome", Json),
@@ -224,12 +168,12 @@ intents = Table(
 declarations = Table(
     "declarations",
     metadata,
-    Column("rule", String(200), primary_key=True),
-    Column("owner", String(80), nullable=False),
+    Column("rule", Words, primary_key=True),
+    Column("owner", Words, nullable=False),
     Column("declared_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),
     Column("fallen_at", Moment),
-    Column("reason", Text, nullable=False),
+    Column("reason", Words, nullable=False),
 )
 
 silences = Table(
@@ -239,8 +183,8 @@ silences = Table(
     Column("matchers", Json, nullable=False),
     Column("starts_at", Moment, nullable=False),
     Column("ends_at", Moment, nullable=False),
-    Column("created_by", String(80), nullable=False),
-    Column("comment", Text, nullable=False),
+    Column("created_by", Words, nullable=False),
+    Column("comment", Words, nullable=False),
     Index(None, "ends_at"),
 )
 
@@ -248,18 +192,19 @@ outbox = Table(
     "outbox",
     metadata,
     Column("id", SERIAL, primary_key=True, autoincrement=True),
-    Column("channel", String(80), nullable=False),
-    Column("idempotency_key", String(80), nullable=False, unique=True),
+    Column("channel", Words, nullable=False),
+    Column("idempotency_key", Words, nullable=False, unique=True),
     Column("state", String(12), nullable=False),
     Column("priority", Integer, nullable=False),
     Column("message", Json, nullable=False),
     Column("subject_id", String(64), nullable=False),
+    Column("correlation_id", String(64), nullable=False, server_default=""),
     Column("created_at", Moment, nullable=False),
     Column("next_attempt_at", Moment, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("possible_repeat", Boolean, nullable=False),
     Column("finished_at", Moment),
-    Column("detail", Text, nullable=False),
+    Column("detail", Words, nullable=False),
     Index(None, "state", "next_attempt_at"),
     Index(None, "subject_id"),
 )
@@ -269,8 +214,8 @@ attachments = Table(
     metadata,
     Column("id", SERIAL, primary_key=True, autoincrement=True),
     Column("outbox_id", BigInteger, nullable=False),
-    Column("name", String(200), nullable=False),
-    Column("mime", String(80), nullable=False),
+    Column("name", Words, nullable=False),
+    Column("mime", Words, nullable=False),
     Column("content", LargeBinary, nullable=False),
     Index(None, "outbox_id"),
 )
@@ -280,18 +225,19 @@ audit = Table(
     metadata,
     Column("seq", SERIAL, primary_key=True, autoincrement=True),
     Column("at", Moment, nullable=False),
-    Column("actor", String(80), nullable=False),
-    Column("action", String(80), nullable=False),
-    Column("subject", String(200), nullable=False),
+    Column("actor", Words, nullable=False),
+    Column("action", Words, nullable=False),
+    Column("subject", Words, nullable=False),
     Column("detail", Json, nullable=False),
     Column("previous_hash", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
 )
+event.listen(audit, "after_create", guard_audit)
 
 forecasts = Table(
     "forecasts",
     metadata,
-    Column("key", String(200), primary_key=True),
+    Column("key", Words, primary_key=True),
     Column("issued_at", Moment, nullable=False),
     Column("payload", Json, nullable=False),
 )
@@ -300,7 +246,7 @@ reports = Table(
     "reports",
     metadata,
     Column("id", String(64), primary_key=True),
-    Column("kind", String(40), nullable=False),
+    Column("kind", Words, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("language", String(10), nullable=False),
     Column("html", LargeBinary, nullable=False),
@@ -311,7 +257,7 @@ reports = Table(
 settings = Table(
     "settings",
     metadata,
-    Column("key", String(120), primary_key=True),
+    Column("key", Words, primary_key=True),
     Column("value", Json, nullable=False),
     Column("updated_at", Moment, nullable=False),
 )
@@ -319,11 +265,11 @@ settings = Table(
 users = Table(
     "users",
     metadata,
-    Column("name", String(80), primary_key=True),
-    Column("role", String(10), nullable=False),
-    Column("password_hash", Text, nullable=False),
+    Column("name", Words, primary_key=True),
+    Column("role", String(12), nullable=False),
+    Column("password_hash", Words, nullable=False),
     Column("language", String(10), nullable=False),
-    Column("time_zone", String(60), nullable=False),
+    Column("time_zone", Words, nullable=False),
     Column("disabled", Boolean, nullable=False),
     Column("created_at", Moment, nullable=False),
 )
@@ -332,7 +278,7 @@ sessions = Table(
     "sessions",
     metadata,
     Column("id_hash", String(64), primary_key=True),
-    Column("user", String(80), nullable=False),
+    Column("user", Words, nullable=False),
     Column("csrf", String(64), nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("seen_at", Moment, nullable=False),
@@ -344,9 +290,9 @@ tokens = Table(
     "tokens",
     metadata,
     Column("id_hash", String(64), primary_key=True),
-    Column("name", String(80), nullable=False),
-    Column("user", String(80), nullable=False),
-    Column("role", String(10), nullable=False),
+    Column("name", Words, nullable=False),
+    Column("user", Words, nullable=False),
+    Column("role", String(12), nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),
     Column("revoked_at", Moment),
@@ -355,8 +301,8 @@ tokens = Table(
 login_failures = Table(
     "login_failures",
     metadata,
-    Column("account", String(80), primary_key=True),
-    Column("source", String(64), primary_key=True),
+    Column("account", Words, primary_key=True),
+    Column("source", Words, primary_key=True),
     Column("failures", Integer, nullable=False),
     Column("last_at", Moment, nullable=False),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
@@ -13,7 +14,7 @@ from watchkeeper.model import ActionRecord, ActionState, Approval, Intent, Mode,
 from watchkeeper.model.action import TERMINAL
 from watchkeeper.store.state.repositories.common import Repository, next_number, upsert
 from watchkeeper.store.state.repositories.transitions import Transition, Transitions
-from watchkeeper.store.state.tables import actions, approvals, declarations, intents
+from watchkeeper.store.state.tables import actions, approvals, declarations, dump_json, intents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +146,7 @@ class Actions(Repository):
 
     def commit_intent(self, record: ActionRecord, operation: str, target: str, at: datetime) -> Intent:
         """The row that must exist before any effect. Its number is the fencing token."""
-        plan, digest = asdict(record.plan), record.plan.digest()
+        plan, digest = json.loads(dump_json(asdict(record.plan))), record.plan.digest()
         key = f"{record.plan.idempotency_key()}/{operation}"
         token = self.connection.execute(
             insert(intents)

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, select
+from sqlalchemy import BigInteger, Text, insert, select, text, type_coerce
 
 from watchkeeper.clock import to_ms
 from watchkeeper.store.state.repositories.common import Repository
 from watchkeeper.store.state.tables import audit, dump_json
 
 GENESIS = "0" * 64
+
+#: Rows without any reading of their values, so that whatever an edit left there breaks the chain and nothing else.
+_AS_STORED = (
+    select(
+        audit.c.seq,
+        type_coerce(audit.c.at, BigInteger),
+        type_coerce(audit.c.actor, Text),
+        type_coerce(audit.c.action, Text),
+        type_coerce(audit.c.subject, Text),
+        type_coerce(audit.c.detail, Text),
+        type_coerce(audit.c.previous_hash, Text),
+        type_coerce(audit.c.hash, Text),
+    )
+    .order_by(audit.c.seq)
+    .execution_options(yield_per=1000)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +47,11 @@ class AuditRow:
 class Audit(Repository):
     def append(self, actor: str, action: str, subject: str, detail: Mapping[str, object], *, at: datetime) -> str:
         """Write one row and return its hash."""
+        if self.connection.dialect.name == "postgresql":  # two engines never fork the chain
+            self.connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('watchkeeper.audit'))"))
         newest = select(audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
         previous = self.connection.execute(newest).scalar() or GENESIS
-        digest = row_hash(previous, at, actor, action, subject, detail)
+        digest = row_hash(previous, [to_ms(at), actor, action, subject], dump_json(detail))
         self.connection.execute(
             insert(audit).values(
                 at=at,
@@ -48,19 +66,29 @@ class Audit(Repository):
         return digest
 
     def head(self) -> tuple[int, str]:
-        """(rows, newest hash): what is sent to a second place so that a cut tail shows."""
+        """(newest row, its hash): what is sent to a second place so that a cut tail shows."""
         row = self.connection.execute(select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)).first()
         return (int(row[0]), str(row[1])) if row else (0, GENESIS)
 
-    def verify(self) -> int | None:
-        """None when the chain holds, else the first row that does not fit."""
+    def verify(self, head: tuple[int, str] | None = None) -> int | None:
+        """None when the chain holds, else the first row that does not fit.
+
+        ``head`` is one remembered elsewhere: its row must still be there, which a cut or rewritten tail fails.
+        """
         previous = GENESIS
-        for row in self.rows(limit=None):
-            expected = row_hash(previous, row.at, row.actor, row.action, row.subject, row.detail)
-            if row.previous_hash != previous or row.hash != expected:
-                return row.seq
-            previous = row.hash
-        return None
+        with self.connection.execute(_AS_STORED) as rows:
+            for seq, at, actor, action, subject, detail, stated, digest in rows:
+                if stated != previous or digest != row_hash(previous, [at, actor, action, subject], detail):
+                    return int(seq)
+                previous = digest
+        return None if head is None or self.remembers(head) else head[0]
+
+    def remembers(self, head: tuple[int, str]) -> bool:
+        """True when the row of an earlier ``head()`` is still there with the same hash."""
+        if head == (0, GENESIS):
+            return True
+        found = self.connection.execute(select(audit.c.hash).where(audit.c.seq == head[0])).scalar()
+        return bool(found == head[1])
 
     def rows(self, *, subject: str | None = None, limit: int | None = 1000) -> list[AuditRow]:
         """Oldest first."""
@@ -76,7 +104,6 @@ class Audit(Repository):
         return [AuditRow(**row) for row in self.connection.execute(query).mappings()]
 
 
-def row_hash(previous: str, at: datetime, actor: str, action: str, subject: str, detail: Mapping[str, object]) -> str:
-    """H(previous hash + canonical JSON of the row)."""
-    body = dump_json([to_ms(at), actor, action, subject, dict(detail)])
-    return hashlib.sha256(f"{previous}\n{body}".encode()).hexdigest()
+def row_hash(previous: str, facts: Sequence[object], detail: str) -> str:
+    """H(previous hash + canonical JSON of the row). ``detail`` is the JSON text as stored."""
+    return hashlib.sha256(f"{previous}\n{dump_json(facts)}\n{detail}".encode()).hexdigest()

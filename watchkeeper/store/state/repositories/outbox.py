@@ -32,6 +32,7 @@ class Delivery:
     possible_repeat: bool  #: a crash between send and commit may have delivered it already
     finished_at: datetime | None
     detail: str
+    correlation_id: str = ""
 
 
 class Outbox(Repository):
@@ -50,6 +51,7 @@ class Outbox(Repository):
                 priority=priority,
                 message=_plain(message),
                 subject_id=message.subject_id,
+                correlation_id=correlation_id,
                 created_at=at,
                 next_attempt_at=at,
                 attempts=0,
@@ -99,7 +101,9 @@ class Outbox(Repository):
             values["possible_repeat"] = possible_repeat
         self.connection.execute(update(outbox).where(outbox.c.id == delivery.id).values(**values))
         evidence = {"outbox": delivery.id, "channel": delivery.channel}
-        self._transition(delivery.idempotency_key, delivery.state, state, at, detail or state, evidence, "")
+        self._transition(
+            delivery.idempotency_key, delivery.state, state, at, detail or state, evidence, delivery.correlation_id
+        )
 
     def get(self, delivery_id: int) -> Delivery | None:
         found = self._select(outbox.c.id == delivery_id, order=(outbox.c.id,), limit=1)
@@ -122,7 +126,7 @@ class Outbox(Repository):
         Transitions(self.connection).record(
             Transition(
                 kind="delivery",
-                subject_id=key[:64],
+                subject_id=key,
                 old_state=old,
                 new_state=new,
                 at=at,
@@ -161,5 +165,6 @@ def _plain(message: Message) -> dict[str, Any]:
 def _message(values: Mapping[str, Any], files: tuple[tuple[str, str, bytes], ...]) -> Message:
     body = dict(values)
     body["severity"] = Severity(body["severity"]) if body["severity"] else None
+    body["lines"] = tuple(body["lines"])
     body["at"] = datetime.fromisoformat(body["at"])
     return Message(**body, attachments=files)

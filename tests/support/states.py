@@ -1,0 +1,77 @@
+"""State databases for tests: SQLite files, and fresh databases on one PostgreSQL server."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+from support.servers import Running, postgres_server
+
+from watchkeeper.store.state import State, sqlite_url
+from watchkeeper.store.state.migrations import migrate
+
+NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+_numbers = itertools.count(1)
+
+
+def sqlite_state(folder: Path) -> State:
+    state = State(sqlite_url(folder / "state.db"))
+    migrate(state)
+    return state
+
+
+def empty_database(server: Running, template: str = "template0") -> str:
+    """URL of a new database on the server."""
+    name = f"t{next(_numbers)}"
+    root = make_url(server.url)
+    with psycopg.connect(f"host=127.0.0.1 port={root.port} user=postgres dbname=postgres", autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+    return root.set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with postgres_server(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres: Running) -> str:
+    """Name of a database to copy: migrating each time would cost a second."""
+    url = empty_database(postgres)
+    state = State(url)
+    migrate(state)
+    state.close()
+    return str(make_url(url).database)
+
+
+BOTH = ("sqlite", pytest.param("postgresql", marks=pytest.mark.servers))
+
+
+@pytest.fixture(params=BOTH)
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[State]:
+    """A database without any table, on each kind."""
+    if request.param == "sqlite":
+        state = State(sqlite_url(tmp_path / "empty.db"))
+    else:
+        state = State(empty_database(request.getfixturevalue("postgres")))
+    yield state
+    state.close()
+
+
+@pytest.fixture(params=BOTH)
+def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[State]:
+    """A migrated database, on each kind."""
+    if request.param == "sqlite":
+        state = sqlite_state(tmp_path)
+    else:
+        template = request.getfixturevalue("migrated")
+        state = State(empty_database(request.getfixturevalue("postgres"), template))
+    yield state
+    state.close()
