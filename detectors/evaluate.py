@@ -31,11 +31,11 @@ def score_series(timestamps: npt.NDArray[Any], values: npt.NDArray[Any], meta: M
 
 def score_batch(jobs: Sequence[Job]) -> list[Scored]:
     """The same for many series; those with and without real time stamps are each scored together."""
+    clocked = [_has_clock(times, meta) for times, _, meta in jobs]
     answers: dict[int, Scored] = {}
     for season in (True, False):
-        chosen = [index for index, (times, _, meta) in enumerate(jobs) if _has_clock(times, meta) is season]
-        for index, scored in zip(chosen, _score_alike([jobs[index] for index in chosen], season=season), strict=True):
-            answers[index] = scored
+        chosen = [index for index, has_clock in enumerate(clocked) if has_clock is season]
+        answers |= dict(zip(chosen, _score_alike([jobs[index] for index in chosen], season=season), strict=True))
     return [answers[index] for index in range(len(jobs))]
 
 
@@ -79,11 +79,13 @@ def _rarity(samples: FloatArray, moments: npt.NDArray[np.int64], *, season: bool
 def _group(scores: FloatArray) -> FloatArray:
     """One score of several series: the mean of their rarities, so that several mildly odd ones count."""
     if len(scores) == 1:
-        return scores[0]
+        alone: FloatArray = scores[0]
+        return alone
     rarity = base.HALF_RARITY * scores / np.maximum(1.0 - scores, 1e-6)
     known = ~np.isnan(rarity)
     mean = np.where(known, rarity, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    return np.where(known.any(axis=0), base.rarity_score(mean), np.nan)
+    score: FloatArray = np.where(known.any(axis=0), base.rarity_score(mean), np.nan)
+    return score
 
 
 def alarms(score: FloatArray) -> BoolArray:
