@@ -1,0 +1,170 @@
+"""Blocks of the store: open block files, the parts of them that belong to one target, and cutting new ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import structlog
+
+from watchkeeper.errors import StoreError
+from watchkeeper.model.series import FloatArray, IntArray, is_stale
+from watchkeeper.store.samples.blockfile import BlockFile, BlockWriter, Entry
+from watchkeeper.store.samples.chunks import Packed, pack, pick_chunks, unpack
+from watchkeeper.store.samples.columns import Columns, Pick
+from watchkeeper.store.samples.damage import Damage
+from watchkeeper.store.samples.disk import Disk
+from watchkeeper.store.samples.pieces import Located, Piece, gather, union
+
+logger = structlog.get_logger(__name__)
+
+#: Values decoded at once while a block is cut: bounds memory, not the block.
+CUT_VALUES = 4 << 20
+
+
+class FileSection:
+    """One target's part of one block."""
+
+    __slots__ = ("_block", "_damage", "columns", "entry", "first_ms", "last_ms")
+
+    def __init__(self, block: BlockFile, entry: Entry, columns: Columns, damage: Damage) -> None:
+        self._block, self.entry, self.columns, self._damage = block, entry, columns, damage
+        self.first_ms, self.last_ms = entry.first_ms, entry.last_ms
+
+    @property
+    def times(self) -> IntArray:
+        return self._block.times(self.entry)
+
+    @property
+    def nbytes(self) -> int:
+        return 0
+
+    def read(self, pick: Pick, low: int, high: int) -> FloatArray:
+        packed = self._packed()
+        offsets = packed.offsets()
+        chunks, bad = pick_chunks(packed, offsets, pick)
+        for column in bad:
+            start, end = int(offsets[column]), int(offsets[column + 1])
+            place = f"{self._block.path.stem}-{self.entry.data_offset + start}"
+            self._damage.report(place, "a chunk of a block is damaged", bytes(packed.payload[start:end]))
+        return unpack(chunks, self.entry.rows)[:, low:high]
+
+    def _packed(self) -> Packed:
+        try:
+            return self._block.packed(self.entry)
+        except StoreError as error:
+            self._damage.report(f"{self._block.path.stem}-{self.entry.directory.offset}", str(error), b"")
+            return Packed.nothing(self.entry.columns)
+
+
+class Block:
+    """One block file and its sections by target name."""
+
+    def __init__(self, file: BlockFile, sections: Mapping[str, FileSection]) -> None:
+        self.file, self.sections = file, sections
+        self.first_ms = min((entry.first_ms for entry in file.footer.entries), default=0)
+        self.last_ms = max((entry.last_ms for entry in file.footer.entries), default=0)
+
+
+def open_blocks(directory: Path, take: Callable[[bytes], Columns], damage: Damage) -> list[Block]:
+    """Every readable block of the directory, oldest first; damaged files are set aside, temporary ones removed."""
+    for left in directory.glob("*.tmp"):
+        left.unlink()
+    files = []
+    for path in sorted(directory.glob("*.block"), key=lambda path: path.name):
+        try:
+            files.append(BlockFile(path))
+        except (StoreError, OSError) as error:
+            damage.adopt(path, str(error))
+    known: dict[str, Columns] = {}
+    for file in files:
+        _learn(file, known, take)
+    return [Block(file, _sections(file, known, damage)) for file in files]
+
+
+def _learn(file: BlockFile, known: dict[str, Columns], take: Callable[[bytes], Columns]) -> None:
+    """Column lists that no earlier block has told. A damaged one may still be told by another block."""
+    for entry in file.footer.entries:
+        if entry.key not in known:
+            try:
+                known[entry.key] = take(file.names(entry))
+            except StoreError as error:
+                logger.warning("samples.columns_unreadable", target=entry.target, error=str(error))
+
+
+def _sections(file: BlockFile, known: Mapping[str, Columns], damage: Damage) -> dict[str, FileSection]:
+    sections = {}
+    for entry in file.footer.entries:
+        columns = known.get(entry.key)
+        if columns is None:
+            what = f"the column list of {entry.target} is damaged here and told nowhere else"
+            damage.report(f"{file.path.stem}-{entry.names.offset}", what, b"")
+        else:
+            sections[entry.target] = FileSection(file, entry, columns, damage)
+    return sections
+
+
+def open_block(path: Path, take: Callable[[bytes], Columns], damage: Damage) -> Block:
+    """A block just written. Raises StoreError."""
+    file = BlockFile(path)
+    known: dict[str, Columns] = {}
+    _learn(file, known, take)
+    return Block(file, _sections(file, known, damage))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows of one head piece that go into a block."""
+
+    piece: Piece
+    low: int
+    high: int
+    times: IntArray
+
+
+def write_block(path: Path, disk: Disk, plan: Mapping[str, Sequence[Part]], *, sequence: int, boundary_ms: int) -> None:
+    """Write the planned rows of every target as one block. Raises OSError, leaving nothing behind."""
+    writer = BlockWriter(path, disk)
+    try:
+        for target, parts in plan.items():
+            _write_target(writer, target, parts)
+        writer.finish(sequence, boundary_ms)
+    except OSError:
+        writer.abandon()
+        raise
+
+
+def _write_target(writer: BlockWriter, target: str, parts: Sequence[Part]) -> None:
+    columns = parts[0].piece.columns
+    if any(part.piece.columns is not columns for part in parts):
+        columns = union([part.piece for part in parts])
+    times = np.concatenate([part.times for part in parts])
+    kept: list[IntArray] = []
+    writer.add(target, times, _packed_ranges(parts, columns, len(times), kept), lambda: _subset(columns, kept))
+
+
+def _packed_ranges(parts: Sequence[Part], columns: Columns, rows: int, kept: list[IntArray]) -> Iterator[Packed]:
+    """Chunks of the columns that have a sample, some columns at a time; ``kept`` learns which."""
+    step = max(1, CUT_VALUES // rows)
+    for low in range(0, max(len(columns), 1), step):
+        high = min(low + step, len(columns))
+        _, values = gather([_located(part, columns, low, high) for part in parts], high - low)
+        present = np.flatnonzero(~is_stale(values).all(axis=1))
+        kept.append(low + present)
+        yield pack(values[present])
+
+
+def _located(part: Part, columns: Columns, low: int, high: int) -> Located:
+    mine = part.piece.columns
+    same = (slice(0, high - low), slice(low, high))
+    rows, picked = same if mine is columns else mine.locate(columns.sids[low:high])
+    return Located(part.piece, part.times, part.low, part.high, rows, picked)
+
+
+def _subset(columns: Columns, kept: Sequence[IntArray]) -> Columns:
+    places = np.concatenate(kept)
+    if len(places) == len(columns):
+        return columns
+    return Columns([columns.series[place] for place in places.tolist()], columns.sids[places])

@@ -1,0 +1,268 @@
+"""What the store knows right now: targets with their pieces, the label index, the column lists.
+
+One lock guards it. Readers hold it while they settle what to read, never while they decode.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+from watchkeeper.model.series import IntArray, Labels, Layout, Matcher
+from watchkeeper.store.samples.blocks import FileSection
+from watchkeeper.store.samples.columns import Columns, Ids, decode_series
+from watchkeeper.store.samples.index import SeriesIndex
+from watchkeeper.store.samples.limits import Limits
+from watchkeeper.store.samples.pieces import Dense, Located, Piece, Sealed, locate
+
+#: Layouts remembered per target, so that a source alternating between a few shapes pays for each once.
+REMEMBERED_LAYOUTS = 4
+#: Fewer dead series than this are not worth a new index.
+FORGET_FROM = 1000
+
+#: Series wanted of one target, and where to read them.
+Settled = tuple[tuple[Labels, ...], list[Located]]
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What of a layout is let in."""
+
+    layout: Layout
+    columns: Columns
+    kept: IntArray | None  #: positions let in; None for all
+    rejected: Mapping[str, int]
+
+
+@dataclass(slots=True, eq=False)
+class TargetState:
+    """One target: blocks of its past, then the pieces of its head, in time order and without overlap."""
+
+    name: str
+    number: int
+    stored: list[FileSection] = field(default_factory=list)
+    head: list[Dense | Sealed] = field(default_factory=list)
+    newest_ms: int = -(1 << 62)
+    blocked_ms: int = -(1 << 62)  #: everything up to here is in blocks
+    sids: set[int] = field(default_factory=set)  #: series ever seen and not yet forgotten
+    admitted: list[Admitted] = field(default_factory=list)
+    owned: set[bytes] = field(default_factory=set)  #: keys of the column lists whose series are in ``sids``
+
+    def bounds(self) -> list[tuple[int, int]]:
+        """(first, last) time of the whole; empty when nothing is held."""
+        pieces = [*self.stored[:1], *self.stored[-1:], *self.head[:1], *self.head[-1:]]
+        return [(min(piece.first_ms for piece in pieces), max(piece.last_ms for piece in pieces))] if pieces else []
+
+    def pieces(self) -> Iterator[Piece]:
+        """All of them, in time order."""
+        yield from self.stored
+        yield from self.head
+
+    def spans(self, start_ms: int, end_ms: int) -> Iterator[tuple[Piece, int]]:
+        """Pieces that may have a time in the range, each with the last time to take from it.
+
+        Rows that are in a block and still in the head are taken from the head.
+        """
+        edge = min(end_ms, self.head[0].first_ms - 1) if self.head else end_ms
+        for place in range(bisect_left(self.stored, start_ms, key=_last_ms), len(self.stored)):
+            if self.stored[place].first_ms > edge:
+                break
+            yield self.stored[place], edge
+        for place in range(bisect_left(self.head, start_ms, key=_last_ms), len(self.head)):
+            if self.head[place].first_ms > end_ms:
+                break
+            yield self.head[place], end_ms
+
+    def has_time(self, time_ms: int) -> bool:
+        """Whether the head holds a tick of exactly this time."""
+        for piece in reversed(self.head):
+            if piece.first_ms <= time_ms <= piece.last_ms:
+                times = piece.times
+                return bool(times[np.searchsorted(times, time_ms)] == time_ms)
+        return False
+
+
+def _last_ms(piece: Piece) -> int:
+    return piece.last_ms
+
+
+#: Owner of a series: nobody yet, or several targets.
+NOBODY, SEVERAL = -1, -2
+
+
+class Catalogue:
+    """Not thread-safe by itself: hold ``lock``."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.lock = threading.Lock()
+        self.limits, self.index = limits, SeriesIndex()
+        self.targets: dict[str, TargetState] = {}
+        self._by_number: dict[int, TargetState] = {}
+        self._numbers = count()
+        self._owner = np.full(1024, NOBODY, dtype=np.int32)  #: per series id: number of its target
+        self._sharing: set[int] = set()  #: numbers of targets with series that others have too
+        self._columns: WeakValueDictionary[bytes, Columns] = WeakValueDictionary()
+        self._blobs: WeakValueDictionary[bytes, Columns] = WeakValueDictionary()
+
+    def target(self, name: str) -> TargetState:
+        found = self.targets.get(name)
+        if found is None:
+            found = self.targets[name] = TargetState(name, next(self._numbers))
+            self._by_number[found.number] = found
+        return found
+
+    def drop_target(self, target: TargetState) -> None:
+        del self.targets[target.name], self._by_number[target.number]
+        self._sharing.discard(target.number)
+
+    def own(self, target: TargetState, columns: Columns) -> None:
+        """Remember that these series are found in this target."""
+        if columns.key in target.owned:
+            return
+        target.owned.add(columns.key)
+        sids = columns.sids
+        target.sids.update(sids.tolist())
+        while len(self._owner) < len(self.index):
+            self._owner = np.concatenate([self._owner, np.full(len(self._owner), NOBODY, dtype=np.int32)])
+        before = self._owner[sids]
+        others = (before != NOBODY) & (before != target.number)
+        if others.any():
+            self._sharing.update({target.number, *before[others & (before != SEVERAL)].tolist()})
+        self._owner[sids] = np.where(others, SEVERAL, target.number)
+
+    def _owners(self, wanted: Ids) -> list[TargetState]:
+        """Targets that may have any of the series."""
+        numbers = set(np.unique(self._owner[wanted]).tolist())
+        if SEVERAL in numbers:
+            numbers |= self._sharing
+        return [self._by_number[number] for number in sorted(numbers) if number in self._by_number]
+
+    # --- column lists ---
+
+    def columns_of(self, series: Sequence[Labels]) -> Columns:
+        """The columns for series that have been let in, registered in the index."""
+        return self.share(Columns(series, self.index.add(series)))
+
+    def take_blob(self, blob: bytes) -> Columns:
+        """The columns of a stored list. Raises StoreError."""
+        digest = hashlib.blake2b(blob, digest_size=16).digest()
+        found = self._blobs.get(digest)
+        if found is None:
+            key, series = decode_series(blob)
+            found = self._columns.get(key)
+            if found is None:
+                found = self.share(Columns(series, self.index.add(series), key=key, blob=blob))
+            self._blobs[digest] = found
+        return found
+
+    def share(self, columns: Columns) -> Columns:
+        """The one object for these columns."""
+        return self._columns.setdefault(columns.key, columns)
+
+    # --- letting in ---
+
+    def admit(self, target: TargetState, layout: Layout) -> Admitted:
+        """What of a layout is let in: every known series, and new ones while the limits allow."""
+        for known in target.admitted:
+            if known.layout is layout:
+                return known
+        rejected: Counter[str] = Counter()
+        kept = self._kept(target, layout.series, rejected)
+        everything = len(kept) == len(layout.series)
+        columns = self.columns_of(layout.series if everything else [layout.series[place] for place in kept])
+        self.own(target, columns)
+        found = Admitted(layout, columns, None if everything else np.array(kept, dtype=np.int64), dict(rejected))
+        target.admitted = [found, *target.admitted[: REMEMBERED_LAYOUTS - 1]]
+        return found
+
+    def _kept(self, target: TargetState, series: Sequence[Labels], rejected: Counter[str]) -> list[int]:
+        kept: list[int] = []
+        seen: set[Labels] = set()
+        room = self.limits.series - len(self.index)
+        room_here = self.limits.target_series - len(target.sids)
+        for place, labels in enumerate(series):
+            sid = self.index.ids.get(labels)
+            new, new_here = sid is None, sid is None or sid not in target.sids
+            if labels in seen:
+                rejected["duplicate_series"] += 1
+            elif new and self._too_wide(labels):
+                rejected["label_limit"] += 1
+            elif (new and room <= 0) or (new_here and room_here <= 0):
+                rejected["series_limit"] += 1
+            else:
+                room, room_here = room - new, room_here - new_here
+                seen.add(labels)
+                kept.append(place)
+        return kept
+
+    def _too_wide(self, labels: Labels) -> bool:
+        most = self.limits.label_bytes
+        return len(labels) > self.limits.labels or any(
+            len(word) > most or len(word.encode("utf-8", "surrogatepass")) > most for pair in labels for word in pair
+        )
+
+    # --- reading ---
+
+    def settle(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Settled]:
+        """Per target: its matching series with columns in the range, and the pieces to read them from."""
+        wanted = self.index.match(matchers)
+        answer = []
+        for target in self._owners(wanted):
+            mine = self._present(target, wanted, start_ms, end_ms)
+            if len(mine):
+                found = [locate(piece, mine, start_ms, edge) for piece, edge in target.spans(start_ms, end_ms)]
+                answer.append((self.index.series(mine), [part for part in found if part is not None]))
+        return answer
+
+    def sids(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Ids:
+        """Matching series that have a column in the range, ascending."""
+        wanted = self.index.match(matchers)
+        found = [self._present(target, wanted, start_ms, end_ms) for target in self._owners(wanted)]
+        return np.unique(np.concatenate(found)) if found else wanted[:0]
+
+    def _present(self, target: TargetState, wanted: Ids, start_ms: int, end_ms: int) -> Ids:
+        """Those of ``wanted`` (ascending) that are columns of the target somewhere in the range."""
+        lists = {id(piece.columns): piece.columns for piece, _ in target.spans(start_ms, end_ms)}
+        hit = np.zeros(len(wanted), dtype=np.bool_)
+        for columns in lists.values():
+            hit[columns.locate(wanted)[0]] = True
+        return wanted if hit.all() else wanted[hit]
+
+    # --- forgetting ---
+
+    def forget(self) -> int:
+        """Drop series that no piece holds any more, once they are many; returns how many."""
+        alive = np.zeros(len(self.index), dtype=np.bool_)
+        pieces = [piece for target in self.targets.values() for piece in target.pieces()]
+        lists = {id(piece.columns): piece.columns for piece in pieces}
+        for columns in lists.values():
+            alive[columns.sids] = True
+        dead = len(alive) - int(np.count_nonzero(alive))
+        if dead < max(FORGET_FROM, len(alive) // 4):
+            return 0
+        self.index, mapping = self.index.without(~alive)
+        self._columns.clear()
+        self._blobs.clear()
+        for columns in lists.values():
+            columns.renumber(mapping)
+            self._columns[columns.key] = columns
+        self._reown()
+        return dead
+
+    def _reown(self) -> None:
+        self._owner.fill(NOBODY)
+        self._sharing.clear()
+        for target in self.targets.values():
+            target.admitted.clear()
+            target.sids.clear()
+            target.owned.clear()
+            for piece in target.pieces():
+                self.own(target, piece.columns)

@@ -1,0 +1,98 @@
+"""The columns of one target: an ordered set of series with its stored form and its store-wide series ids."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import zstandard
+
+from watchkeeper.errors import StoreError
+from watchkeeper.model.series import IntArray, Labels
+
+Ids = npt.NDArray[np.int32]
+#: Either form picks rows or columns of an array; slices cost nothing.
+Pick = slice | IntArray
+
+#: A stored column list larger than this is damage.
+MAX_JSON_BYTES = 1 << 30
+
+
+class Columns:
+    """Series in column order. ``key`` is a hash of their text: equal keys are equal columns, here and on disk."""
+
+    __slots__ = ("__weakref__", "_blob", "_order", "_sorted", "key", "series", "sids")
+
+    def __init__(self, series: Sequence[Labels], sids: Ids, *, key: bytes = b"", blob: bytes = b"") -> None:
+        self.series, self.sids, self.key, self._blob = tuple(series), sids, key, blob
+        if not key:
+            text = _text(self.series)
+            self.key, self._blob = _key(text), zstandard.ZstdCompressor(level=3).compress(text)
+        self._sort()
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    @property
+    def blob(self) -> bytes:
+        """The series as bytes, for log and block."""
+        return self._blob
+
+    def renumber(self, mapping: Ids) -> None:
+        """Series ids changed: ``mapping[old] == new``. Order is kept."""
+        self.sids = mapping[self.sids]
+        self._sort()
+
+    def _sort(self) -> None:
+        ascending = bool(np.all(self.sids[1:] > self.sids[:-1]))
+        self._order = None if ascending else np.argsort(self.sids, kind="stable")
+        self._sorted = self.sids if self._order is None else self.sids[self._order]
+
+    def locate(self, wanted: Ids) -> tuple[Pick, Pick]:
+        """(positions in ``wanted``, columns here) of the series present in both. ``wanted`` is ascending."""
+        if wanted is self._sorted or np.array_equal(wanted, self._sorted):
+            return slice(0, len(wanted)), slice(0, len(self)) if self._order is None else self._order
+        if not len(self.sids):
+            return slice(0, 0), slice(0, 0)
+        places = np.searchsorted(self._sorted, wanted)
+        np.minimum(places, len(self._sorted) - 1, out=places)
+        rows = np.flatnonzero(self._sorted[places] == wanted)
+        places = places[rows]
+        return as_slice(rows), as_slice(places if self._order is None else self._order[places])
+
+
+def as_slice(picked: IntArray) -> Pick:
+    """A slice where the positions are consecutive, else the positions."""
+    if len(picked) and int(picked[-1]) - int(picked[0]) == len(picked) - 1 and bool(np.all(picked[1:] > picked[:-1])):
+        return slice(int(picked[0]), int(picked[-1]) + 1)
+    return picked if len(picked) else slice(0, 0)
+
+
+def picked_size(pick: Pick) -> int:
+    return pick.stop - pick.start if isinstance(pick, slice) else len(pick)
+
+
+def _text(series: Sequence[Labels]) -> bytes:
+    return json.dumps([[part for pair in labels for part in pair] for labels in series], separators=(",", ":")).encode()
+
+
+def _key(text: bytes) -> bytes:
+    return hashlib.blake2b(text, digest_size=8).digest()
+
+
+def decode_series(blob: bytes) -> tuple[bytes, list[Labels]]:
+    """(key, series) of a stored column list, equal words shared. Raises StoreError."""
+    try:
+        text = zstandard.ZstdDecompressor().decompress(blob, max_output_size=MAX_JSON_BYTES)
+        lists = json.loads(text)
+    except (zstandard.ZstdError, ValueError) as error:
+        raise StoreError(f"a stored column list cannot be read: {error}") from error
+    pairs: dict[tuple[str, str], tuple[str, str]] = {}
+    found: list[Labels] = []
+    for flat in lists:
+        words = zip(flat[::2], flat[1::2], strict=True)
+        found.append(tuple(pairs.setdefault(pair, pair) for pair in words))
+    return _key(text), found

@@ -1,0 +1,259 @@
+"""The embedded sample store: one directory, one process, no server."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from watchkeeper.clock import Clock, to_ms
+from watchkeeper.errors import StoreError, StoreFullError
+from watchkeeper.model.series import FloatArray, Tick
+from watchkeeper.ports import Appended
+from watchkeeper.store.samples.blocks import Block, open_blocks
+from watchkeeper.store.samples.catalogue import Catalogue, TargetState
+from watchkeeper.store.samples.columns import Columns
+from watchkeeper.store.samples.copying import copy_store
+from watchkeeper.store.samples.damage import Damage
+from watchkeeper.store.samples.disk import Disk
+from watchkeeper.store.samples.ledger import Ledger
+from watchkeeper.store.samples.limits import Limits, Sizes
+from watchkeeper.store.samples.lock import DirectoryLock
+from watchkeeper.store.samples.log import Log
+from watchkeeper.store.samples.pieces import Dense
+from watchkeeper.store.samples.reader import Reader
+from watchkeeper.store.samples.replay import Replay
+from watchkeeper.store.samples.sealing import seal_old
+from watchkeeper.store.samples.space import Space
+from watchkeeper.store.samples.upkeep import Keep, Upkeep
+
+#: Kept without any option: half a month, as Prometheus keeps it.
+RETENTION = timedelta(days=15)
+#: Span of one block.
+BLOCK_SPAN = timedelta(hours=2)
+
+
+class EmbeddedStore(Reader):
+    """A SampleStore in one directory. Append from one thread, read from many; call ``maintain`` every minute.
+
+    Opening always succeeds unless another process holds the directory: damaged bytes are set aside in ``damaged/``.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        clock: Clock,
+        retention: timedelta = RETENTION,
+        retention_bytes: int | None = None,
+        limits: Limits | None = None,
+        block_span: timedelta = BLOCK_SPAN,
+        sizes: Sizes | None = None,
+        disk: Disk | None = None,
+    ) -> None:
+        """Raises StoreError when another process holds the directory."""
+        self._directory, self._clock, self._retention = directory, clock, retention
+        self._limits, self._sizes, self._disk = limits or Limits(), sizes or Sizes(), disk or Disk()
+        for path in (directory, directory / "log", directory / "blocks"):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._held = DirectoryLock(directory)
+        self._closed = False
+        self._ledger, self._burst = Ledger(), 0
+        self._writing, self._maintaining = threading.Lock(), threading.Lock()
+        super().__init__(Catalogue(self._limits))
+        try:
+            self._open(Keep(age=retention, size_bytes=retention_bytes, block_span=block_span))
+        except BaseException:
+            self._held.release()
+            raise
+
+    # --- opening ---
+
+    def _open(self, keep: Keep) -> None:
+        self._damage = Damage(self._directory / "damaged", self._disk, self._sizes.damaged_bytes)
+        self._space = Space(self._directory, self._disk, self._sizes.ballast_bytes)
+        blocks = open_blocks(self._directory / "blocks", self._catalogue.take_blob, self._damage)
+        self._adopt(blocks)
+        replay = Replay(self._directory / "log", self._disk, self._damage, self._catalogue.take_blob)
+        self._replay(replay)
+        self._torn_tails, self._replay_failures = replay.torn_tails, replay.fsync_failures
+        sequence = max([replay.sequence, *(block.file.footer.sequence for block in blocks)])
+        self._log = Log(
+            self._directory / "log", disk=self._disk, sizes=self._sizes, sequence=sequence, closed=replay.segments
+        )
+        self._upkeep = Upkeep(
+            self._directory / "blocks",
+            catalogue=self._catalogue,
+            log=self._log,
+            disk=self._disk,
+            damage=self._damage,
+            space=self._space,
+            sizes=self._sizes,
+            keep=keep,
+            blocks=blocks,
+        )
+
+    def _adopt(self, blocks: list[Block]) -> None:
+        for block in blocks:
+            for name, section in block.sections.items():
+                target = self._catalogue.target(name)
+                self._catalogue.own(target, section.columns)
+                target.stored.append(section)
+        for target in self._catalogue.targets.values():
+            target.stored.sort(key=lambda section: section.first_ms)
+            target.blocked_ms = target.newest_ms = max(section.last_ms for section in target.stored)
+
+    def _replay(self, replay: Replay) -> None:
+        for tick in replay.ticks():
+            target = self._catalogue.target(tick.target)
+            if tick.time_ms > target.newest_ms:
+                columns = replay.columns[tick.key]
+                self._catalogue.own(target, columns)
+                self._add(target, tick.time_ms, columns, tick.values())
+                self._relieve(tick.size)
+
+    def _relieve(self, size: int) -> None:
+        """While a long log is read back, keep memory low."""
+        self._burst += 8 * size
+        if self._burst > self._sizes.burst_bytes:
+            self._burst = 0
+            seal_old(self._catalogue, self._sizes)
+
+    # --- appending ---
+
+    def append(self, tick: Tick) -> Appended:
+        """Keep one tick; visible on return. Raises StoreFullError or StoreError when nothing of it was kept."""
+        values = np.ascontiguousarray(tick.values, dtype=np.float64)
+        if values.shape != (len(tick.layout),):
+            raise StoreError(f"{tick.target}: {values.size} values for {len(tick.layout)} series")
+        with self._writing:
+            line = self._ledger.add(self._append(tick, values))
+            self._burst += values.nbytes
+            crowded = self._burst > self._sizes.burst_bytes
+        if crowded:  # a source that sends faster than upkeep comes round does the upkeep itself
+            self.maintain(self._clock.now())
+        return line
+
+    def _append(self, tick: Tick, values: FloatArray) -> Appended:
+        if self._closed:
+            raise StoreError("the sample store is closed")
+        with self._catalogue.lock:
+            known = self._catalogue.targets.get(tick.target)
+            verdict = self._verdict(tick, known)
+        if verdict is not None:
+            return verdict
+        self._space.check(values.nbytes)
+        with self._catalogue.lock:
+            target = self._catalogue.target(tick.target)
+            admitted = self._catalogue.admit(target, tick.layout)
+        if admitted.kept is not None:
+            values = values[admitted.kept]
+        try:
+            sequence = self._log.append(tick.target, tick.time_ms, admitted.columns, values)
+        except StoreFullError:
+            self._space.found_full()
+            raise
+        with self._catalogue.lock:
+            self._add(target, tick.time_ms, admitted.columns, values)
+        return Appended(received=len(tick.values), stored=len(values), rejected=admitted.rejected, sequence=sequence)
+
+    def _verdict(self, tick: Tick, target: TargetState | None) -> Appended | None:
+        """The answer for a tick that is not kept at all; None for one that may be."""
+        size, now, at = len(tick.values), self._clock.now(), self._log.sequence
+        if target is not None and tick.time_ms <= target.newest_ms:
+            if tick.time_ms == target.newest_ms or target.has_time(tick.time_ms):
+                return Appended(received=size, stored=0, deduplicated=size, sequence=at)
+            return Appended(received=size, stored=0, rejected={"out_of_order": size}, sequence=at)
+        if tick.time_ms > to_ms(now + self._limits.future):
+            return Appended(received=size, stored=0, rejected={"future": size}, sequence=at)
+        if tick.time_ms < to_ms(now - self._retention):
+            return Appended(received=size, stored=0, rejected={"too_old": size}, sequence=at)
+        return None
+
+    def _add(self, target: TargetState, time_ms: int, columns: Columns, values: FloatArray) -> None:
+        last = target.head[-1] if target.head else None
+        if not isinstance(last, Dense) or last.columns is not columns or last.full:
+            if isinstance(last, Dense):
+                last.close()
+            rows = self._sizes.chunk_bytes // (8 * max(len(columns), 1))
+            last = Dense(columns, min(self._sizes.chunk_rows, max(rows, 16)))
+            last.append(time_ms, values)
+            target.head.append(last)
+        else:
+            last.append(time_ms, values)
+        target.newest_ms = time_ms
+
+    # --- durability and upkeep ---
+
+    def sync(self) -> int:
+        """Wait until everything appended is on the disk; returns the durable sequence. Raises StoreError."""
+        return self._log.sync()
+
+    @property
+    def durable_sequence(self) -> int:
+        return self._log.durable_sequence
+
+    def maintain(self, now: datetime) -> Mapping[str, int]:
+        """Seal, cut blocks, apply retention; returns counts. Disk errors are counted, not raised."""
+        with self._maintaining:
+            self._burst = 0
+            return self._upkeep.run(now)
+
+    def backup(self, destination: Path) -> int:
+        """A consistent copy that opens as a store; returns its bytes. Raises StoreError; the destination is new."""
+        with self._maintaining:
+            self._log.rotate()
+            self._log.sync()
+            blocks = [block.file.path for block in self._upkeep.blocks]
+            return copy_store(destination, {"log": self._log.closed_segments(), "blocks": blocks})
+
+    def stats(self) -> Mapping[str, int | float]:
+        """Figures for telemetry. Ledger totals, failures and damage count from the opening of the store."""
+        with self._catalogue.lock:
+            figures = _head_figures(self._catalogue)
+        with self._maintaining:
+            figures |= {"blocks": len(self._upkeep.blocks), "block_bytes": self._upkeep.block_bytes()}
+        with self._writing:
+            figures |= self._ledger.totals()
+        log_bytes = self._log.nbytes
+        return figures | {
+            "bytes": figures["block_bytes"] + log_bytes,
+            "log_bytes": log_bytes,
+            "damaged_frames": self._damage.frames,
+            "torn_tails": self._torn_tails,
+            "fsyncs": self._log.fsyncs,
+            "fsync_failures": self._log.fsync_failures + self._replay_failures,
+            "block_failures": self._upkeep.block_failures,
+            "disk_full": int(self._space.full),
+            "disk_full_times": self._space.full_times,
+            "sequence": self._log.sequence,
+            "durable_sequence": self._log.durable_sequence,
+        }
+
+    def close(self) -> None:
+        """Make everything durable and let go of the directory. Raises StoreError when the disk refuses."""
+        with self._writing, self._maintaining:
+            if self._closed:
+                return
+            self._closed = True
+            try:
+                self._log.close()
+            finally:
+                self._held.release()
+
+
+def _head_figures(catalogue: Catalogue) -> dict[str, int | float]:
+    targets = list(catalogue.targets.values())
+    pieces = [piece for target in targets for piece in target.head]
+    spans = [span for target in targets for span in target.bounds()]
+    return {
+        "series": len(catalogue.index),
+        "targets": len(targets),
+        "samples_in_head": sum(len(piece.times) * len(piece.columns) for piece in pieces),
+        "head_bytes": sum(piece.nbytes for piece in pieces),
+        "oldest_ms": min((first for first, _ in spans), default=float("nan")),
+        "newest_ms": max((last for _, last in spans), default=float("nan")),
+    }

@@ -1,0 +1,33 @@
+"""The conservation law of appends: received = stored + deduplicated + sum of rejected."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from watchkeeper.ports import Appended
+
+#: Every reason a sample may be refused for.
+REASONS = ("out_of_order", "too_old", "future", "series_limit", "label_limit", "duplicate_series")
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Totals since the store was opened."""
+
+    received: int = 0
+    stored: int = 0
+    deduplicated: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+
+    def add(self, line: Appended) -> Appended:
+        self.received += line.received
+        self.stored += line.stored
+        self.deduplicated += line.deduplicated
+        self.rejected.update(line.rejected)
+        return line
+
+    def totals(self) -> dict[str, int]:
+        reasons = {f"rejected_{reason}": self.rejected[reason] for reason in REASONS}
+        sums = {"received": self.received, "stored": self.stored, "deduplicated": self.deduplicated}
+        return {**sums, "rejected": self.rejected.total(), **reasons}

@@ -1,0 +1,168 @@
+"""Where samples rest, under one face: dense rows of the head, packed sections in memory, packed sections in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from watchkeeper.model.series import STALE_BITS, FloatArray, IntArray, Labels
+from watchkeeper.store.samples.chunks import Packed, pack, pick_chunks, unpack
+from watchkeeper.store.samples.columns import Columns, Ids, Pick, picked_size
+
+
+class Piece(Protocol):
+    """Samples of one target over one span. What is published never changes."""
+
+    columns: Columns
+
+    @property
+    def times(self) -> IntArray:
+        """Strictly increasing, never empty."""
+        ...
+
+    @property
+    def first_ms(self) -> int: ...
+
+    @property
+    def last_ms(self) -> int: ...
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held."""
+        ...
+
+    def read(self, pick: Pick, low: int, high: int) -> FloatArray:
+        """values[series, time] of the picked columns, rows low..high; absent samples carry the staleness bits."""
+        ...
+
+
+class Dense:
+    """Rows as they came. One thread appends; readers see what ``count`` has published."""
+
+    __slots__ = ("_times", "_values", "columns", "count")
+
+    def __init__(self, columns: Columns, rows: int) -> None:
+        self.columns, self.count = columns, 0
+        self._times = np.empty(rows, dtype=np.int64)
+        self._values = np.empty((rows, len(columns)), dtype=np.float64)
+
+    @property
+    def full(self) -> bool:
+        return self.count == len(self._times)
+
+    @property
+    def times(self) -> IntArray:
+        return self._times[: self.count]
+
+    @property
+    def first_ms(self) -> int:
+        return int(self._times[0])
+
+    @property
+    def last_ms(self) -> int:
+        return int(self._times[self.count - 1])
+
+    @property
+    def nbytes(self) -> int:
+        return self._values[: self.count].nbytes
+
+    def append(self, time_ms: int, values: FloatArray) -> None:
+        self._values[self.count] = values
+        self._times[self.count] = time_ms
+        self.count += 1
+
+    def close(self) -> None:
+        """No row will follow: give back the room kept for them."""
+        if not self.full:
+            self._times, self._values = self._times[: self.count].copy(), self._values[: self.count].copy()
+
+    def read(self, pick: Pick, low: int, high: int) -> FloatArray:
+        return self._values[low:high, pick].T
+
+
+class Sealed:
+    """Older rows of the head, packed in memory."""
+
+    __slots__ = ("_offsets", "_packed", "columns", "times")
+
+    def __init__(self, columns: Columns, times: IntArray, packed: Packed) -> None:
+        self.columns, self.times, self._packed = columns, times, packed
+        self._offsets = packed.offsets()
+
+    @property
+    def first_ms(self) -> int:
+        return int(self.times[0])
+
+    @property
+    def last_ms(self) -> int:
+        return int(self.times[-1])
+
+    @property
+    def nbytes(self) -> int:
+        return len(self._packed.payload) + 16 * len(self.columns) + self.times.nbytes
+
+    def read(self, pick: Pick, low: int, high: int) -> FloatArray:
+        chunks, _ = pick_chunks(self._packed, self._offsets, pick)
+        return unpack(chunks, len(self.times))[:, low:high]
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """One piece with what is wanted of it; settled under the store's lock, read outside it."""
+
+    piece: Piece
+    times: IntArray  #: the wanted part of the time column
+    low: int
+    high: int
+    rows: Pick  #: where the columns go in the answer
+    columns: Pick
+
+
+def locate(piece: Piece, wanted: Ids, start_ms: int, end_ms: int) -> Located | None:
+    """The piece's part with start <= t <= end; None when it has no time there."""
+    if piece.last_ms < start_ms or piece.first_ms > end_ms:
+        return None
+    times = piece.times
+    low, high = int(np.searchsorted(times, start_ms, "left")), int(np.searchsorted(times, end_ms, "right"))
+    if low >= high:
+        return None
+    rows, columns = piece.columns.locate(wanted)
+    return Located(piece, times[low:high], low, high, rows, columns)
+
+
+def gather(found: Sequence[Located], size: int) -> tuple[IntArray, FloatArray]:
+    """(times, values[size, time]) of the pieces of one target in time order; absent samples carry staleness bits."""
+    times = np.concatenate([part.times for part in found])
+    values = np.full((size, len(times)), STALE_BITS, dtype=np.uint64).view(np.float64)
+    at = 0
+    for part in found:
+        if picked_size(part.rows):
+            values[part.rows, at : at + len(part.times)] = part.piece.read(part.columns, part.low, part.high)
+        at += len(part.times)
+    return times, values
+
+
+def seal(pieces: Sequence[Piece]) -> Sealed:
+    """Dense pieces of one target, in time order, as one packed section in memory."""
+    columns = pieces[0].columns
+    if any(piece.columns is not columns for piece in pieces):
+        columns = union(pieces)
+    parts = []
+    for piece in pieces:
+        everything = slice(0, len(columns))
+        picks = (everything, everything) if piece.columns is columns else piece.columns.locate(columns.sids)
+        parts.append(Located(piece, piece.times, 0, len(piece.times), *picks))
+    times, values = gather(parts, len(columns))
+    return Sealed(columns, times, pack(values))
+
+
+def union(pieces: Sequence[Piece]) -> Columns:
+    """Columns with every series of the pieces, in ascending id order."""
+    names: dict[int, Labels] = {}
+    for columns in {id(piece.columns): piece.columns for piece in pieces}.values():
+        names.update(zip(columns.sids.tolist(), columns.series, strict=True))
+    sids = np.array(sorted(names), dtype=np.int32)
+    return Columns([names[sid] for sid in sids.tolist()], sids)
