@@ -1,0 +1,373 @@
+"""Alerting and recording rules over one moment: what is there now, what changed, what to write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from watchkeeper.clock import to_ms
+from watchkeeper.errors import QueryError
+from watchkeeper.model import METRIC_NAME, STALE_NAN, Alert, AlertState, Labels, Layout, Tick, fingerprint, labels
+from watchkeeper.ports import Query
+
+from .alerts import Active, AlertChange, GroupResult, Health, RuleHealth, severity_of
+from .book import AlertRule, Group, RecordRule, RuleBook
+from .persist import Saved
+from .template import Context, TemplateError, render
+
+#: A row of a steady alert is written anew this often, so that a restart knows how long we were away.
+REFRESH = timedelta(minutes=1)
+#: After a longer outage nobody can say that a pending condition lasted: its ``for`` starts again.
+OUTAGE_TOLERANCE = timedelta(minutes=10)
+
+_Found = dict[str, tuple[Mapping[str, str], float]]
+
+
+class TooManyError(QueryError):
+    """A rule gave more alerts or series than its group allows."""
+
+
+@dataclass(slots=True)
+class _Sample:
+    labels: Labels
+    value: float
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What one rule remembers between evaluations."""
+
+    active: dict[str, Active] = field(default_factory=dict)
+    written: tuple[Labels, ...] = ()  #: series of the last tick, to mark those that went away
+
+
+class Evaluator:
+    """Keeps the state of every alert between evaluations. One thread at a time per group."""
+
+    def __init__(
+        self,
+        book: RuleBook,
+        severities: Mapping[str, str] | None = None,
+        external_labels: Mapping[str, str] | None = None,
+        *,
+        external_url: str = "",
+        attach_external: bool = True,
+    ) -> None:
+        """``attach_external=False``: external labels are seen by templates only, as in Prometheus's own tests."""
+        self.book = book
+        self._severities = dict(severities or {})
+        self._external = dict(external_labels or {})
+        self._attached = self._external if attach_external else {}
+        self._external_url = external_url
+        self._memory: dict[str, _Memory] = {}
+        self._health: dict[str, RuleHealth] = {}
+
+    # --- life ------------------------------------------------------------------------------------------------------
+
+    def restore(self, alerts: Iterable[Alert], now: datetime) -> list[AlertChange]:
+        """Take up open alerts of an earlier life. Answers the end of those whose rule is gone, to be saved."""
+        orphans: list[AlertChange] = []
+        for alert in alerts:
+            active = _revived(alert, now)
+            key = self._owner(alert)
+            if key is None:
+                active.end(now, "rule_removed")
+                orphans.append(_change_of(active, alert.rule, alert.group, alert.expr, now))
+            else:
+                self._memory.setdefault(key, _Memory()).active[alert.fingerprint] = active
+        return orphans
+
+    def replace_book(self, book: RuleBook, now: datetime) -> list[AlertChange]:
+        """Go on with other rules: alerts of rules that are still there keep their state, the others end."""
+        owners = {rule.key: (group, rule) for group, rule in self.book.alert_rules()}
+        self.book = book
+        kept = {rule.key for _, rule in book.rules()}
+        ended: list[AlertChange] = []
+        for key in [key for key in self._memory if key not in kept]:
+            memory = self._memory.pop(key)
+            for active in memory.active.values():
+                group, rule = owners[key]
+                active.end(now, "rule_removed")
+                if active.saved is not None:
+                    ended.append(_change_of(active, rule.name, group.name, rule.expr, now))
+        self._health = {key: health for key, health in self._health.items() if key in kept}
+        return ended
+
+    def confirm(self, saved: Iterable[Saved]) -> None:
+        """Called after commit: only what is written counts as told, the rest is offered again next time."""
+        rows = {one.alert.fingerprint: one.alert for one in saved}
+        for memory in self._memory.values():
+            for mark in [mark for mark in memory.active if mark in rows]:
+                active, row = memory.active[mark], rows[mark]
+                active.id, active.correlation_id = row.id, row.correlation_id
+                active.incident_id = row.incident_id or active.incident_id
+                active.saved, active.saved_at = row.state, row.last_evaluated_at
+                if active.over and row.state is active.state:
+                    del memory.active[mark]
+
+    def active(self) -> list[tuple[AlertRule, Active]]:
+        """Everything pending, firing or unknown, rule by rule."""
+        rules = {rule.key: rule for _, rule in self.book.alert_rules()}
+        return [
+            (rules[key], active)
+            for key, memory in self._memory.items()
+            if key in rules
+            for active in memory.active.values()
+            if not active.over
+        ]
+
+    def health(self) -> Mapping[str, RuleHealth]:
+        """By rule key, rules never evaluated included."""
+        unseen = RuleHealth(rule="", health=Health.UNKNOWN)
+        return {rule.key: self._health.get(rule.key, unseen) for _, rule in self.book.rules()}
+
+    # --- one evaluation --------------------------------------------------------------------------------------------
+
+    def evaluate_group(self, group: Group, now: datetime, query: Query) -> GroupResult:
+        """Every rule of the group in order. A rule that fails is counted and its alerts are kept, as unknown."""
+        changes: list[AlertChange] = []
+        samples: list[_Sample] = []
+        health: dict[str, RuleHealth] = {}
+        asked = now - group.query_offset
+        for rule in group.rules:
+            memory = self._memory.setdefault(rule.key, _Memory())
+            error, written = "", list[_Sample]()
+            try:
+                if isinstance(rule, AlertRule):
+                    self._alerting(group, rule, memory, asked, now, query)
+                else:
+                    written = _recording(group, rule, query(rule.expr, asked))
+            except QueryError as problem:
+                error = str(problem)
+                for one in memory.active.values():
+                    one.unknown, one.reason = not one.over, "evaluation_failed"
+            if isinstance(rule, AlertRule):
+                written = _alert_series(memory)
+                changes += self._changes(group, rule, memory, now, error)
+            if not error:
+                written = _with_ends(memory, written)
+                samples += written
+            state = Health.ERR if error else Health.OK
+            count = len(memory.written)
+            health[rule.key] = RuleHealth(rule=rule.key, health=state, error=error, at=now, series=count)
+        self._health.update(health)
+        ticks = [_tick(group, now, samples)] if samples else []
+        return GroupResult(group=group.name, at=now, changes=changes, ticks=ticks, health=health)
+
+    def _alerting(
+        self, group: Group, rule: AlertRule, memory: _Memory, asked: datetime, now: datetime, query: Query
+    ) -> None:
+        found = self._instances(rule, query(rule.expr, asked))
+        if group.limit and len(found) > group.limit:
+            raise TooManyError(f"exceeded limit of {group.limit} with {len(found)} alerts", kind="execution")
+        for mark, (instance, value) in found.items():
+            current = memory.active.get(mark)
+            if current is None or current.over:
+                # an episode whose end is not written yet is finished first: its row must say resolved
+                if current is not None and current.saved is not None:
+                    continue
+                current = self._new(rule, mark, instance, value, now)
+                memory.active[mark] = current
+            current.value, current.unknown, current.forgive = value, False, 0
+            current.annotations = self._annotations(rule, instance, value)
+            current.keep_firing_since, current.evaluated_at = None, now
+        for mark in [mark for mark in memory.active if mark not in found]:
+            _absent(memory, mark, rule, now)
+        for current in memory.active.values():
+            if not (current.firing or current.over or current.unknown) and now - current.active_at >= rule.hold:
+                current.firing, current.fired_at, current.reason = True, now, "condition_held"
+
+    def _instances(self, rule: AlertRule, answer: Sequence[tuple[Labels, float]]) -> _Found:
+        found: _Found = {}
+        for series, value in answer:
+            own = {name: text for name, text in series if name != METRIC_NAME}
+            context = self._context(own, value)
+            extra = {name: _filled(text, context) for name, text in rule.labels.items()}
+            merged = {**self._attached, **own, **extra, "alertname": rule.name}
+            merged = {name: text for name, text in merged.items() if text}
+            mark = identity(rule, merged)
+            if mark in found:
+                raise QueryError("vector contains metrics with the same labelset after applying alert labels",
+                                 kind="execution")  # fmt: skip
+            found[mark] = (merged, value)
+        return found
+
+    def _new(self, rule: AlertRule, mark: str, instance: Mapping[str, str], value: float, now: datetime) -> Active:
+        return Active(
+            fingerprint=mark,
+            labels=instance,
+            annotations=self._annotations(rule, instance, value),
+            severity=severity_of(instance, self._severities),
+            value=value,
+            active_at=now,
+            reason="condition_met",
+        )
+
+    def _annotations(self, rule: AlertRule, instance: Mapping[str, str], value: float) -> Mapping[str, str]:
+        context = self._context(instance, value)
+        return {name: _filled(text, context) for name, text in rule.annotations.items()}
+
+    def _context(self, own: Mapping[str, str], value: float) -> Context:
+        return Context(labels=own, value=value, external_labels=self._external, external_url=self._external_url)
+
+    def _changes(
+        self, group: Group, rule: AlertRule, memory: _Memory, now: datetime, error: str
+    ) -> Sequence[AlertChange]:
+        changed: list[AlertChange] = []
+        for mark, active in list(memory.active.items()):
+            if active.over and active.saved is None:
+                del memory.active[mark]  # came and went before anybody wrote it down
+                continue
+            refresh = active.saved_at is None or now - active.saved_at >= REFRESH
+            if active.state is active.saved and not refresh:
+                continue
+            change = _change_of(active, rule.name, group.name, rule.expr, now, error)
+            changed.append(change)
+        return changed
+
+    def _owner(self, alert: Alert) -> str | None:
+        for group, rule in self.book.alert_rules():
+            same = (rule.name, group.name) == (alert.rule, alert.group)
+            if same and identity(rule, alert.labels) == alert.fingerprint:
+                return rule.key
+        return None
+
+
+def identity(rule: AlertRule, instance: Mapping[str, str]) -> str:
+    """The alert's fingerprint: the rule's key and the labels, nothing that changes with time."""
+    return fingerprint(labels(None, {**instance, "__rule__": rule.key}))
+
+
+def _filled(text: str, context: Context) -> str:
+    try:
+        return render(text, context)
+    except TemplateError as error:
+        return f"<error expanding template: {error}>"
+
+
+def _absent(memory: _Memory, mark: str, rule: AlertRule, now: datetime) -> None:
+    """The series is gone: pending ends, firing may be kept for a while, the rest is resolved."""
+    current = memory.active[mark]
+    if current.over:
+        return
+    current.unknown, current.evaluated_at = False, now
+    if current.forgive > 0:
+        current.forgive -= 1
+    elif not current.firing:
+        current.end(now, "condition_cleared")
+    else:
+        current.keep_firing_since = current.keep_firing_since or now
+        if now - current.keep_firing_since >= rule.keep_firing_for:
+            current.end(now, "condition_cleared")
+
+
+def _revived(alert: Alert, now: datetime) -> Active:
+    firing = alert.fired_at is not None
+    seen = alert.last_evaluated_at or alert.active_at
+    lasted = firing or now - seen <= OUTAGE_TOLERANCE
+    return Active(
+        fingerprint=alert.fingerprint,
+        labels=dict(alert.labels),
+        annotations=dict(alert.annotations),
+        severity=alert.severity,
+        value=alert.value,
+        active_at=alert.active_at if lasted else now,
+        firing=firing,
+        fired_at=alert.fired_at,
+        keep_firing_since=alert.keep_firing_since,
+        evaluated_at=alert.last_evaluated_at,
+        reason="restored",
+        forgive=1,
+        id=alert.id,
+        correlation_id=alert.correlation_id,
+        incident_id=alert.incident_id,
+        saved=alert.state,
+        saved_at=alert.last_evaluated_at,
+    )
+
+
+def _change_of(active: Active, rule: str, group: str, expr: str, now: datetime, error: str = "") -> AlertChange:
+    alert = Alert(
+        id=active.id,
+        fingerprint=active.fingerprint,
+        rule=rule,
+        group=group,
+        expr=expr,
+        labels=active.labels,
+        annotations=active.annotations,
+        state=active.state,
+        severity=active.severity,
+        value=active.value,
+        active_at=active.active_at,
+        fired_at=active.fired_at,
+        resolved_at=active.resolved_at,
+        keep_firing_since=active.keep_firing_since,
+        last_evaluated_at=now,
+        incident_id=active.incident_id,
+        correlation_id=active.correlation_id,
+    )
+    same = active.state is active.saved
+    evidence: dict[str, object] = {
+        "expr": expr,
+        "value": active.value,
+        "samples": [{"labels": dict(active.labels), "value": active.value}],
+        "evaluated_at": now.isoformat(),
+    }
+    if error:
+        evidence["error"] = error
+    return AlertChange(
+        alert=alert,
+        old=active.saved or AlertState.INACTIVE,
+        reason="refreshed" if same else active.reason,
+        evidence=evidence,
+    )
+
+
+# --- series --------------------------------------------------------------------------------------------------------
+
+
+def _recording(group: Group, rule: RecordRule, answer: Sequence[tuple[Labels, float]]) -> list[_Sample]:
+    if group.limit and len(answer) > group.limit:
+        raise TooManyError(f"exceeded limit of {group.limit} with {len(answer)} series", kind="execution")
+    found: dict[Labels, float] = {}
+    for series, value in answer:
+        named = labels(rule.name, {**dict(series), **rule.labels, METRIC_NAME: rule.name})
+        if named in found:
+            raise QueryError("vector contains metrics with the same labelset after applying rule labels",
+                             kind="execution")  # fmt: skip
+        found[named] = value
+    return [_Sample(series, value) for series, value in found.items()]
+
+
+def _alert_series(memory: _Memory) -> list[_Sample]:
+    """ALERTS and ALERTS_FOR_STATE of everything pending or firing, as Prometheus writes them."""
+    samples: list[_Sample] = []
+    for active in memory.active.values():
+        if active.over:
+            continue
+        state = AlertState.FIRING if active.firing else AlertState.PENDING
+        samples.append(_Sample(labels("ALERTS", {**active.labels, "alertstate": state}), 1.0))
+        started = active.active_at.timestamp()
+        samples.append(_Sample(labels("ALERTS_FOR_STATE", dict(active.labels)), started))
+    return samples
+
+
+def _with_ends(memory: _Memory, samples: list[_Sample]) -> list[_Sample]:
+    """The samples, and a staleness marker for each series that was written last time and is not there now."""
+    now = {sample.labels for sample in samples}
+    ended = [_Sample(series, STALE_NAN) for series in memory.written if series not in now]
+    memory.written = tuple(sample.labels for sample in samples)
+    return samples + ended
+
+
+def _tick(group: Group, now: datetime, samples: Sequence[_Sample]) -> Tick:
+    unique = {sample.labels: sample.value for sample in samples}
+    return Tick(
+        target=f"rule/{group.name}",
+        time_ms=to_ms(now),
+        layout=Layout(tuple(unique)),
+        values=np.array(list(unique.values()), dtype=np.float64),
+    )
