@@ -12,7 +12,7 @@ from watchkeeper.errors import QueryError
 from watchkeeper.model import METRIC_NAME, Labels, format_series
 from watchkeeper.model.series import BoolArray, FloatArray
 from watchkeeper.promql.block import Block, concat, empty
-from watchkeeper.promql.merge import describe, unite
+from watchkeeper.promql.merge import METADATA, describe, unite
 from watchkeeper.promql.nodes import Binary, Matching
 
 Operator = Callable[[FloatArray, FloatArray], FloatArray]
@@ -217,7 +217,7 @@ def _result_labels(node: Binary, many: Labels, one: Labels) -> Labels:
         else:
             kept = [pair for pair in many if pair[0] not in matching.labels]
     if not keeps_name(node):
-        kept = [pair for pair in kept if pair[0] != METRIC_NAME]
+        kept = [pair for pair in kept if pair[0] not in METADATA]
     if matching.include:
         from_one = {name: value for name, value in one if name in matching.include}
         kept = sorted([*(pair for pair in kept if pair[0] not in matching.include), *from_one.items()])

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from watchkeeper.errors import QueryError
+from watchkeeper.promql import nodes
 from watchkeeper.promql.compare import Mismatch, check, check_remarks
 from watchkeeper.promql.context import QueryLimits
 from watchkeeper.promql.engine import Engine
 from watchkeeper.promql.memory import MemoryReader
 from watchkeeper.promql.parse import parse
+from watchkeeper.promql.pinned import other_times, pinned
 from watchkeeper.promql.result import RangeMatrix, Result, Scalar, Vector
 from watchkeeper.promql.script import Clear, Eval, Load, parse_script
 
@@ -88,35 +90,52 @@ def _run(reader: MemoryReader, case: Eval, *, native: bool) -> tuple[str, str]:
 
 
 def _try(engine: Engine, case: Eval) -> None:
-    """The query as written, and an instant query as the middle step of a range too. Raises Mismatch."""
+    """The query as written; an instant query also pinned by ``@`` and asked at other times. Raises Mismatch."""
+    node = parse(case.expr)
+    if case.step_ms:
+        _judge(case, lambda: engine.range_of(node, case.start_ms, case.end_ms, case.step_ms))
+        return
+    _instant(engine, case, node, case.start_ms)
+    fixed = pinned(node, case.start_ms)
+    if fixed is None or case.expects("fail"):
+        return
+    for at_ms in other_times(case.start_ms):
+        try:
+            _instant(engine, case, fixed, at_ms)
+        except Mismatch as error:
+            raise Mismatch(f"pinned by @ and asked at {at_ms} ms: {error}") from None
+
+
+def _instant(engine: Engine, case: Eval, node: nodes.Node, at_ms: int) -> None:
+    answer = _judge(case, lambda: engine.instant_of(node, at_ms))
+    if answer is not None and case.raw is None and case.string is None and not case.expects("ordered"):
+        _replay(engine, case, node, at_ms, scalar=isinstance(answer, Scalar))
+
+
+def _judge(case: Eval, ask: Callable[[], Result]) -> Result | None:
+    """The answer when it is right; None for an error that was expected."""
     try:
-        answer = _answer(engine, case)
+        answer = ask()
     except QueryError as error:
         demands = case.expected.get("fail")
         if demands is None or not all(demand.matches(str(error)) for demand in demands):
             raise
-        return
+        return None
     if case.expects("fail"):
         raise Mismatch("an error was expected")
     check_remarks(case, answer)
     check(case, answer)
-    if case.step_ms == 0 and case.raw is None and case.string is None and not case.expects("ordered"):
-        _replay(engine, case, answer)
+    return answer
 
 
-def _answer(engine: Engine, case: Eval) -> Result:
-    if case.step_ms:
-        return engine.range(case.expr, case.start_ms, case.end_ms, case.step_ms)
-    return engine.instant(case.expr, case.start_ms)
-
-
-def _replay(engine: Engine, case: Eval, answer: Result) -> None:
+def _replay(engine: Engine, case: Eval, node: nodes.Node, at_ms: int, *, scalar: bool) -> None:
+    """The same answer must stand at the middle step of a range query."""
     if any(name in case.expr for name in GRID_FUNCTIONS):
         return
     minute = 60_000
-    ranged = engine.range(case.expr, case.start_ms - minute, case.start_ms + minute, minute)
+    ranged = engine.range_of(node, at_ms - minute, at_ms + minute, minute)
     try:
-        check(case, _middle(ranged, scalar=isinstance(answer, Scalar), at_ms=case.start_ms))
+        check(case, _middle(ranged, scalar=scalar, at_ms=at_ms))
     except Mismatch as error:
         raise Mismatch(f"in range mode: {error}") from None
 

@@ -43,7 +43,10 @@ class Engine:
 
     def instant(self, expr: str, at_ms: int) -> Result:
         """The query's answer at one moment. Raises QueryError."""
-        node = parse(expr)
+        return self.instant_of(parse(expr), at_ms)
+
+    def instant_of(self, node: nodes.Node, at_ms: int) -> Result:
+        """As ``instant``, of a query already parsed."""
         context = self._context(np.array([at_ms], dtype=np.int64), 0)
         with np.errstate(all="ignore"):
             if isinstance(node, nodes.Range | nodes.Subquery):
@@ -58,17 +61,20 @@ class Engine:
 
     def range(self, expr: str, start_ms: int, end_ms: int, step_ms: int) -> RangeMatrix:
         """The query's answer at every step from start to end. Raises QueryError."""
+        return self.range_of(parse(expr), start_ms, end_ms, step_ms)
+
+    def range_of(self, node: nodes.Node, start_ms: int, end_ms: int, step_ms: int) -> RangeMatrix:
+        """As ``range``, of a query already parsed."""
         if step_ms <= 0:
             raise QueryError("zero or negative query resolution step widths are not accepted. Try a positive integer")
         if end_ms < start_ms:
             raise QueryError("end timestamp must not be before start time")
         points = self._limits.max_points_per_series
-        if (end_ms - start_ms) // step_ms + 1 > points:
+        if (end_ms - start_ms) // step_ms > points:  # one more than said, as Prometheus counts
             raise QueryError(
                 f"exceeded maximum resolution of {points:,} points per timeseries."
                 " Try decreasing the query resolution (?step=XX)"
             )
-        node = parse(expr)
         context = self._context(np.arange(start_ms, end_ms + 1, step_ms, dtype=np.int64), step_ms, end_ms)
         if isinstance(node, nodes.Range | nodes.Subquery | nodes.Text):
             kind = "string" if isinstance(node, nodes.Text) else "range vector"

@@ -54,11 +54,15 @@ def _joined(series: Labels, matrices: Sequence[Matrix]) -> Matrix:
     return Matrix(series=(series,), times=times, values=values, present=present)
 
 
+#: What describes the metric rather than the thing measured: gone once a value is computed (schema/labels.go).
+METADATA = frozenset({METRIC_NAME, "__type__", "__unit__"})
+
+
 def without_name(series: Labels) -> Labels:
-    """The labels but for the metric name."""
-    if series and series[0][0] == METRIC_NAME:
+    """The labels but for the metric's name, type and unit."""
+    if series and series[0][0] == METRIC_NAME and (len(series) == 1 or series[1][0] not in METADATA):
         return series[1:]
-    return tuple(pair for pair in series if pair[0] != METRIC_NAME)
+    return tuple(pair for pair in series if pair[0] not in METADATA)
 
 
 def drop_names(block: Block, memo: Memo) -> Block:

@@ -12,7 +12,7 @@ from watchkeeper.model import METRIC_NAME, Matcher, MatchOp
 from watchkeeper.promql import nodes
 from watchkeeper.promql.arithmetic import evaluate, is_constant
 from watchkeeper.promql.matching import matches
-from watchkeeper.promql.positions import Positions
+from watchkeeper.promql.positions import TOKEN, Positions
 from watchkeeper.promql.rewrite import EMPTY_LABEL, MODE_LABEL, rewrite
 from watchkeeper.promql.strings import broken_strings
 
@@ -45,6 +45,8 @@ def _parse_newer(expr: str, said: str) -> nodes.Node:
     """A query the parser refuses may use constructs it does not know yet."""
     import promql_parser  # see parse()
 
+    if any(token["trim"] for token in TOKEN.finditer(expr)):
+        raise QueryError('the histogram trim operators "</" and ">/" need native histograms, which are not supported')
     rewritten = rewrite(expr, empty=NEEDS_MATCHER in said)
     try:
         tree = promql_parser.parse(rewritten.text)

@@ -7,7 +7,7 @@ import re
 #: One token: a string, a comment, a word, an opening brace, a range in brackets, a number, or one other character.
 TOKEN = re.compile(
     r"""(?P<string>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`)|(?P<comment>\#[^\n]*)"""
-    r"""|(?P<word>[A-Za-z_:][\w:]*)|(?P<brace>\{)|(?P<bracket>\[[^\]]*\])|(?P<number>\d[\w.]*)|(?P<other>.)""",
+    r"""|(?P<word>[A-Za-z_:][\w:]*)|(?P<brace>\{)|(?P<bracket>\[[^\]]*\])|(?P<trim></|>/)|(?P<number>\d[\w.]*)|(?P<other>.)""",
     re.DOTALL,
 )
 

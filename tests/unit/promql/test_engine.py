@@ -164,13 +164,17 @@ def test_a_wrong_query_is_bad_data_and_says_why(expr: str, said: str) -> None:
     [
         (0, 60, 0, "zero or negative"),
         (60, 0, 15, "before start"),
-        (0, 11_000_000, 1000, "maximum resolution of 11,000"),
+        (0, 11_001_000, 1000, "maximum resolution of 11,000"),
     ],
 )
 def test_a_wrong_range_is_bad_data(start: int, end: int, step: int, said: str) -> None:
     with pytest.raises(QueryError, match=said) as caught:
         engine().range("1", start, end, step)
     assert caught.value.kind == "bad_data"
+
+
+def test_eleven_thousand_points_are_not_too_many() -> None:
+    assert engine().range("1", 0, 11_000_000, 1000).present.sum() == 11_001
 
 
 @pytest.mark.parametrize("expr", ['"text"', "m[5m]", "m[5m:1m]"])

@@ -136,7 +136,10 @@ eval instant at 10m double_exponential_smoothing(g[5m], 0.5, 0.5)
 eval instant at 4m increase(inf_total[2m])
   {} 2
 
-# one sample is no rate
+# one sample is no rate, and what has no rate earns no remark
+eval instant at 0 rate(g[5m])
+  expect no_info
+
 eval instant at 5m rate(c_total{i="steady"}[1m])
 
 eval instant at 5m rate(g[5m])

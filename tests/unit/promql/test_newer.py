@@ -172,3 +172,72 @@ def test_the_samples_of_an_extended_range_have_one_at_each_edge() -> None:
         assert isinstance(answer, RangeMatrix)
         assert answer.times.tolist() == [90_000, 120_000, 180_000, 210_000]
         assert answer.values.tolist() == [wanted]
+
+
+STARTS = """
+load 1m
+  c_total{i="known"}@st _ -30s -90s -150s
+  c_total{i="known"}    _ 60   120  180
+  c_total{i="delta"}@st _ _    -1m  -1m
+  c_total{i="delta"}    _ _    60   60
+  c_total{i="hidden"}@st _ -30s -90s -10s
+  c_total{i="hidden"}    _ 60   120  180
+  c_total{i="none"}     _ 60   120  180
+  c_total{i="wrong"}@st _ -30s -100s -150s
+  c_total{i="wrong"}    _ 60   120  180
+  lone_total@st         _ -30s
+  lone_total            _ 60
+
+# the counter is known to have stood at zero 30 s after the start: 180 in 150 s, and nothing to extrapolate
+eval instant at 3m increase(c_total{i="known"}[3m])
+  expect no_warn
+  {i="known"} 180
+
+# what began anew between samples counts in full
+eval instant at 3m resets(c_total{i=~"hidden|delta|none"}[3m])
+  {i="delta"} 1
+  {i="hidden"} 1
+  {i="none"} 0
+
+eval instant at 3m irate(c_total{i=~"hidden|none"}[3m])
+  {i="hidden"} 3
+  {i="none"} 1
+
+eval instant at 1m increase(lone_total[1m])
+  {} 60
+
+eval instant at 3m rate(c_total{i="wrong"}[3m])
+  expect warn regex: sample has start time that overlaps with previous sample timestamp for metric "c_total"
+  {i="wrong"} 1
+
+eval instant at 2m start_timestamp(c_total{i=~"known|none"})
+  {i="known"} 30
+  {i="none"} 0
+
+eval instant at 2m start_timestamp(c_total * 1)
+
+eval instant at 2m start_timestamp(nope)
+"""
+
+
+def test_start_timestamps_betray_resets() -> None:
+    assert verdicts(STARTS) == []
+
+
+def test_type_and_unit_go_with_the_name() -> None:
+    over = 'm{__type__="gauge", __unit__="s", a="b"} 4'
+    assert ask(over, "sqrt(m)") == {("b",): 2}
+    assert ask(over, "m * 2") == {("b",): 8}
+    assert ask(over, "m") == {("gauge", "s", "b", "m"): 4}
+
+
+def test_histogram_trim_operators_are_refused_by_name() -> None:
+    with pytest.raises(QueryError, match="need native histograms, which are not supported"):
+        ask("m 1", "m </ 5")
+    assert ask('m{a="</"} 1', 'm{a="</"}') == {("</", "m"): 1}
+
+
+def test_a_pinned_query_is_asked_once_and_stands_at_every_step() -> None:
+    over = engine("m_total 0+60x20")
+    assert steps(over, "rate(m_total[5m] @ 600)", 1, 3).values.tolist() == [[1, 1, 1]]
+    assert steps(over, "max_over_time(m_total[5m:1m] @ 600)", 1, 3).values.tolist() == [[600, 600, 600]]

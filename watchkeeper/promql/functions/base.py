@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from watchkeeper.model.series import FloatArray
 from watchkeeper.promql.block import Block, Windows
 from watchkeeper.promql.context import Context
 from watchkeeper.promql.nodes import Call, Node
+from watchkeeper.promql.result import format_value
 
 #: What an expression is worth: an instant vector, a scalar per step, or a string.
 Value = Block | FloatArray | str
@@ -53,8 +55,10 @@ def text(evaluator: Evaluator, context: Context, call: Call, index: int) -> str:
 
 
 def check_quantile(context: Context, q: FloatArray, position: int) -> None:
-    """Warn once about quantiles that are none."""
-    from watchkeeper.promql.result import format_value
-
-    for wrong in q[~((q >= 0) & (q <= 1))][:1]:
-        context.warn(f"quantile value should be between 0 and 1, got {format_value(wrong)}", position)
+    """Warn about quantiles that are none: NaN, the largest above 1, the smallest below 0."""
+    wrong = [math.nan] if np.isnan(q).any() else []
+    known = q[~np.isnan(q)]
+    if len(known):
+        wrong += [float(edge) for edge in (known.max(), known.min()) if not 0 <= edge <= 1]
+    for value in dict.fromkeys(wrong):
+        context.warn(f"quantile value should be between 0 and 1, got {format_value(value)}", position)

@@ -13,7 +13,7 @@ from watchkeeper.promql.block import Block, Windows, concat
 from watchkeeper.promql.context import Context
 from watchkeeper.promql.functions import base, counters, over_time, trends
 from watchkeeper.promql.functions.vectors import absence
-from watchkeeper.promql.nodes import Call, Node
+from watchkeeper.promql.nodes import Call, Node, Range, Subquery
 
 #: Endings that say "counter" (Prometheus's possible-non-counter remark).
 COUNTER_ENDINGS = ("_total", "_sum", "_count", "_bucket")
@@ -31,10 +31,19 @@ def over(evaluator: base.Evaluator, context: Context, node: Node, compute: Compu
     return concat(blocks, context.steps, context.shared.memo)
 
 
+def steady(evaluator: base.Evaluator, context: Context, node: Node, compute: Compute, *, keep: bool = False) -> Block:
+    """As ``over`` where only the window matters: one that ``@`` fixes is computed once for all steps."""
+    at = node.selector.at if isinstance(node, Range) else node.at if isinstance(node, Subquery) else None
+    if at is None or context.steps == 1:
+        return over(evaluator, context, node, compute, keep=keep)
+    once = over(evaluator, context.at_times(context.times[:1], context.step_ms), node, compute, keep=keep)
+    shape = (len(once), context.steps)
+    return Block(once.series, np.broadcast_to(once.values, shape), np.broadcast_to(once.present, shape), once.drop)
+
+
 def _simple(evaluator: base.Evaluator, context: Context, call: Call) -> Block:
-    return over(
-        evaluator, context, call.args[0], over_time.OVER_TIME[call.name], keep=call.name in over_time.KEEPS_NAME
-    )
+    keep = call.name in over_time.KEEPS_NAME
+    return steady(evaluator, context, call.args[0], over_time.OVER_TIME[call.name], keep=keep)
 
 
 CHANGES: dict[str, Compute] = {
@@ -53,7 +62,7 @@ def _change(evaluator: base.Evaluator, context: Context, call: Call) -> Block:
     compute = CHANGES[call.name]
     if call.name in ("rate", "increase"):
         compute = partial(_warned, compute, context, call)
-    block = over(evaluator, context, call.args[0], compute)
+    block = steady(evaluator, context, call.args[0], compute)
     if call.name in ("rate", "increase"):
         _remark_gauges(context, block, call)
     return block
@@ -72,6 +81,9 @@ def _warned(compute: Compute, context: Context, call: Call, windows: Windows) ->
 
 def _remark_gauges(context: Context, block: Block, call: Call) -> None:
     """Remark on metrics that may not be counters by their name; only those that have an answer."""
+    answered = np.logical_or.reduce(block.present, axis=1)
+    if not answered.all():
+        block = block.rows(np.flatnonzero(answered))
     names = context.shared.memo.get("names", [block.series], lambda: {metric_name(series) for series in block.series})
     for name in sorted(name for name in names if name and not name.endswith(COUNTER_ENDINGS)):
         context.inform(
