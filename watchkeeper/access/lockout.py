@@ -26,7 +26,8 @@ def delay(failures: int) -> timedelta:
     """How long after that many failures the next try must wait."""
     if failures < FREE:
         return timedelta(0)
-    return min(FIRST * 2 ** min(failures - FREE, 10), LONGEST)
+    doublings: int = 2 ** min(failures - FREE, 10)
+    return min(FIRST * doublings, LONGEST)
 
 
 def check(unit: Unit, account: str, source: str, now: datetime) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -46,7 +47,7 @@ def weakness(password: str, name: str = "") -> str:
 
 def _is_run(text: str) -> bool:
     """One character after the other, up or down, or one short piece repeated."""
-    steps = {ord(right) - ord(left) for left, right in zip(text, text[1:], strict=False)}
+    steps = {ord(right) - ord(left) for left, right in pairwise(text)}
     repeated = any(len(text) % size == 0 and text == text[:size] * (len(text) // size) for size in range(1, 5))
     return steps in ({1}, {-1}, {0}) or repeated
 
