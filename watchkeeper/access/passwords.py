@@ -1,66 +1,94 @@
-"""Passwords: argon2id, long enough, not well known; the same time for known and unknown names."""
+"""Passwords: argon2id at rest, 12 to 128 characters, and none that everybody tries."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from itertools import pairwise
+import re
+import unicodedata
+from functools import cache
+from importlib.resources import files
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import Type
 
-from watchkeeper.errors import AccessError
+from watchkeeper.access.errors import WeakPasswordError
 
-MIN_LENGTH, MAX_LENGTH = 12, 128
+SHORTEST, LONGEST = 12, 128
+#: Fewer distinct characters than this are a pattern, whatever the length.
+DISTINCT = 5
+#: RFC 9106's second recommendation: 64 MiB, 3 passes, 4 lanes.
+HASHER = PasswordHasher(time_cost=3, memory_cost=65536, parallelism=4, type=Type.ID)
 
-#: Roots of the passwords that guessing begins with; a password made of one and a few digits or signs is refused.
-COMMON = frozenset(
-    ["password", "passw0rd", "p@ssw0rd", "p@ssword", "welcome", "letmein", "changeme", "administrator", "admin", "root", "qwerty", "qwertyuiop", "qwerty123", "qazwsx", "qazwsxedc", "1qaz2wsx", "1qaz2wsx3edc", "zaq12wsx", "asdfgh", "asdfghjkl", "zxcvbn", "zxcvbnm", "iloveyou", "princess", "dragon", "monkey", "football", "baseball", "superman", "batman", "sunshine", "shadow", "master", "michael", "jordan", "trustno1", "whatever", "freedom", "starwars", "computer", "internet", "secret", "default", "guest", "public", "private", "system", "service", "server", "monitor", "monitoring", "prometheus", "grafana", "watchkeeper", "woaini", "woaini1314", "5201314", "abc", "abcd", "abcdef", "abcabc", "test", "testing", "tester", "demo", "user", "username", "login", "hello", "helloworld", "google", "amazon", "microsoft", "oracle", "huawei", "alibaba", "tencent", "summer", "winter", "spring", "autumn"]
+_LEET = str.maketrans("013457@$!", "oleastasi")
+_RUNS = (
+    "abcdefghijklmnopqrstuvwxyz",
+    "0123456789" * 3,
+    "qwertyuiopasdfghjklzxcvbnm",
+    "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p",
 )
 
-_HASHER = PasswordHasher()
+
+@cache
+def common_words() -> frozenset[str]:
+    """Words that lists of leaked passwords start with."""
+    return frozenset(files("watchkeeper.access").joinpath("common_passwords.txt").read_text("utf-8").split())
 
 
-def hash_password(password: str, *, name: str = "") -> str:
-    """The stored form. Raises AccessError with what is wrong with a weak password."""
-    problem = weakness(password, name)
-    if problem:
-        raise AccessError(problem)
-    return _HASHER.hash(password)
+def check_password(password: str, name: str = "") -> None:
+    """Raises WeakPasswordError with what is wrong."""
+    if len(password) < SHORTEST:
+        raise WeakPasswordError(f"the password needs {SHORTEST} characters or more; a few unrelated words do well")
+    if len(password) > LONGEST:
+        raise WeakPasswordError(f"the password may have {LONGEST} characters at most")
+    plain = unicodedata.normalize("NFKC", password).casefold()
+    if len(set(plain)) < DISTINCT or _repeats(plain) or _is_run(plain):
+        raise WeakPasswordError("the password is a simple pattern; a few unrelated words do well")
+    if len(name) >= 3 and name.casefold() in plain:
+        raise WeakPasswordError("the password contains the user's name")
+    if _is_common(plain):
+        raise WeakPasswordError("the password is a common one with small changes; a few unrelated words do well")
 
 
-def weakness(password: str, name: str = "") -> str:
-    """Why a password is refused, empty when it is fine."""
-    if len(password) < MIN_LENGTH:
-        return f"the password is too short: use {MIN_LENGTH} characters or more (15 is better)"
-    if len(password) > MAX_LENGTH:
-        return f"the password is too long: {MAX_LENGTH} characters at most"
-    folded = password.casefold()
-    core = folded.strip("0123456789!@#$%^&*()_-+=.,?~ ")
-    if len(set(folded)) < 5 or core in COMMON or core == "" or folded in COMMON:
-        return "the password is among the first that would be guessed; choose another"
-    if _is_run(folded):
-        return "the password is a simple sequence; choose another"
-    if name and name.casefold() in folded:
-        return "the password contains the user's name; choose another"
-    return ""
+def _repeats(plain: str) -> bool:
+    """True for one short piece over and over."""
+    return any(plain == (plain[:size] * len(plain))[: len(plain)] for size in range(1, len(plain) // 2 + 1))
 
 
-def _is_run(text: str) -> bool:
-    """One character after the other, up or down, or one short piece repeated."""
-    steps = {ord(right) - ord(left) for left, right in pairwise(text)}
-    repeated = any(len(text) % size == 0 and text == text[:size] * (len(text) // size) for size in range(1, 5))
-    return steps in ({1}, {-1}, {0}) or repeated
+def _is_run(plain: str) -> bool:
+    """True when most of it is a run of the alphabet or the keyboard, forwards or backwards."""
+    letters = re.sub(r"[\W_]", "", plain)
+    return any(
+        letters[start : start + 9] in run or letters[start : start + 9] in run[::-1]
+        for run in _RUNS
+        for start in range(max(len(letters) - 8, 0))
+    )
 
 
-def verify_password(stored: str | None, password: str) -> bool:
-    """True when it fits. An unknown user (``stored`` None) costs the same work and is always False."""
+def _is_common(plain: str) -> bool:
+    """True when one or two common words are left once digits, symbols and look-alikes are taken away."""
+    words = common_words()
+    core = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", plain)  # a year at the end is no look-alike
+    for text in {re.sub(r"[\W\d_]", "", core), re.sub(r"[\W\d_]", "", core.translate(_LEET))}:
+        if len(text) < 4 or text in words:
+            return True
+        if any(text[:cut] in words and text[cut:] in words for cut in range(2, len(text) - 1)):
+            return True
+    return False
+
+
+def hash_password(password: str, hasher: PasswordHasher = HASHER) -> str:
+    return hasher.hash(unicodedata.normalize("NFKC", password))
+
+
+def matches(stored: str, password: str, hasher: PasswordHasher = HASHER) -> bool:
+    """Takes as long for a wrong password as for the right one."""
     try:
-        fits = _HASHER.verify(stored or _dummy(), password[: MAX_LENGTH + 1])
+        return hasher.verify(stored, unicodedata.normalize("NFKC", password[: 4 * LONGEST]))
     except (VerificationError, InvalidHashError):
         return False
-    return fits and stored is not None
 
 
-@lru_cache(maxsize=1)
-def _dummy() -> str:
-    return _HASHER.hash("nobody has this password")
+@cache
+def dummy_hash(hasher: PasswordHasher = HASHER) -> str:
+    """What an unknown user's password is compared with, so that the answer takes as long."""
+    return hasher.hash("the password of nobody")

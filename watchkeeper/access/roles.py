@@ -1,11 +1,19 @@
-"""Who may what: three roles, and a permission for everything that is not just reading."""
+"""Roles and what they allow. What is not listed is refused."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from types import MappingProxyType
+
+from watchkeeper.errors import AccessError
+
+
+class Role(StrEnum):
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
 
 
 class Permission(StrEnum):
@@ -14,8 +22,8 @@ class Permission(StrEnum):
     SILENCE = "silence"
     KILL_SWITCH_SET = "kill_switch_set"
     KILL_SWITCH_CLEAR = "kill_switch_clear"
-    APPROVE_REVERSIBLE = "approve_reversible"  #: actions of class A1 and A2
-    APPROVE_RISKY = "approve_risky"  #: actions of class A3 and A4
+    APPROVE_REVERSIBLE = "approve_reversible"  #: classes A1 and A2
+    APPROVE_RISKY = "approve_risky"  #: classes A3 and A4
     REPORT = "report"
     NOTIFY_TEST = "notify_test"
     MANAGE_USERS = "manage_users"
@@ -31,22 +39,48 @@ _OPERATOR = _VIEWER | {
     Permission.REPORT,
     Permission.NOTIFY_TEST,
 }
+_ADMIN = _OPERATOR | {
+    Permission.KILL_SWITCH_CLEAR,
+    Permission.APPROVE_RISKY,
+    Permission.MANAGE_USERS,
+    Permission.MANAGE_RULES,
+}
+PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
+    Role.VIEWER: _VIEWER,
+    Role.OPERATOR: _OPERATOR,
+    Role.ADMIN: _ADMIN,
+}
 
-#: Role -> what it may do. Anything not named here is refused.
-ROLES = MappingProxyType({"viewer": _VIEWER, "operator": _OPERATOR, "admin": frozenset(Permission)})
+_RANK = {role: rank for rank, role in enumerate(Role)}
+
+
+def lesser(one: Role, other: Role) -> Role:
+    """The role with fewer permissions."""
+    return min(one, other, key=_RANK.__getitem__)
+
+
+def parse_role(text: str) -> Role:
+    """Raises AccessError on a word that is no role."""
+    try:
+        return Role(text)
+    except ValueError:
+        known = ", ".join(Role)
+        raise AccessError(f"{text[:40]!r} is not a role; known roles are {known}") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Somebody who has proved who they are. ``csrf`` is set for browser sessions only."""
+    """Whoever asks, after authentication."""
 
-    name: str
-    role: str
+    name: str  #: a user's name, or system:<name> for a token of the engine itself
+    role: Role
     via: str  #: session | token
-    csrf: str = ""
-    authenticated_at: datetime | None = None  #: when a password was last typed; None for tokens
+    csrf: str = ""  #: what unsafe requests of a session must repeat; empty for tokens
+    authenticated_at: datetime | None = None  #: when the password was last typed; None for tokens
+    expires_at: datetime | None = None
+    language: str = ""
+    time_zone: str = ""
 
-
-def allows(principal: Principal, permission: Permission) -> bool:
-    """True when the role has the permission; unknown roles have none."""
-    return permission in ROLES.get(principal.role, frozenset())
+    @property
+    def permissions(self) -> frozenset[Permission]:
+        return PERMISSIONS[self.role]

@@ -1,19 +1,15 @@
-"""Random values that are shown once and stored only as hashes."""
+"""Secrets that are shown once and kept as SHA-256: 256 random bits need no slow hash."""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
 
-#: 256 bits.
-BYTES = 32
+
+def new_secret() -> str:
+    """256 random bits, safe in a header."""
+    return secrets.token_urlsafe(32)
 
 
-def fresh() -> str:
-    """A new random value, URL-safe."""
-    return secrets.token_urlsafe(BYTES)
-
-
-def digest(value: str) -> str:
-    """What is stored of it: the value has 256 random bits, so a plain hash is enough."""
-    return hashlib.sha256(value.encode()).hexdigest()
+def hashed(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

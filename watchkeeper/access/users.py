@@ -1,4 +1,4 @@
-"""Named accounts: made, changed, disabled; each change ends the sessions it concerns."""
+"""Users: made, changed and switched off; whatever lowers trust ends their sessions at once."""
 
 from __future__ import annotations
 
@@ -7,97 +7,115 @@ from dataclasses import replace
 from datetime import datetime
 from zoneinfo import available_timezones
 
-from watchkeeper.access.passwords import hash_password
-from watchkeeper.access.roles import ROLES
+from argon2 import PasswordHasher
+
+from watchkeeper.access.errors import ForbiddenError, WeakPasswordError
+from watchkeeper.access.passwords import HASHER, check_password, hash_password
+from watchkeeper.access.roles import Role, parse_role
 from watchkeeper.errors import AccessError
-from watchkeeper.store.state import Unit
+from watchkeeper.store.state import State, Unit
 from watchkeeper.store.state.repositories.people import User
 
 LANGUAGES = ("zh-CN", "en")
-_NAME = re.compile(r"[A-Za-z0-9\u4e00-\u9fff][A-Za-z0-9\u4e00-\u9fff._@-]{0,63}")
+#: No colon: names of the engine's own tokens have one.
+_NAME = re.compile(r"[\w.@-]{1,64}")
 
 
-def create_user(
-    unit: Unit,
+def new_user(
     name: str,
-    role: str,
+    role: Role,
     password: str,
-    now: datetime,
     *,
-    by: str,
-    language: str = "zh-CN",
-    time_zone: str = "Asia/Shanghai",
+    language: str,
+    time_zone: str,
+    now: datetime,
+    hasher: PasswordHasher = HASHER,
 ) -> User:
-    """A new account. Raises AccessError when the name is taken or anything is not as it must be."""
+    """A checked user, not yet kept. Slow on purpose (argon2id): call it outside a transaction."""
     if not _NAME.fullmatch(name):
-        raise AccessError("the name must be 1 to 64 letters, digits or . _ @ -")
-    if role not in ROLES:
-        raise AccessError(f"the role must be one of {', '.join(ROLES)}")
-    if unit.people.user(name) is not None:
-        raise AccessError(f"the name {name!r} is taken")
-    check_preferences(language, time_zone)
-    user = User(
+        raise WeakPasswordError("a user name has 1 to 64 letters, digits and . _ - @")
+    check_password(password, name)
+    _check_preferences(language, time_zone)
+    return User(
         name=name,
         role=role,
-        password_hash=hash_password(password, name=name),
+        password_hash=hash_password(password, hasher),
         language=language,
         time_zone=time_zone,
         disabled=False,
         created_at=now,
     )
-    unit.people.save_user(user)
-    unit.audit.append(by, "create_user", name, {"role": role}, at=now)
+
+
+def create_user(state: State, user: User, *, actor: str, now: datetime) -> None:
+    """Keep a user made by ``new_user``. Names differ by more than upper and lower case."""
+    with state.begin() as unit:
+        if any(found.name.casefold() == user.name.casefold() for found in unit.people.users()):
+            raise WeakPasswordError(f"a user named {user.name!r} exists already")
+        unit.people.save_user(user)
+        unit.audit.append(actor, "user.create", user.name, {"role": user.role}, at=now)
+
+
+def set_role(state: State, name: str, role: str, *, actor: str, now: datetime) -> None:
+    """Change what a user may do and end the sessions that still could do otherwise."""
+    wanted = parse_role(role)
+    with state.begin() as unit:
+        user = existing(unit, name)
+        _keep_an_admin(unit, user, stays=wanted is Role.ADMIN)
+        _change(unit, replace(user, role=wanted), actor, "user.role", {"old": user.role, "new": wanted}, now)
+
+
+def set_disabled(state: State, name: str, disabled: bool, *, actor: str, now: datetime) -> None:  # noqa: FBT001
+    """Lock a user out of everything, or let them in again."""
+    with state.begin() as unit:
+        user = existing(unit, name)
+        _keep_an_admin(unit, user, stays=not disabled)
+        _change(unit, replace(user, disabled=disabled), actor, "user.disable", {"disabled": disabled}, now)
+
+
+def set_password(
+    state: State, name: str, password: str, *, actor: str, now: datetime, hasher: PasswordHasher = HASHER
+) -> None:
+    check_password(password, name)
+    stored = hash_password(password, hasher)
+    with state.begin() as unit:
+        _change(unit, replace(existing(unit, name), password_hash=stored), actor, "user.password", {}, now)
+
+
+def set_preferences(
+    state: State, name: str, *, language: str | None = None, time_zone: str | None = None, now: datetime
+) -> None:
+    """Language and zone of pages; sessions go on."""
+    with state.begin() as unit:
+        user = existing(unit, name)
+        changed = replace(user, language=language or user.language, time_zone=time_zone or user.time_zone)
+        _check_preferences(changed.language, changed.time_zone)
+        unit.people.save_user(changed)
+        detail = {"language": changed.language, "time_zone": changed.time_zone}
+        unit.audit.append(name, "user.preferences", name, detail, at=now)
+
+
+def existing(unit: Unit, name: str) -> User:
+    user = unit.people.user(name)
+    if user is None:
+        raise AccessError(f"there is no user named {name[:64]!r}")
     return user
 
 
-def change_user(
-    unit: Unit,
-    name: str,
-    now: datetime,
-    *,
-    by: str,
-    role: str | None = None,
-    disabled: bool | None = None,
-    password: str | None = None,
-) -> User:
-    """Change an account and end its sessions. The last active administrator cannot be taken away."""
-    user = unit.people.user(name)
-    if user is None:
-        raise AccessError(f"there is no user {name!r}")
-    changed = replace(
-        user,
-        role=user.role if role is None else role,
-        disabled=user.disabled if disabled is None else disabled,
-        password_hash=user.password_hash if password is None else hash_password(password, name=name),
-    )
-    if changed.role not in ROLES:
-        raise AccessError(f"the role must be one of {', '.join(ROLES)}")
-    if not _admins(unit, changed):
-        raise AccessError("this is the last administrator; make another one first")
-    unit.people.save_user(changed)
-    unit.people.end_sessions_of(name)
-    detail = {"role": changed.role, "disabled": changed.disabled, "password": password is not None}
-    unit.audit.append(by, "change_user", name, detail, at=now)
-    return changed
+def _change(unit: Unit, user: User, actor: str, action: str, detail: dict[str, object], now: datetime) -> None:
+    unit.people.save_user(user)
+    unit.people.end_sessions_of(user.name)
+    unit.audit.append(actor, action, user.name, detail, at=now)
 
 
-def _admins(unit: Unit, changed: User) -> bool:
-    rows = [changed if row.name == changed.name else row for row in unit.people.users()]
-    return any(row.role == "admin" and not row.disabled for row in rows)
+def _keep_an_admin(unit: Unit, user: User, *, stays: bool) -> None:
+    others = [found for found in unit.people.users() if found.role == Role.ADMIN and not found.disabled]
+    if not stays and [found.name for found in others] == [user.name]:
+        raise ForbiddenError(f"{user.name} is the last administrator; make another one first")
 
 
-def set_preferences(unit: Unit, name: str, *, language: str | None, time_zone: str | None) -> User:
-    user = unit.people.user(name)
-    if user is None:
-        raise AccessError(f"there is no user {name!r}")
-    changed = replace(user, language=language or user.language, time_zone=time_zone or user.time_zone)
-    check_preferences(changed.language, changed.time_zone)
-    unit.people.save_user(changed)
-    return changed
-
-
-def check_preferences(language: str, time_zone: str) -> None:
+def _check_preferences(language: str, time_zone: str) -> None:
     if language not in LANGUAGES:
-        raise AccessError(f"the language must be one of {', '.join(LANGUAGES)}")
+        raise WeakPasswordError(f"language must be one of {', '.join(LANGUAGES)}")
     if time_zone not in available_timezones():
-        raise AccessError(f"{time_zone!r} is not a time zone")
+        raise WeakPasswordError("time zone must be one like Asia/Shanghai or UTC")
