@@ -14,6 +14,7 @@ from watchkeeper.model.series import BoolArray, FloatArray
 from watchkeeper.promql.block import Block
 from watchkeeper.promql.memo import Memo
 from watchkeeper.promql.nodes import Aggregate
+from watchkeeper.promql.numeric import one_sign
 
 Index = npt.NDArray[np.intp]
 
@@ -44,7 +45,12 @@ class Groups:
         return self.reduce(np.add, present.astype(np.float64))
 
     def total(self, rows: FloatArray) -> FloatArray:
-        """Compensated sums: neighbours are added in pairs, in log2(size) rounds, and the rounding is added back."""
+        """Sums of the rows of each group; where signs differ, what rounding lost is added back.
+
+        Neighbours are added in pairs, in log2(size) rounds.
+        """
+        if not rows.size or one_sign(rows):
+            return self.reduce(np.add, rows)
         if len(self) * rows.shape[1] <= FEW_SUMS and rows.size <= FEW_CELLS and np.isfinite(rows).all():
             return self._exact(rows[self.order])
         totals, lost = rows[self.order], np.zeros(rows.shape)

@@ -7,6 +7,12 @@ import numpy as np
 from watchkeeper.model.series import BoolArray, FloatArray
 
 
+def one_sign(values: FloatArray) -> bool:
+    """All finite and none on the other side of zero: a plain sum cancels nothing and is as good as any."""
+    low, high = values.min(initial=0.0), values.max(initial=0.0)
+    return bool((low >= 0 or high <= 0) and np.isfinite(low) and np.isfinite(high))
+
+
 def compensated_sum(values: FloatArray) -> FloatArray:
     """Neumaier's sum over the last axis in order, as Prometheus adds; an infinite sum needs no correction."""
     total, lost = np.zeros(values.shape[:-1]), np.zeros(values.shape[:-1])

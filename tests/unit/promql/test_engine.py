@@ -204,6 +204,25 @@ def test_time_runs_out_between_operators() -> None:
     assert caught.value.kind == "timeout"
 
 
+def test_an_infinite_sample_poisons_only_its_own_windows() -> None:
+    over = engine("c_total 1 Inf 5 6 7 2 3")
+    answer = steps(over, "increase(c_total[2m1ms])", 2, 6)
+    assert not np.isfinite(answer.values[0, :2]).any()
+    assert answer.values[0, 2:].round(3).tolist() == [2, 3, 3]
+
+
+@pytest.mark.parametrize("expr", ["-'a'", "1 + 'a'", "sum('a')", "abs('a')", "rate(1)", "label_join(m, 1, 'a')"])
+def test_text_where_numbers_belong_is_bad_data(expr: str) -> None:
+    with pytest.raises(QueryError) as caught:
+        ask("m 1", expr)
+    assert caught.value.kind == "bad_data"
+
+
+def test_minus_works_on_numbers_and_series() -> None:
+    assert ask("m 3", "-(1 + 1)") == {(): -2}
+    assert ask("m 3", "-m") == {(): -3}
+
+
 def test_a_bad_factor_is_named() -> None:
     with pytest.raises(QueryError, match="invalid smoothing factor"):
         ask("m 1 2 3", "double_exponential_smoothing(m[5m], 2, 0.5)", 2)

@@ -20,9 +20,10 @@ def extrapolated(windows: Windows, *, counter: bool, per_second: bool) -> tuple[
     """The change over the window, extended to its edges as Prometheus does (functions.go, extrapolatedRate)."""
     if windows.edges is not None:
         return extended.change(windows, counter=counter, per_second=per_second)
-    change = windows.last() - windows.first()
+    begin = windows.first()
+    change = windows.last() - begin
     if counter:
-        change = change + resets_correction(windows)
+        change += resets_correction(windows)
     first, last = windows.time_at(windows.lo), windows.time_at(windows.hi - 1)
     to_start, to_end = (first - windows.starts) / 1000, (windows.ends - last) / 1000
     sampled, present = (last - first) / 1000, windows.present(2)
@@ -30,19 +31,24 @@ def extrapolated(windows: Windows, *, counter: bool, per_second: bool) -> tuple[
     threshold = average * EXTRAPOLATION_THRESHOLD
     to_start = np.where(to_start >= threshold, average / 2, to_start)
     to_end = np.where(to_end >= threshold, average / 2, to_end)
-    if counter:  # a counter was never below zero: stop where the line meets it
-        begin = windows.first()
-        to_zero = np.where((change > 0) & (begin >= 0), sampled * (begin / change), np.inf)
-        to_start = np.minimum(to_start, to_zero)
+    if counter:
+        to_start = np.minimum(to_start, _to_zero(begin, change, sampled))
     if counter and windows.born is not None:  # it is known when the counter stood at zero
         start, inside = first_birth(windows)
-        change = np.where(inside, change + windows.first(), change)
+        change = np.where(inside, change + begin, change)
         to_start, sampled = np.where(inside, 0.0, to_start), np.where(inside, (last - start) / 1000, sampled)
         present = present | inside
-    factor = (sampled + to_start + to_end) / sampled
-    if per_second:
-        factor = factor / ((windows.ends - windows.starts) / 1000)
-    return change * factor, present
+    scale = sampled * ((windows.ends - windows.starts) / 1000) if per_second else sampled
+    change *= (to_start + (sampled + to_end)) / scale
+    return change, present
+
+
+def _to_zero(begin: FloatArray, change: FloatArray, sampled: FloatArray) -> FloatArray:
+    """Seconds before the first sample at which the line meets zero: a counter was never below it."""
+    zero: FloatArray = np.divide(begin, change)
+    zero *= sampled
+    zero[(change <= 0) | (begin < 0) | np.isnan(zero)] = np.inf
+    return zero
 
 
 def _between(windows: Windows, running: FloatArray, first: npt.NDArray[np.intp]) -> FloatArray:

@@ -8,13 +8,10 @@ import numpy as np
 
 from watchkeeper.model.series import BoolArray, FloatArray
 from watchkeeper.promql.block import Windows
-from watchkeeper.promql.numeric import compensated_sum, quantile
+from watchkeeper.promql.numeric import compensated_sum, one_sign, quantile
 
 #: Above this many window cells a plain sum is used where it is as good: compensation costs eight times as much.
 COMPENSATE_CELLS = 1 << 19
-#: Magnitudes within this ratio of each other, all of one sign, lose nothing worth keeping in a plain sum.
-WIDE_RATIO = 1e9
-
 Answer = tuple[FloatArray, BoolArray]
 
 
@@ -26,18 +23,11 @@ def _each(windows: Windows, function: Callable[[FloatArray, BoolArray, FloatArra
     return answer
 
 
-def _benign(values: FloatArray) -> bool:
-    if not np.isfinite(values).all() or ((values < 0).any() and (values > 0).any()):
-        return False
-    size = np.abs(values[values != 0])
-    return not len(size) or bool(size.max() <= WIDE_RATIO * size.min())
-
-
 def total(windows: Windows) -> FloatArray:
     """Compensated sums, as Prometheus adds (Kahan, Neumaier)."""
     rows, _ = windows.shape
     cells = int(np.broadcast_to(windows.count, windows.shape).sum())
-    if cells > COMPENSATE_CELLS and rows and _benign(windows.values):
+    if cells > COMPENSATE_CELLS and rows and one_sign(windows.values):
         return windows.reduce(np.add)
     return _each(windows, lambda values, inside, _: compensated_sum(np.where(inside, values, 0.0)))
 
