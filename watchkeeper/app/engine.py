@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from watchkeeper.app.pipeline.judge import Judging
     from watchkeeper.app.pipeline.tell import Telling
 
-#: Document that holds the latched kill switch.
-KILL_SWITCH = "kill_switch"
-
 
 @dataclass(slots=True, eq=False)
 class Engine:
@@ -60,32 +57,17 @@ class Engine:
     def config(self) -> Config:
         return self.loaded.config
 
-    # --- kill switch: either place set means set, and what cannot be read counts as set
-
     def kill_switch(self) -> dict[str, Any]:
         """{"on", "by", "at", "reason"}."""
-        try:
-            with self.state.read() as unit:
-                row = unit.documents.get(KILL_SWITCH) or {}
-        except StoreError as error:
-            return {"on": True, "by": "engine", "at": None, "reason": f"state cannot be read: {error}"}
-        if row.get("on"):
-            return {"on": True, "by": row["by"], "at": row["at"], "reason": row["reason"]}
-        if self.data.kill_switch.exists():
-            return {"on": True, "by": "file", "at": None, "reason": f"{self.data.kill_switch} exists"}
-        return {"on": False, "by": row.get("by", ""), "at": row.get("at"), "reason": row.get("reason", "")}
+        return self.remediation.kill_switch()
 
     def set_kill_switch(self, *, on: bool, by: str, reason: str) -> None:
-        """Set: file first, so that the actuator stops at once; clear: database first."""
-        now = self.clock.now()
+        """Set it, or clear it as an administrator."""
+        switch = self.remediation.remediator.kill_switch
         if on:
-            self.data.kill_switch.write_text(f"{by}: {reason}\n", encoding="utf-8")
-        row = {"on": on, "by": by, "at": now.isoformat(), "reason": reason}
-        with self.state.begin() as unit:
-            unit.documents.put(KILL_SWITCH, row, at=now)
-            unit.audit.append(by, "kill_switch_set" if on else "kill_switch_clear", "kill_switch", row, at=now)
-        if not on:
-            self.data.kill_switch.unlink(missing_ok=True)
+            switch.set(by, reason, self.clock.now())
+        else:
+            switch.clear(by, reason, self.clock.now(), admin=True)
 
     # --- health
 
@@ -93,7 +75,7 @@ class Engine:
         """Why the engine is not ready; empty when it is."""
         try:
             with self.state.read() as unit:
-                unit.documents.get(KILL_SWITCH)
+                unit.people.count_users()
         except StoreError as error:
             return str(error)
         return "" if self.scheduler.jobs else "nothing is scheduled yet"

@@ -9,26 +9,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from pydantic import BaseModel, Field
 
-from watchkeeper.access import (
-    LockedError,
-    Permission,
-    Principal,
-    change_user,
-    create_user,
-    login,
-    logout,
-    new_token,
-    session_principal,
-    set_preferences,
-    setup_needed,
-    use_setup_secret,
-)
-from watchkeeper.access.sessions import expires_at
-from watchkeeper.access.setup import KEY
+from watchkeeper.access import LockedOutError, Permission, Principal
+from watchkeeper.access.roles import parse_role
+from watchkeeper.access.sessions import expires_at, find_session, log_in, log_out
+from watchkeeper.access.setup import finish_setup, setup_needed
+from watchkeeper.access.tokens import create_token, revoke_token
+from watchkeeper.access.users import create_user, new_user, set_disabled, set_password, set_preferences, set_role
 from watchkeeper.app.api import shapes
 from watchkeeper.app.api.guard import Caller, needs
 from watchkeeper.app.engine import Engine
-from watchkeeper.errors import AccessError
 
 router = APIRouter(prefix="/api/wk")
 
@@ -77,37 +66,32 @@ def engine_of(request: Request) -> Engine:
     return found
 
 
-def bad_request(error: AccessError) -> HTTPException:
-    return HTTPException(400, str(error))
+def credential(request: Request) -> str:
+    """The session id of the Authorization header, empty for other kinds."""
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    return value.strip() if scheme.lower() == "session" else ""
 
 
 @router.get("/setup")
 def setup(request: Request) -> dict[str, bool]:
-    with engine_of(request).state.read() as unit:
-        return {"needed": setup_needed(unit)}
+    return {"needed": setup_needed(engine_of(request).state)}
 
 
 @router.post("/setup", status_code=201)
 def first_account(request: Request, body: Setup) -> dict[str, str]:
     """Make the first administrator with the secret that `up` printed."""
     engine = engine_of(request)
-    with engine.state.begin() as unit:
-        secret_stands = unit.documents.get(KEY) is not None and setup_needed(unit)
-        try:
-            user = use_setup_secret(
-                unit,
-                body.secret,
-                body.name,
-                body.password,
-                engine.clock.now(),
-                language=body.language,
-                time_zone=body.time_zone,
-            )
-        except AccessError as error:
-            wrong_secret = not secret_stands or "secret" in str(error)
-            raise HTTPException(403 if wrong_secret else 400, str(error)) from None
+    name = finish_setup(
+        engine.state,
+        body.secret,
+        body.name,
+        body.password,
+        language=body.language,
+        time_zone=body.time_zone,
+        now=engine.clock.now(),
+    )
     engine.data.setup_secret.unlink(missing_ok=True)
-    return {"name": user.name}
+    return {"name": name}
 
 
 @router.post("/login")
@@ -115,45 +99,40 @@ def sign_in(request: Request, body: Login) -> dict[str, Any]:
     engine = engine_of(request)
     source = body.source or (request.client.host if request.client else "unknown")
     try:
-        signed = login(engine.state, body.name, body.password, source, engine.clock.now())
-    except LockedError as error:
-        headers = {"Retry-After": str(math.ceil(error.seconds))}
+        signed = log_in(
+            engine.state,
+            body.name,
+            body.password,
+            source=source,
+            now=engine.clock.now(),
+            previous=credential(request),
+        )
+    except LockedOutError as error:
+        headers = {"Retry-After": str(math.ceil(error.retry_after))}
         raise HTTPException(429, str(error), headers=headers) from None
-    except AccessError as error:
-        raise HTTPException(401, str(error)) from None
     return {"session": signed.session, "csrf": signed.csrf, "user": _user(signed.user)}
 
 
 @router.post("/logout")
 def sign_out(request: Request, _caller: Caller) -> dict[str, bool]:
-    scheme, _, value = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "session":
-        with engine_of(request).state.begin() as unit:
-            logout(unit, value.strip())
+    engine = engine_of(request)
+    log_out(engine.state, credential(request), engine.clock.now())
     return {"ended": True}
 
 
 @router.get("/session")
 def session(request: Request) -> dict[str, Any]:
+    """Asked by the dashboard for every page: that alone does not keep a session alive."""
     engine = engine_of(request)
-    scheme, _, value = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "session":
-        raise HTTPException(401, "this is for browser sessions")
-    try:
-        _, user, row = session_principal(engine.state, value.strip(), engine.clock.now())
-    except AccessError as error:
-        raise HTTPException(401, str(error)) from None
+    row, user = find_session(engine.state, credential(request), engine.clock.now(), touch=False)
     return {"user": _user(user), "csrf": row.csrf, "expires_at": shapes.moment(expires_at(row))}
 
 
 @router.patch("/session")
 def preferences(request: Request, body: Preferences, caller: Caller) -> dict[str, Any]:
-    with engine_of(request).state.begin() as unit:
-        try:
-            user = set_preferences(unit, caller.name, language=body.language, time_zone=body.time_zone)
-        except AccessError as error:
-            raise bad_request(error) from None
-    return {"user": _user(user)}
+    engine = engine_of(request)
+    set_preferences(engine.state, caller.name, language=body.language, time_zone=body.time_zone, now=engine.clock.now())
+    return {"user": _named(engine, caller.name)}
 
 
 Admin = Annotated[Principal, Depends(needs(Permission.MANAGE_USERS))]
@@ -168,40 +147,29 @@ def users(request: Request, _caller: Admin) -> dict[str, Any]:
 @router.post("/users", status_code=201)
 def add_user(request: Request, body: NewUser, caller: Admin) -> dict[str, Any]:
     engine = engine_of(request)
-    with engine.state.begin() as unit:
-        try:
-            user = create_user(
-                unit,
-                body.name,
-                body.role,
-                body.password,
-                engine.clock.now(),
-                by=caller.name,
-                language=body.language,
-                time_zone=body.time_zone,
-            )
-        except AccessError as error:
-            raise bad_request(error) from None
+    user = new_user(
+        body.name,
+        parse_role(body.role),
+        body.password,
+        language=body.language,
+        time_zone=body.time_zone,
+        now=engine.clock.now(),
+    )
+    create_user(engine.state, user, actor=caller.name, now=engine.clock.now())
     return {"user": _user(user)}
 
 
 @router.patch("/users/{name}")
 def edit_user(request: Request, name: str, body: UserChange, caller: Admin) -> dict[str, Any]:
     engine = engine_of(request)
-    with engine.state.begin() as unit:
-        try:
-            user = change_user(
-                unit,
-                name,
-                engine.clock.now(),
-                by=caller.name,
-                role=body.role,
-                disabled=body.disabled,
-                password=body.password,
-            )
-        except AccessError as error:
-            raise bad_request(error) from None
-    return {"user": _user(user)}
+    now = engine.clock.now()
+    if body.role is not None:
+        set_role(engine.state, name, body.role, actor=caller.name, now=now)
+    if body.disabled is not None:
+        set_disabled(engine.state, name, body.disabled, actor=caller.name, now=now)
+    if body.password is not None:
+        set_password(engine.state, name, body.password, actor=caller.name, now=now)
+    return {"user": _named(engine, name)}
 
 
 @router.get("/tokens")
@@ -215,23 +183,31 @@ def tokens(request: Request, _caller: Admin) -> dict[str, Any]:
 @router.post("/tokens", status_code=201)
 def add_token(request: Request, body: NewToken, caller: Admin) -> dict[str, str]:
     engine = engine_of(request)
-    with engine.state.begin() as unit:
-        try:
-            value = new_token(
-                unit, body.name, caller.name, body.role, engine.clock.now(), lifetime=timedelta(days=body.days)
-            )
-        except AccessError as error:
-            raise bad_request(error) from None
-    return {"token": value}
+    secret, _ = create_token(
+        engine.state,
+        name=body.name,
+        user=caller.name,
+        role=body.role,
+        lifetime=timedelta(days=body.days),
+        now=engine.clock.now(),
+        actor=caller.name,
+    )
+    return {"token": secret}
 
 
 @router.delete("/tokens/{id_hash}")
-def revoke_token(request: Request, id_hash: str, caller: Admin) -> Response:
+def drop_token(request: Request, id_hash: str, caller: Admin) -> Response:
     engine = engine_of(request)
-    with engine.state.begin() as unit:
-        unit.people.revoke_token(id_hash, engine.clock.now())
-        unit.audit.append(caller.name, "revoke_token", id_hash[:16], {}, at=engine.clock.now())
+    revoke_token(engine.state, id_hash, actor=caller.name, now=engine.clock.now())
     return Response(status_code=204)
+
+
+def _named(engine: Engine, name: str) -> dict[str, Any]:
+    with engine.state.read() as unit:
+        user = unit.people.user(name)
+    if user is None:
+        raise HTTPException(404, f"there is no user {name!r}")
+    return _user(user)
 
 
 def _user(row: Any) -> dict[str, Any]:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, Field
-from watchkeeper.app.engine import Engine
 
-from watchkeeper.access import Permission, Principal, allows
+from watchkeeper.access import Permission, Principal, require
+from watchkeeper.access.guard import RECENT
 from watchkeeper.app.api import shapes
 from watchkeeper.app.api.guard import needs, read
-from watchkeeper.model import ActionState, Approval, RiskClass
+from watchkeeper.app.engine import Engine
+from watchkeeper.errors import AccessError
+from watchkeeper.model import ActionState
 
 router = APIRouter(prefix="/api/wk", dependencies=[Depends(read)])
-
-#: A3 and A4 need a password typed at most this long ago (ASVS 7.5.3).
-STEP_UP = timedelta(minutes=15)
-RISKY = (RiskClass.A3, RiskClass.A4)
 
 
 class Word(BaseModel):
@@ -72,51 +70,41 @@ def reject(
     return _say(request.app.state.engine, action_id, body, caller, "reject")
 
 
-def _say(engine: Engine, action_id: str, body: Word, caller: Principal, verdict: str) -> dict[str, Any]:
+def _say(
+    engine: Engine, action_id: str, body: Word, caller: Principal, verdict: Literal["approve", "reject"]
+) -> dict[str, Any]:
     """One person's word, bound to the plan as it was read; the next step of the action obeys it."""
-    now = engine.clock.now()
-    with engine.state.begin() as unit:
+    with engine.state.read() as unit:
         row = unit.actions.get(action_id)
-        if row is None:
-            raise HTTPException(404, f"there is no action {action_id}")
-        if row.state != ActionState.AWAITING_APPROVAL:
-            raise HTTPException(409, f"action {action_id} is {row.state}, not waiting for approval")
-        if body.plan_hash != row.plan.digest():
-            raise HTTPException(409, "the plan changed since you read it; look again")
-        if row.requester == caller.name:
-            raise HTTPException(403, "who asked for an action cannot approve it")
-        if verdict == "approve" and row.plan.risk in RISKY:
-            _step_up(caller, engine)
-        unit.actions.approve(
-            Approval(
-                action_id=action_id,
-                plan_hash=body.plan_hash,
-                user=caller.name,
-                verdict=verdict,
-                reason=body.reason,
-                at=now,
-            )
+    if row is None:
+        raise HTTPException(404, f"there is no action {action_id}")
+    if row.state != ActionState.AWAITING_APPROVAL:
+        raise HTTPException(409, f"action {action_id} is {row.state}, not waiting for approval")
+    if body.plan_hash != row.plan.digest():
+        raise HTTPException(409, "the plan changed since you read it; look again")
+    now = engine.clock.now()
+    typed = caller.authenticated_at
+    try:
+        engine.remediation.remediator.people.approve(
+            action_id,
+            caller.name,
+            verdict,
+            body.reason,
+            body.plan_hash,
+            now,
+            admin=Permission.APPROVE_RISKY in caller.permissions,
+            reauthenticated=typed is not None and now - typed <= RECENT,
         )
-        detail = {"plan_hash": body.plan_hash, "reason": body.reason}
-        unit.audit.append(caller.name, verdict, action_id, detail, at=now)
+    except AccessError as error:
+        raise HTTPException(403, str(error)) from None
     return {"action": action_id, "verdict": verdict}
-
-
-def _step_up(caller: Principal, engine: Engine) -> None:
-    if not allows(caller, Permission.APPROVE_RISKY):
-        raise HTTPException(403, f"role {caller.role} may not approve A3 and A4 actions")
-    recent = caller.authenticated_at is not None and engine.clock.now() - caller.authenticated_at <= STEP_UP
-    if not recent:
-        raise HTTPException(403, "sign in again: A3 and A4 actions need a password typed within 15 minutes")
 
 
 @router.post("/kill-switch")
 def kill_switch(request: Request, body: Switch, caller: Annotated[Principal, Depends(read)]) -> dict[str, Any]:
     """Any operator sets it; only an admin clears it."""
     engine: Engine = request.app.state.engine
-    wanted = Permission.KILL_SWITCH_SET if body.on else Permission.KILL_SWITCH_CLEAR
-    if not allows(caller, wanted):
-        raise HTTPException(403, f"role {caller.role} lacks the permission {wanted.value}")
+    require(caller, Permission.KILL_SWITCH_SET if body.on else Permission.KILL_SWITCH_CLEAR)
     engine.set_kill_switch(on=body.on, by=caller.name, reason=body.reason)
     return engine.kill_switch()
 

@@ -6,13 +6,22 @@ from collections.abc import Awaitable, Callable
 
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
-from watchkeeper.app.engine import Engine
 
 from watchkeeper import __version__
+from watchkeeper.access import ForbiddenError, WeakPasswordError
 from watchkeeper.app.api import access, actions, incidents, overview, prometheus, views
 from watchkeeper.app.api.guard import read
-from watchkeeper.errors import ConfigError, StoreError, WatchkeeperError
+from watchkeeper.app.engine import Engine
+from watchkeeper.errors import AccessError, ConfigError, StoreError, WatchkeeperError
 
+#: HTTP status of expected errors, the narrow kinds first.
+STATUS: tuple[tuple[type[WatchkeeperError], int], ...] = (
+    (ForbiddenError, 403),
+    (WeakPasswordError, 400),
+    (AccessError, 401),
+    (StoreError, 503),
+    (ConfigError, 400),
+)
 #: Largest request body taken in.
 MAX_BODY = 32 << 20
 
@@ -59,7 +68,7 @@ def _errors(app: FastAPI) -> None:
 
     @app.exception_handler(WatchkeeperError)
     async def expected(_request: Request, error: WatchkeeperError) -> JSONResponse:
-        status = 503 if isinstance(error, StoreError) else 400 if isinstance(error, ConfigError) else 422
+        status = next((code for kind, code in STATUS if isinstance(error, kind)), 422)
         return JSONResponse({"error": str(error), "kind": type(error).__name__}, status_code=status)
 
 

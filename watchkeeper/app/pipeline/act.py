@@ -1,0 +1,181 @@
+"""Act: look at the remediation rules, let the remediator decide, tell people what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from remediation.change import Change
+from remediation.engine import Remediator
+from remediation.situation import Facts, Watched
+from rules.observe import observe
+from watchkeeper.app.api import shapes
+from watchkeeper.app.pipeline.ask import Ask
+from watchkeeper.app.pipeline.collect import Source
+from watchkeeper.clock import Clock
+from watchkeeper.errors import AccessError, StoreError
+from watchkeeper.model import ActionRecord, ActionState, AlertState, Mode, Observation, RemedyRule
+from watchkeeper.store.state import State, Unit
+from watchkeeper.telemetry import Telemetry, logger
+
+log = logger(__name__)
+
+#: Approvals a class needs when it needs any (RELIABILITY 2.2).
+TWO_PEOPLE = ("A4",)
+
+
+@dataclass(slots=True, eq=False)
+class Acting:
+    """The remediator with everything the roof knows and it needs."""
+
+    remediator: Remediator
+    state: State
+    ask: Ask
+    clock: Clock
+    telemetry: Telemetry
+    executor: Executor
+    rules: Callable[[], Sequence[RemedyRule]]
+    sources: Callable[[], Sequence[Source]]
+    tell: Callable[[datetime, Unit, Sequence[Change]], int]
+    wake: Callable[[], None]
+    seen_at: dict[str, datetime] = field(default_factory=dict)
+    counted: dict[str, int] = field(default_factory=dict)
+
+    async def step(self, now: datetime) -> None:
+        """One evaluation of the rules that are due, and one step of every action under way."""
+        rules = list(self.rules())
+        if not rules and not await asyncio.to_thread(self._active):
+            return
+        due = [rule for rule in rules if self._due(rule, now)]
+        loop = asyncio.get_running_loop()
+        observations = await loop.run_in_executor(self.executor, self._observe, due, now)
+        facts = await loop.run_in_executor(self.executor, self._facts, now)
+        changes = await self.remediator.step(now, self.clock.monotonic(), observations, facts)
+        self._count()
+        if changes:
+            await asyncio.to_thread(self._tell, now, changes)
+
+    def on_gap(self, seconds: float) -> None:
+        """The loop woke late; the remediator sees the same in its own clock and only observes for a while."""
+        self.telemetry.clock_gaps.inc()
+        log.warning("woke late: observing only for a while", seconds=round(seconds, 1))
+
+    def _active(self) -> bool:
+        with self.state.read() as unit:
+            return bool(unit.actions.active())
+
+    def _due(self, rule: RemedyRule, now: datetime) -> bool:
+        last = self.seen_at.get(rule.name)
+        if last is not None and timedelta(0) <= now - last < rule.interval - timedelta(milliseconds=50):
+            return False
+        self.seen_at[rule.name] = now
+        return True
+
+    def _observe(self, rules: Sequence[RemedyRule], now: datetime) -> list[Observation]:
+        return [observe(rule, now, self.ask, self.ask.newest) for rule in rules]
+
+    def _facts(self, now: datetime) -> Facts:
+        """Open incidents, the estate as it is scraped, and which services are bad since when."""
+        with self.state.read() as unit:
+            incidents = unit.incidents.open()
+            alerts = unit.alerts.open()
+        bad: dict[str, datetime] = {}
+        for alert in alerts:
+            service = alert.labels.get("service", "")
+            if service and alert.state is AlertState.FIRING:
+                bad[service] = min(bad.get(service, now), alert.fired_at or alert.active_at)
+        watched = [
+            Watched(
+                name=source.name,
+                service=source.health_labels.get("service", source.name),
+                up={"up": True, "failing": False}.get(source.state),
+                bad_since=source.last_at if source.state == "failing" else None,
+            )
+            for source in self.sources()
+            if source.kind in ("openmetrics", "prometheus_api", "http_probe")
+        ]
+        return Facts(query=self.ask, incidents=incidents, watched=watched, bad_services=bad)
+
+    def _tell(self, now: datetime, changes: Sequence[Change]) -> None:
+        with self.state.begin() as unit:
+            messages = self.tell(now, unit, changes)
+        if messages:
+            self.wake()
+
+    def _count(self) -> None:
+        """The remediator's own counters as metrics."""
+        for name, count in self.remediator.counts.items():
+            kind, _, what = name.partition(":")
+            fresh = count - self.counted.get(name, 0)
+            if fresh and kind == "refused":
+                self.telemetry.remediation.labels(what, "false").inc(fresh)
+            self.counted[name] = count
+
+    # --- declarations ----------------------------------------------------------------------------------------------
+
+    def take_rules(self, rules: Sequence[RemedyRule], now: datetime) -> None:
+        """Use these rules; an owner's ``mode: auto`` in a file is a declaration, once a version."""
+        self.remediator.use(rules)
+        for rule in rules:
+            if rule.mode is Mode.AUTO and rule.owner:
+                self._declare(rule, now)
+
+    def _declare(self, rule: RemedyRule, now: datetime) -> None:
+        mark = f"version {rule.version}"
+        with self.state.read() as unit:
+            known = unit.actions.declaration(rule.name)
+        if known is not None and known.owner == rule.owner and known.reason.endswith(mark):
+            return  # expired or fallen declarations are renewed by a person, never by a restart
+        reason = f"mode: auto in {rule.file}:{rule.line}, {mark}"
+        try:
+            self.remediator.people.declare(rule.name, rule.owner, reason, now)
+        except (AccessError, StoreError) as error:
+            log.error("declaration not taken", rule=rule.name, error=str(error))
+
+    # --- views -----------------------------------------------------------------------------------------------------
+
+    def shape(self, unit: Unit, row: ActionRecord) -> dict[str, Any]:
+        words = [
+            {"user": one.user, "verdict": one.verdict, "reason": one.reason, "at": shapes.moment(one.at)}
+            for one in unit.actions.approvals(row.id)
+        ]
+        needs = 0
+        if row.state is ActionState.AWAITING_APPROVAL:
+            needs = 2 if row.plan.risk in TWO_PEOPLE else 1
+        return shapes.action(row, approvals=words, needs=needs)
+
+    def declarations(self, unit: Unit) -> list[dict[str, Any]]:
+        found = []
+        for rule in self.rules():
+            row = unit.actions.declaration(rule.name)
+            if row is not None:
+                found.append(
+                    {
+                        "rule": row.rule,
+                        "owner": row.owner,
+                        "declared_at": shapes.moment(row.declared_at),
+                        "expires_at": shapes.moment(row.expires_at),
+                        "fallen_at": shapes.moment(row.fallen_at),
+                        "reason": row.reason,
+                    }
+                )
+        return found
+
+    def kill_switch(self) -> dict[str, Any]:
+        """{"on", "by", "at", "reason"}; what cannot be read counts as set."""
+        reason = self.remediator.kill_switch.reason()
+        try:
+            with self.state.read() as unit:
+                row = unit.documents.get("remediation/kill_switch") or {}
+        except StoreError:
+            row = {}
+        return {
+            "on": bool(reason),
+            "by": row.get("by", ""),
+            "at": row.get("at"),
+            "reason": reason or row.get("reason", ""),
+        }
