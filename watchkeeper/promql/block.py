@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -62,6 +62,10 @@ def concat(blocks: Sequence[Block], steps: int, memo: Memo | None = None) -> Blo
     )
 
 
+def _idle() -> None:
+    """Nothing to check."""
+
+
 @dataclass(slots=True, eq=False)
 class Edges:
     """Extended ranges reach beyond their windows: ``lo`` and ``hi`` are wide, and these say where the window lies."""
@@ -89,6 +93,7 @@ class Windows:
     drop: BoolArray  #: shape [series]
     born: IntArray | None = None  #: start times of the samples, shape [series, samples], 0 unknown; see births.py
     edges: Edges | None = None  #: set for anchored and smoothed ranges only
+    tick: Callable[[], None] = _idle  #: called between chunks, so that a long computation can be stopped
 
     @property
     def count(self) -> npt.NDArray[np.intp]:
@@ -145,6 +150,7 @@ class Windows:
         size = max(1, CHUNK_ELEMENTS // max(1, rows * width))
         offsets = np.arange(width, dtype=np.intp)
         for start in range(0, steps, size):
+            self.tick()
             part = slice(start, min(start + size, steps))
             index = self.lo[..., part, None] + offsets
             inside = index < self.hi[..., part, None]

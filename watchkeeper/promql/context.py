@@ -70,7 +70,11 @@ class Context:
     def spend(self, samples: int) -> None:
         """Count samples against the limit."""
         self.shared.samples += samples
-        if self.shared.samples > self.shared.limits.max_samples:
+        self.afford(0)
+
+    def afford(self, samples: int) -> None:
+        """Raises QueryError when so many more samples would be too many. Asked before the memory is taken."""
+        if self.shared.samples + samples > self.shared.limits.max_samples:
             raise QueryError(
                 "query processing would load too many samples into memory in query execution", kind="execution"
             )

@@ -107,6 +107,7 @@ class Evaluation:
             first += step
         if first > end:
             return []
+        context.afford((end - first) // step + 1)
         grid = np.arange(first, end + 1, step, dtype=np.int64)
         block = self.evaluate(context.at_times(grid, step), node.expr)
         if not isinstance(block, Block) or not len(block):

@@ -44,6 +44,7 @@ def smooth(context: Context, node: nodes.Selector) -> Block:
     for matrix in read(context, node.matchers, int(moments.min()) - look + 1, int(moments.max()) + look):
         drop = np.zeros(len(matrix.series), bool)
         for part in windows(matrix, moments, moments, drop, Reach(node.mode, look, look)):
+            context.afford(len(part.series) * context.steps)
             values, present = extended.on_line(part)
             blocks.append(Block(part.series, values, present, part.drop))
     return concat(blocks, context.steps)
@@ -84,6 +85,7 @@ def lookup(context: Context, node: nodes.Selector) -> tuple[Block, FloatArray]:
         at = matrix.times[column]
         known &= at > moments - context.lookback_ms
         shape = (len(matrix.series), context.steps)
+        context.afford(len(matrix.series) * context.steps)
         # a series without a sample at its target's newest tick has ended there: no look behind it
         present = matrix.present[:, column] & known
         blocks.append(Block(matrix.series, matrix.values[:, column], present, np.zeros(len(matrix.series), bool)))

@@ -192,6 +192,23 @@ def test_too_many_samples_are_refused() -> None:
     assert ask(over, "sum_over_time(m[10m])", 100) == {(): 955}
 
 
+@pytest.mark.parametrize("expr", ["m", "rate(m[5m])", "sum_over_time(m[100y:1ms])", "m smoothed"])
+def test_an_answer_too_large_is_refused_before_it_is_made(expr: str) -> None:
+    over = Engine(MemoryReader().load("1m", "m 1 2"), limits=QueryLimits(max_samples=1000))
+    with pytest.raises(QueryError, match="too many samples"):
+        over.range(expr, 0, 10_000_000, 1000)
+
+
+def test_time_runs_out_inside_a_long_window_function_too() -> None:
+    ticks: Iterator[int] = count()
+    reader = MemoryReader().load("1s", "m 0+1x7000")
+    limits = QueryLimits(timeout_seconds=4.5)
+    over = Engine(reader, limits=limits, clock_monotonic=lambda: float(next(ticks)))
+    with pytest.raises(QueryError, match="timed out"):
+        over.range("mad_over_time(m[6000s])", 0, 10_000_000, 5000)
+    assert next(ticks) == 6
+
+
 def test_time_runs_out_between_operators() -> None:
     ticks: Iterator[int] = count()
     over = Engine(

@@ -25,6 +25,8 @@ def over(evaluator: base.Evaluator, context: Context, node: Node, compute: Compu
     """One row per series with what ``compute`` says about its windows."""
     blocks = []
     for windows in evaluator.windows(context, node):
+        context.afford(len(windows.series) * context.steps)
+        windows.tick = context.check
         values, present = compute(windows)
         drop = windows.drop if keep else np.ones(len(windows.series), bool)
         blocks.append(Block(windows.series, values, present, drop))
