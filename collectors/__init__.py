@@ -4,6 +4,7 @@ from typing import Any
 
 from .host import Host
 from .http_probe import HttpProbe
+from .log_file import LogFile
 from .openmetrics import Openmetrics
 from .prometheus_api import PrometheusApi
 
@@ -11,6 +12,7 @@ from .prometheus_api import PrometheusApi
 BUILTIN: dict[str, type[Any]] = {
     "host": Host,
     "http_probe": HttpProbe,
+    "log_file": LogFile,
     "openmetrics": Openmetrics,
     "prometheus_api": PrometheusApi,
 }

@@ -1,0 +1,162 @@
+"""Reads log files as they grow, through every kind of rotation, and counts lines by severity."""
+
+from __future__ import annotations
+
+import asyncio
+import glob
+import os
+from dataclasses import field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from watchkeeper.errors import CollectError
+from watchkeeper.model import LogLine, Tick, labels
+from watchkeeper.outbound import Outbound
+from watchkeeper.ports import Collected
+
+from .base import STRICT, Reading, Sheet, target_labels
+from .log_rotation import COMPRESSED, Family, is_rotated
+from .log_text import decode, join, severity
+
+
+@dataclass(kw_only=True, config=STRICT)
+class LogFile:
+    """New lines of log files, and counters of lines, bytes, cut lines and lost ends by file.
+
+    Good for: application and system logs on this machine. Not for: binary or compressed files. What is there at the
+    first look is old; files that appear later are read from their beginning, and ``restore`` goes on where
+    ``position`` was taken. Save the position after the lines are kept: then no line is lost in a crash.
+    """
+
+    name: str = ""  #: set by the configuration
+    labels: dict[str, str] = field(default_factory=dict)  #: added to every series and line
+    paths: list[str] = Field(min_length=1)  #: absolute paths; * ? [] and ** stand for names
+    encoding: Literal["utf-8", "gb18030"] = "utf-8"  #: bytes that are no character become U+FFFD
+    max_line: int = Field(default=1 << 20, ge=64)  #: bytes; longer lines are cut and counted
+    max_bytes: int = Field(default=16 << 20, ge=1 << 16)  #: read in one look, over all files
+    max_files: int = Field(default=500, ge=1)  #: files followed; further ones are counted and left alone
+    from_beginning: bool = False  #: also read what is there at the first look
+    multiline_start: str = ""  #: RE2 pattern that begins a record; other lines are joined to it. Empty: off
+    timeout: float = Field(default=30.0, gt=0, le=300)  #: seconds for one look
+
+    def __post_init__(self) -> None:
+        if any(not Path(path).is_absolute() for path in self.paths):
+            raise ValueError("paths must be absolute")
+        if self.multiline_start:
+            try:
+                join(["x"], self.multiline_start)
+            except ValueError as error:  # pyarrow's ArrowInvalid is one
+                raise ValueError(f"multiline_start is no RE2 pattern: {error}") from None
+        self.target_labels = target_labels(self.name, self.labels, default_instance=os.uname().nodename)
+        self._sheet = Sheet(f"log_file/{self.name}", self.target_labels)
+        self._families: dict[str, Family] = {}
+        self._saved: dict[str, Any] = {}
+        self._seen_before = False
+        self._ignored = 0
+        self._lines: dict[tuple[str, str], int] = {}
+        self._counts: dict[tuple[str, str], int] = {}
+        self._running: asyncio.Task[Collected] | None = None
+
+    async def collect(self, now: datetime, outbound: Outbound) -> Collected:  # noqa: ARG002  # no network needed
+        if self._running is not None and not self._running.done():
+            raise CollectError("the last look has not come back; a file system hangs", reason="timeout")
+        self._running = asyncio.create_task(asyncio.to_thread(self._look, now))
+        done, _ = await asyncio.wait({self._running}, timeout=self.timeout)
+        if not done:
+            raise CollectError(f"no answer within {self.timeout:g} s; a file system hangs", reason="timeout")
+        return self._running.result()
+
+    def position(self) -> dict[str, Any]:
+        """How far every file was read, as plain JSON data."""
+        return {"files": {path: family.position() for path, family in self._families.items()}}
+
+    def restore(self, position: dict[str, Any]) -> None:
+        """Go on where ``position`` was taken, by this or an earlier process; before the first ``collect``."""
+        self._saved = dict(position.get("files", {}))
+        self._seen_before = bool(self._saved)
+
+    def stale_ticks(self, now: datetime) -> list[Tick]:
+        """After a failure: marks all series stale, once."""
+        tick = self._sheet.stale_tick(now)
+        return [] if tick is None else [tick]
+
+    async def close(self) -> None:
+        for family in self._families.values():
+            family.close()
+
+    def _look(self, now: datetime) -> Collected:
+        self._find()
+        found: list[LogLine] = []
+        used = 0
+        share = max(1 << 16, self.max_bytes // max(1, len(self._families)))
+        for path, family in list(self._families.items()):
+            lines, size = self._read(path, family, now, share)
+            found.extend(lines)
+            used += size
+            if family.empty:
+                family.close()
+                del self._families[path]
+        self._seen_before = True
+        return Collected(ticks=[self._sheet.tick(now, self._readings())], logs=found, body_bytes=used)
+
+    def _find(self) -> None:
+        """Follow files that match and are not yet followed; what rotation made of a log belongs to that log."""
+        matched = {path for pattern in self.paths for path in glob.glob(pattern, recursive=True)}  # noqa: PTH207  # absolute
+        matched |= self._saved.keys()
+        wanted = sorted(path for path in matched - self._families.keys() if not path.endswith(COMPRESSED))
+        names: dict[Path, set[str]] = {}
+        for path in map(Path, (*self._families, *wanted)):
+            names.setdefault(path.parent, set()).add(path.name)
+        self._ignored = 0
+        for name in wanted:
+            path = Path(name)
+            if any(is_rotated(path.name, other) for other in names[path.parent]) or path.is_dir():
+                continue
+            if len(self._families) >= self.max_files:
+                self._ignored += 1
+                continue
+            from_end = not (self._seen_before or self.from_beginning)
+            family = self._families[name] = Family(path, max_line=self.max_line, from_end=from_end)
+            if name in self._saved:
+                family.restore(self._saved.pop(name))
+
+    def _read(self, path: str, family: Family, now: datetime, budget: int) -> tuple[list[LogLine], int]:
+        try:
+            raw = family.read(now.timestamp(), budget)
+        except OSError:
+            self._count("watchkeeper_log_errors_total", path, 1)
+            return [], 0
+        size = sum(len(line.text) + 1 for line in raw)
+        texts = [decode(line.text, self.encoding) for line in raw]
+        records = join(texts, self.multiline_start) if self.multiline_start else texts
+        own = labels(None, {**self.target_labels, "file": path})
+        lines = [
+            LogLine(source=self.name, time=now, text=text, severity=severity(text), labels=own) for text in records
+        ]
+        for line in lines:
+            key = (path, line.severity or "none")
+            self._lines[key] = self._lines.get(key, 0) + 1
+        self._count("watchkeeper_log_errors_total", path, 0)
+        self._count("watchkeeper_log_bytes_total", path, size)
+        self._count("watchkeeper_log_cut_lines_total", path, sum(line.cut for line in raw))
+        self._count("watchkeeper_log_lost_ends_total", path, family.lost_tails)
+        family.lost_tails = 0
+        return lines, size
+
+    def _count(self, name: str, path: str, by: int) -> None:
+        self._counts[name, path] = self._counts.get((name, path), 0) + by
+
+    def _readings(self) -> list[Reading]:
+        readings: list[Reading] = [
+            ("watchkeeper_log_files", (), float(len(self._families))),
+            ("watchkeeper_log_files_ignored", (), float(self._ignored)),
+        ]
+        for (path, word), count in self._lines.items():
+            readings.append(("watchkeeper_log_lines_total", (("file", path), ("severity", word)), float(count)))
+        for (name, path), count in self._counts.items():
+            readings.append((name, (("file", path),), float(count)))
+        return readings

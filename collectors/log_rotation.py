@@ -1,0 +1,296 @@
+"""Follows one log file through its rotations, by rename and by copy-and-truncate, without losing or doubling lines.
+
+A file is known by device, inode and content. While a tail is open its inode cannot be given to another file. What
+appears beside the log under a rotation name is one of: the file itself, renamed; a copy of it, of which only the
+unread end is taken, once the original is emptied; or a whole generation that came and went between two looks.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .log_tail import HEAD, Mark, RawLine, Tail, mark_at
+
+#: A renamed file is kept open this long after it last grew: its writer may not have noticed yet.
+LINGER_SECONDS = 60.0
+#: Rotated files that cannot be read as text.
+COMPRESSED = (".gz", ".xz", ".zst", ".bz2", ".lz4", ".zip")
+#: What rotation adds to a name: a number, a date, a word.
+_ADDED = r"[.\-_](?:\d[\d.\-_T:]*|old|bak|prev)"
+
+
+def is_rotated(name: str, base: str) -> bool:
+    """True when ``name`` is what rotation makes of ``base``: app.log.1, app.log-20261122, app-20261122.log."""
+    stem, dot, suffix = base.rpartition(".")
+    forms = [re.escape(base) + _ADDED]
+    if dot and stem:
+        forms.append(re.escape(stem) + _ADDED + re.escape(dot + suffix))
+    return any(re.fullmatch(form, name) for form in forms)
+
+
+@dataclass(slots=True)
+class _Sibling:
+    """A file under a rotation name, opened to look at it."""
+
+    fd: int
+    key: tuple[int, int]
+    size: int
+    head: bytes
+    taken: bool = False  #: the descriptor now belongs to a tail
+
+
+class Family:
+    """One log file and what its rotations leave beside it."""
+
+    def __init__(self, path: Path, *, max_line: int, from_end: bool) -> None:
+        self.path, self._max_line, self._from_end = path, max_line, from_end
+        self._active: Tail | None = None
+        self._draining: list[Tail] = []
+        self._known: dict[tuple[int, int], bytes] = {}  #: rotated files that need no reading, by their first bytes
+        self._saved: list[tuple[tuple[int, int], Mark, bool, bool]] | None = None
+        self._first = True
+        self.lost_tails = 0  #: times the unread end of an emptied file could not be found
+
+    def read(self, now: float, budget: int) -> list[RawLine]:
+        """New lines since the last look. Raises OSError when the file cannot be read."""
+        lines: list[RawLine] = []
+        emptied = [tail for tail in self._tails() if not tail.mark.holds(tail.fd)]
+        siblings = list(self._siblings())  # listed after the check: the copy of an emptied file is there by now
+        try:
+            if self._first:
+                self._begin(siblings)
+            for tail in emptied:
+                self._recover(tail, siblings)
+            self._look_at_path()
+            for tail in self._tails():
+                lines.extend(self._drain(tail, now, budget))
+            for sibling in siblings:
+                if not sibling.taken and self._is_generation(sibling):
+                    tail = self._adopt(sibling, Mark())
+                    self._draining.append(tail)
+                    lines.extend(self._drain(tail, now, budget))
+        finally:
+            for sibling in siblings:
+                if not sibling.taken:
+                    os.close(sibling.fd)
+        lines.extend(self._let_go(now))
+        self._first = False
+        return lines
+
+    @property
+    def empty(self) -> bool:
+        """Nothing is open and nothing rotated is left that must be remembered: the log is gone."""
+        return not self._tails() and not self._known and not self._first
+
+    def close(self) -> None:
+        for tail in self._tails():
+            tail.close()
+        self._active, self._draining = None, []
+
+    # --- position across restarts ----------------------------------------------------------------------------------
+
+    def position(self) -> dict[str, Any]:
+        tails = [
+            {
+                "device": tail.key[0],
+                "inode": tail.key[1],
+                "offset": tail.mark.offset,
+                "head": tail.mark.head.hex(),
+                "tail": tail.mark.tail.hex(),
+                "skipping": tail.skipping,
+                "done": tail is not self._active and os.fstat(tail.fd).st_size == tail.mark.offset,
+            }
+            for tail in self._tails()
+        ]
+        return {"tails": tails, "known": [[*key, head.hex()] for key, head in self._known.items()]}
+
+    def restore(self, position: dict[str, Any]) -> None:
+        """Go on where ``position`` was taken; before the first ``read``."""
+        self._from_end = False
+        self._known = {(device, inode): bytes.fromhex(head) for device, inode, head in position["known"]}
+        self._saved = [
+            (
+                (saved["device"], saved["inode"]),
+                Mark(saved["offset"], bytes.fromhex(saved["head"]), bytes.fromhex(saved["tail"])),
+                bool(saved["skipping"]),
+                bool(saved["done"]),
+            )
+            for saved in position["tails"]
+        ]
+
+    # --- the steps of one look -------------------------------------------------------------------------------------
+
+    def _tails(self) -> list[Tail]:
+        return [*self._draining, *([self._active] if self._active else [])]
+
+    def _siblings(self) -> Iterator[_Sibling]:
+        """Rotated files that are neither open already nor known, oldest first."""
+        try:
+            with os.scandir(self.path.parent) as entries:
+                names = [entry.name for entry in entries if is_rotated(entry.name, self.path.name)]
+        except FileNotFoundError:
+            return
+        found: list[tuple[float, _Sibling]] = []
+        opened = {tail.key for tail in self._tails()}
+        known: dict[tuple[int, int], bytes] = {}
+        for name in names:
+            opened_file = _open_regular(self.path.parent / name, unreadable_is_absent=True)
+            if opened_file is None:
+                continue
+            fd, state = opened_file
+            key = (state.st_dev, state.st_ino)
+            head = os.pread(fd, HEAD, 0)
+            if key in self._known and head.startswith(self._known[key]):
+                known[key] = self._known[key]
+                os.close(fd)
+            elif key in opened:
+                os.close(fd)
+            else:
+                found.append((state.st_mtime, _Sibling(fd, key, state.st_size, head)))
+        self._known = known
+        yield from (sibling for _, sibling in sorted(found, key=lambda pair: pair[0]))
+
+    def _begin(self, siblings: list[_Sibling]) -> None:
+        """The first look: what is there already is old, unless a position says how far it was read."""
+        if self._saved is None:
+            if self._from_end:
+                self._known |= {sibling.key: sibling.head for sibling in siblings if sibling.size}
+            return
+        for key, mark, skipping, done in self._saved:
+            found = self._resume(key, mark, siblings, skipping=skipping)
+            self.lost_tails += not (found or done)  # of a rotated file read to its end nothing can be missing
+        self._saved = None
+
+    def _resume(self, key: tuple[int, int], mark: Mark, siblings: list[_Sibling], *, skipping: bool) -> bool:
+        """Find one file of the saved position again: in its place, renamed, or as a copy."""
+        place = self._open_path()
+        if place is not None and place.key == key and self._active is None and mark.holds(place.fd):
+            place.mark, place.skipping, self._active = mark, skipping, place
+            return True
+        if place is not None:
+            place.close()
+        same = next((s for s in siblings if s.key == key and not s.taken and mark.holds(s.fd)), None)
+        if same is not None:
+            self._draining.append(self._adopt(same, mark, skipping=skipping))
+            return True
+        return not mark.offset or self._continue_in_copy(mark, siblings, skipping=skipping)
+
+    def _recover(self, tail: Tail, siblings: list[_Sibling]) -> None:
+        """An emptied file: its unread end is in the copy that was made before."""
+        mark, skipping = tail.mark.copy(), tail.skipping
+        tail.restart()
+        if not self._continue_in_copy(mark, siblings, skipping=skipping):
+            self.lost_tails += 1
+
+    def _continue_in_copy(self, mark: Mark, siblings: list[_Sibling], *, skipping: bool) -> bool:
+        copy = next((s for s in siblings if not s.taken and mark.holds(s.fd)), None)
+        if copy is None:
+            return False
+        tail = self._adopt(copy, mark, skipping=skipping)
+        tail.copied = True
+        self._draining.append(tail)
+        return True
+
+    def _adopt(self, sibling: _Sibling, mark: Mark, *, skipping: bool = False) -> Tail:
+        sibling.taken = True
+        return Tail(sibling.fd, sibling.key, self._max_line, mark, skipping)
+
+    def _look_at_path(self) -> None:
+        """Open what is under the log's name now; what was there before is drained."""
+        place = self._open_path()
+        if place is None:
+            if self._active is not None:
+                self._draining.append(self._active)
+                self._active = None
+            return
+        if any(tail.key == place.key for tail in self._tails()):
+            place.close()
+            self._promote(place.key)
+            return
+        if self._first and self._from_end:
+            place.mark = mark_at(place.fd, _line_start(place.fd))
+        if self._active is not None:
+            self._draining.append(self._active)
+        self._active = place
+
+    def _promote(self, key: tuple[int, int]) -> None:
+        """The file under the log's name is open already; make it the active one."""
+        if self._active is not None and self._active.key != key:
+            self._draining.append(self._active)
+            self._active = None
+        if self._active is None:
+            self._active = next(tail for tail in self._draining if tail.key == key)
+            self._draining.remove(self._active)
+
+    def _open_path(self) -> Tail | None:
+        found = _open_regular(self.path)
+        if found is None:
+            return None
+        fd, state = found
+        return Tail(fd, (state.st_dev, state.st_ino), self._max_line)
+
+    def _drain(self, tail: Tail, now: float, budget: int) -> list[RawLine]:
+        lines = tail.read(budget)
+        if lines:
+            tail.idle_since = None
+        elif tail.idle_since is None:
+            tail.idle_since = now
+        return lines
+
+    def _is_generation(self, sibling: _Sibling) -> bool:
+        """False for what may be a copy, whole or in the making, of a file that is open here."""
+        if not sibling.size:
+            return False
+        heads = [tail.mark.head for tail in self._tails() if tail.mark.head]
+        return not any(sibling.head.startswith(head) or head.startswith(sibling.head) for head in heads)
+
+    def _let_go(self, now: float) -> list[RawLine]:
+        """Close rotated files at their end; what stands there without a line end is a line too."""
+        lines: list[RawLine] = []
+        for tail in list(self._draining):
+            idle = tail.idle_since is not None and now - tail.idle_since >= LINGER_SECONDS
+            at_end = os.fstat(tail.fd).st_size == tail.mark.offset
+            if idle or (tail.copied and (at_end or tail.idle_since is not None)):
+                lines.extend(tail.rest())
+                if tail.mark.head:
+                    self._known[tail.key] = tail.mark.head
+                tail.close()
+                self._draining.remove(tail)
+        return lines
+
+
+def _open_regular(path: Path, *, unreadable_is_absent: bool = False) -> tuple[int, os.stat_result] | None:
+    """Descriptor and state of a plain file; None when there is none under this name."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except PermissionError:
+        if unreadable_is_absent:
+            return None
+        raise
+    state = os.fstat(fd)
+    if stat.S_ISREG(state.st_mode):
+        return fd, state
+    os.close(fd)
+    return None
+
+
+def _line_start(fd: int) -> int:
+    """Where the last line begins that is not finished: the end of the file, or less."""
+    end = size = os.fstat(fd).st_size
+    while end > 0:
+        start = max(0, end - 65_536)
+        found = os.pread(fd, end - start, start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        if size - start > 1 << 20:
+            return size
+        end = start
+    return 0
