@@ -13,7 +13,7 @@ from watchkeeper.errors import StoreError
 from watchkeeper.model.series import FloatArray, IntArray, is_stale
 from watchkeeper.store.samples.blockfile import BlockFile, BlockWriter, Entry
 from watchkeeper.store.samples.chunks import Packed, pack, pick_chunks, unpack
-from watchkeeper.store.samples.columns import Columns, Pick
+from watchkeeper.store.samples.columns import Columns, Pick, picked_size
 from watchkeeper.store.samples.damage import Damage
 from watchkeeper.store.samples.disk import Disk
 from watchkeeper.store.samples.pieces import Located, Piece, gather, union
@@ -42,7 +42,11 @@ class FileSection:
         return 0
 
     def read(self, pick: Pick, low: int, high: int) -> FloatArray:
-        packed = self._packed()
+        try:
+            packed = self._block.packed(self.entry)
+        except StoreError as error:
+            self._damage.report(f"{self._block.path.stem}-{self.entry.directory.offset}", str(error), b"")
+            return unpack([None] * picked_size(pick), high - low)
         offsets = packed.offsets()
         chunks, bad = pick_chunks(packed, offsets, pick)
         for column in bad:
@@ -50,13 +54,6 @@ class FileSection:
             place = f"{self._block.path.stem}-{self.entry.data_offset + start}"
             self._damage.report(place, "a chunk of a block is damaged", bytes(packed.payload[start:end]))
         return unpack(chunks, self.entry.rows)[:, low:high]
-
-    def _packed(self) -> Packed:
-        try:
-            return self._block.packed(self.entry)
-        except StoreError as error:
-            self._damage.report(f"{self._block.path.stem}-{self.entry.directory.offset}", str(error), b"")
-            return Packed.nothing(self.entry.columns)
 
 
 class Block:

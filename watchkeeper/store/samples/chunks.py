@@ -41,12 +41,6 @@ class Packed:
     crcs: npt.NDArray[np.uint32]
     payload: bytes | memoryview
 
-    @classmethod
-    def nothing(cls, columns: int) -> Packed:
-        """Chunks of which none can be read."""
-        zeros = np.zeros(columns, dtype=np.uint32)
-        return cls(zeros, zeros, b"")
-
     def offsets(self) -> npt.NDArray[np.int64]:
         """Where each chunk starts, and the end of the last."""
         return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(self.lengths, dtype=np.int64)])
