@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
@@ -83,6 +83,7 @@ class Link:
     dwell: Duration = timedelta(minutes=10)  #: least time on one side before the way back is even considered
     cooldown: Duration = timedelta(minutes=10)
     budget: Count = 1  #: switches per ten minutes
+    backup_idle: Literal["drain", "ready"] = "drain"  #: state of the backup while the primary serves
     return_good: Count = 10  #: good probes in a row before the way back
     observers: list[str] = Field(default_factory=lambda: ["passive"])  #: names of observers a rule must bring along
 

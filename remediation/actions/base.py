@@ -15,7 +15,7 @@ from watchkeeper.model import Intent, RiskClass, Target
 from watchkeeper.ports import Reading
 
 #: Keys of a target that belong to remediation itself, not to the kind.
-COMMON_KEYS = frozenset({"name", "kind", "test_target"})
+COMMON_KEYS = frozenset({"name", "kind", "test_target", "test_parameters"})
 
 Options = TypeVar("Options")
 

@@ -41,12 +41,12 @@ def precondition(s: Situation) -> Verdict:
 
 
 def _cannot(s: Situation) -> str:
+    if s.impact.problem:
+        return s.impact.problem
     if not s.plan.targets or not s.plan.desired:
         return "the plan selects nothing, and nothing means nothing"
     if s.reading is None:
         return "the target cannot be read"
-    if s.impact.problem:
-        return s.impact.problem
     if not s.impact.touched:
         return "the target is in the wanted state already"
     unknown = sorted(expr for expr, value in s.guards.items() if value is None or not math.isfinite(value))

@@ -1,0 +1,10 @@
+"""The process that may change things, and the engine's way to it."""
+
+from __future__ import annotations
+
+from .client import SocketClient
+from .core import Actuator
+from .journal import Journal
+from .server import serve
+
+__all__ = ["Actuator", "Journal", "SocketClient", "serve"]

@@ -1,0 +1,213 @@
+"""The remediator: observations in, guarded actions out, one step at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from watchkeeper.errors import ActionError, QueryError
+from watchkeeper.model import ActionRecord, ActionState, Observation, RemedyRule, Target
+from watchkeeper.ports import ActuatorClient
+
+from . import book, links
+from .change import Change
+from .confirm import History
+from .killswitch import KillSwitch
+from .people import People
+from .run import Run, write
+from .settings import Link, Settings
+from .situation import Facts
+from .start import first_record
+from .steady import KEY as CLOCK_KEY
+from .steady import Steady, Tick
+from .steps import HANDLERS
+
+if TYPE_CHECKING:
+    from watchkeeper.store.state.database import State
+    from watchkeeper.store.state.repositories import Unit
+
+T = TypeVar("T")
+#: A record passes at most this many states in one step; the longest way is nine.
+MAX_MOVES = 12
+#: Longer pauses of the loop than this many evaluation intervals mean that we slept.
+GAP_INTERVALS = 2
+DEFAULT_INTERVAL = timedelta(seconds=15)
+
+
+class Remediator:
+    """``step`` at every evaluation; people use ``people``, the switch is ``kill_switch``.
+
+    ``state`` is only touched in threads. One step at a time; a second waits for the first.
+    """
+
+    def __init__(
+        self, state: State, settings: Settings, rules: Sequence[RemedyRule], actuator: ActuatorClient, *, data_dir: Path
+    ) -> None:
+        self._state, self.settings, self._actuator = state, settings, actuator
+        self.kill_switch = KillSwitch(data_dir / settings.kill_switch_file, state)
+        self.people = People(state, settings)
+        self.counts: Counter[str] = Counter()  #: "state:<state>" entered, "refused:<gate>" refusals
+        self._histories: dict[str, History] = {}
+        self._links: dict[str, links.LinkState] = {}
+        self._read_at: dict[str, datetime] = {}
+        self._refused: dict[str, str] = {}  #: rule -> what it was last refused for, told once
+        self._steady: Steady | None = None
+        self._turn = asyncio.Lock()
+        self.use(rules)
+
+    def use(self, rules: Sequence[RemedyRule]) -> None:
+        """Take these rules from now on. A rule with a dual link brings its way back along."""
+        self._rules: dict[str, RemedyRule] = {}
+        self._interval = min((rule.interval for rule in rules), default=DEFAULT_INTERVAL)
+        for rule in rules:
+            link = self.settings.link(rule.link)
+            if link is None:
+                self._rules[rule.name] = rule
+            else:
+                self._rules[rule.name] = links.failover_rule(rule, link)
+                self._rules[rule.name + links.RETURN] = links.return_rule(rule, link)
+
+    async def step(
+        self, now: datetime, monotonic: float, observations: Sequence[Observation], facts: Facts
+    ) -> list[Change]:
+        """Take in what was observed, move every action on, open new ones. Safe to repeat."""
+        if not self.settings.enabled:
+            return []
+        async with self._turn:
+            tick = await self._tick(now, monotonic)
+            run = Run(
+                state=self._state,
+                settings=self.settings,
+                rules=self._rules,
+                actuator=self._actuator,
+                switch=self.kill_switch,
+                tick=tick,
+                facts=facts,
+                histories=self._histories,
+                counts=self.counts,
+            )
+            await asyncio.to_thread(self.kill_switch.latch, now)
+            seen = await self._take_in(run, observations)
+            await self._watch_targets(run)
+            for record in await run.db(lambda unit: unit.actions.active()):
+                await self._advance(run, record)
+            for rule in seen:
+                await self._open(run, rule)
+            return [change for change in run.changes if self._worth_telling(change)]
+
+    async def _tick(self, now: datetime, monotonic: float) -> Tick:
+        if self._steady is None:
+            kept = await self._in_thread(lambda unit: unit.documents.get(CLOCK_KEY))
+            self._steady = Steady(kept, self.settings.observe_after_gap)
+        tick = self._steady.advance(now, monotonic, GAP_INTERVALS * self._interval)
+        if tick.fresh_start:
+            for history in self._histories.values():
+                history.forget()
+        document = self._steady.to_keep(now, force=tick.fresh_start)
+        if document is not None:
+            await self._in_thread(lambda unit: unit.documents.put(CLOCK_KEY, document, at=now))
+        self.people.skew = now - tick.now
+        return tick
+
+    async def _in_thread(self, work: Callable[[Unit], T]) -> T:
+        def call() -> T:
+            with self._state.begin() as unit:
+                return work(unit)
+
+        return await asyncio.to_thread(call)
+
+    async def _take_in(self, run: Run, observations: Sequence[Observation]) -> list[RemedyRule]:
+        """Add to the histories; the rules seen bad just now, each once."""
+        views = {}
+        bad: dict[str, RemedyRule] = {}
+        for seen in observations:
+            rule = self._rules.get(seen.rule)
+            if rule is None:
+                continue
+            derived = [seen]
+            link = self.settings.link(rule.link)
+            if link is not None:
+                state = await self._probe(run, link, seen)
+                derived.append(links.return_observation(seen, state, link, run.tick.now))
+                views[rule.name] = links.view(state, link, run.tick.now, returning=False)
+                views[rule.name + links.RETURN] = links.view(state, link, run.tick.now, returning=True)
+                derived = [derived[0]] if state.phase is links.Phase.PRIMARY else [derived[1]]
+            for each in derived:
+                history = self._histories.setdefault(each.rule, History())
+                new = history.add(each, run.tick.now, self.settings.flap_window)
+                if new and each.bad is True:
+                    bad[each.rule] = self._rules[each.rule]
+        run.links = views
+        return list(bad.values())
+
+    async def _probe(self, run: Run, link: Link, seen: Observation) -> links.LinkState:
+        kept = await run.db(lambda unit: unit.documents.get(book.LINK_KEY + link.name))
+        state = self._links.get(link.name)
+        state = links.load(kept) if state is None else links.served(state, kept)
+        history = self._histories.get(seen.rule), self._histories.get(seen.rule + links.RETURN)
+        counted = any(each and each.newest and each.newest.at >= seen.at for each in history)
+        if not counted:
+            primary, backup = (
+                _probed(run.facts, expr, run.tick.wall) for expr in (link.primary_probe, link.backup_probe)
+            )
+            state = links.follow(state, link, primary, backup, run.tick.now)
+        self._links[link.name] = state
+        return state
+
+    async def _watch_targets(self, run: Run) -> None:
+        """Read targets now and then, so that a foreign change is noticed before we act."""
+        moving = {
+            book.target_of(record.plan)
+            for record in await run.db(lambda unit: unit.actions.active())
+            if record.state in book.MOVING
+        }
+        for name in sorted({rule.target for rule in self._rules.values()} - moving):
+            spec = self.settings.target(name)
+            last = self._read_at.get(name)
+            if spec is None or (last is not None and run.tick.now - last < self.settings.read_every):
+                continue
+            self._read_at[name] = run.tick.now
+            try:
+                reading = await self._actuator.read(Target(kind=str(spec["kind"]), name=name))
+            except ActionError:
+                self.counts["unreadable"] += 1
+                continue
+            await run.db(lambda unit: book.note_reading(unit, name, reading, run.tick.now, self.settings))  # noqa: B023 - called at once
+
+    async def _advance(self, run: Run, record: ActionRecord) -> None:
+        for _ in range(MAX_MOVES):
+            handler = HANDLERS.get(record.state)
+            moved = await handler(run, record) if handler else None
+            if moved is None:
+                return
+            record = moved
+
+    async def _open(self, run: Run, rule: RemedyRule) -> None:
+        """A new record for a rule that is bad, unless one is under way or was refused a moment ago."""
+        record = await run.db(lambda unit: first_record(unit, run, rule))
+        if record is not None:
+            await self._advance(run, record)
+
+    def _worth_telling(self, change: Change) -> bool:
+        """The same refusal of the same rule is told once, until something else happens to the rule."""
+        if change.kind not in ("suppressed", "suggested", "dry_run"):
+            self._refused.pop(change.rule, None)
+            return True
+        key = f"{change.kind} {change.evidence.get('gate', '')}"
+        told = self._refused.get(change.rule) == key
+        self._refused[change.rule] = key
+        return not told
+
+
+def _probed(facts: Facts, expr: str, at: datetime) -> bool | None:
+    try:
+        return links.good([value for _, value in facts.query(expr, at)])
+    except QueryError:
+        return None
+
+
+__all__ = ["ActionState", "Remediator", "write"]

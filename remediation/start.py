@@ -1,0 +1,67 @@
+"""The first record of an action: observed by a rule, or asked for by a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from watchkeeper.model import ActionRecord, ActionState, Observation, RemedyRule
+
+from .plan import make_plan
+from .run import Run, write
+from .survey import EMPTY
+
+if TYPE_CHECKING:
+    from watchkeeper.store.state.repositories import Unit
+
+#: Actions that began longer ago are over, and over for longer than any ``retry_after``.
+LOOK_BACK = timedelta(hours=1)
+
+
+def first_record(unit: Unit, run: Run, rule: RemedyRule) -> ActionRecord | None:
+    """None while the rule has an action under way, or was refused less than ``retry_after`` ago."""
+    if any(record.plan.rule == rule.name for record in unit.actions.active()):
+        return None
+    for record in unit.actions.of_rule(rule.name, run.tick.wall - LOOK_BACK):
+        ended = record.progress.get("ended_at")
+        if ended and run.tick.now - datetime.fromisoformat(str(ended)) < run.settings.retry_after:
+            return None
+    incident = run.incident(rule)
+    newest = run.history(rule.name).newest
+    assert newest is not None  # a bad observation brought us here
+    record = make_record(unit, rule, newest, run, incident_id=incident.id if incident else "", requester=rule.name)
+    write(unit, record, None, newest.reason or f"{rule.when} is bad", run.tick.wall, {"observers": newest.observers})
+    return record
+
+
+def make_record(
+    unit: Unit,
+    rule: RemedyRule,
+    newest: Observation,
+    run: Run,
+    *,
+    incident_id: str,
+    requester: str,
+    more: Mapping[str, object] | None = None,
+) -> ActionRecord:
+    incident = next((each for each in run.facts.incidents if each.id == incident_id), None)
+    severity = incident.severity.value if incident else run.settings.default_severity
+    action_id = unit.actions.new_id()
+    planned = make_plan(_untargeted(rule), newest, EMPTY, run.settings, incident_id)
+    return ActionRecord(
+        id=action_id,
+        state=ActionState.OBSERVED,
+        plan=planned.plan,
+        created_at=run.tick.wall,
+        updated_at=run.tick.wall,
+        requester=requester,
+        correlation_id=incident.correlation_id if incident and incident.correlation_id else action_id,
+        progress={"severity": severity, "why": newest.reason, **(more or {})},
+    )
+
+
+def _untargeted(rule: RemedyRule) -> RemedyRule:
+    """Nothing is resolved before the symptom is confirmed."""
+    return replace(rule, target="")

@@ -1,0 +1,120 @@
+"""After the effect: verifying, rolling back, once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from remediation import book
+from remediation.actions import kind_of
+from remediation.run import Run
+from remediation.verify import guards_now, symptom, worse
+from watchkeeper.errors import ActionError, StoreError
+from watchkeeper.model import ActionRecord, ActionState, Intent
+
+from .before import later
+from .effect import escalate, look
+
+if TYPE_CHECKING:
+    from watchkeeper.store.state.repositories import Unit
+
+S = ActionState
+
+
+async def verifying(run: Run, record: ActionRecord) -> ActionRecord | None:
+    """First verdict within thirty seconds, then it must hold; anything guarded that gets worse ends it at once."""
+    plan, at = record.plan, run.tick.wall
+    before = _guards(record)
+    if bad := worse(before, guards_now(run.facts.query, list(before), at), run.settings.guard_tolerance):
+        return await run.move(record, S.ROLLING_BACK, f"worse than before: {bad}")
+    since = datetime.fromisoformat(str(record.progress["effect_wall"]))
+    there = symptom(run.facts.query, plan.verify, at, run.history(plan.rule).newest, since)
+    holding = record.progress.get("hold_until") is not None
+    if there and (holding or run.past(record, "verify_until")):
+        return await run.move(record, S.ROLLING_BACK, "the symptom came back" if holding else "the symptom stayed")
+    if there is False and not holding:
+        return await _hold(run, record)
+    if there is False and run.past(record, "hold_until"):
+        ended = await run.move(record, S.SUCCEEDED, "the symptom is gone and stayed away")
+        run.tell("succeeded", ended, "the symptom is gone and stayed away")
+        return ended
+    if run.past(record, "deadline"):
+        return await escalate(run, record, "it cannot be known whether the symptom is gone")
+    return None
+
+
+def _guards(record: ActionRecord) -> dict[str, float | None]:
+    kept = record.progress.get("guards")
+    return dict(kept) if isinstance(kept, Mapping) else {}
+
+
+async def _hold(run: Run, record: ActionRecord) -> ActionRecord | None:
+    """Kept in the row without a change of state: verified, holding."""
+    hold = timedelta(seconds=float(str(record.progress["hold_seconds"])))
+    holding = replace(record, progress={**record.progress, "hold_until": later(run.tick.now, hold)})
+    detail = {"hold_seconds": hold.total_seconds()}
+
+    def work(unit: Unit) -> None:
+        unit.actions.save(holding, reason="verified, holding", at=run.tick.wall)
+        unit.audit.append("engine", "action.verified_holding", record.id, detail, at=run.tick.wall)
+
+    await run.db(work)
+    run.tell("verified_holding", holding, f"verified, holding for {hold}")
+    return None
+
+
+async def failed(run: Run, record: ActionRecord) -> ActionRecord:
+    return await run.move(record, S.ROLLING_BACK, "the actuator failed: going back")
+
+
+async def rolling_back(run: Run, record: ActionRecord) -> ActionRecord | None:
+    """One attempt, whatever happens in between; its outcome is asked for, never assumed."""
+    plan = record.plan
+    if not plan.rollback:
+        return await escalate(run, record, "there is no way back", rollback_failed=True)
+    key = f"{plan.idempotency_key()}/rollback"
+    row = await run.db(lambda unit: unit.actions.intent_by_key(key))
+    try:
+        if row is None:
+            intent = await run.db(lambda unit: _commit(unit, run, record))
+            outcome: Mapping[str, object] = await run.actuator.submit(intent)
+        else:
+            outcome = await run.actuator.outcome(key) or {}
+        if outcome.get("state") == "running":
+            raise ActionError("the actuator is still at work")
+        reading = await run.actuator.read(plan.targets[0])
+    except (ActionError, StoreError) as error:
+        if run.past(record, "deadline"):
+            return await escalate(run, record, f"the way back is not known to be done: {error}", rollback_failed=True)
+        return None
+    if outcome.get("state") in ("done", "unknown") and kind_of(plan.action).reached(reading, plan.rollback):
+        ended = await run.move(
+            record,
+            S.ROLLED_BACK,
+            "as it was before",
+            evidence=outcome,
+            also=lambda unit: _fallen(unit, run, record, outcome),
+        )
+        run.tell("rolled_back", ended, "as it was before", page=True)
+        await look(run, ended, plan.rollback)
+        return ended
+    await run.db(lambda unit: _fallen(unit, run, record, outcome))
+    return await escalate(run, record, f"the way back failed: {outcome.get('detail', '')}", rollback_failed=True)
+
+
+def _commit(unit: Unit, run: Run, record: ActionRecord) -> Intent:
+    intent = unit.actions.commit_intent(record, "rollback", book.target_of(record.plan), run.tick.now)
+    detail = {"token": intent.token, "rollback": dict(record.plan.rollback), "plan_hash": intent.plan_hash}
+    unit.audit.append("engine", "action.rollback_intent", record.id, detail, at=run.tick.wall)
+    return intent
+
+
+def _fallen(unit: Unit, run: Run, record: ActionRecord, outcome: Mapping[str, object]) -> None:
+    for row in unit.actions.intents_of(record.id):
+        if row.operation == "rollback" and row.finished_at is None:
+            unit.actions.finish_intent(row.token, outcome, run.tick.wall)
+    if outcome.get("state") == "done":
+        book.link_served(unit, record.plan, run.settings, run.tick.now, back=True)
+    book.fall(unit, record.plan.rule.removesuffix(":return"), run.tick.now, f"{record.id} was rolled back")

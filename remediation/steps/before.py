@@ -1,0 +1,162 @@
+"""From the first sign to a decision: observed, confirming, proposed, awaiting approval."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from remediation import book, confirm
+from remediation.approval import rejected_by
+from remediation.gates import all_passed, evaluate
+from remediation.gates.authority import need_of
+from remediation.run import Run, same_change, verdicts_json
+from remediation.situation import Situation
+from remediation.survey import plan_now, situation_of
+from watchkeeper.model import ActionRecord, ActionState, Mode, RemedyRule, Verdict
+
+S = ActionState
+
+
+def later(moment: datetime, by: timedelta) -> str:
+    return (moment + by).isoformat()
+
+
+async def observed(run: Run, record: ActionRecord) -> ActionRecord:
+    return await run.move(
+        record, S.CONFIRMING, "bad once", progress={"deadline": later(run.tick.now, run.settings.deadline)}
+    )
+
+
+async def confirming(run: Run, record: ActionRecord) -> ActionRecord | None:
+    """Leaves when ten were good; proposes when k of n were bad for two observers, or when time is up and it is bad."""
+    rule = run.rule_of(record)
+    history = run.history(record.plan.rule)
+    if rule is None:
+        return await run.move(record, S.CLEARED, "the rule is gone")
+    if confirm.cleared(history.seen):
+        return await run.move(record, S.CLEARED, f"good {confirm.LEAVE_AFTER} times in a row")
+    sure = confirm.confirmed(history.seen, rule.confirm_k, rule.confirm_n) or "confirmed" in _waived(record)
+    bad = history.newest is not None and history.newest.bad is True
+    over = run.past(record, "deadline")
+    if over and not bad:
+        return await run.move(record, S.CLEARED, "never confirmed")
+    if not (sure or over):
+        return None
+    return await _propose(run, record, rule)
+
+
+def _waived(record: ActionRecord) -> list[str]:
+    waived = record.progress.get("waived")
+    return [str(gate) for gate in waived] if isinstance(waived, list) else []
+
+
+async def _propose(run: Run, record: ActionRecord, rule: RemedyRule) -> ActionRecord:
+    planned = await plan_now(run, record, rule)
+    history = run.history(rule.name)
+    voices = confirm.agreeing(history.seen, rule.confirm_k, rule.confirm_n)
+    progress = {"impact": dict(planned.plan.evidence).get("impact"), "problem": planned.impact.problem}
+    return await run.move(
+        record,
+        S.PROPOSED,
+        planned.plan.reason,
+        plan=planned.plan,
+        progress={**progress, "deadline": later(run.tick.now, run.settings.deadline)},
+        evidence={**planned.plan.evidence, "voices": voices},
+    )
+
+
+async def proposed(run: Run, record: ActionRecord) -> ActionRecord:
+    """Asks gates 1 to 13."""
+    rule = run.rule_of(record)
+    if rule is None:
+        return await run.move(record, S.SUPPRESSED, "switch: the rule is gone")
+    planned = await plan_now(run, record, rule)
+    if not same_change(planned.plan, record.plan):
+        changed = Verdict(gate="drift", passed=False, reason="the target or the rule changed while the plan was made")
+        return await suppress(run, record, changed, {})
+    situation = await situation_of(run, record, rule, replace(planned, plan=record.plan))
+    verdicts = evaluate(situation, last="approval")
+    final = verdicts[-1]
+    gates = {"verdicts": verdicts_json(verdicts), "needs": need_of(situation).people}
+    if not final.passed and (final.gate != "approval" or final.evidence.get("answer") == "refused"):
+        return await suppress(run, record, final, gates)
+    if final.evidence.get("answer") == "suggest" or record.plan.mode is Mode.SUGGEST:
+        ended = await run.move(record, S.SUGGESTED, "a person may do this", progress=gates, evidence=gates)
+        run.tell("suggested", ended, final.reason)
+        return ended
+    if record.plan.mode is Mode.DRY_RUN:
+        return await _dry_run(run, record, rule, gates)
+    run.tell("proposed", record, record.plan.reason)
+    if not all_passed(verdicts):
+        return await _ask(run, record, situation, gates)
+    return await run.move(record, S.ARMED, _why_allowed(situation), progress=gates, evidence=gates)
+
+
+def _why_allowed(situation: Situation) -> str:
+    if situation.declared:
+        return "thirteen gates passed; declared automatic by its owner"
+    return f"thirteen gates passed{'; graduated' if situation.graduated else ''}"
+
+
+async def suppress(run: Run, record: ActionRecord, verdict: Verdict, gates: dict[str, object]) -> ActionRecord:
+    run.counts[f"refused:{verdict.gate}"] += 1
+    reason = f"{verdict.gate}: {verdict.reason}"
+    ended = await run.move(record, S.SUPPRESSED, reason, progress={**gates, "gate": verdict.gate}, evidence=gates)
+    run.tell("suppressed", ended, reason, page=verdict.gate in ("breaker", "common_cause"), gate=verdict.gate)
+    return ended
+
+
+async def _dry_run(run: Run, record: ActionRecord, rule: RemedyRule, gates: dict[str, object]) -> ActionRecord:
+    now = run.tick.now
+    ended = await run.move(
+        record,
+        S.DRY_RUN,
+        "dry-run: this would have been done",
+        progress=gates,
+        evidence=gates,
+        also=lambda unit: book.tally(unit, rule.name, rule.version, now, proposals=1),
+    )
+    run.tell("dry_run", ended, record.plan.reason)
+    return ended
+
+
+async def _ask(run: Run, record: ActionRecord, situation: Situation, gates: dict[str, object]) -> ActionRecord:
+    people = need_of(situation).people
+    moved = await run.move(
+        record,
+        S.AWAITING_APPROVAL,
+        f"{people} of other people must approve",
+        progress={**gates, "approval_until": later(run.tick.now, run.settings.approval_lifetime)},
+        evidence=gates,
+    )
+    run.tell("needs_approval", moved, record.plan.reason, needs=people)
+    return moved
+
+
+async def awaiting_approval(run: Run, record: ActionRecord) -> ActionRecord | None:
+    """Time out is expiry, never execution."""
+    rule = run.rule_of(record)
+    approvals = await run.db(lambda unit: unit.actions.approvals(record.id))
+    if user := rejected_by(approvals, record.plan.digest()):
+        run.counts["refused:approval"] += 1
+        ended = await run.move(record, S.REJECTED, f"rejected by {user}")
+        run.tell("rejected", ended, f"rejected by {user}")
+        return ended
+    if run.past(record, "approval_until") or rule is None:
+        return await _expire(run, record, "nobody approved in time", page=True)
+    if confirm.cleared(run.history(rule.name).seen):
+        return await _expire(run, record, "the symptom is gone")
+    needs = int(str(record.progress.get("needs", 1)))
+    yes = {given.user for given in approvals if given.verdict == "approve" and given.plan_hash == record.plan.digest()}
+    if len(yes - {record.requester}) < needs:
+        return None
+    return await run.move(
+        record, S.ARMED, f"approved by {', '.join(sorted(yes))}", evidence={"approved_by": sorted(yes)}
+    )
+
+
+async def _expire(run: Run, record: ActionRecord, reason: str, *, page: bool = False) -> ActionRecord:
+    run.counts["refused:approval"] += 1
+    ended = await run.move(record, S.EXPIRED, reason)
+    run.tell("escalated" if page else "aborted", ended, reason, page=page)
+    return ended
