@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from watchkeeper.errors import QueryError
-from watchkeeper.model import METRIC_NAME, Labels, format_series
+from watchkeeper.model import METRIC_NAME, Labels
 from watchkeeper.model.series import BoolArray, FloatArray
 from watchkeeper.promql.block import Block, concat, empty
 from watchkeeper.promql.merge import METADATA, describe, unite
@@ -145,11 +145,11 @@ def _check_one_side(sides: _Sides, signatures: Sequence[Labels]) -> None:
     if not len(clash):
         return
     group, step = clash[0]
-    rows = np.flatnonzero((sides.one_ids == group) & sides.one.present[:, step])[:2]
+    first, second = np.flatnonzero((sides.one_ids == group) & sides.one.present[:, step])[:2].tolist()
     side = "left" if sides.swapped else "right"
     raise QueryError(
-        f"found duplicate series for the match group {format_series(signatures[group]) or '{}'} on the {side}"
-        f" hand-side of the operation: {describe([sides.one.series[i] for i in rows])};"
+        f"found duplicate series for the match group {describe(signatures[group])} on the {side} hand-side of the"
+        f" operation: [{describe(sides.one.series[second])}, {describe(sides.one.series[first])}];"
         "many-to-many matching not allowed: matching labels must be unique on one side",
         kind="execution",
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 
 import numpy as np
 
 from watchkeeper.errors import QueryError
-from watchkeeper.model import METRIC_NAME, Labels, Matrix, format_series
+from watchkeeper.model import METRIC_NAME, Labels, Matrix
 from watchkeeper.promql.block import Block
 from watchkeeper.promql.memo import Memo
 
@@ -105,6 +106,6 @@ def unite(block: Block, message: str) -> Block:
     return Block(list(first), values, count > 0, drop)
 
 
-def describe(series: Sequence[Labels]) -> str:
-    """Label sets as an error message shows them."""
-    return "[" + ", ".join(format_series(one) or "{}" for one in series) + "]"
+def describe(series: Labels) -> str:
+    """A label set as Prometheus's errors show it, the name among the labels: ``{__name__="up", job="a"}``."""
+    return "{" + ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in series) + "}"

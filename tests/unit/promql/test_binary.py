@@ -115,7 +115,8 @@ def test_the_duplicate_message_names_side_group_and_series() -> None:
     assert caught.value.kind == "execution"
     assert str(caught.value) == (
         'found duplicate series for the match group {i="1"} on the right hand-side of the operation: '
-        '[b{i="1",k="x"}, b{i="1",k="y"}];many-to-many matching not allowed: matching labels must be unique on one side'
+        '[{__name__="b", i="1", k="y"}, {__name__="b", i="1", k="x"}];'
+        "many-to-many matching not allowed: matching labels must be unique on one side"
     )
 
 
