@@ -1,0 +1,18 @@
+"""The pages, in the order of the navigation. A new page is one file and one line here."""
+
+from __future__ import annotations
+
+from . import about, actions, capacity, collectors, explore, incidents, overview, reports, rules, settings
+
+BUILTIN = (
+    overview.PAGE,
+    explore.PAGE,
+    incidents.PAGE,
+    actions.PAGE,
+    capacity.PAGE,
+    reports.PAGE,
+    collectors.PAGE,
+    rules.PAGE,
+    settings.PAGE,
+    about.PAGE,
+)

@@ -1,0 +1,77 @@
+"""The dashboard's ASGI application: Dash on FastAPI behind one guard."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from dash import Dash
+from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
+
+from watchkeeper.clock import Clock, SystemClock
+
+from . import shell
+from .callbacks import Callbacks
+from .client import EngineClient
+from .downloads import Downloads
+from .forms import Forms
+from .guard import Guard
+from .headers import policy
+from .pages import BUILTIN
+from .session import Sessions
+from .settings import Settings
+
+HERE = Path(__file__).parent
+
+
+class Dashboard(Guard):
+    """The guarded application; the attributes are there for tests that walk routes and callbacks."""
+
+    server: FastAPI
+    dash: Dash
+    callbacks: Callbacks
+
+
+def create(settings: Settings, *, clock: Clock | None = None) -> Dashboard:
+    """Everything wired, nothing started."""
+    clock = clock or SystemClock()
+    engine = EngineClient(settings, clock)
+    sessions = Sessions(engine, settings, clock)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await engine.aclose()
+
+    server = FastAPI(title="Watchkeeper", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    server.include_router(Forms(settings, engine, sessions).router())
+    server.include_router(Downloads().router())
+    dash = _dash(server)
+    callbacks = Callbacks(dash)
+    shell.register(callbacks, BUILTIN)
+    for page in BUILTIN:
+        page.register(callbacks)
+    dash.layout = partial(shell.layout, BUILTIN)
+    compressed = GZipMiddleware(server, minimum_size=1000, compresslevel=5)
+    guarded = Dashboard(compressed, settings, engine, sessions, clock, policy(dash.csp_hashes()))
+    guarded.server, guarded.dash, guarded.callbacks = server, dash, callbacks
+    return guarded
+
+
+def _dash(server: FastAPI) -> Dash:
+    return Dash(
+        "dashboard",
+        server=server,
+        assets_folder=str(HERE / "assets"),
+        assets_ignore=r"forms\.css",
+        title="Watchkeeper",
+        update_title="",
+        serve_locally=True,
+        suppress_callback_exceptions=True,
+        enable_mcp=False,
+        add_log_handler=False,
+        index_string=(HERE / "templates" / "index.html").read_text(encoding="utf-8"),
+    )

@@ -1,0 +1,40 @@
+/* Callbacks that run in the browser, and the cells of grids. No data is reached from here. */
+window.dash_clientside = Object.assign({}, window.dash_clientside, {
+  watchkeeper: {
+    toggleTheme: function (clicks) {
+      if (clicks) {
+        const dark = /(?:^|; )wk-theme=dark/.test(document.cookie);
+        document.cookie = "wk-theme=" + (dark ? "light" : "dark") + "; path=/; max-age=34560000; SameSite=Strict";
+        window.location.reload();
+      }
+      return window.dash_clientside.no_update;
+    },
+    reload: function (done) {
+      if (typeof done === "string" && done) { window.location.reload(); }
+      return window.dash_clientside.no_update;
+    },
+    navbar: function (opened, navbar) {
+      return Object.assign({}, navbar, { collapsed: { mobile: !opened } });
+    },
+    closed: function () { return false; },
+  },
+});
+
+/* A session that has ended shows the sign-in page, not a page that no longer changes. */
+(function () {
+  const ask = window.fetch;
+  window.fetch = async function (...args) {
+    const answer = await ask.apply(this, args);
+    if (answer.status === 401 && new URL(answer.url).origin === window.location.origin) { window.location.reload(); }
+    return answer;
+  };
+})();
+
+(function () {
+  const cells = (window.dashAgGridComponentFunctions = window.dashAgGridComponentFunctions || {});
+  const tag = (prefix) => (props) =>
+    props.value == null ? null
+      : React.createElement("span", { className: prefix + " " + prefix + "-" + String(props.data[props.colDef.field + "_key"] || "unknown") }, String(props.value));
+  cells.Severity = tag("wk-severity");
+  cells.State = tag("wk-state");
+})();

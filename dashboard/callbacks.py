@@ -1,0 +1,83 @@
+"""Every callback says what it needs: Dash sends them all to one address, so an address cannot protect them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import wraps
+from typing import Any
+
+from dash import ClientsideFunction, Dash, Output, no_update
+
+from watchkeeper.errors import AccessError
+
+from .client import EngineDownError, EngineError
+from .context import Caller, current
+from .permissions import Permission
+from .widgets import engine_down, refused
+
+Handler = Callable[..., Awaitable[Any]]
+
+
+class Callbacks:
+    """Registers callbacks and remembers what each one needs."""
+
+    def __init__(self, app: Dash) -> None:
+        self._app = app
+        self.declared: dict[str, Permission] = {}  #: callback id -> permission; a test walks the app's own map
+
+    def callback_for(
+        self, permission: Permission, *wiring: Any, blank: Sequence[Any] = (), **options: Any
+    ) -> Callable[[Handler], Handler]:
+        """A callback of signed-in users with ``permission``: ``handler(caller, *values)``.
+
+        When the engine is silent or says no, the first output shows that and the others become ``blank`` (left alone
+        where ``blank`` is shorter), so that no old value stands there as if it were current.
+        """
+        outputs = sum(isinstance(part, Output) for part in wiring)
+        rest = [*blank, *([no_update] * (outputs - 1 - len(blank)))]
+
+        def register(handler: Handler) -> Handler:
+            @wraps(handler)
+            async def guarded(*values: Any) -> Any:
+                caller = current()
+                shown = await _attempt(caller, permission, handler, values)
+                if isinstance(shown, _Failed):
+                    return [shown.component, *rest] if rest else shown.component
+                return shown
+
+            before = set(self._app.callback_map)
+            self._app.callback(*wiring, **options)(guarded)
+            self._declare(before, permission)
+            return handler
+
+        return register
+
+    def in_browser(self, function: str, *wiring: Any, **options: Any) -> None:
+        """A callback that runs in the browser alone, from assets/client.js; it reaches no data."""
+        before = set(self._app.callback_map)
+        self._app.clientside_callback(ClientsideFunction("watchkeeper", function), *wiring, **options)
+        self._declare(before, Permission.READ)
+
+    def _declare(self, before: set[str], permission: Permission) -> None:
+        for name in set(self._app.callback_map) - before:
+            self.declared[name] = permission
+
+
+class _Failed:
+    """What to show in place of an answer."""
+
+    def __init__(self, component: Any) -> None:
+        self.component = component
+
+
+async def _attempt(caller: Caller, permission: Permission, handler: Handler, values: Sequence[Any]) -> Any:
+    try:
+        if not caller.may(permission):
+            raise AccessError(permission.value)
+        return await handler(caller, *values)
+    except EngineDownError as error:
+        return _Failed(engine_down(caller, error))
+    except EngineError as error:
+        return _Failed(refused(caller, error.status, str(error)))
+    except AccessError as error:
+        return _Failed(refused(caller, 403, str(error)))

@@ -1,0 +1,154 @@
+"""Plotly figures as plain dictionaries: drawing needs no numpy, no pandas and no figure objects.
+
+Times are shown on the reader's clock; unknown is a gap, never a line through nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from .context import Theme
+from .reports.svg import DARK, LIGHT, Palette, Points, sparkline
+
+#: Colours of series, told apart by people who see red and green alike (Okabe and Ito, 2008).
+SERIES = ("#2563eb", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8b5cf6", "#64748b")
+#: A score from here on is drawn as a mark.
+ANOMALOUS = 0.5
+Figure = dict[str, Any]
+
+
+def palette(theme: Theme) -> Palette:
+    return DARK if theme == "dark" else LIGHT
+
+
+def tile_image(points: Points, band: Points, forecast: Points, theme: Theme) -> str:
+    """A sparkline as an image address: no script can run in it and it costs the browser nothing."""
+    return "data:image/svg+xml," + quote(sparkline(points, band, forecast, palette(theme)))
+
+
+def chart(series: Sequence[Mapping[str, Any]], theme: Theme, zone: ZoneInfo, names: Mapping[str, str]) -> Figure:
+    """Lines with, when only few are drawn, the band each is expected in and marks where it was not.
+
+    ``names`` are the texts "band" and "anomaly".
+    """
+    traces: list[Figure] = []
+    for index, one in enumerate(series):
+        colour = SERIES[index % len(SERIES)]
+        times = local_times([row[0] for row in one["points"]], zone)
+        if len(series) <= len(SERIES) and any(value is not None for value in one.get("lower") or ()):
+            traces += _band(times, one["lower"], one["upper"], colour, names["band"])
+        traces.append(_line(times, [row[1] for row in one["points"]], str(one["name"]), colour))
+        marked = _anomalies(times, one, names["anomaly"])
+        if marked:
+            traces.append(marked)
+    return {"data": traces, "layout": layout(theme, legend=len(series) > 1)}
+
+
+def capacity(row: Mapping[str, Any], theme: Theme, zone: ZoneInfo, names: Mapping[str, str]) -> Figure:
+    """History, forecast with 80 and 95 % bands, and the limit. ``names``: history, forecast, band80, band95, limit."""
+    colours = palette(theme)
+    history, ahead = row.get("history") or [], row.get("forecast") or []
+    before = local_times([point[0] for point in history], zone)
+    after = local_times([point[0] for point in ahead], zone)
+    columns = [[point[index] for point in ahead] for index in range(6)] if ahead else []
+    traces = [_line(before, [point[1] for point in history], names["history"], colours.line)]
+    if columns:
+        traces += _band(after, columns[1], columns[5], colours.forecast, names["band95"], 0.10)
+        traces += _band(after, columns[2], columns[4], colours.forecast, names["band80"], 0.18)
+        traces.append(_line(after, columns[3], names["forecast"], colours.forecast, "dash"))
+    if row.get("limit") is not None and (before or after):
+        span = [(before or after)[0], (after or before)[-1]]
+        traces.append(_line(span, [row["limit"]] * 2, names["limit"], colours.limit, "dot"))
+    return {"data": traces, "layout": layout(theme, legend=True)}
+
+
+def component(points: Points, name: str, theme: Theme, zone: ZoneInfo) -> Figure:
+    """One part of a decomposition."""
+    times = local_times([row[0] for row in points], zone)
+    line = _line(times, [row[1] for row in points], name, palette(theme).line)
+    return {"data": [line], "layout": {**layout(theme, legend=False), "height": 150}}
+
+
+def layout(theme: Theme, *, legend: bool) -> Figure:
+    """One look for all: no title (the page has it), quiet grid, room for the legend below."""
+    colours = palette(theme)
+    axis = {"gridcolor": colours.grid, "zeroline": False, "linecolor": colours.grid, "automargin": True}
+    return {
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"color": colours.text, "size": 12, "family": "inherit"},
+        "margin": {"l": 48, "r": 16, "t": 12, "b": 36},
+        "xaxis": {**axis, "type": "date", "hoverformat": "%Y-%m-%d %H:%M:%S", "tickformatstops": _TICKS},
+        "yaxis": {**axis, "exponentformat": "SI"},
+        "hovermode": "x unified",
+        "hoverlabel": {"bgcolor": "#1e293b" if theme == "dark" else "#ffffff", "namelength": 60},
+        "showlegend": legend,
+        "legend": {"orientation": "h", "y": -0.18, "font": {"size": 11}},
+        "uirevision": "keep",
+    }
+
+
+#: Digits alone, so that every language reads them.
+_TICKS = [
+    {"dtickrange": [None, 60_000], "value": "%H:%M:%S"},
+    {"dtickrange": [60_000, 86_400_000], "value": "%H:%M\n%m-%d"},
+    {"dtickrange": [86_400_000, "M1"], "value": "%m-%d\n%Y"},
+    {"dtickrange": ["M1", None], "value": "%Y-%m"},
+]
+
+
+def local_times(times: Sequence[Any], zone: ZoneInfo) -> list[str]:
+    """Wall-clock texts; Plotly draws a text without zone as it stands."""
+    return [
+        datetime.fromtimestamp(ms / 1000, UTC).astimezone(zone).replace(tzinfo=None).isoformat(timespec="milliseconds")
+        for ms in times
+    ]
+
+
+def _line(times: Sequence[str], values: Sequence[Any], name: str, colour: str, dash: str = "solid") -> Figure:
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": times,
+        "y": list(values),
+        "name": plain(name),
+        "line": {"color": colour, "width": 1.8, "dash": dash},
+        "connectgaps": False,
+    }
+
+
+def _band(
+    times: Sequence[str], lower: Sequence[Any], upper: Sequence[Any], colour: str, name: str, opacity: float = 0.12
+) -> list[Figure]:
+    edge = {"type": "scatter", "mode": "lines", "x": times, "line": {"width": 0}, "hoverinfo": "skip"}
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    fill = f"rgba({red},{green},{blue},{opacity})"
+    return [
+        {**edge, "y": list(lower), "showlegend": False},
+        {**edge, "y": list(upper), "fill": "tonexty", "fillcolor": fill, "name": plain(name)},
+    ]
+
+
+def _anomalies(times: Sequence[str], one: Mapping[str, Any], name: str) -> Figure | None:
+    scores = one.get("score") or ()
+    at = [index for index, score in enumerate(scores) if score is not None and score >= ANOMALOUS]
+    if not at:
+        return None
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [times[index] for index in at],
+        "y": [one["points"][index][1] for index in at],
+        "name": plain(name),
+        "marker": {"color": "#dc2626", "size": 7, "symbol": "circle-open", "line": {"width": 2}},
+        "showlegend": False,
+    }
+
+
+def plain(text: str) -> str:
+    """Plotly reads some markup in names: a label's text must stay text."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

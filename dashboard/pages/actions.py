@@ -1,0 +1,308 @@
+"""What Watchkeeper wants to change: plans that wait for a person, what was done, the kill switch and the audit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import dash_mantine_components as dmc
+from dash import ALL, Input, Output, State, ctx, html, no_update
+
+from .. import widgets
+from ..callbacks import Callbacks
+from ..context import Caller
+from ..page import Page, Request
+from ..permissions import Permission
+
+KEY = "actions"
+AWAITING = "awaiting_approval"
+#: Rows of the tables of the past.
+SHOWN = 30
+
+
+def layout(caller: Caller, _request: Request) -> Any:
+    words = caller.words
+    switch = [
+        html.Div(id="actions-switch"),
+        dmc.TextInput(
+            id="actions-switch-reason", label=words("kill_switch.reason"), placeholder=words("kill_switch.hint"),
+            maxLength=500,
+        ),
+        dmc.Group(
+            [
+                dmc.Button(
+                    words("kill_switch.set"), id="actions-switch-on", color="red",
+                    disabled=not caller.may(Permission.KILL_SWITCH_SET),
+                ),
+                dmc.Button(
+                    words("kill_switch.clear"), id="actions-switch-off", variant="default",
+                    disabled=not caller.may(Permission.KILL_SWITCH_CLEAR),
+                ),
+            ],
+            mt="sm",
+        ),
+        html.Div(id="actions-switch-notice", className="wk-below"),
+    ]  # fmt: skip
+    return html.Div(
+        [
+            widgets.page_head(caller, KEY),
+            html.Div(id="actions-notice", className="wk-below"),
+            html.Div(id="actions-fingerprint", hidden=True),
+            widgets.waiting("actions-waiting"),
+            widgets.card(*switch, title=words("kill_switch.title"), class_name="wk-switch"),
+            html.Div(id="actions-body", className="wk-body"),
+            widgets.ticking(caller, KEY),
+        ],
+        className="wk-stack",
+    )
+
+
+def register(callbacks: Callbacks) -> None:
+    @callbacks.callback_for(
+        Permission.READ,
+        Output("actions-body", "children"),
+        Output("actions-switch", "children"),
+        Output("actions-waiting", "children"),
+        Output("actions-fingerprint", "children"),
+        Input("actions-tick", "n_intervals"),
+        Input("actions-notice", "children"),
+        Input("actions-switch-notice", "children"),
+        State("actions-fingerprint", "children"),
+        blank=([], [], ""),
+    )
+    async def refresh(caller: Caller, _ticks: Any, _notice: Any, _switched: Any, old: str | None) -> Any:
+        data = await caller.get("/api/wk/actions", limit=200)
+        audit = await caller.get("/api/wk/audit", limit=50)
+        plans = [row for row in data["actions"] if row["state"] == AWAITING]
+        fingerprint = _fingerprint(plans)
+        # A card that did not change is left alone: somebody may be typing a reason into it.
+        cards = no_update if fingerprint == old else waiting(caller, plans)
+        return [body(caller, data, audit), switch(caller, data["kill_switch"]), cards, fingerprint]
+
+    def decides(verdict: str) -> None:
+        @callbacks.callback_for(
+            Permission.APPROVE,
+            Output("actions-notice", "children", allow_duplicate=True),
+            Input({"type": f"action-{verdict}", "id": ALL, "hash": ALL}, "n_clicks"),
+            State({"type": "action-reason", "id": ALL}, "value"),
+            State({"type": "action-reason", "id": ALL}, "id"),
+            prevent_initial_call=True,
+        )
+        async def decide(caller: Caller, clicks: list[Any], values: list[Any], ids: list[Mapping[str, Any]]) -> Any:
+            pressed = ctx.triggered_id
+            if not any(clicks) or not isinstance(pressed, Mapping):
+                return no_update
+            reasons = {one["id"]: value or "" for one, value in zip(ids, values, strict=True)}
+            sent = {"plan_hash": pressed["hash"], "reason": reasons.get(pressed["id"], "")}
+            await caller.send("POST", f"/api/wk/actions/{quote(pressed['id'], safe='')}/{verdict}", sent)
+            return widgets.done(caller, f"action.done.{verdict}")
+
+    decides("approve")
+    decides("reject")
+
+    def switches(button: str, permission: Permission, *, on: bool) -> None:
+        @callbacks.callback_for(
+            permission,
+            Output("actions-switch-notice", "children", allow_duplicate=True),
+            Output("actions-switch-reason", "value", allow_duplicate=True),
+            Input(button, "n_clicks"),
+            State("actions-switch-reason", "value"),
+            prevent_initial_call=True,
+        )
+        async def turn(caller: Caller, _clicks: int, reason: str | None) -> Any:
+            if not (reason or "").strip():
+                return [widgets.notice(caller.words("kill_switch.reason_needed"), "orange"), no_update]
+            await caller.send("POST", "/api/wk/kill-switch", {"on": on, "reason": reason})
+            return [widgets.done(caller, f"kill_switch.done_{'on' if on else 'off'}"), ""]
+
+    switches("actions-switch-on", Permission.KILL_SWITCH_SET, on=True)
+    switches("actions-switch-off", Permission.KILL_SWITCH_CLEAR, on=False)
+
+
+def _fingerprint(plans: list[Mapping[str, Any]]) -> str:
+    return hashlib.sha256(json.dumps(plans, sort_keys=True).encode()).hexdigest()
+
+
+def switch(caller: Caller, found: Mapping[str, Any]) -> Any:
+    words = caller.words
+    if not found["on"]:
+        return widgets.notice(words("kill_switch.off_text"), "teal", title=words("kill_switch.off"))
+    text = words("kill_switch.on_text", by=found["by"], at=words.moment(found["at"]), reason=found["reason"])
+    return widgets.notice(text, "red", title=words("kill_switch.on"))
+
+
+# --- plans that wait -------------------------------------------------------------------------------------------------
+
+
+def waiting(caller: Caller, plans: list[Mapping[str, Any]]) -> Any:
+    title = caller.words("actions.waiting")
+    if not plans:
+        return widgets.card(widgets.empty(caller, "actions.waiting", colour="teal"), title=title)
+    return widgets.card(*[plan(caller, row) for row in plans], title=title)
+
+
+def plan(caller: Caller, row: Mapping[str, Any]) -> Any:
+    words, may = caller.words, caller.may(Permission.APPROVE)
+    approved = sum(one["verdict"] == "approve" for one in row["approvals"])
+    return html.Div(
+        [
+            dmc.Group(
+                [
+                    dmc.Text(row["action"], fw=600),
+                    widgets.badge(words.word("risk", row["risk"]), "orange"),
+                    widgets.badge(words.word("mode", row["mode"])),
+                    dmc.Text(words("action.approvals", have=approved, needs=row["needs"]), size="sm", c="dimmed"),
+                ],
+                gap="xs",
+            ),
+            dmc.Text(row["reason"], size="sm"),
+            widgets.facts(
+                [
+                    (words("action.targets"), ", ".join(row["targets"])),
+                    (words("action.rule"), row["rule"]),
+                    (words("action.created"), words.moment(row["created_at"])),
+                    (words("action.plan"), html.Code(row["plan_hash"][:16], className="wk-series")),
+                ]
+            ),
+            verdicts(caller, row["verdicts"]),
+            html.Details(
+                [html.Summary(words("action.whole_plan")), html.Pre(json.dumps(row["plan"], indent=2, ensure_ascii=False))],
+                className="wk-plan",
+            ),
+            html.Div(
+                [
+                    dmc.TextInput(
+                        id={"type": "action-reason", "id": row["id"]}, placeholder=words("action.reason"),
+                        maxLength=2000, disabled=not may, className="wk-reason",
+                    ),
+                    dmc.Button(
+                        words("action.approve"), disabled=not may,
+                        id={"type": "action-approve", "id": row["id"], "hash": row["plan_hash"]},
+                    ),
+                    dmc.Button(
+                        words("action.reject"), disabled=not may, color="red", variant="light",
+                        id={"type": "action-reject", "id": row["id"], "hash": row["plan_hash"]},
+                    ),
+                ],
+                className="wk-decide",
+            ),
+        ],
+        className="wk-item",
+    )  # fmt: skip
+
+
+def verdicts(caller: Caller, rows: list[Mapping[str, Any]]) -> Any:
+    words = caller.words
+    return html.Ul(
+        [
+            html.Li(
+                [html.Span(words.word("gate", row["gate"]), className="wk-strong"), html.Span(f" {row['reason']}")],
+                className=f"wk-gate wk-gate-{'passed' if row['passed'] else 'refused'}",
+            )
+            for row in rows
+        ],
+        className="wk-gates",
+    )
+
+
+# --- the past --------------------------------------------------------------------------------------------------------
+
+
+def body(caller: Caller, data: Mapping[str, Any], audit: Mapping[str, Any]) -> Any:
+    words = caller.words
+    past = [row for row in data["actions"] if row["state"] != AWAITING]
+    return html.Div(
+        [
+            widgets.as_of(caller, caller.now()),
+            widgets.card(history(caller, past), title=words("actions.history")),
+            widgets.card(declarations(caller, data["declarations"]), title=words("actions.declarations")),
+            widgets.card(_audit(caller, audit), title=words("actions.audit"), aside=_chain(caller, audit)),
+        ],
+        className="wk-stack",
+    )
+
+
+def history(caller: Caller, rows: list[Mapping[str, Any]]) -> Any:
+    if not rows:
+        return widgets.empty(caller, "actions.history")
+    words = caller.words
+    head = [words(f"action.{name}") for name in ("action", "targets", "risk", "mode", "reason_short", "updated")]
+    return widgets.table(
+        [words("incident.state"), *head],
+        [
+            [
+                widgets.state(caller, row["state"]),
+                row["action"],
+                ", ".join(row["targets"]),
+                words.word("risk", row["risk"]),
+                words.word("mode", row["mode"]),
+                _why(caller, row),
+                words.moment(row["updated_at"]),
+            ]
+            for row in rows[:SHOWN]
+        ],
+    )
+
+
+def _why(caller: Caller, row: Mapping[str, Any]) -> Any:
+    refused = [one for one in row["verdicts"] if not one["passed"]]
+    if not refused:
+        return row["reason"]
+    gate = caller.words.word("gate", refused[0]["gate"])
+    return html.Div([html.Div(row["reason"]), html.Div(f"{gate}: {refused[0]['reason']}", className="wk-line")])
+
+
+def declarations(caller: Caller, rows: list[Mapping[str, Any]]) -> Any:
+    if not rows:
+        return widgets.empty(caller, "actions.declarations")
+    words = caller.words
+    return widgets.table(
+        [words("action.rule"), words("action.owner"), words("action.expires"), words("incident.state")],
+        [
+            [
+                row["rule"],
+                row["owner"],
+                words.moment(row["expires_at"]),
+                words("action.fallen", at=words.moment(row["fallen_at"]))
+                if row["fallen_at"]
+                else words("action.valid"),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _chain(caller: Caller, audit: Mapping[str, Any]) -> Any:
+    if audit["intact"]:
+        return widgets.badge(caller.words("actions.audit_intact"), "teal")
+    return widgets.badge(caller.words("actions.audit_broken", at=audit["broken_at"]), "red", "filled")
+
+
+def _audit(caller: Caller, audit: Mapping[str, Any]) -> Any:
+    if not audit["rows"]:
+        return widgets.empty(caller, "actions.audit")
+    words = caller.words
+    return widgets.table(
+        [words(f"audit.{name}") for name in ("seq", "at", "actor", "action", "subject", "detail")],
+        [
+            [
+                str(row["seq"]),
+                words.moment(row["at"]),
+                row["actor"],
+                words.word("audited", row["action"]),
+                row["subject"],
+                html.Code(_compact(row["detail"]), className="wk-series"),
+            ]
+            for row in audit["rows"][:SHOWN]
+        ],
+    )
+
+
+def _compact(detail: Any) -> str:
+    return detail if isinstance(detail, str) else json.dumps(detail, ensure_ascii=False)
+
+
+PAGE = Page(key=KEY, path="/actions", area="realtime", layout=layout, register=register)

@@ -1,0 +1,150 @@
+"""What runs out when: headroom, forecast with its bands, its parts, and how good such forecasts were so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import Input, Output, State, dcc, html, no_update
+
+from .. import figures, widgets
+from ..callbacks import Callbacks
+from ..context import Caller
+from ..page import Page, Request
+from ..permissions import Permission
+from ..reports.capacity import capacity_csv, capacity_html, exhaustion, mark, quality
+
+KEY = "capacity"
+#: Forecasts change by the hour.
+SLOWER = 6.0
+MARKS = {"short": "red", "tight": "orange", "unknown": "gray", "": "teal"}
+
+
+def layout(caller: Caller, request: Request) -> Any:
+    words = caller.words
+    buttons = [
+        dmc.Button(words("capacity.download_csv"), id="capacity-csv", variant="default", size="xs"),
+        dmc.Button(words("capacity.download_html"), id="capacity-html", variant="default", size="xs"),
+    ]
+    return html.Div(
+        [
+            widgets.page_head(caller, KEY, *buttons),
+            html.Div(id="capacity-notice"),
+            dcc.Download(id="capacity-file"),
+            widgets.waiting("capacity-body"),
+            dmc.Select(
+                id="capacity-pool", label=words("capacity.choose"), data=[], value=request.query.get("pool"),
+                allowDeselect=False, className="wk-choose",
+            ),
+            html.Div(id="capacity-detail", className="wk-body"),
+            widgets.ticking(caller, KEY, times=SLOWER),
+        ],
+        className="wk-stack",
+    )  # fmt: skip
+
+
+def name_of(row: Mapping[str, Any]) -> str:
+    return f"{row['pool']} · {row['resource']}"
+
+
+def register(callbacks: Callbacks) -> None:
+    @callbacks.callback_for(
+        Permission.READ,
+        Output("capacity-body", "children"),
+        Output("capacity-pool", "data"),
+        Output("capacity-pool", "value"),
+        Output("capacity-detail", "children"),
+        Input("capacity-tick", "n_intervals"),
+        Input("capacity-pool", "value"),
+        blank=([], None, []),
+    )
+    async def refresh(caller: Caller, _ticks: Any, chosen: str | None) -> Any:
+        rows = (await caller.get("/api/wk/capacity"))["rows"]
+        names = [name_of(row) for row in rows]
+        current = chosen if chosen in names else next(iter(names), None)
+        shown = [detail(caller, row) for row in rows if name_of(row) == current]
+        return [body(caller, rows), names, current if current != chosen else no_update, shown]
+
+    def downloads(button: str, kind: str) -> None:
+        @callbacks.callback_for(
+            Permission.READ,
+            Output("capacity-notice", "children", allow_duplicate=True),
+            Output("capacity-file", "data", allow_duplicate=True),
+            Input(button, "n_clicks"),
+            State("capacity-tick", "n_intervals"),
+            prevent_initial_call=True,
+        )
+        async def save(caller: Caller, _clicks: int, _ticks: Any) -> Any:
+            data, now = await caller.get("/api/wk/capacity"), caller.now()
+            make = capacity_csv if kind == "csv" else capacity_html
+            content = make(data, caller.words.language, caller.words.zone.key, now)
+            return ["", dcc.send_bytes(content, f"capacity-{caller.words.day(now)}.{kind}")]
+
+    downloads("capacity-csv", "csv")
+    downloads("capacity-html", "html")
+
+
+def body(caller: Caller, rows: list[Mapping[str, Any]]) -> Any:
+    stamp = widgets.as_of(caller, caller.now(), times=SLOWER)
+    if not rows:
+        return html.Div([stamp, widgets.empty(caller, KEY)])
+    words = caller.words
+    columns = ("pool", "resource", "now", "limit", "headroom", "in_30d", "exhaustion", "backtest", "data_age")
+    head = [words(f"capacity.{name}") for name in columns]
+    table = widgets.table(
+        head,
+        [
+            [
+                html.Span(row["pool"], className="wk-strong"),
+                row["resource"],
+                words.quantity(row["now"], row["unit"]),
+                words.quantity(row["limit"], row["unit"]),
+                widgets.badge(words.ratio(row["headroom_ratio"]), MARKS[mark(row["headroom_ratio"])]),
+                words.quantity(row["in_30d"], row["unit"]),
+                exhaustion(row, words),
+                words.number(row["backtest_mase"]),
+                words.seconds(row["data_age_seconds"]),
+            ]
+            for row in rows
+        ],
+        numeric=(2, 3, 5, 7, 8),
+    )
+    return html.Div([stamp, widgets.card(table)], className="wk-stack")
+
+
+def detail(caller: Caller, row: Mapping[str, Any]) -> Any:
+    words = caller.words
+    keys = ("history", "forecast", "band80", "band95", "limit")
+    names = {key: words(f"capacity.line.{key}") for key in keys}
+    graph = dcc.Graph(
+        figure=figures.capacity(row, caller.theme, words.zone, names),
+        config={"displayModeBar": False, "responsive": True},
+        style={"height": 360},
+    )
+    inside: list[Any] = [graph]
+    if row["unknown"]:
+        inside.insert(0, widgets.notice(words("capacity.no_forecast", reason=row["unknown"]), "gray"))
+    notes = [dmc.Text(quality(row, words), size="sm", c="dimmed")]
+    if row["proposal"]:
+        notes.append(widgets.notice(row["proposal"], "blue", title=words("capacity.proposal")))
+    cards = [widgets.card(*inside, *notes, title=name_of(row))]
+    parts = [(name, points) for name, points in (row["components"] or {}).items() if points]
+    if parts:
+        cards.append(
+            widgets.card(*[_part(caller, name, points) for name, points in parts], title=words("capacity.parts"))
+        )
+    return html.Div(cards, className="wk-stack")
+
+
+def _part(caller: Caller, name: str, points: Any) -> Any:
+    title = caller.words.word("component", name)
+    graph = dcc.Graph(
+        figure=figures.component(points, title, caller.theme, caller.words.zone),
+        config={"displayModeBar": False, "responsive": True},
+        style={"height": 150},
+    )
+    return html.Div([dmc.Text(title, size="sm", c="dimmed"), graph])
+
+
+PAGE = Page(key=KEY, path="/capacity", area="predictive", layout=layout, register=register)

@@ -1,0 +1,125 @@
+"""Where the samples come from, how late they are, and whether every received sample is accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dash import Input, Output, html
+
+from .. import widgets
+from ..callbacks import Callbacks
+from ..context import Caller
+from ..page import Page, Request
+from ..permissions import Permission
+
+KEY = "collectors"
+
+
+def layout(caller: Caller, _request: Request) -> Any:
+    return html.Div(
+        [
+            widgets.page_head(caller, KEY),
+            html.Div(id="collectors-body", className="wk-body"),
+            widgets.data_grid(caller, "collectors-grid", columns(caller), height=420),
+            html.Div(id="collectors-ledger"),
+            widgets.ticking(caller, KEY),
+        ],
+        className="wk-stack",
+    )
+
+
+def columns(caller: Caller) -> list[dict[str, Any]]:
+    words = caller.words
+
+    def column(field: str, **more: Any) -> dict[str, Any]:
+        return {"field": field, "headerName": words(f"collectors.{field}"), **more}
+
+    return [
+        column("state", cellRenderer="State", maxWidth=130),
+        column("name", minWidth=150, flex=1),
+        column("kind", maxWidth=150),
+        column("target", minWidth=180, flex=1),
+        column("lag", type="numericColumn", maxWidth=120),
+        column("interval", type="numericColumn", maxWidth=120),
+        column("series", type="numericColumn", maxWidth=120),
+        column("stored", type="numericColumn", maxWidth=130),
+        column("rejected", minWidth=130),
+        column("error", minWidth=200, flex=2),
+    ]
+
+
+def row(caller: Caller, one: Mapping[str, Any]) -> dict[str, Any]:
+    words = caller.words
+    return {
+        "state": words.word("state", one["state"]),
+        "state_key": one["state"],
+        "name": one["name"],
+        "kind": one["kind"],
+        "target": one["target"],
+        "lag": words.seconds(one["lag_seconds"]),
+        "interval": words.seconds(one["interval_seconds"]),
+        "series": one["series"],
+        "stored": one["stored"],
+        "rejected": ", ".join(f"{reason} {count}" for reason, count in sorted(one["rejected"].items()) if count),
+        "error": one["error"],
+    }
+
+
+def register(callbacks: Callbacks) -> None:
+    @callbacks.callback_for(
+        Permission.READ,
+        Output("collectors-body", "children"),
+        Output("collectors-grid", "rowData"),
+        Output("collectors-ledger", "children"),
+        Input("collectors-tick", "n_intervals"),
+        blank=([], []),
+    )
+    async def refresh(caller: Caller, _ticks: Any) -> Any:
+        data = await caller.get("/api/wk/collectors")
+        shown = [widgets.as_of(caller, caller.now())]
+        if not data["collectors"]:
+            shown.append(widgets.empty(caller, KEY))
+        return [shown, [row(caller, one) for one in data["collectors"]], ledger(caller, data)]
+
+
+def ledger(caller: Caller, data: Mapping[str, Any]) -> Any:
+    """received = stored + deduplicated + rejected + in flight; a difference is said aloud."""
+    words, book = caller.words, data["ledger"]
+    rejected = sum(book["rejected"].values())
+    missing = book["received"] - book["stored"] - book["deduplicated"] - rejected - book["in_flight"]
+    balance = widgets.badge(words("collectors.balanced"), "teal")
+    if missing:
+        balance = widgets.badge(words("collectors.unbalanced", count=words.number(missing, 0)), "red", "filled")
+    counts = [
+        (words(f"collectors.{name}"), words.number(book[name], 0))
+        for name in ("received", "stored", "deduplicated", "in_flight")
+    ]
+    reasons = [
+        (words("collectors.rejected_for", reason=reason), words.number(count, 0))
+        for reason, count in sorted(book["rejected"].items())
+    ]
+    store = [(name, _stored(caller, name, value)) for name, value in sorted(data["store"].items())]
+    return widgets.grid_of(
+        [
+            widgets.card(widgets.facts([*counts, *reasons]), title=words("collectors.ledger"), aside=balance),
+            widgets.card(widgets.facts(store), title=words("collectors.store")),
+        ],
+        smallest=420,
+    )
+
+
+def _stored(caller: Caller, name: str, value: Any) -> str:
+    words = caller.words
+    if not isinstance(value, int | float):
+        return str(value)
+    if name.endswith("bytes"):
+        return words.bytes(value)
+    if name.endswith("_ms"):
+        from watchkeeper.clock import from_ms
+
+        return words.moment(from_ms(value)) if value > 0 else words.number(None)
+    return words.number(value, 0)
+
+
+PAGE = Page(key=KEY, path="/collectors", area="system", layout=layout, register=register)

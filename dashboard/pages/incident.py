@@ -1,0 +1,207 @@
+"""One incident: what happened when, which alerts and actions belong to it, who was told, and the acknowledge button."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import dash_mantine_components as dmc
+from dash import Input, Output, State, dcc, html
+
+from .. import widgets
+from ..callbacks import Callbacks
+from ..context import Caller
+from ..permissions import Permission
+
+KEY = "incident"
+
+
+def layout(caller: Caller, incident_id: str) -> Any:
+    words = caller.words
+    may = caller.may(Permission.ACKNOWLEDGE)
+    answer = [
+        dmc.Textarea(
+            id="incident-note", label=words("incident.note"), placeholder=words("incident.note_hint"),
+            autosize=True, minRows=2, maxLength=2000, disabled=not may,
+        ),
+        dmc.Group(
+            [
+                dmc.Button(words("incident.acknowledge"), id="incident-acknowledge", disabled=not may),
+                dmc.Button(words("incident.add_note"), id="incident-add-note", variant="default", disabled=not may),
+            ],
+            mt="sm",
+        ),
+        html.Div(id="incident-notice", className="wk-below"),
+    ]  # fmt: skip
+    return html.Div(
+        [
+            dcc.Link(words("incident.back"), href="/incidents", className="wk-back"),
+            dcc.Store(id="incident-id", data=incident_id),
+            widgets.waiting("incident-body"),
+            widgets.card(*answer, title=words("incident.answer")),
+            widgets.ticking(caller, KEY),
+        ],
+        className="wk-stack",
+    )
+
+
+def register(callbacks: Callbacks) -> None:
+    @callbacks.callback_for(
+        Permission.READ,
+        Output("incident-body", "children"),
+        Input("incident-tick", "n_intervals"),
+        Input("incident-notice", "children"),
+        State("incident-id", "data"),
+    )
+    async def refresh(caller: Caller, _ticks: Any, _notice: Any, incident_id: str) -> Any:
+        return body(caller, await caller.get(f"/api/wk/incidents/{quote(incident_id, safe='')}"))
+
+    def answers(button: str, path: str, field: str, done: str) -> None:
+        @callbacks.callback_for(
+            Permission.ACKNOWLEDGE,
+            Output("incident-notice", "children", allow_duplicate=True),
+            Output("incident-note", "value", allow_duplicate=True),
+            Input(button, "n_clicks"),
+            State("incident-id", "data"),
+            State("incident-note", "value"),
+            prevent_initial_call=True,
+        )
+        async def send(caller: Caller, _clicks: int, incident_id: str, note: str | None) -> Any:
+            await caller.send("POST", f"/api/wk/incidents/{quote(incident_id, safe='')}/{path}", {field: note or ""})
+            return [widgets.done(caller, done), ""]
+
+    answers("incident-acknowledge", "acknowledge", "note", "incident.acknowledged")
+    answers("incident-add-note", "note", "text", "incident.noted")
+
+
+def body(caller: Caller, data: Mapping[str, Any]) -> Any:
+    words, one = caller.words, data["incident"]
+    head = html.Div(
+        [
+            dmc.Group([widgets.severity(caller, one["severity"]), widgets.state(caller, one["state"])], gap="xs"),
+            dmc.Title(one["title"], order=2, className="wk-title"),
+            widgets.labels(one["labels"]),
+        ]
+    )
+    by = f" · {one['acknowledged_by']}" if one["acknowledged_by"] else ""
+    clocks = widgets.facts(
+        [
+            (words("incident.id"), one["id"]),
+            (words("incident.opened"), words.moment(one["opened_at"])),
+            (words("incident.respond_by"), words.moment(one["respond_by"])),
+            (words("incident.acknowledged_at"), words.moment(one["acknowledged_at"]) + by),
+            (words("incident.mitigated"), words.moment(one["mitigated_at"])),
+            (words("incident.resolved"), words.moment(one["resolved_at"])),
+        ]
+    )
+    return html.Div(
+        [
+            widgets.as_of(caller, caller.now()),
+            head,
+            widgets.grid_of(
+                [
+                    widgets.card(clocks, title=words("incident.clocks")),
+                    widgets.card(_alerts(caller, data["alerts"]), title=words("incident.alerts")),
+                ],
+                smallest=420,
+            ),
+            widgets.card(_timeline(caller, data["timeline"]), title=words("incident.timeline")),
+            widgets.grid_of(
+                [
+                    widgets.card(_actions(caller, data["actions"]), title=words("incident.actions")),
+                    widgets.card(_deliveries(caller, data["deliveries"]), title=words("incident.deliveries")),
+                ],
+                smallest=420,
+            ),
+        ],
+        className="wk-stack",
+    )
+
+
+def _alerts(caller: Caller, rows: list[Mapping[str, Any]]) -> Any:
+    if not rows:
+        return widgets.empty(caller, "incident.alerts")
+    words = caller.words
+    return html.Div(
+        [
+            html.Div(
+                [
+                    dmc.Group(
+                        [
+                            dmc.Text(row["rule"], fw=600),
+                            widgets.state(caller, row["state"]),
+                            dmc.Text(words("incident.value", value=words.number(row["value"], 4)), size="sm"),
+                        ],
+                        gap="xs",
+                    ),
+                    dmc.Text(str(row["annotations"].get("summary", "")), size="sm"),
+                    widgets.labels(row["labels"]),
+                    html.Code(row["expr"], className="wk-series"),
+                ],
+                className="wk-item",
+            )
+            for row in rows
+        ]
+    )
+
+
+def _timeline(caller: Caller, rows: list[Mapping[str, Any]]) -> Any:
+    if not rows:
+        return widgets.empty(caller, "incident.timeline")
+    words = caller.words
+    return dmc.Timeline(
+        [
+            dmc.TimelineItem(
+                [
+                    dmc.Text(row["reason"], size="sm"),
+                    dmc.Text(
+                        " · ".join(part for part in (words.moment(row["at"]), row["subject_id"], row["actor"]) if part),
+                        size="xs",
+                        c="dimmed",
+                    ),
+                ],
+                title=_change(caller, row),
+            )
+            for row in rows
+        ],
+        active=len(rows),
+        bulletSize=14,
+        lineWidth=2,
+    )
+
+
+def _change(caller: Caller, row: Mapping[str, Any]) -> str:
+    words = caller.words
+    kind, new = words.word("kind", row["kind"]), words.word("state", row["new_state"])
+    if not row["old_state"] or row["old_state"] == row["new_state"]:
+        return words("timeline.stays", kind=kind, state=new)
+    return words("timeline.changes", kind=kind, old=words.word("state", row["old_state"]), new=new)
+
+
+def _actions(caller: Caller, rows: list[Mapping[str, Any]]) -> Any:
+    if not rows:
+        return widgets.empty(caller, "incident.actions")
+    words = caller.words
+    return widgets.table(
+        [words("action.action"), words("action.targets"), words("action.risk"), words("incident.state")],
+        [[row["action"], ", ".join(row["targets"]), row["risk"], widgets.state(caller, row["state"])] for row in rows],
+    )
+
+
+def _deliveries(caller: Caller, rows: list[Mapping[str, Any]]) -> Any:
+    if not rows:
+        return widgets.empty(caller, "incident.deliveries")
+    words = caller.words
+    return widgets.table(
+        [words("incident.channel"), words("incident.state"), words("incident.at"), words("incident.detail")],
+        [
+            [
+                row["channel"],
+                widgets.state(caller, row["state"]),
+                words.moment(row["at"]),
+                words("incident.repeat", detail=row["detail"]) if row["possible_repeat"] else row["detail"],
+            ]
+            for row in rows
+        ],
+    )

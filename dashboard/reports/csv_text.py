@@ -1,0 +1,29 @@
+"""CSV that a spreadsheet opens as data, never as formulas."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+
+#: A cell that starts so is run as a formula by spreadsheets.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "＝", "＋", "－", "＠")
+
+
+def cell(value: object) -> str:
+    """Numbers as they are, unknown as nothing, text that looks like a formula behind an apostrophe."""
+    if value is None:
+        return ""
+    if isinstance(value, bool | int | float):
+        return str(value)
+    text = str(value)
+    return f"'{text}" if text.lstrip(" \u00a0\u3000").startswith(FORMULA) or text.startswith(FORMULA) else text
+
+
+def csv_bytes(head: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+    """UTF-8 with a byte-order mark, without which Excel reads Chinese as mojibake; CRLF as RFC 4180 says."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow([cell(name) for name in head])
+    writer.writerows([cell(value) for value in row] for row in rows)
+    return b"\xef\xbb\xbf" + text.getvalue().encode()

@@ -1,0 +1,83 @@
+"""Who a session cookie belongs to, asked of the engine at most once a second."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+from watchkeeper.clock import Clock
+
+from .client import Credentials, EngineClient, EngineDownError, EngineError
+from .context import Principal
+from .settings import Settings
+
+#: Seconds an answer is believed: a disabled user is out this soon.
+FRESH_SECONDS = 1.0
+#: Seconds a session seen valid may still see the "engine is down" banner while the engine is silent.
+GRACE_SECONDS = 1800.0
+#: Sessions remembered.
+REMEMBERED = 1000
+#: Longest cookie looked at.
+MAX_COOKIE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    principal: Principal | None
+    at: float  #: monotonic seconds
+
+
+class Sessions:
+    """Looks sessions up. Session ids are kept only as hashes."""
+
+    def __init__(self, engine: EngineClient, settings: Settings, clock: Clock) -> None:
+        self._engine, self._settings, self._clock = engine, settings, clock
+        self._seen: OrderedDict[bytes, Seen] = OrderedDict()
+
+    async def principal(self, session: str) -> Principal | None:
+        """The session's user, None when it is not valid. Raises EngineDownError when nobody can tell."""
+        if not session or len(session) > MAX_COOKIE or not session.isascii() or not session.isprintable():
+            return None
+        key, now = hashlib.sha256(session.encode()).digest(), self._clock.monotonic()
+        seen = self._seen.get(key)
+        if seen is not None and now - seen.at < FRESH_SECONDS:
+            return seen.principal
+        found = await self._ask(session)
+        self._remember(key, Seen(found, now))
+        return found
+
+    def remembered(self, session: str) -> Principal | None:
+        """Who it was when the engine last answered: enough to say in his language that it does not answer now."""
+        seen = self._seen.get(hashlib.sha256(session.encode()).digest())
+        fresh = seen is not None and self._clock.monotonic() - seen.at < GRACE_SECONDS
+        return seen.principal if seen is not None and fresh else None
+
+    def forget(self, session: str) -> None:
+        self._seen.pop(hashlib.sha256(session.encode()).digest(), None)
+
+    async def _ask(self, session: str) -> Principal | None:
+        try:
+            answer = await self._engine.call("GET", "/api/wk/session", Credentials(session))
+        except EngineError as error:
+            if error.status in (401, 403):
+                return None
+            raise EngineDownError(str(error), since=self._clock.now()) from None
+        return self._principal(session, answer)
+
+    def _principal(self, session: str, answer: dict[str, Any]) -> Principal:
+        user = answer["user"]
+        return Principal(
+            name=user["name"],
+            role=user["role"],
+            language=user.get("language") or self._settings.language,
+            time_zone=user.get("time_zone") or self._settings.time_zone,
+            who=Credentials(session, answer["csrf"]),
+        )
+
+    def _remember(self, key: bytes, seen: Seen) -> None:
+        self._seen[key] = seen
+        self._seen.move_to_end(key)
+        while len(self._seen) > REMEMBERED:
+            self._seen.popitem(last=False)

@@ -1,0 +1,157 @@
+"""The frame around every page: header, navigation, theme, language, sign out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import Input, Output, State, dcc, html, no_update
+
+from .callbacks import Callbacks
+from .context import Caller, current
+from .i18n import LANGUAGES
+from .page import AREAS, Page, find
+from .permissions import Permission
+from .widgets import empty
+
+NAVBAR_WIDTH = 216
+
+
+def layout(pages: Sequence[Page]) -> Any:
+    """The whole document for the current caller."""
+    caller = current()
+    shell = dmc.AppShell(
+        [
+            dmc.AppShellHeader(_header(caller), className="wk-header"),
+            dmc.AppShellNavbar(_navigation(caller, pages), p="sm", className="wk-navbar"),
+            dmc.AppShellMain(
+                [
+                    html.Div(caller.words("frozen"), id="wk-frozen", role="alert"),
+                    html.Div(id="page", className="wk-page"),
+                ]
+            ),
+        ],
+        id="shell",
+        header={"height": 56},
+        navbar={"width": NAVBAR_WIDTH, "breakpoint": "sm", "collapsed": {"mobile": True}},
+        padding="md",
+    )
+    return dmc.MantineProvider(
+        [dcc.Location(id="url", refresh="callback-nav"), html.Div(id="language-done", hidden=True), shell],
+        id="theme",
+        forceColorScheme=caller.theme,
+        theme={
+            "primaryColor": "blue",
+            "defaultRadius": "md",
+            "fontFamily": 'Inter, system-ui, "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", sans-serif',
+        },
+    )
+
+
+def _header(caller: Caller) -> Any:
+    words = caller.words
+    return html.Div(
+        [
+            dmc.Group(
+                [
+                    dmc.Burger(id="burger", opened=False, hiddenFrom="sm", size="sm", **{"aria-label": words("menu")}),
+                    html.Img(src="/assets/logo.svg", width=28, height=28, alt=""),
+                    dmc.Text(words("product"), fw=700, size="lg", className="wk-brand"),
+                ],
+                gap="sm",
+                wrap="nowrap",
+            ),
+            dmc.Group(
+                [
+                    dmc.SegmentedControl(
+                        id="language",
+                        value=words.language,
+                        data=[{"value": code, "label": words(f"language.short.{code}")} for code in LANGUAGES],
+                        size="xs",
+                    ),
+                    html.Button(
+                        id="theme-button",
+                        className=f"wk-icon-button wk-icon-{'sun' if caller.theme == 'dark' else 'moon'}",
+                        title=words("theme.toggle"),
+                        **{"aria-label": words("theme.toggle")},
+                    ),
+                    _account(caller),
+                ],
+                gap="sm",
+                wrap="nowrap",
+            ),
+        ],
+        className="wk-header-row",
+    )
+
+
+def _account(caller: Caller) -> Any:
+    words, principal = caller.words, caller.principal
+    sign_out = html.Form(
+        [
+            dcc.Input(type="hidden", name="csrf", value=principal.who.csrf),
+            html.Button(words("logout"), type="submit", className="wk-link-button", id="logout"),
+        ],
+        action="/logout",
+        method="POST",
+    )
+    who = html.Div(
+        [
+            dmc.Text(principal.name, size="sm", fw=600, truncate=True, maw=140),
+            dmc.Text(words.word("role", principal.role), size="xs", c="dimmed"),
+        ],
+        className="wk-who",
+    )
+    return dmc.Group([who, sign_out], gap="sm", wrap="nowrap")
+
+
+def _navigation(caller: Caller, pages: Sequence[Page]) -> Any:
+    parts: list[Any] = []
+    for area in AREAS:
+        parts.append(dmc.Text(caller.words(f"area.{area}"), size="xs", c="dimmed", fw=600, className="wk-area"))
+        parts += [
+            dmc.NavLink(
+                label=caller.words(f"{page.key}.title"),
+                href=page.path,
+                active="partial" if page.below else "exact",
+                leftSection=html.Span(className=f"wk-nav-icon wk-nav-{page.key}"),
+                id=f"nav-{page.key}",
+                className="wk-nav",
+            )
+            for page in pages
+            if page.area == area
+        ]
+    return html.Nav(parts)
+
+
+def register(callbacks: Callbacks, pages: Sequence[Page]) -> None:
+    """The callbacks of the frame itself."""
+
+    @callbacks.callback_for(
+        Permission.READ, Output("page", "children"), Input("url", "pathname"), State("url", "search")
+    )
+    async def show(caller: Caller, path: str | None, search: str | None) -> Any:
+        found = find(pages, path, search)
+        if found is None:
+            return empty(caller, "not_found")
+        page, request = found
+        return page.layout(caller, request)
+
+    @callbacks.callback_for(
+        Permission.READ, Output("language-done", "children"), Input("language", "value"), prevent_initial_call=True
+    )
+    async def speak(caller: Caller, language: str) -> Any:
+        if language not in LANGUAGES or language == caller.words.language:
+            return no_update
+        await caller.send("PATCH", "/api/wk/session", {"language": language})
+        return language
+
+    callbacks.in_browser(
+        "reload", Output("language-done", "title"), Input("language-done", "children"), prevent_initial_call=True
+    )
+    callbacks.in_browser(
+        "toggleTheme", Output("theme-button", "title"), Input("theme-button", "n_clicks"), prevent_initial_call=True
+    )
+    callbacks.in_browser("navbar", Output("shell", "navbar"), Input("burger", "opened"), State("shell", "navbar"))
+    callbacks.in_browser("closed", Output("burger", "opened"), Input("url", "pathname"), prevent_initial_call=True)
