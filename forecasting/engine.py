@@ -80,19 +80,20 @@ def run(method: Method, raw: FloatArray, horizon: int, seasons: tuple[int, ...],
     path = bounds.clip(np.einsum("cn,cns->ns", weights(trial), stacked))
     errors = combined_errors(trial)
     bands, coverage = intervals.from_errors(path, errors, bounds)
-    return Paths(bands, _backtests(trial, errors, coverage), parts.rest, parts.past)
+    return Paths(bands, _backtests(trial, errors, coverage, cleaned[:, -1]), parts.rest, parts.past)
 
 
-def _backtests(trial: Trial, errors: FloatArray, coverage: FloatArray) -> list[Backtest]:
+def _backtests(trial: Trial, errors: FloatArray, coverage: FloatArray, level: FloatArray) -> list[Backtest]:
     own, naive, last = (mean_of_known(np.abs(each), axis=(0, 2)) for each in (errors, trial.naive, trial.last))
-    both_zero = (own == 0) & (naive == 0)
-    relative = np.where(both_zero, 1.0, np.where(naive > 0, own / np.where(naive > 0, naive, 1.0), np.nan))
+    rounding = 1e-9 * np.abs(level)
+    both_zero = (own <= rounding) & (naive <= rounding)
+    relative = np.where(both_zero, 1.0, np.where(naive > rounding, own / np.where(naive > 0, naive, 1.0), np.nan))
     return [
         Backtest(
             origins=trial.origins,
             mase=float(relative[row]),
             coverage80=float(coverage[row]),
-            better_than_last_value=bool(own[row] < last[row]),
+            better_than_last_value=bool(own[row] < last[row] - rounding[row]),
         )
         for row in range(len(own))
     ]

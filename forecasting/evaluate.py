@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -65,7 +66,15 @@ def _read(text: str) -> dict[str, Column]:
         if len(column.values) == 1:
             column.lower = float(row.get("lower") or -np.inf)
             column.upper = float(row.get("upper") or np.inf)
-    return columns
+    return {name: _in_order(column) for name, column in columns.items()}
+
+
+def _in_order(column: Column) -> Column:
+    """Rows by time; ISO dates sort as text."""
+    if all(before < after for before, after in pairwise(column.moments)):
+        return column
+    ranked = sorted(dict(zip(column.moments, column.values, strict=True)).items())
+    return Column([moment for moment, _ in ranked], [value for _, value in ranked], column.lower, column.upper)
 
 
 def _alike(columns: dict[str, Column]) -> dict[tuple[str, str, int], list[tuple[str, Column]]]:
