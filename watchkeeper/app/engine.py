@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,17 +17,25 @@ from watchkeeper.app.workers import Workers
 from watchkeeper.clock import Clock
 from watchkeeper.config import Config, Loaded
 from watchkeeper.errors import StoreError
+from watchkeeper.model import LogLine, Tick
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Detector, SampleStore
 from watchkeeper.promql import Engine as PromQL
 from watchkeeper.store.state import State
-from watchkeeper.telemetry import Telemetry
+from watchkeeper.store.state.retention import prune
+from watchkeeper.telemetry import Telemetry, logger
 
 if TYPE_CHECKING:
+    from rules.book import RuleBook
     from watchkeeper.app.pipeline.act import Acting
     from watchkeeper.app.pipeline.foresee import Foreseeing
     from watchkeeper.app.pipeline.judge import Judging
     from watchkeeper.app.pipeline.tell import Telling
+
+log = logger(__name__)
+
+#: Documents with the positions of log files.
+POSITION = "position/"
 
 
 @dataclass(slots=True, eq=False)
@@ -57,6 +67,83 @@ class Engine:
     def config(self) -> Config:
         return self.loaded.config
 
+    # --- the journey between steps ---
+
+    async def score(self, ticks: Sequence[Tick]) -> None:
+        """Score ticks in the scoring thread and keep the scores as series."""
+        if not self.config.scoring.enabled:
+            return
+        loop = asyncio.get_running_loop()
+        scored = await loop.run_in_executor(self.threads["score"], self._score, ticks)
+        if scored:
+            await self.collecting.append_derived("scores", scored)
+
+    def _score(self, ticks: Sequence[Tick]) -> list[Tick]:
+        return [found for tick in ticks if (found := self.scoring.tick(tick)) is not None]
+
+    async def record(self, ticks: Sequence[Tick]) -> None:
+        """What rules recorded is stored and scored like anything else."""
+        await self.collecting.append_derived("rules", ticks)
+        await self.score(ticks)
+
+    async def take_logs(self, source: Source, lines: Sequence[LogLine]) -> None:
+        """Lines were read and counted: remember how far, so that a restart goes on from there."""
+        position = source.collector.position()  # type: ignore[attr-defined]  # only log files bring lines
+        log.debug("lines read", source=source.name, lines=len(lines))
+        await asyncio.to_thread(self._keep_position, source.name, position)
+
+    def _keep_position(self, name: str, position: dict[str, Any]) -> None:
+        with self.state.begin() as unit:
+            unit.documents.put(POSITION + name, position, at=self.clock.now())
+
+    def restore_positions(self) -> None:
+        """Log files go on where they were."""
+        with self.state.read() as unit:
+            kept = unit.documents.with_prefix(POSITION)
+        for name, position in kept.items():
+            source = self.sources.get(name.removeprefix(POSITION))
+            restore = getattr(source.collector, "restore", None) if source else None
+            if restore is not None:
+                restore(position)
+
+    def rules_changed(self, book: RuleBook) -> None:
+        """Called in the rules' thread after a reload."""
+        from watchkeeper.app.lifecycle import schedule_rules
+
+        now = self.clock.now()
+        schedule_rules(self, book, now)
+        self.remediation.take_rules(book.remedies, now)
+
+    # --- periodic steps ---
+
+    async def tend(self, now: datetime) -> None:
+        """Incidents without a change of alerts: waits run out, clocks run on."""
+        await asyncio.get_running_loop().run_in_executor(self.threads["rules"], self.judging.tend, now)
+
+    async def keep(self, now: datetime) -> None:
+        """Cut blocks, apply retention, count what is damaged."""
+        counts = await asyncio.get_running_loop().run_in_executor(self.threads["state"], self.samples.maintain, now)
+        if any(counts.values()):
+            log.info("store kept", **counts)
+
+    def prune(self, before: datetime) -> None:
+        with self.state.begin() as unit:
+            dropped = prune(unit, before)
+        log.info("state pruned", **dropped)
+
+    async def digest(self, now: datetime) -> None:
+        """The daily "I am alive", with what happened."""
+        sources = list(self.sources.values())
+        figures = {
+            "sources": len(sources),
+            "failing": sum(source.state == "failing" for source in sources),
+            "series": int(self.samples.stats().get("series", 0)),
+            "unknown_rules": self.judging.unknown_count(),
+        }
+        await self.telling.digest(now, figures)
+
+    # --- answers ---
+
     def kill_switch(self) -> dict[str, Any]:
         """{"on", "by", "at", "reason"}."""
         return self.remediation.kill_switch()
@@ -85,6 +172,11 @@ class Engine:
 
     def exposition(self) -> bytes:
         """``/metrics``: own counters, with the ledgers of the state rows as they stand."""
+        self.refresh_own()
+        return self.telemetry.exposition()
+
+    def refresh_own(self) -> None:
+        """Bring gauges that mirror rows and files up to date."""
         with self.state.read() as unit:
             transitions, deliveries = unit.transitions.counts(), unit.outbox.counts()
         for (kind, new_state), count in transitions.items():
@@ -93,7 +185,6 @@ class Engine:
             self.telemetry.deliveries.labels(channel, new_state).set(count)
         for name, value in self.samples.stats().items():
             self.telemetry.store_stat(name, float(value))
-        return self.telemetry.exposition()
 
     # --- capacity
 

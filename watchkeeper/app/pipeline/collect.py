@@ -15,7 +15,7 @@ from watchkeeper.clock import Clock, to_ms
 from watchkeeper.errors import CollectError, OutboundError, StoreFullError
 from watchkeeper.model import STALE_NAN, Layout, LogLine, Tick, is_stale, labels
 from watchkeeper.outbound import Outbound
-from watchkeeper.ports import Collected, Collector, SampleStore
+from watchkeeper.ports import Appended, Collected, Collector, SampleStore
 from watchkeeper.telemetry import Telemetry, logger
 
 log = logger(__name__)
@@ -56,7 +56,7 @@ class Collecting:
     clock: Clock
     executor: Executor  #: the thread that appends
     scored: Callable[[Sequence[Tick]], Awaitable[None]]
-    logged: Callable[[Sequence[LogLine]], Awaitable[None]]
+    logged: Callable[[Source, Sequence[LogLine]], Awaitable[None]]
 
     async def step(self, source: Source, now: datetime) -> None:
         """One reading of one source. A failure is a state, counted and shown, and stops nobody else."""
@@ -82,7 +82,7 @@ class Collecting:
     async def _hand_on(self, source: Source, collected: Collected) -> None:
         if collected.logs:
             self.telemetry.log_lines.labels(source.name).inc(len(collected.logs))
-            await self.logged(collected.logs)
+            await self.logged(source, collected.logs)
         if collected.ticks:
             await self.scored(collected.ticks)
 
@@ -99,28 +99,32 @@ class Collecting:
         await self.append(source, ticks)
 
     async def append(self, source: Source, ticks: Sequence[Tick]) -> None:
-        """Append in the store's own thread and enter each tick into the ledger."""
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self.executor, self._append_all, source, ticks)
+        """Append what a source said, and enter it into the source's own ledger."""
+        for appended in await self.append_derived(source.name, ticks):
+            source.received += appended.received
+            source.stored += appended.stored
+            _add(source.rejected, appended.rejected)
 
-    def _append_all(self, source: Source, ticks: Sequence[Tick]) -> None:
+    async def append_derived(self, name: str, ticks: Sequence[Tick]) -> list[Appended]:
+        """Append in the store's own thread; ``name`` is the source in the ledger (scores, rules, forecasts ...)."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.executor, self._append_all, name, ticks)
+
+    def _append_all(self, name: str, ticks: Sequence[Tick]) -> list[Appended]:
+        results = []
         for tick in ticks:
             count = len(tick.layout)
             self.telemetry.in_flight.inc(count)
             try:
                 appended = self.store.append(tick)
             except StoreFullError as error:
-                self.telemetry.count_refused(source.name, {"disk_full": count})
-                _add(source.rejected, {"disk_full": count})
-                source.error = str(error)
-                source.received += count
-                continue
+                appended = Appended(received=count, stored=0, rejected={"disk_full": count})
+                log.error("nothing kept: the disk is full", source=name, error=str(error))
             finally:
                 self.telemetry.in_flight.dec(count)
-            self.telemetry.count_append(source.name, appended)
-            source.received += appended.received
-            source.stored += appended.stored
-            _add(source.rejected, appended.rejected)
+            self.telemetry.count_append(name, appended)
+            results.append(appended)
+        return results
 
 
 def _add(totals: dict[str, int], more: object) -> None:

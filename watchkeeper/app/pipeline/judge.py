@@ -125,6 +125,13 @@ class Judging:
         if messages:
             self.wake()
 
+    def tend(self, now: datetime) -> None:
+        """What follows from time alone; only writes when something does."""
+        with self._lock, self.state.begin() as unit:
+            messages = self.follow(now, unit, ())
+        if messages:
+            self.wake()
+
     # --- views -----------------------------------------------------------------------------------------------------
 
     def _lint(self) -> None:

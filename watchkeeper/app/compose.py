@@ -1,0 +1,218 @@
+"""Builds the whole engine from its configuration, in one straight function. Nothing is global."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from collectors import BUILTIN as COLLECTORS
+from detectors import BUILTIN as DETECTORS
+from detectors import align
+from incidents.correlate import step as correlate
+from incidents.settings import Settings as IncidentSettings
+from remediation.actuator import SocketClient
+from remediation.engine import Remediator
+from remediation.settings import Settings as RemediationSettings
+from rules.evaluate import Evaluator
+from rules.load import load as load_rules
+from rules.load import pack_paths
+from rules.persist import Saved
+from watchkeeper.app.engine import Engine
+from watchkeeper.app.paths import DataDir
+from watchkeeper.app.pipeline.act import Acting
+from watchkeeper.app.pipeline.ask import Ask
+from watchkeeper.app.pipeline.collect import Collecting, Source
+from watchkeeper.app.pipeline.foresee import Foreseeing
+from watchkeeper.app.pipeline.judge import Judging
+from watchkeeper.app.pipeline.score import Scoring
+from watchkeeper.app.pipeline.tell import Telling
+from watchkeeper.app.schedule import Scheduler
+from watchkeeper.app.sources import build_source, host_sources
+from watchkeeper.app.wiring import data_dir
+from watchkeeper.app.workers import Workers
+from watchkeeper.clock import Clock
+from watchkeeper.config import Loaded, load
+from watchkeeper.outbound import Outbound
+from watchkeeper.ports import ActuatorClient, Detector
+from watchkeeper.promql import Engine as PromQL
+from watchkeeper.registry import Registry
+from watchkeeper.store.samples import EmbeddedStore
+from watchkeeper.store.state import State, Unit, sqlite_url
+from watchkeeper.store.state.migrations import migrate
+from watchkeeper.telemetry import Telemetry
+
+#: Signals whose expected band is stored beside the score: the Overview draws them.
+BANDED = frozenset(
+    {
+        "cpu_usage", "memory_usage", "disk_io", "network_io", "database_connections", "cache_hit_rate",
+        "api_response_times", "error_rates",
+    }
+)  # fmt: skip
+THREADS = ("append", "score", "rules", "state")
+
+
+def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorClient | None = None) -> Engine:
+    """The engine, ready to be started. Raises ConfigError for whatever the rooms refuse."""
+    config, now = loaded.config, clock.now()
+    telemetry = Telemetry()
+    state = State(config.store.state.url.get_secret_value() or sqlite_url(data.state))
+    migrate(state)
+    samples = EmbeddedStore(
+        data.samples, clock=clock, retention=config.store.retention, retention_bytes=config.store.retention_bytes
+    )
+    threads = {name: ThreadPoolExecutor(1, thread_name_prefix=name) for name in THREADS}
+    promql = PromQL(samples)
+    ask = Ask(promql)
+    detector = _detector(loaded)
+    scoring = Scoring(
+        detector,
+        align,
+        telemetry,
+        limit=config.scoring.series_limit,
+        exclude=config.scoring.exclude,
+        banded=BANDED,
+    )
+    scheduler = Scheduler(clock, telemetry)
+    workers = Workers(config.scale.workers, config.scale.idle.total_seconds())
+    engine = Engine(
+        loaded=loaded,
+        data=data,
+        clock=clock,
+        telemetry=telemetry,
+        samples=samples,
+        state=state,
+        promql=promql,
+        outbound=Outbound(allow_private=True),
+        detector=detector,
+        scoring=scoring,
+        scheduler=scheduler,
+        workers=workers,
+        started_at=now,
+        threads=threads,
+    )
+    engine.sources = {source.name: source for source in sources(loaded, engine)}
+    incidents = incident_settings(loaded)
+    engine.telling = Telling.of(loaded, state=state, clock=clock, outbound=engine.outbound, routes=incidents.routes)
+    engine.collecting = Collecting(
+        store=samples,
+        outbound=engine.outbound,
+        telemetry=telemetry,
+        clock=clock,
+        executor=threads["append"],
+        scored=engine.score,
+        logged=engine.take_logs,
+    )
+
+    def follow(at: datetime, unit: Unit, _saved: Sequence[Saved]) -> int:
+        """Incidents and their messages, in the transaction of the alerts."""
+        return engine.telling.about_incidents(at, unit, correlate(at, unit, incidents))
+
+    book = load_rules(rule_paths(loaded), interval=config.rules.interval)
+    engine.judging = Judging(
+        state=state,
+        ask=ask,
+        clock=clock,
+        telemetry=telemetry,
+        executor=threads["rules"],
+        paths=lambda: rule_paths(loaded),
+        default_interval=config.rules.interval,
+        evaluator=Evaluator(
+            book,
+            dict(config.severities),
+            _external_labels(loaded),
+            external_url=engine.telling.public_url,
+        ),
+        follow=follow,
+        recorded=engine.record,
+        wake=engine.telling.wake,
+        changed=engine.rules_changed,
+    )
+    remediation = loaded.section(("remediation",), config.remediation, RemediationSettings)
+    remediator = Remediator(
+        state,
+        remediation,
+        book.remedies,
+        actuator or SocketClient(data.socket),
+        data_dir=data.root,
+    )
+    engine.remediation = Acting(
+        remediator=remediator,
+        state=state,
+        ask=ask,
+        clock=clock,
+        telemetry=telemetry,
+        executor=threads["rules"],
+        rules=lambda: engine.judging.book.remedies,
+        sources=lambda: list(engine.sources.values()),
+        tell=engine.telling.about_actions,
+        wake=engine.telling.wake,
+    )
+    engine.foreseeing = Foreseeing(engine)
+    return engine
+
+
+def sources(loaded: Loaded, engine: Engine) -> list[Source]:
+    """Everything configured, this machine and the engine itself."""
+    config = loaded.config
+    registry = Registry("collectors", COLLECTORS)
+    found = host_sources(config, registry, engine)
+    for index, row in enumerate(config.collect.sources):
+        path = ("collect", "sources", index)
+        found.append(loaded.part(path, lambda row=row: build_source(row, config, registry)))
+    return found
+
+
+def incident_settings(loaded: Loaded) -> IncidentSettings:
+    merged = {**loaded.config.incidents, "routes": loaded.config.notify.routes}
+    return loaded.section(("incidents",), merged, IncidentSettings)
+
+
+def rule_paths(loaded: Loaded) -> list[Path]:
+    """Shipped packs, then every *.yaml and *.yml of the configured folders, in order."""
+    found = pack_paths(loaded.config.rules.packs)
+    for folder in loaded.config.rules.directories:
+        place = loaded.base / folder
+        found += sorted(path for path in place.glob("*.y*ml") if path.suffix in (".yaml", ".yml"))
+    return found
+
+
+def _detector(loaded: Loaded) -> Detector:
+    section = loaded.config.scoring
+    registry = Registry("detectors", DETECTORS)
+    found: Detector = loaded.part(
+        ("scoring", "options"), lambda: registry.build(section.detector, section.options, key="scoring.options")
+    )
+    return found
+
+
+def _external_labels(loaded: Loaded) -> dict[str, str]:
+    labels = dict(loaded.config.rules.external_labels)
+    if loaded.config.environment:
+        labels.setdefault("environment", loaded.config.environment)
+    return labels
+
+
+def check(path: Path | None) -> list[str]:
+    """Everything ``compose`` would refuse, without opening a store; answers what was found to be right."""
+    loaded = load(path)
+    config = loaded.config
+    registry = Registry("collectors", COLLECTORS)
+    for index, row in enumerate(config.collect.sources):
+        loaded.part(("collect", "sources", index), lambda row=row: build_source(row, config, registry))
+    _detector(loaded)
+    incident_settings(loaded)
+    Telling.channels_of(loaded)
+    remediation: Any = loaded.section(("remediation",), config.remediation, RemediationSettings)
+    book = load_rules(rule_paths(loaded), interval=config.rules.interval)
+    rules = sum(len(group.rules) for group in book.groups)
+    return [
+        f"configuration: {path or 'built-in defaults'}",
+        f"data: {data_dir(config).root}",
+        f"sources: {len(config.collect.sources)} configured" + (", and this machine" if config.collect.host else ""),
+        f"rules: {rules} in {len(book.groups)} groups, {len(book.remedies)} remediation rules",
+        f"channels: {len(config.notify.channels)}",
+        f"targets: {len(remediation.targets)}",
+    ]

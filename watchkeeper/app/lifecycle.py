@@ -1,0 +1,137 @@
+"""Starting and stopping an engine: what is scheduled, and in which order things end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from datetime import datetime, timedelta
+
+from collectors import BUILTIN as COLLECTORS
+from collectors.discover import discover
+from rules.book import RuleBook
+from watchkeeper.access.roles import Role
+from watchkeeper.access.sessions import end_expired
+from watchkeeper.access.setup import new_setup_secret
+from watchkeeper.access.tokens import create_system_token
+from watchkeeper.app.engine import Engine
+from watchkeeper.app.paths import write_private
+from watchkeeper.app.pipeline.collect import Source
+from watchkeeper.app.pipeline.judge import group_key
+from watchkeeper.app.schedule import Trigger, at, every
+from watchkeeper.app.sources import discovered_source
+from watchkeeper.errors import StoreError
+from watchkeeper.registry import Registry
+from watchkeeper.telemetry import logger
+
+log = logger(__name__)
+
+#: How often the remediator looks; each rule has its own interval besides.
+ACT_EVERY = timedelta(seconds=1)
+#: How often incidents are looked at without a change of alerts: waits and clocks run on.
+TEND_EVERY = timedelta(seconds=2)
+KEEP_EVERY = timedelta(minutes=1)
+DISCOVER_EVERY = timedelta(minutes=10)
+#: State rows of what ended longer ago are dropped (never the audit).
+STATE_DAYS = timedelta(days=400)
+
+
+async def start(engine: Engine) -> None:
+    """Give out what people and the command line need, take up the last life, schedule everything."""
+    now = engine.clock.now()
+    await asyncio.to_thread(_credentials, engine, now)
+    await asyncio.to_thread(engine.judging.start, now)
+    await asyncio.to_thread(engine.remediation.take_rules, engine.judging.book.remedies, now)
+    await asyncio.to_thread(engine.restore_positions)
+    await engine.telling.start(now)
+    _schedule(engine, now)
+
+
+def _credentials(engine: Engine, now: datetime) -> None:
+    """A token for this user's command line, and the set-up secret while there is no account."""
+    token, _ = create_system_token(engine.state, "cli", Role.ADMIN, now=now)
+    write_private(engine.data.cli_token, token)
+    secret = new_setup_secret(engine.state, now)
+    if secret is None:
+        engine.data.setup_secret.unlink(missing_ok=True)
+    else:
+        write_private(engine.data.setup_secret, secret)
+
+
+def _schedule(engine: Engine, now: datetime) -> None:
+    config, scheduler = engine.config, engine.scheduler
+    for source in engine.sources.values():
+        schedule_source(engine, source, now)
+    schedule_rules(engine, engine.judging.book, now)
+    scheduler.add("act", every(ACT_EVERY, now), engine.remediation.step)
+    scheduler.add("tend", every(TEND_EVERY, now), engine.tend)
+    scheduler.add("deliver", every(timedelta(seconds=1), now), engine.telling.deliver)
+    scheduler.add("keep", every(KEEP_EVERY, now + KEEP_EVERY), engine.keep)
+    scheduler.add("prune", at("03:40", config.time_zone), functools.partial(_prune, engine))
+    scheduler.add("digest", _daily(engine), engine.digest)
+    if config.notify.heartbeat is not None:
+        scheduler.add("heartbeat", every(config.notify.heartbeat.every, now), engine.telling.heartbeat)
+    if config.forecasting.enabled:
+        first = now + timedelta(seconds=30)
+        scheduler.add("forecast", every(config.forecasting.every, first), engine.foreseeing.forecast)
+        early = timedelta(minutes=5)
+        scheduler.add("forecast_early", every(early, first + early), engine.foreseeing.forecast_young)
+    if config.capacity.enabled:
+        scheduler.add("capacity", every(config.capacity.every, now + timedelta(seconds=45)), engine.foreseeing.capacity)
+        report = at(config.capacity.report, config.time_zone)
+        scheduler.add("capacity_report", report, engine.foreseeing.send_report)
+    if config.discover:
+        scheduler.add("discover", every(DISCOVER_EVERY, now), functools.partial(_discover, engine))
+
+
+def _daily(engine: Engine) -> Trigger:
+    when = engine.config.notify.digest_at
+    return at(f"{when.hour:02d}:{when.minute:02d}", engine.config.time_zone)
+
+
+def schedule_source(engine: Engine, source: Source, now: datetime) -> None:
+    step = functools.partial(engine.collecting.step, source)
+    engine.scheduler.add(f"collect/{source.name}", every(source.interval, now), step)
+
+
+def schedule_rules(engine: Engine, book: RuleBook, now: datetime) -> None:
+    """One job per group; groups that are gone are taken off."""
+    wanted = {f"rules/{group_key(group)}": group for group in book.groups}
+    for name in [name for name in engine.scheduler.jobs if name.startswith("rules/") and name not in wanted]:
+        engine.scheduler.remove(name)
+    for name, group in wanted.items():
+        engine.scheduler.remove(name)
+        step = functools.partial(engine.judging.step, group_key(group))
+        engine.scheduler.add(name, every(group.interval, now + group.interval / 2), step)
+
+
+async def _discover(engine: Engine, now: datetime) -> None:
+    """Exporters on the usual local ports become sources of their own."""
+    own = int(engine.config.engine.listen.rpartition(":")[2])
+    known = {source.target for source in engine.sources.values()}
+    for settings in await discover(engine.outbound):
+        if settings["url"] in known or f":{own}/" in settings["url"] or settings["name"] in engine.sources:
+            continue
+        source = discovered_source(settings, engine.config, Registry("collectors", COLLECTORS))
+        engine.sources[source.name] = source
+        schedule_source(engine, source, now)
+        log.info("exporter discovered", source=source.name, url=settings["url"])
+
+
+async def _prune(engine: Engine, now: datetime) -> None:
+    await asyncio.to_thread(end_expired, engine.state, now)
+    await asyncio.to_thread(engine.prune, now - STATE_DAYS)
+
+
+async def stop(engine: Engine) -> None:
+    """Sources first, then people, then the stores; every thread ends."""
+    for source in engine.sources.values():
+        await source.collector.close()
+    await engine.outbound.aclose()
+    engine.workers.close()
+    for executor in engine.threads.values():
+        executor.shutdown(wait=True, cancel_futures=True)
+    with contextlib.suppress(StoreError):
+        engine.samples.sync()
+    engine.samples.close()
+    engine.state.close()

@@ -1,0 +1,60 @@
+"""What a worker process does for a forecast. Imported there; nothing of the engine is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from watchkeeper.model import Exhaustion, Forecast, Matrix
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """One forecast with its parts as JSON can hold them."""
+
+    forecast: Forecast
+    unknown: str
+    method: str
+    backtest: dict[str, Any]
+    quantiles: dict[str, list[float]]
+    components: Mapping[str, Sequence[float]]
+    exhaustion: Exhaustion
+
+    def drawn(self, most: int, names: Sequence[str]) -> list[list[float]]:
+        """[[ms, quantile, ...], ...] of at most ``most`` points."""
+        if self.unknown:
+            return []
+        times = self.forecast.times.tolist()
+        step = max(len(times) // most, 1)
+        paths = [self.quantiles[name] for name in names]
+        return [[times[index], *(path[index] for path in paths)] for index in range(0, len(times), step)]
+
+
+def fit(kind: str, options: Mapping[str, Any], matrix: Matrix, horizon: int) -> list[Fit]:
+    """Forecast a batch with one kind of forecaster."""
+    from forecasting import BUILTIN
+    from watchkeeper.registry import Registry
+
+    found = Registry("forecasting", BUILTIN).build(kind, options, key="forecasting.options")
+    return [_fit(one) for one in found.forecast(matrix, horizon)]
+
+
+def _fit(one: Forecast) -> Fit:
+    mase = one.backtest.mase
+    coverage = one.backtest.coverage80
+    return Fit(
+        forecast=one,
+        unknown=one.unknown,
+        method=one.method,
+        backtest={
+            "origins": one.backtest.origins,
+            "mase": mase if math.isfinite(mase) else None,
+            "coverage80": coverage if math.isfinite(coverage) else None,
+            "better_than_last_value": one.backtest.better_than_last_value,
+        },
+        quantiles={f"{quantile:g}": path.tolist() for quantile, path in one.quantiles.items()},
+        components={name: path.tolist() for name, path in one.components.items()},
+        exhaustion=exhausted,
+    )

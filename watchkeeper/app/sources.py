@@ -1,0 +1,81 @@
+"""Sources from the configuration, from this machine and from discovery."""
+
+from __future__ import annotations
+
+import socket
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from watchkeeper.app.pipeline.collect import Source
+from watchkeeper.app.pipeline.own import OwnMetrics
+from watchkeeper.config import Config
+from watchkeeper.config import Source as SourceConfig
+from watchkeeper.registry import Registry
+
+if TYPE_CHECKING:
+    from watchkeeper.app.engine import Engine
+
+#: System logs worth reading where they can be read.
+SYSTEM_LOGS = ("/var/log/syslog", "/var/log/messages", "/var/log/auth.log", "/var/log/secure", "/var/log/kern.log")
+
+
+def build_source(row: SourceConfig, config: Config, registry: Registry) -> Source:
+    """One configured source. Raises ConfigError for wrong options."""
+    labels = dict(row.labels)
+    if row.service:
+        labels.setdefault("service", row.service)
+    if config.environment:
+        labels.setdefault("environment", config.environment)
+    return _source(registry, row.kind, row.name, row.interval or config.collect.interval, labels, row.options)
+
+
+def host_sources(config: Config, registry: Registry, engine: Engine) -> list[Source]:
+    """This machine, its logs, and the engine's own metrics."""
+    labels = {"environment": config.environment} if config.environment else {}
+    found = [_own(config, engine)]
+    if config.collect.host:
+        found.append(_source(registry, "host", "host", config.collect.host_interval, {**labels, "job": "node"}, {}))
+    if config.collect.own_logs:
+        paths = [path for path in SYSTEM_LOGS if _readable(path)]
+        paths.append(str(engine.data.logs / "*.log"))
+        interval = config.collect.host_interval
+        found.append(_source(registry, "log_file", "logs", interval, labels, {"paths": paths}))
+    return found
+
+
+def discovered_source(settings: dict[str, Any], config: Config, registry: Registry) -> Source:
+    """One exporter found on a local port."""
+    options = {key: value for key, value in settings.items() if key not in ("kind", "name")}
+    labels = {"environment": config.environment} if config.environment else {}
+    return _source(registry, settings["kind"], settings["name"], config.collect.interval, labels, options)
+
+
+def _own(config: Config, engine: Engine) -> Source:
+    labels = {"job": "watchkeeper", "instance": f"{socket.gethostname()}:{config.engine.listen.rpartition(':')[2]}"}
+    collector = OwnMetrics(engine.telemetry.registry, labels, engine.refresh_own)
+    return Source("watchkeeper", "own", config.collect.interval, collector, labels, target="own metrics")
+
+
+def _source(
+    registry: Registry, kind: str, name: str, interval: timedelta, labels: dict[str, str], options: dict[str, Any]
+) -> Source:
+    merged = {**labels, **options.pop("labels", {})} if "labels" in options else labels
+    collector = registry.build(kind, {**options, "name": name, "labels": merged}, key=f"collectors.{name}")
+    shown = getattr(collector, "target_labels", None) or {"job": name, **merged}
+    place = str(options.get("url") or ", ".join(options.get("paths", [])) or kind)
+    return Source(name, kind, interval, collector, dict(shown), target=_without_secrets(place))
+
+
+def _without_secrets(place: str) -> str:
+    from watchkeeper.telemetry import redact
+
+    return redact(place)
+
+
+def _readable(path: str) -> bool:
+    try:
+        with Path(path).open("rb"):
+            return True
+    except OSError:
+        return False
