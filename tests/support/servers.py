@@ -5,12 +5,14 @@ A server that is not installed fails the test in CI (``CI=true``) and skips it e
 
 from __future__ import annotations
 
+import atexit
 import os
 import pwd
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -143,15 +145,15 @@ def start(
 
 
 def own_folder(tmp: Path, name: str, user: str | None = None) -> Path:
-    """A folder for one server, which ``user`` can reach and write when the test runs as root."""
-    folder = tmp / name
-    folder.mkdir(exist_ok=True)
-    if user and os.geteuid() == 0:
-        account = pwd.getpwnam(user)
-        os.chown(folder, account.pw_uid, account.pw_gid)
-        for parent in [tmp, *tmp.parents]:
-            if parent.owner() == "root" and parent != Path("/") and not parent.stat().st_mode & 0o001:
-                parent.chmod(parent.stat().st_mode | 0o011)  # pytest's folders are closed to everybody else
+    """A folder for one server. For another user it lies outside ``tmp``, which pytest closes to everybody else."""
+    if user is None or os.geteuid() != 0:
+        folder = tmp / name
+        folder.mkdir(exist_ok=True)
+        return folder
+    account = pwd.getpwnam(user)
+    folder = Path(tempfile.mkdtemp(prefix=f"watchkeeper-{name}-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.chown(folder, account.pw_uid, account.pw_gid)
     return folder
 
 

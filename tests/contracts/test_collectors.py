@@ -1,0 +1,199 @@
+"""What every collector promises, tried on every kind: an error with a reason or a ledger that balances, in time."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.targets import Target, answer, target
+
+from collectors import BUILTIN
+from watchkeeper.errors import CollectError, ConfigError
+from watchkeeper.model import is_stale, label
+from watchkeeper.outbound import Outbound
+from watchkeeper.ports import Collected
+from watchkeeper.registry import Registry
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+REGISTRY = Registry("collectors", BUILTIN)
+#: Seconds a collector under test may take; the promise is one second more.
+TIMEOUT = 0.5
+#: Words that may appear as a reason: each becomes a label value.
+REASONS = {
+    *("timeout", "connect", "protocol", "tls", "too_large", "redirect", "status", "refused_address"),
+    *("parse", "token", "query", "unsupported"),
+}
+
+
+@pytest.fixture
+async def outbound() -> AsyncIterator[Outbound]:
+    client = Outbound(allow_private=True)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Target]:
+    vector = b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":"b"},"value":[1,"2"]}]}}'
+    async with target() as made:
+        made.pages["/good/api/v1/query"] = answer(vector)
+        yield made
+
+
+Options = Callable[[Target, Path, str], dict[str, Any]]
+
+
+def _database(folder: Path) -> str:
+    path = folder / "shop.db"
+    with sqlite3.connect(path) as db:
+        db.execute("create table if not exists t (n)")
+        db.execute("insert into t values (1)")
+    db.close()
+    return f"sqlite:///{path}"
+
+
+def _log(folder: Path) -> list[str]:
+    (folder / "app.log").write_text("ERROR one\n")
+    return [str(folder / "*.log")]
+
+
+#: Working options of each kind; ``path`` is what HTTP kinds ask for.
+GOOD: dict[str, Options] = {
+    "openmetrics": lambda server, _, path: {"url": server.url(path or "/metrics"), "timeout": TIMEOUT},
+    "prometheus_api": lambda server, _, path: {
+        "url": server.url(path or "/good"),
+        "queries": {"q": "1"},
+        "timeout": TIMEOUT,
+    },
+    "http_probe": lambda server, _, path: {
+        "steps": [{"name": "s", "url": server.url(path or "/metrics")}],
+        "timeout": TIMEOUT,
+    },
+    "host": lambda *_: {"processes_every": 1},
+    "log_file": lambda _, folder, __: {"paths": _log(folder), "from_beginning": True},
+    "sql_query": lambda _, folder, __: {
+        "url": _database(folder),
+        "queries": [{"name": "q", "sql": "select n from t", "values": ["n"]}],
+    },
+}
+HTTP = ["openmetrics", "prometheus_api"]
+BAD_PATHS = (
+    *("/hang", "/drip", "/half", "/huge", "/bomb", "/cut", "/silent", "/garbage", "/html", "/words", "/empty", "/500"),
+    *("/loop", "/duplicate", "/nan", "/value", "/gzip", "/gzip-broken", "/gzip-cut", "/nowhere"),
+)
+
+
+def build(kind: str, server: Target, folder: Path, path: str = "") -> Any:
+    return REGISTRY.build(kind, {"name": "shop", "labels": {"team": "a"}, **GOOD[kind](server, folder, path)})
+
+
+def balance(found: Collected) -> int:
+    """Samples a collection brought; every tick must be well formed."""
+    total = 0
+    for tick in found.ticks:
+        assert tick.values.shape == (len(tick.layout),)
+        assert len(set(tick.layout.series)) == len(tick.layout), "one series twice in a tick"
+        total += int(np.count_nonzero(~is_stale(tick.values)))
+    assert all(count > 0 for count in found.rejected.values())
+    return total
+
+
+def test_every_kind_is_tried_here() -> None:
+    assert set(GOOD) == set(BUILTIN)
+
+
+@pytest.mark.parametrize("kind", sorted(BUILTIN))
+async def test_a_good_source_gives_labelled_series_under_a_stable_layout(
+    kind: str, server: Target, tmp_path: Path, outbound: Outbound
+) -> None:
+    part = build(kind, server, tmp_path)
+    first = await part.collect(NOON, outbound)
+    second = await part.collect(NOON + timedelta(seconds=15), outbound)
+    assert balance(first) > 0
+    for tick in first.ticks:
+        assert tick.target.startswith(f"{kind}/shop")
+        assert tick.time_ms == round(NOON.timestamp() * 1000)
+        for series in tick.layout.series:
+            assert series == tuple(sorted(series))
+            assert all(label(series, key) for key in ("job", "instance", "__name__"))
+            assert label(series, "team") == "a"
+    if kind not in ("host", "http_probe"):  # their series follow the machine and the connection
+        assert [tick.layout.series for tick in first.ticks] == [tick.layout.series for tick in second.ticks]
+    await part.close()
+
+
+@pytest.mark.parametrize("kind", sorted(BUILTIN))
+async def test_after_a_failure_every_series_is_marked_stale_exactly_once(
+    kind: str, server: Target, tmp_path: Path, outbound: Outbound
+) -> None:
+    part = build(kind, server, tmp_path)
+    before = {series for tick in (await part.collect(NOON, outbound)).ticks for series in tick.layout.series}
+    stale = part.stale_ticks(NOON + timedelta(seconds=15))
+    assert {series for tick in stale for series in tick.layout.series} == before
+    assert all(is_stale(tick.values).all() for tick in stale)
+    assert part.stale_ticks(NOON + timedelta(seconds=30)) == []
+    assert balance(await part.collect(NOON + timedelta(seconds=45), outbound)) > 0
+    await part.close()
+
+
+@pytest.mark.parametrize("kind", sorted(BUILTIN))
+def test_an_unknown_option_is_refused_by_name(kind: str, server: Target, tmp_path: Path) -> None:
+    options = {**GOOD[kind](server, tmp_path, ""), "tiemout": 3}
+    with pytest.raises(ConfigError, match=rf"collectors\.{kind}\.tiemout: Unexpected keyword argument"):
+        REGISTRY.build(kind, options)
+
+
+@pytest.mark.parametrize("kind", [*HTTP, "http_probe"])
+@pytest.mark.parametrize("path", BAD_PATHS)
+async def test_a_misbehaving_server_gives_a_reason_or_a_balanced_ledger_in_time(
+    kind: str, path: str, server: Target, tmp_path: Path, outbound: Outbound
+) -> None:
+    for name, page in list(server.pages.items()):
+        server.pages[f"{name}/api/v1/query"] = page
+    for name, way in list(server._special.items()):
+        server._special[f"{name}/api/v1/query"] = way
+    part = build(kind, server, tmp_path, path)
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(20):
+            found = await part.collect(NOON, outbound)
+    except CollectError as error:
+        assert error.reason in REASONS
+        assert str(error)
+    else:
+        received = {"/duplicate": 3, "/nan": 3, "/value": 3, "/gzip": 3, "/empty": 0}
+        if kind == "openmetrics":
+            assert balance(found) + sum(found.rejected.values()) == received[path]
+        else:
+            assert kind == "http_probe"
+            balance(found)
+    if path in ("/hang", "/drip"):
+        assert time.monotonic() - began < TIMEOUT + 1.0
+
+
+@pytest.mark.parametrize("kind", HTTP)
+async def test_a_body_of_100_megabytes_is_refused_before_it_is_read(
+    kind: str, server: Target, tmp_path: Path, outbound: Outbound
+) -> None:
+    server._special["/huge/api/v1/query"] = server._special["/huge"]
+    options = {**GOOD[kind](server, tmp_path, "/huge"), "timeout": 10.0, "max_bytes": 1 << 20}
+    with pytest.raises(CollectError) as failure:
+        await REGISTRY.build(kind, {"name": "shop", **options}).collect(NOON, outbound)
+    assert failure.value.reason == "too_large"
+    assert server.sent < 20 << 20
+
+
+@pytest.mark.parametrize("kind", HTTP)
+async def test_a_redirect_loop_is_not_followed(kind: str, server: Target, tmp_path: Path, outbound: Outbound) -> None:
+    server.pages["/loop/api/v1/query"] = server.pages["/loop"]
+    with pytest.raises(CollectError) as failure:
+        await build(kind, server, tmp_path, "/loop").collect(NOON, outbound)
+    assert failure.value.reason == "redirect"
+    assert len(server.requests) == 1
