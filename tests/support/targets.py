@@ -7,6 +7,7 @@ import gzip
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import cache
 
 GOOD = b"""# HELP up_requests_total Requests served.
 # TYPE up_requests_total counter
@@ -21,6 +22,13 @@ def answer(body: bytes, *, status: str = "200 OK", headers: str = "", length: in
     """A whole HTTP/1.1 answer; ``length`` overrides the true content-length."""
     head = f"HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4\r\n{headers}"
     return f"{head}Content-Length: {len(body) if length is None else length}\r\n\r\n".encode() + body
+
+
+@cache
+def bomb() -> bytes:
+    """100 MB of line ends, in gzip."""
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    return b"".join(packer.compress(b"\n" * (1 << 20)) for _ in range(100)) + packer.flush()
 
 
 class Target:
@@ -89,9 +97,7 @@ class Target:
         writer.write(b"0\r\n\r\n")
 
     async def _bomb(self, writer: asyncio.StreamWriter) -> None:
-        packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-        packed = b"".join(packer.compress(b"\n" * (1 << 20)) for _ in range(200)) + packer.flush()
-        writer.write(answer(packed, headers="Content-Encoding: gzip\r\n"))
+        writer.write(answer(bomb(), headers="Content-Encoding: gzip\r\n"))
         await writer.drain()
 
     async def _cut(self, writer: asyncio.StreamWriter) -> None:
