@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from watchkeeper.errors import QueryError
 from watchkeeper.model.series import FloatArray, IntArray
-from watchkeeper.ports import SampleReader
 from watchkeeper.promql import nodes
 from watchkeeper.promql.durations import UNIT_MS
 from watchkeeper.promql.memo import Memo
+
+if TYPE_CHECKING:
+    from watchkeeper.ports import SampleReader  # only the name: the ports bring the HTTP client with them
 
 #: Step of a subquery that names none: Prometheus's default evaluation interval.
 DEFAULT_SUBQUERY_STEP_MS = UNIT_MS["m"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from watchkeeper.errors import QueryError
 from watchkeeper.model import Labels
 from watchkeeper.model.series import IntArray
-from watchkeeper.ports import SampleReader
 from watchkeeper.promql import extended, nodes
 from watchkeeper.promql.block import Block, Windows
 from watchkeeper.promql.context import Context, QueryLimits, Shared
@@ -20,6 +20,9 @@ from watchkeeper.promql.memo import Memo
 from watchkeeper.promql.merge import drop_names
 from watchkeeper.promql.parse import parse
 from watchkeeper.promql.result import RangeMatrix, Result, Scalar, StringValue, Vector
+
+if TYPE_CHECKING:
+    from watchkeeper.ports import SampleReader  # only the name: the ports bring the HTTP client with them
 
 DEFAULT_LOOKBACK = timedelta(minutes=5)
 

@@ -9,8 +9,8 @@ from watchkeeper.model import Labels
 
 T = TypeVar("T")
 
-#: Entries kept; each holds on to its sequences. A store of a hundred targets asks for a few each.
-SIZE = 128
+#: Series held in all entries together; past it everything is forgotten. About 50 MB of labels at worst.
+BUDGET = 1 << 18
 #: Shorter sequences are worked out faster than they are found.
 WORTHWHILE = 64
 
@@ -20,17 +20,20 @@ class Memo:
 
     def __init__(self) -> None:
         self._kept: dict[Hashable, tuple[Sequence[object], object]] = {}
+        self._held = 0
 
     def get(self, kind: Hashable, anchors: Sequence[Sequence[Labels]], make: Callable[[], T]) -> T:
         """``make()``, or what it said the last time for these very sequences."""
-        if sum(map(len, anchors)) < WORTHWHILE or not all(isinstance(anchor, tuple) for anchor in anchors):
+        size = sum(map(len, anchors))
+        if size < WORTHWHILE or not all(isinstance(anchor, tuple) for anchor in anchors):
             return make()
         key = (kind, *map(id, anchors))
         found = self._kept.get(key)
         if found is not None:
             return found[1]  # type: ignore[return-value]  # the kind fixes the type
         made = make()
-        if len(self._kept) >= SIZE:
-            self._kept = {}
+        self._held += size
+        if self._held > BUDGET:
+            self._kept, self._held = {}, size
         self._kept[key] = (anchors, made)  # holding the anchors keeps their identities theirs
         return made

@@ -13,6 +13,7 @@ from support.promql import MINUTE, steps
 
 from watchkeeper.model import Labels, Matcher, Matrix, labels
 from watchkeeper.promql import Engine, MemoryReader, RangeMatrix
+from watchkeeper.promql.memo import Memo
 
 Samples = list[tuple[int, float]]
 SECOND = 1000
@@ -167,3 +168,17 @@ def test_the_same_series_asked_again_get_the_same_answer() -> None:
     assert first.series == again.series
     assert first.values.tolist() == again.values.tolist()
     assert len(steps(over, "rate(m_total[5m])", 5, 9).series) == 200
+
+
+def test_the_memo_forgets_before_it_grows_without_end() -> None:
+    memo = Memo()
+    made: list[int] = []
+    anchors = [tuple(labels("m", i=str(i), k=str(k)) for i in range(1000)) for k in range(300)]
+    for k, anchor in enumerate(anchors):
+        assert memo.get("x", [anchor], lambda k=k: made.append(k) or k) == k  # type: ignore[misc, func-returns-value]
+        assert memo.get("x", [anchor], lambda: -1) == k
+    assert made == list(range(300))
+    assert len(memo._kept) < 300
+    short = anchors[0][:5]
+    assert [memo.get("x", [short], lambda: made.append(0)) for _ in range(2)] == [None, None]
+    assert made[-2:] == [0, 0]
