@@ -53,7 +53,7 @@ class FileSection:
             start, end = int(offsets[column]), int(offsets[column + 1])
             place = f"{self._block.path.stem}-{self.entry.data_offset + start}"
             self._damage.report(place, "a chunk of a block is damaged", bytes(packed.payload[start:end]))
-        return unpack(chunks, self.entry.rows)[:, low:high]
+        return unpack(chunks, self.entry.rows, low, high)
 
 
 class Block:

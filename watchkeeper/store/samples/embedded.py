@@ -197,7 +197,7 @@ class EmbeddedStore(Reader):
         return self._log.durable_sequence
 
     def maintain(self, now: datetime) -> Mapping[str, int]:
-        """Seal, cut blocks, apply retention; returns counts. Disk errors are counted, not raised."""
+        """Cut blocks, apply retention, seal old rows; returns counts. Disk errors are counted, not raised."""
         with self._maintaining:
             self._burst = 0
             return self._upkeep.run(now)

@@ -106,7 +106,7 @@ class Sealed:
 
     def read(self, pick: Pick, low: int, high: int) -> FloatArray:
         chunks, _ = pick_chunks(self._packed, self._offsets, pick)
-        return unpack(chunks, len(self.times))[:, low:high]
+        return unpack(chunks, len(self.times), low, high)
 
 
 @dataclass(frozen=True, slots=True)

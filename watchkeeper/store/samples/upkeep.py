@@ -1,4 +1,4 @@
-"""Upkeep of the store: sealing old rows, cutting blocks, dropping what retention allows.
+"""Upkeep of the store: cutting blocks, dropping what retention allows, sealing old rows.
 
 Runs in one thread at a time. It takes the catalogue's lock only to look and to publish; packing and writing happen
 outside it, so that appends and reads go on.
@@ -68,9 +68,8 @@ class Upkeep:
         self.block_failures = 0
 
     def run(self, now: datetime) -> dict[str, int]:
-        """Seal, cut, drop. A disk error is counted and leaves everything as it was, for the next run to try again."""
+        """Cut, drop, seal. A disk error is counted and leaves everything as it was, for the next run to try again."""
         done: Counter[str] = Counter()
-        done["sealed"] = seal_old(self._catalogue, self._sizes)
         try:
             done["blocks_cut"] = self._cut(now)
             done["blocks_dropped"] = self._retain(now)
@@ -84,6 +83,7 @@ class Upkeep:
         if not self._space.full:
             self._space.hold()
         done["head_evicted"] = self._evict(now)
+        done["sealed"] = seal_old(self._catalogue, self._sizes)  # last: what went to a block needs no sealing
         with self._catalogue.lock:
             done["series_forgotten"] = self._catalogue.forget()
         return dict(done)
