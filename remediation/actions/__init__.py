@@ -8,9 +8,13 @@ from watchkeeper.registry import Registry
 
 from .base import Kind
 from .haproxy import Haproxy
+from .supervisord import Supervisord
+from .webhook import Webhook
 
 BUILTIN: dict[str, type[Any]] = {
     "haproxy": Haproxy,
+    "supervisord": Supervisord,
+    "webhook": Webhook,
 }
 #: Outsiders register kinds in the entry-point group ``watchkeeper.remediation``.
 REGISTRY = Registry("remediation", BUILTIN)

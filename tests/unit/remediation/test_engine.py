@@ -369,9 +369,8 @@ def test_a_restart_at_any_point_resumes_with_one_effect(
 
 
 def test_an_empty_selector_means_nothing(tmp_path: Path) -> None:
-    for number, change in enumerate(
-        ({"target": ""}, {"parameters": {}}, {"target": "else"}, {"parameters": {"drain": []}})
-    ):
+    empty: list[dict[str, Any]] = [{"target": ""}, {"parameters": {}}, {"target": "x"}, {"parameters": {"drain": []}}]
+    for number, change in enumerate(empty):
         folder = tmp_path / str(number)
         folder.mkdir()
         world = World(folder, replace(RULE, **change))

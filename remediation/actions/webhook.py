@@ -1,0 +1,139 @@
+"""A plan handed to somebody else's machinery: signed, with a key that makes repeating harmless."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+import anyio
+from pydantic import Field, SecretStr
+from pydantic.dataclasses import dataclass
+
+from remediation.situation import Impact
+from watchkeeper.config.types import STRICT
+from watchkeeper.errors import ActionError, OutboundError
+from watchkeeper.model import Intent, RiskClass, Target
+from watchkeeper.outbound import Outbound, Response
+from watchkeeper.ports import Reading
+
+from .base import mapping, options_of, state_hash
+
+#: Reasons for which nothing can have reached the receiver.
+NOT_SENT = ("refused_address", "connect", "tls")
+ACCEPTED = range(200, 300)
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class WebhookOptions:
+    """``url`` takes the plan by POST; ``state_url`` answers ``{"state": {...}, "capacity": {...}}``."""
+
+    url: SecretStr  #: holds a token more often than not
+    state_url: SecretStr = SecretStr("")  #: empty: the state cannot be read, there is no way back, class A4
+    state_method: Literal["GET", "POST"] = "GET"
+    secret: SecretStr = SecretStr("")  #: key of the signature; empty: not signed
+    risk: Literal["A0", "A1", "A2", "A3", "A4"] = "A3"
+    floor: Annotated[float, Field(ge=0)] = 0
+    allow_private: bool = False  #: the receiver is on this machine or in a private network
+    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
+
+
+class Webhook:
+    """Desired state: whatever the rule's ``state`` parameter says, key by key of the receiver's own state."""
+
+    risk = RiskClass.A3
+    options: ClassVar[type[Any]] = WebhookOptions
+
+    def read(self, target: Target, settings: Mapping[str, Any]) -> Reading:
+        options = options_of(WebhookOptions, settings, "webhook")
+        url = options.state_url.get_secret_value()
+        if not url:
+            return Reading(state={}, epoch=state_hash({}))
+        response = _ask(options, options.state_method, url, b"", {})
+        if response.status not in ACCEPTED:
+            raise ActionError(f"{target.name}: the state is not told, status {response.status}")
+        try:
+            body = mapping(json.loads(response.body), "the answer")
+            state = dict(mapping(body["state"], "state"))
+            told = mapping(body.get("capacity", {}), "capacity")
+            capacity = {str(name): float(value) for name, value in told.items()}
+        except (KeyError, TypeError, ValueError) as error:
+            raise ActionError(f"{target.name}: the answer is not a state: {error}") from error
+        return Reading(state=state, epoch=state_hash(state), capacity=capacity)
+
+    def desired(self, reading: Reading, parameters: Mapping[str, Any]) -> tuple[dict[str, object], dict[str, object]]:
+        """``state``: the absolute state wanted. What cannot be read has no way back."""
+        unknown = set(parameters) - {"state"}
+        if unknown:
+            raise ActionError(f"unknown parameter {sorted(unknown)[0]!r}; known is state")
+        wanted = dict(mapping(parameters.get("state", {}), "state"))
+        known = all(key in reading.state for key in wanted)
+        return wanted, {key: reading.state[key] for key in wanted} if known else {}
+
+    def impact(self, reading: Reading, desired: Mapping[str, object], settings: Mapping[str, Any]) -> Impact:
+        options = options_of(WebhookOptions, settings, "webhook")
+        touched = tuple(sorted(key for key, value in desired.items() if reading.state.get(key) != value))
+        total = reading.capacity.get("total", float(len(reading.state) or 1))
+        return Impact(
+            touched=touched,
+            healthy_after=reading.capacity.get("healthy", total),
+            total=total,
+            floor=options.floor,
+            ceiling=total,
+            direction="same",
+            risk=RiskClass(options.risk),
+        )
+
+    def reached(self, reading: Reading, desired: Mapping[str, object]) -> bool:
+        return bool(reading.state) and all(reading.state.get(key) == value for key, value in desired.items())
+
+    def ours(self, reading: Reading, before: Mapping[str, object], desired: Mapping[str, object]) -> bool:
+        return all(reading.state.get(key) in (value, before.get(key)) for key, value in desired.items())
+
+    def apply(self, desired: Mapping[str, object], intent: Intent, settings: Mapping[str, Any]) -> Mapping[str, object]:
+        """The receiver's word is a 2xx; whether the symptom is gone is measured elsewhere."""
+        options = options_of(WebhookOptions, settings, "webhook")
+        body = json.dumps(
+            {
+                "operation": intent.operation,
+                "desired": dict(desired),
+                "plan": dict(intent.plan),
+                "plan_hash": intent.plan_hash,
+                "token": intent.token,
+                "idempotency_key": intent.idempotency_key,
+            },
+            sort_keys=True,
+            default=str,
+        ).encode()
+        headers = {"content-type": "application/json", "idempotency-key": intent.idempotency_key}
+        headers |= signature(options.secret.get_secret_value(), body, int(time.time()))
+        response = _ask(options, "POST", options.url.get_secret_value(), body, headers)
+        if response.status not in ACCEPTED:
+            raise ActionError(f"the receiver answered {response.status}", unknown=response.status >= 500)
+        return {"status": response.status, "token": intent.token}
+
+
+def signature(secret: str, body: bytes, at: int) -> dict[str, str]:
+    """HMAC-SHA256 over the time in seconds, a dot, and the body."""
+    if not secret:
+        return {}
+    digest = hmac.new(secret.encode(), b"%d." % at + body, hashlib.sha256).hexdigest()
+    return {"x-watchkeeper-timestamp": str(at), "x-watchkeeper-signature": f"sha256={digest}"}
+
+
+def _ask(options: WebhookOptions, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> Response:
+    async def go() -> Response:
+        outbound = Outbound(allow_private=options.allow_private)
+        try:
+            return await outbound.request(method, url, headers=headers, content=body, timeout=options.timeout_seconds)
+        finally:
+            await outbound.aclose()
+
+    try:
+        return anyio.run(go)
+    except OutboundError as error:  # the URL is a secret: only the reason is told
+        sent = error.reason not in NOT_SENT
+        raise ActionError(f"the receiver cannot be asked: {error.reason}", unknown=sent) from None
