@@ -367,6 +367,9 @@ load 1m
   late_bucket{le="1"} 10 10
   late_bucket{le="2"} _ 20
   late_bucket{le="+Inf"} 20 20
+  two_bucket{le="1"} 10
+  two_bucket{le="1.0"} 10
+  two_bucket{le="+Inf"} 40
   none_bucket{le="1"} 0
   none_bucket{le="+Inf"} 0
 
@@ -400,6 +403,10 @@ eval instant at 0 histogram_quantile(0.5, open_bucket)
 
 eval instant at 0 histogram_quantile(0.5, none_bucket)
   {} NaN
+
+# two spellings of one bound are one bucket: 20 of 40
+eval instant at 0 histogram_quantile(0.25, two_bucket)
+  {} 0.5
 
 eval instant at 0 histogram_quantile(0.5, bad_bucket)
   expect warn regex: bucket label "le" is missing or has a malformed value of "x" for .* "bad_bucket" \\(1:25\\)$
@@ -454,6 +461,29 @@ eval range from 0 to 1m step 1m info(m{instance="a"}, {__name__="other_info"})
 
 eval instant at 1m info(m{instance="a"} offset 1m, {__name__!="other_info"})
   m{instance="a", job="1", version="1"} 1
+
+clear
+
+load 1m
+  m{instance="a", job="1"} 1
+  x_info{instance="a", job="1", v="1"} 1
+  x_info{instance="a", job="1", v="2"} 1
+  y_info{instance="a", job="1", v="3"} 1
+  z_info{instance="a", job="1", v="4"} 1
+
+eval instant at 0 info(m, {__name__="x_info"})
+  expect fail regex: found duplicate series for info metric
+
+eval instant at 0 info(m, {__name__=~"(y|z)_info"})
+  expect fail msg: conflicting label: v
+
+eval instant at 0 info(m, {__name__="y_info"})
+  m{instance="a", job="1", v="3"} 1
+
+clear
+
+load 1m
+  other_info{instance="a", job="1", colour="red"} 1 1
 
 eval instant at 1m info(vector(1))
   {} 1

@@ -62,18 +62,25 @@ def stacks(block: Block, histograms: list[dict[float, list[int]]]) -> Iterator[B
     for i, buckets in enumerate(histograms):
         alike.setdefault(tuple(sorted(buckets)), []).append(i)
     for bounds, members in alike.items():
-        shape = (len(members), len(bounds), block.values.shape[1])
-        counts, present = np.zeros(shape), np.zeros(shape, bool)
-        for g, member in enumerate(members):
-            for b, bound in enumerate(bounds):
-                for row in histograms[member][bound]:  # equal bounds written differently add up
-                    counts[g, b] += np.where(block.present[row], block.values[row], 0.0)
-                    present[g, b] |= block.present[row]
+        counts, present = _cells(block, [[histograms[member][bound] for bound in bounds] for member in members])
         if present.all():
-            yield Buckets(members, np.array(bounds), counts, np.ones(shape[2], bool))
+            yield Buckets(members, np.array(bounds), counts, np.ones(counts.shape[2], bool))
             continue
         for g, member in enumerate(members):
             yield from _patterns(member, np.array(bounds), counts[g], present[g])
+
+
+def _cells(block: Block, rows: list[list[list[int]]]) -> tuple[FloatArray, BoolArray]:
+    """Counts and presence [groups, buckets, steps]; equal bounds that were written differently add up."""
+    index = np.array([[same[0] for same in one] for one in rows], dtype=np.intp)
+    present = block.present[index]
+    counts = np.where(present, block.values[index], 0.0)
+    for g, one in enumerate(rows):
+        for b, same in enumerate(one):
+            for row in same[1:]:
+                counts[g, b] += np.where(block.present[row], block.values[row], 0.0)
+                present[g, b] |= block.present[row]
+    return counts, present
 
 
 def _patterns(member: int, bounds: FloatArray, counts: FloatArray, present: BoolArray) -> Iterator[Buckets]:
