@@ -91,7 +91,6 @@ def quiet_server(app: object, address: str, tls: Tls | None) -> uvicorn.Server:
         log_config=None,
         access_log=False,
         server_header=False,
-        lifespan="off",
         timeout_keep_alive=30,
         timeout_graceful_shutdown=3,
         h11_max_incomplete_event_size=64 << 10,

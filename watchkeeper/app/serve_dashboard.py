@@ -21,10 +21,13 @@ def serve_dashboard(config: Path | None) -> None:
     set_up_logging(data_dir(loaded.config).create().logs / "dashboard.log", process="dashboard")
     settings = Settings(
         engine_url=engine_url(loaded.config),
+        engine_ca_file=loaded.config.engine.tls.certificate if loaded.config.engine.tls else None,
+        listen=loaded.config.dashboard.listen,
         public_url=public_url(loaded.config),
         refresh_seconds=loaded.config.dashboard.refresh.total_seconds(),
         secure_cookies=loaded.config.dashboard.tls is not None,
         language=loaded.config.language,
+        time_zone=loaded.config.time_zone,
     )
     section = loaded.config.dashboard
     asyncio.run(_serve(quiet_server(create(settings), section.listen, section.tls)))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import socket
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from collectors.discover import discover_logs
 from watchkeeper.app.pipeline.collect import Source
 from watchkeeper.app.pipeline.own import OwnMetrics
 from watchkeeper.config import Config
@@ -15,9 +15,6 @@ from watchkeeper.registry import Registry
 
 if TYPE_CHECKING:
     from watchkeeper.app.engine import Engine
-
-#: System logs worth reading where they can be read.
-SYSTEM_LOGS = ("/var/log/syslog", "/var/log/messages", "/var/log/auth.log", "/var/log/secure", "/var/log/kern.log")
 
 
 def build_source(row: SourceConfig, config: Config, registry: Registry) -> Source:
@@ -37,7 +34,7 @@ def host_sources(config: Config, registry: Registry, engine: Engine) -> list[Sou
     if config.collect.host:
         found.append(_source(registry, "host", "host", config.collect.host_interval, {**labels, "job": "node"}, {}))
     if config.collect.own_logs:
-        paths = [path for path in SYSTEM_LOGS if _readable(path)]
+        paths = [path for found in discover_logs() for path in found["paths"]]
         paths.append(str(engine.data.logs / "*.log"))
         interval = config.collect.host_interval
         found.append(_source(registry, "log_file", "logs", interval, labels, {"paths": paths}))
@@ -71,11 +68,3 @@ def _without_secrets(place: str) -> str:
     from watchkeeper.telemetry import redact
 
     return redact(place)
-
-
-def _readable(path: str) -> bool:
-    try:
-        with Path(path).open("rb"):
-            return True
-    except OSError:
-        return False

@@ -32,16 +32,17 @@ class Fit:
         return [[times[index], *(path[index] for path in paths)] for index in range(0, len(times), step)]
 
 
-def fit(kind: str, options: Mapping[str, Any], matrix: Matrix, horizon: int) -> list[Fit]:
-    """Forecast a batch with one kind of forecaster."""
-    from forecasting import BUILTIN
+def fit(kind: str, options: Mapping[str, Any], matrix: Matrix, horizon: int, limits: Sequence[float]) -> list[Fit]:
+    """Forecast a batch with one kind of forecaster; ``limits`` has one for each series, NaN for none."""
+    from forecasting import BUILTIN, exhaustion
     from watchkeeper.registry import Registry
 
     found = Registry("forecasting", BUILTIN).build(kind, options, key="forecasting.options")
-    return [_fit(one) for one in found.forecast(matrix, horizon)]
+    answers = found.forecast(matrix, horizon)
+    return [_fit(one, exhaustion(one, limit)) for one, limit in zip(answers, limits, strict=True)]
 
 
-def _fit(one: Forecast) -> Fit:
+def _fit(one: Forecast, exhausted: Exhaustion) -> Fit:
     mase = one.backtest.mase
     coverage = one.backtest.coverage80
     return Fit(

@@ -234,8 +234,8 @@ class Foreseeing:
         from dashboard.reports.capacity import capacity_csv, capacity_html
 
         data = {"rows": self.rows()}
-        html = capacity_html(data, language, self.engine.config.zone, now)
-        csv = capacity_csv(data, language, self.engine.config.zone, now)
+        html = capacity_html(data, language, self.engine.config.time_zone, now)
+        csv = capacity_csv(data, language, self.engine.config.time_zone, now)
         with self.engine.state.begin() as unit:
             report_id = unit.documents.add_report("capacity", language, html, csv, at=now)
             unit.audit.append(by, "report", report_id, {"kind": "capacity"}, at=now)

@@ -28,6 +28,8 @@ from watchkeeper.telemetry import Telemetry, logger
 
 log = logger(__name__)
 
+LANGUAGES = ("zh-CN", "en")
+
 #: What follows a change of alerts, inside the same transaction: incidents, then messages into the outbox.
 Follow = Callable[[datetime, Unit, Sequence[Saved]], int]
 
@@ -138,6 +140,7 @@ class Judging:
         found: dict[str, list[dict[str, Any]]] = {}
         for one in lint(self.book):
             row = {"level": one.level, "code": one.code, "message": one.message, "proposal": one.proposal}
+            row["texts"] = {language: one.text(language) for language in LANGUAGES}
             found.setdefault(one.rule, []).append(row)
         self._findings = found
 

@@ -1,0 +1,162 @@
+"""A whole Watchkeeper on free loopback ports in a folder of its own: for journeys, browser tests and benchmarks."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+PASSWORD = "correct horse battery"
+READY_SECONDS = 60.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Up:
+    """``watchkeeper up`` as a user starts it, with an account and a session."""
+
+    folder: Path
+    config: dict[str, Any]
+    process: subprocess.Popen[bytes]
+    started: float
+    session: str = ""
+    csrf: str = ""
+    marks: dict[str, float] = field(default_factory=dict)  #: name -> seconds since start
+
+    @property
+    def engine(self) -> str:
+        return f"http://{self.config['engine']['listen']}"
+
+    @property
+    def dashboard(self) -> str:
+        return f"http://{self.config['dashboard']['listen']}"
+
+    @property
+    def data(self) -> Path:
+        return Path(self.config["data"])
+
+    def pids(self) -> list[int]:
+        """The parent and everything below it."""
+        found, todo = [], [self.process.pid]
+        while todo:
+            pid = todo.pop()
+            found.append(pid)
+            for task in Path(f"/proc/{pid}/task").glob("*/children"):
+                todo += [int(child) for child in task.read_text().split()]
+        return found
+
+    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """The engine's API with this user's session."""
+        headers = {"Content-Type": "application/json"}
+        if self.session:
+            headers |= {"Authorization": f"Session {self.session}", "X-CSRF-Token": self.csrf}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.engine + path, data=data, method=method, headers=headers)
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.loads(response.read())
+
+    def wait(self, what: str, url: str, seconds: float = READY_SECONDS) -> None:
+        """Until the address answers 200; the time is kept in ``marks``."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                with urllib.request.urlopen(url, timeout=5) as response:
+                    if response.status == 200:
+                        break
+            except (urllib.error.URLError, OSError):
+                pass
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"{what} did not get ready: {self.logs()}")
+            time.sleep(0.05)
+        self.marks[what] = time.monotonic() - self.started
+
+    def until(self, what: str, look: Any, seconds: float = READY_SECONDS) -> Any:
+        """Until ``look()`` answers something true, which is returned."""
+        deadline = time.monotonic() + seconds
+        while True:
+            found = look()
+            if found:
+                self.marks[what] = time.monotonic() - self.started
+                return found
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{what} did not happen within {seconds:g} s: {self.logs()}")
+            time.sleep(0.1)
+
+    def sign_in(self, name: str = "lin") -> None:
+        """Make the first account with the printed secret, and a session for it."""
+        secret = (self.data / "setup-secret").read_text().strip()
+        account = {"secret": secret, "name": name, "password": PASSWORD, "language": "en", "time_zone": "Asia/Shanghai"}
+        self.ask("POST", "/api/wk/setup", account)
+        found = self.ask("POST", "/api/wk/login", {"name": name, "password": PASSWORD, "source": "test"})
+        self.session, self.csrf = found["session"], found["csrf"]
+
+    def logs(self) -> str:
+        text = [f"{file.name}: {file.read_text()[-3000:]}" for file in (self.data / "log").glob("*.log")]
+        return "\n".join([(self.folder / "up.out").read_text()[-2000:], *text])
+
+    def stop(self) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        return int(self.process.returncode)
+
+
+def base_config(folder: Path, **sections: Any) -> dict[str, Any]:
+    """The smallest configuration that disturbs nobody: own folder, free ports, no discovery."""
+    config: dict[str, Any] = {
+        "data": str(folder / "data"),
+        "language": "en",
+        "discover": False,
+        "engine": {"listen": f"127.0.0.1:{free_port()}"},
+        "dashboard": {"listen": f"127.0.0.1:{free_port()}"},
+    }
+    for name, section in sections.items():
+        config[name] = {**config.get(name, {}), **section} if isinstance(section, dict) else section
+    return config
+
+
+@contextmanager
+def running(folder: Path, *, environment: Mapping[str, str] | None = None, **sections: Any) -> Iterator[Up]:
+    """Start it, wait for API and sign-in page, stop it at the end."""
+    config = base_config(folder, **sections)
+    file = folder / "watchkeeper.yaml"
+    file.write_text(yaml.safe_dump(config, allow_unicode=True))
+    with (folder / "up.out").open("wb") as out:
+        started = time.monotonic()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "watchkeeper", "up", "--config", str(file)],
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(environment or {})},
+            start_new_session=True,
+        )
+    up = Up(folder, config, process, started)
+    try:
+        up.wait("engine", f"{up.engine}/-/ready")
+        up.wait("sign-in page", f"{up.dashboard}/-/healthy")
+        yield up
+    finally:
+        up.stop()
