@@ -41,6 +41,11 @@ class FileSection:
     def nbytes(self) -> int:
         return 0
 
+    @property
+    def place(self) -> str:
+        """Names this section in reports of damage."""
+        return f"{self._block.path.stem}-section-{self.entry.data_offset}"
+
     def read(self, pick: Pick, low: int, high: int) -> FloatArray:
         try:
             packed = self._block.packed(self.entry)

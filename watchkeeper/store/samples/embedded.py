@@ -13,7 +13,7 @@ from watchkeeper.clock import Clock, to_ms
 from watchkeeper.errors import StoreError, StoreFullError
 from watchkeeper.model.series import FloatArray, Tick
 from watchkeeper.ports import Appended
-from watchkeeper.store.samples.blocks import Block, open_blocks
+from watchkeeper.store.samples.blocks import Block, FileSection, open_blocks
 from watchkeeper.store.samples.catalogue import Catalogue, TargetState
 from watchkeeper.store.samples.columns import Columns
 from watchkeeper.store.samples.copying import copy_store
@@ -57,8 +57,7 @@ class EmbeddedStore(Reader):
         """Raises StoreError when another process holds the directory."""
         self._directory, self._clock, self._retention = directory, clock, retention
         self._limits, self._sizes, self._disk = limits or Limits(), sizes or Sizes(), disk or Disk()
-        for path in (directory, directory / "log", directory / "blocks"):
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_directories(directory)
         self._held = DirectoryLock(directory)
         self._closed = False
         self._ledger, self._burst = Ledger(), 0
@@ -103,8 +102,18 @@ class EmbeddedStore(Reader):
                 self._catalogue.own(target, section.columns)
                 target.stored.append(section)
         for target in self._catalogue.targets.values():
-            target.stored.sort(key=lambda section: section.first_ms)
+            target.stored = self._in_order(target.stored)
             target.blocked_ms = target.newest_ms = max(section.last_ms for section in target.stored)
+
+    def _in_order(self, sections: list[FileSection]) -> list[FileSection]:
+        """Sections by time. Of two that overlap, as only a file copied in by hand can, the later start is left out."""
+        kept: list[FileSection] = []
+        for section in sorted(sections, key=lambda section: section.first_ms):
+            if kept and section.first_ms <= kept[-1].last_ms:
+                self._damage.report(section.place, f"samples of {section.entry.target} are in an earlier block", b"")
+            else:
+                kept.append(section)
+        return kept
 
     def _replay(self, replay: Replay) -> None:
         for tick in replay.ticks():
@@ -211,16 +220,18 @@ class EmbeddedStore(Reader):
             return copy_store(destination, {"log": self._log.closed_segments(), "blocks": blocks})
 
     def stats(self) -> Mapping[str, int | float]:
-        """Figures for telemetry. Ledger totals, failures and damage count from the opening of the store."""
+        """Figures for telemetry; oldest_ms and newest_ms only while there is a sample.
+
+        Ledger totals, failures and damage count from the opening of the store.
+        """
         with self._catalogue.lock:
             figures = _head_figures(self._catalogue)
-        with self._maintaining:
-            figures |= {"blocks": len(self._upkeep.blocks), "block_bytes": self._upkeep.block_bytes()}
-        with self._writing:
-            figures |= self._ledger.totals()
-        log_bytes = self._log.nbytes
+        log_bytes, block_bytes = self._log.nbytes, self._upkeep.block_bytes()
         return figures | {
-            "bytes": figures["block_bytes"] + log_bytes,
+            **self._ledger.totals(),
+            "blocks": len(self._upkeep.blocks),
+            "block_bytes": block_bytes,
+            "bytes": block_bytes + log_bytes,
             "log_bytes": log_bytes,
             "damaged_frames": self._damage.frames,
             "torn_tails": self._torn_tails,
@@ -245,15 +256,24 @@ class EmbeddedStore(Reader):
                 self._held.release()
 
 
+def _make_directories(directory: Path) -> None:
+    try:
+        for path in (directory, directory / "log", directory / "blocks"):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot use {directory} for samples: {error.strerror}; choose another directory") from error
+
+
 def _head_figures(catalogue: Catalogue) -> dict[str, int | float]:
     targets = list(catalogue.targets.values())
     pieces = [piece for target in targets for piece in target.head]
     spans = [span for target in targets for span in target.bounds()]
-    return {
+    figures: dict[str, int | float] = {
         "series": len(catalogue.index),
         "targets": len(targets),
         "samples_in_head": sum(len(piece.times) * len(piece.columns) for piece in pieces),
         "head_bytes": sum(piece.nbytes for piece in pieces),
-        "oldest_ms": min((first for first, _ in spans), default=float("nan")),
-        "newest_ms": max((last for _, last in spans), default=float("nan")),
     }
+    if spans:
+        figures |= {"oldest_ms": min(first for first, _ in spans), "newest_ms": max(last for _, last in spans)}
+    return figures

@@ -150,7 +150,9 @@ class SeriesIndex:
 
     def names(self, sids: Ids) -> list[str]:
         """Label names that occur among the series, sorted."""
-        return sorted(name for name, column in self.columns.items() if bool(np.isin(sids, column.sids.array).any()))
+        if len(sids) == len(self):
+            return sorted(self.columns)
+        return sorted(name for name, column in self.columns.items() if bool((column.codes_of(sids) >= 0).any()))
 
     def without(self, dead: npt.NDArray[Any]) -> tuple[SeriesIndex, Ids]:
         """(a fresh index without the dead ids, mapping old id -> new id); the order is kept."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -13,21 +14,24 @@ REASONS = ("out_of_order", "too_old", "future", "series_limit", "label_limit", "
 
 @dataclass(slots=True)
 class Ledger:
-    """Totals since the store was opened."""
+    """Totals since the store was opened, always of whole appends. Thread-safe."""
 
     received: int = 0
     stored: int = 0
     deduplicated: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, line: Appended) -> Appended:
-        self.received += line.received
-        self.stored += line.stored
-        self.deduplicated += line.deduplicated
-        self.rejected.update(line.rejected)
+        with self._lock:
+            self.received += line.received
+            self.stored += line.stored
+            self.deduplicated += line.deduplicated
+            self.rejected.update(line.rejected)
         return line
 
     def totals(self) -> dict[str, int]:
-        reasons = {f"rejected_{reason}": self.rejected[reason] for reason in REASONS}
-        sums = {"received": self.received, "stored": self.stored, "deduplicated": self.deduplicated}
-        return {**sums, "rejected": self.rejected.total(), **reasons}
+        with self._lock:
+            reasons = {f"rejected_{reason}": self.rejected[reason] for reason in REASONS}
+            sums = {"received": self.received, "stored": self.stored, "deduplicated": self.deduplicated}
+            return {**sums, "rejected": self.rejected.total(), **reasons}

@@ -62,7 +62,7 @@ class Upkeep:
     ) -> None:
         self._directory, self._catalogue, self._log, self._disk = directory, catalogue, log, disk
         self._damage, self._space, self._sizes, self._keep = damage, space, sizes, keep
-        self.blocks = list(blocks)
+        self.blocks: Sequence[Block] = sorted(blocks, key=lambda block: block.last_ms)  #: replaced whole, never changed
         self._span_ms = round(keep.block_span / timedelta(milliseconds=1))
         self._boundary_ms = max((block.file.footer.boundary_ms for block in blocks), default=-1)
         self.block_failures = 0
@@ -130,8 +130,7 @@ class Upkeep:
         write_block(path, self._disk, targets, sequence=self._log.sequence, boundary_ms=boundary)
         with self._catalogue.lock:
             block = open_block(path, self._catalogue.take_blob, self._damage)
-            self.blocks.append(block)
-            self.blocks.sort(key=lambda block: block.last_ms)
+            self.blocks = sorted([*self.blocks, block], key=lambda block: block.last_ms)
             for name, section in block.sections.items():
                 target = self._catalogue.targets[name]
                 self._catalogue.own(target, section.columns)
@@ -166,7 +165,7 @@ class Upkeep:
     def _drop(self, block: Block) -> None:
         self._disk.unlink(block.file.path)
         with self._catalogue.lock:
-            self.blocks.remove(block)
+            self.blocks = [other for other in self.blocks if other is not block]
             for name, section in block.sections.items():
                 target = self._catalogue.targets[name]
                 target.stored.remove(section)

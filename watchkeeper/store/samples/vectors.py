@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import zstandard
 
@@ -9,6 +11,16 @@ from watchkeeper.errors import StoreError
 from watchkeeper.model.series import FloatArray
 
 RAW, SHUFFLED = 0, 1
+
+
+class _Zstd(threading.local):
+    """Contexts are costly to make and serve one thread at a time."""
+
+    def __init__(self) -> None:
+        self.compressor, self.decompressor = zstandard.ZstdCompressor(level=1), zstandard.ZstdDecompressor()
+
+
+_zstd = _Zstd()
 #: Below this many values compression costs more than it saves.
 MIN_SHUFFLED = 16
 
@@ -19,16 +31,14 @@ def encode_vector(values: FloatArray) -> tuple[int, bytes]:
     if values.size < MIN_SHUFFLED:
         return RAW, raw
     planes = np.ascontiguousarray(values.view(np.uint8).reshape(-1, 8).T)
-    packed = zstandard.ZstdCompressor(level=1).compress(planes.data)
+    packed = _zstd.compressor.compress(planes.data)
     return (SHUFFLED, packed) if len(packed) < len(raw) else (RAW, raw)
 
 
 def decode_vector(encoding: int, data: bytes | memoryview, size: int) -> FloatArray:
     """The vector. Raises StoreError when the bytes do not hold ``size`` values."""
     try:
-        raw = (
-            bytes(data) if encoding == RAW else zstandard.ZstdDecompressor().decompress(data, max_output_size=size * 8)
-        )
+        raw = bytes(data) if encoding == RAW else _zstd.decompressor.decompress(data, max_output_size=size * 8)
     except zstandard.ZstdError as error:
         raise StoreError(f"a vector of the log cannot be decompressed: {error}") from error
     if encoding not in (RAW, SHUFFLED) or len(raw) != size * 8:

@@ -137,3 +137,25 @@ def test_a_closed_store_takes_nothing(bench: Bench) -> None:
     bench.store.close()
     with pytest.raises(StoreError, match="closed"):
         bench.store.append(tick(NOON, layout("a"), [1.0]))
+
+
+def test_a_target_with_an_endless_name_is_refused(bench: Bench) -> None:
+    with pytest.raises(StoreError, match="longer than 65535 bytes"):
+        bench.store.append(tick(NOON, layout("a"), [1.0], target="x" * 70_000))
+    bench.send(layout("a"), [1.0], target="名\ud800")
+    bench.reopen()
+    bench.check()
+
+
+def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreError, match=r"cannot use .*file/store for samples: Not a directory"):
+        Bench(tmp_path / "file" / "store")
+
+
+def test_an_empty_store_has_no_times_and_a_filled_one_has(bench: Bench) -> None:
+    assert "oldest_ms" not in bench.store.stats()
+    bench.run(layout("a"), 5)
+    figures = bench.store.stats()
+    assert (figures["oldest_ms"], figures["newest_ms"]) == (bench.sent[0].time_ms, bench.sent[-1].time_ms)
+    assert figures["samples_in_head"] == 5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -34,12 +34,14 @@ def same_bits(one: FloatArray, other: FloatArray) -> bool:
     return np.array_equal(np.ascontiguousarray(one).view(np.uint64), np.ascontiguousarray(other).view(np.uint64))
 
 
+@settings(max_examples=50, deadline=None)
 @given(tables)
 def test_any_bits_survive_packing(bits: np.ndarray) -> None:
     values = bits.view(np.float64)
     assert same_bits(through(values), values)
 
 
+@settings(max_examples=50, deadline=None)
 @given(arrays(np.uint64, st.integers(0, 200), elements=any_bits))
 def test_any_vector_survives_the_log(bits: np.ndarray) -> None:
     values = bits.view(np.float64)

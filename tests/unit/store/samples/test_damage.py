@@ -205,3 +205,12 @@ def test_damage_is_kept_up_to_a_size_and_counted_beyond(tmp_path: Path) -> None:
     bench._sizes = type(bench._sizes)(damaged_bytes=10, ballast_bytes=16)
     assert bench.open().stats()["damaged_frames"] == 1
     assert list((tmp_path / "damaged").iterdir()) == []
+
+
+def test_a_block_copied_in_by_hand_doubles_nothing(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.run(wide(12), 60)
+    (block,) = blocks_of(bench)
+    shutil.copy(block, block.with_name(f"{block.stem}0.block"))
+    assert contents(bench.open()) == sent_by(bench.sent)
+    assert bench.store.stats()["damaged_frames"] == 1
