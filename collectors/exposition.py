@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import compress
+from io import BytesIO
+from itertools import compress, islice
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,8 @@ from watchkeeper.model.series import FloatArray
 from .base import merge_labels
 from .exposition_key import BrokenKeyError, LimitError, number, parse_key, parse_value
 
+#: Lines taken apart at a time: their memory is used again for the next ones and stays in the processor's cache.
+BLOCK = 1024
 #: Ways of writing one series (label order, spaces) that are remembered, on average.
 MAX_FORMS = 4
 
@@ -47,17 +50,49 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Template:
-    """A page without its values."""
+class _Block:
+    """A run of lines of a page, without their values."""
 
     lines: int
     is_sample: list[bool]
     is_other: list[bool]
-    others: list[bytes]  #: comments and empty lines, which must come again exactly
+    others: list[bytes]  #: comments and empty lines with their line ends, which must come again exactly
     keys: list[bytes]  #: what stands before each value, with the space
-    fixed_bytes: int  #: length of the page without its values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Template:
+    """A page without its values."""
+
+    blocks: list[_Block]
+    samples: int
+    fixed_bytes: int  #: length of the page without its values and their line ends
     columns: npt.NDArray[np.intp] | None  #: which of the values are kept, None when all are, in order
     rejected: Mapping[str, int]
+
+    def values(self, body: bytes) -> FloatArray | None:
+        """The values of a page of exactly this shape, None when it has another one."""
+        values = np.empty(self.samples, np.float64)
+        page, done, size = BytesIO(body), 0, self.fixed_bytes
+        for block in self.blocks:
+            lines = list(islice(page, block.lines))
+            if len(lines) != block.lines:
+                return None
+            if block.others:
+                if list(compress(lines, block.is_other)) != block.others:
+                    return None
+                lines = list(compress(lines, block.is_sample))
+            rests = list(map(bytes.removeprefix, lines, block.keys))
+            joined = b"".join(rests)
+            size += len(joined)
+            if b"_" in joined:
+                return None
+            try:
+                values[done : done + len(rests)] = np.fromiter(map(float, rests), np.float64, len(rests))
+            except ValueError:
+                return None
+            done += len(rests)
+        return values if size == len(body) and done == self.samples else None
 
 
 @dataclass(slots=True)
@@ -100,30 +135,17 @@ class Exposition:
 
     def read(self, body: bytes, *, openmetrics: bool = False) -> Page:
         """One page. Raises CollectError(reason="parse") when it cannot be told which lines are samples."""
-        lines = body.split(b"\n")
-        page = self._fast(body, lines)
-        return page if page is not None else self._slow(lines, openmetrics=openmetrics)
-
-    def _fast(self, body: bytes, lines: list[bytes]) -> Page | None:
         template = self._template
-        if template is None or len(lines) != template.lines:
-            return None
-        if list(compress(lines, template.is_other)) != template.others:
-            return None
-        rests = list(map(bytes.removeprefix, compress(lines, template.is_sample), template.keys))
-        joined = b"".join(rests)
-        if len(joined) + template.fixed_bytes != len(body) or b"_" in joined:
-            return None
-        try:
-            values = np.fromiter(map(float, rests), np.float64, len(rests))
-        except ValueError:
-            return None
+        values = template.values(body) if template is not None else None
+        if template is None or values is None:
+            return self._slow(body, openmetrics=openmetrics)
         received = len(values)
         if template.columns is not None:
             values = values[template.columns]
         return Page(layout=self._layout, values=values, received=received, rejected=template.rejected)
 
-    def _slow(self, lines: list[bytes], *, openmetrics: bool) -> Page:
+    def _slow(self, body: bytes, *, openmetrics: bool) -> Page:
+        lines = body.removesuffix(b"\n").split(b"\n")
         if openmetrics:
             _check_end(lines)
         known = len(self._series)
@@ -146,7 +168,7 @@ class Exposition:
         if len(self._columns) > MAX_FORMS * len(self._series):
             self._columns = {}  # a source that writes its series in ever new ways must not fill the memory
         if reading.regular:
-            self._learn(lines, samples, others, reading)
+            self._learn(body, samples, reading)
         return page
 
     def _line(self, line: bytes, at: int, reading: _Reading) -> None:
@@ -248,16 +270,28 @@ class Exposition:
         self._layout = Layout(tuple(self._series))
         reading.kept = [moved[column] if column >= 0 else -1 for column in reading.kept]
 
-    def _learn(self, lines: list[bytes], samples: list[bool], others: list[bytes], reading: _Reading) -> None:
+    def _learn(self, body: bytes, samples: list[bool], reading: _Reading) -> None:
         order = {column: at for at, column in enumerate(reading.kept) if column >= 0}
         rows = [order[column] for column in range(len(self._series))]
+        raw, keys, blocks = BytesIO(body), iter(reading.keys), list[_Block]()
+        while lines := list(islice(raw, BLOCK)):
+            at = len(blocks) * BLOCK
+            is_sample = samples[at : at + len(lines)]
+            is_other = [not sample for sample in is_sample]
+            blocks.append(
+                _Block(
+                    lines=len(lines),
+                    is_sample=is_sample,
+                    is_other=is_other,
+                    others=list(compress(lines, is_other)),
+                    keys=list(islice(keys, sum(is_sample))),
+                )
+            )
+        comments = sum(len(line) for block in blocks for line in block.others)
         self._template = _Template(
-            lines=len(lines),
-            is_sample=samples,
-            is_other=[not sample for sample in samples],
-            others=others,
-            keys=reading.keys,
-            fixed_bytes=len(lines) - 1 + sum(map(len, others)) + sum(map(len, reading.keys)),
+            blocks=blocks,
+            samples=len(reading.keys),
+            fixed_bytes=comments + sum(map(len, reading.keys)),
             columns=None if rows == list(range(len(reading.kept))) else np.array(rows, dtype=np.intp),
             rejected=reading.rejected,
         )
