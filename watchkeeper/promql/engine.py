@@ -111,7 +111,7 @@ def _vector(context: Context, block: Block) -> Vector:
     rows = np.flatnonzero(block.present[:, 0])
     warnings, infos = _remarks(context)
     return Vector(
-        series=tuple(block.series[i] for i in rows.tolist()),
+        series=tuple(block.series) if len(rows) == len(block) else tuple([block.series[i] for i in rows.tolist()]),
         values=block.values[rows, 0],
         time_ms=int(context.times[0]),
         warnings=warnings,

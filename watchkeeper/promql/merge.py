@@ -83,6 +83,10 @@ def drop_names(block: Block, memo: Memo) -> Block:
 
 def _nameless(series: Sequence[Labels]) -> tuple[tuple[Labels, ...], bool]:
     """The series without their names, and whether they are still all different."""
+    first = {one[0] for one in series if one}
+    second = {one[1][0] for one in series if len(one) > 1}
+    if len(first) == 1 and first.pop()[0] == METRIC_NAME and all(series) and METADATA.isdisjoint(second):
+        return tuple([one[1:] for one in series]), True  # different before, and each loses the same one pair
     bare = tuple([without_name(one) for one in series])
     return bare, len(set(bare)) == len(bare)
 

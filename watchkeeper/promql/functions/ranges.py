@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from watchkeeper.model import metric_name
+from watchkeeper.model import METRIC_NAME, MatchOp, metric_name
 from watchkeeper.promql import births
 from watchkeeper.promql.block import Block, Windows, concat
 from watchkeeper.promql.context import Context
@@ -84,14 +84,23 @@ def _warned(compute: Compute, context: Context, call: Call, windows: Windows) ->
 def _remark_gauges(context: Context, block: Block, call: Call) -> None:
     """Remark on metrics that may not be counters by their name; only those that have an answer."""
     answered = np.logical_or.reduce(block.present, axis=1)
-    if not answered.all():
-        block = block.rows(np.flatnonzero(answered))
-    names = context.shared.memo.get("names", [block.series], lambda: {metric_name(series) for series in block.series})
-    for name in sorted(name for name in names if name and not name.endswith(COUNTER_ENDINGS)):
+    for name in sorted(_gauges(context, block, call.args[0])):
+        if not any(answered[i] for i, series in enumerate(block.series) if metric_name(series) == name):
+            continue
         context.inform(
             f'metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "{name}"',
             call.args[0].position,
         )
+
+
+def _gauges(context: Context, block: Block, node: Node) -> set[str]:
+    """Metric names that do not end like a counter's; told by the selector itself where it names its metric."""
+    if isinstance(node, Range):
+        for matcher in node.selector.matchers:
+            if matcher.name == METRIC_NAME and matcher.op is MatchOp.EQUAL and matcher.value.endswith(COUNTER_ENDINGS):
+                return set()
+    names = context.shared.memo.get("names", [block.series], lambda: {metric_name(series) for series in block.series})
+    return {name for name in names if name and not name.endswith(COUNTER_ENDINGS)}
 
 
 def _quantile_over_time(evaluator: base.Evaluator, context: Context, call: Call) -> Block:
