@@ -17,6 +17,8 @@ from .base import Array, State, blank
 
 #: Outliers in a row after which a change counts as lasting.
 PATIENCE = 20
+#: Outliers in a row after which others may learn from the samples as they are.
+CONVINCED = 5
 #: Samples that set level and deviation without any clipping.
 SETTLE = 10
 #: Smallest deviation, relative to the level: below this a change is rounding (float32 holds 6e-8).
@@ -44,7 +46,7 @@ class Followed:
     scale: Array  #: the deviation before this sample, never below the floor
     ratio: Array  #: |sample - expected| / scale
     seen: Array  #: samples known before this one
-    believed: FloatArray  #: the sample cut to what was learned from it
+    believed: FloatArray  #: the sample, cut to what is credible while it stands alone
 
 
 def tuning(*gains: tuple[float, float]) -> Tuning:
@@ -85,4 +87,5 @@ def follow(state: State, sample: FloatArray, tuned: Tuning) -> Followed:
     rows["level"], rows["deviation"] = moved, np.where(known, learned, deviation)
     rows["run"] = np.where(known, np.where(outlier, np.minimum(run + 1, 1000), 0), run).astype(np.int16)
     rows["seen"] = seen + known
-    return Followed(expected=level, scale=scale, ratio=ratio, seen=seen, believed=level + step)
+    believed = np.where(run >= CONVINCED, sample, level + step)
+    return Followed(expected=level, scale=scale, ratio=ratio, seen=seen, believed=believed)

@@ -37,8 +37,9 @@ class IsolationForest:
     """Scores one group of series together (scikit-learn's isolation forest over sliding history).
 
     The group's score is the largest of the column; the others are the share each series has in it, found by setting
-    that series back to its median and asking again. Good for: combinations that are odd though every series alone is
-    not. Not for: more than about a hundred series, and not for speed: a column costs milliseconds.
+    that series back to its median and asking again. Good for: several series off at once, each only a little. Not
+    for: ordinary values that no longer go together (trees cut one series at a time), for more than about a hundred
+    series, and not for speed: a column costs milliseconds.
     """
 
     window: Annotated[int, Field(ge=32)] = 256  #: samples of history the forest learns from

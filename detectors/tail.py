@@ -18,7 +18,7 @@ TAIL = 0.02
 #: Rarity of the quantile itself.
 KNEE = float(-np.log10(TAIL))
 #: One excess counts at most this many mean excesses when the tail is learned.
-MOST_EXCESS = 8.0
+MOST_EXCESS = 4.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ class Trial:
 def plan(length: int, horizon: int, season: int, most: int = MOST_ORIGINS) -> tuple[int, list[int]]:
     """(steps judged, samples hidden at each origin); no origin where the history is too short."""
     training = max(2 * season + 1 if length > 3 * season else season + 1, LEAST_TRAINING, length // 3)
-    steps = min(horizon, max(0, (length - training) // 2), length - training)
+    steps = min(horizon, max(1, (length - training) // 2), length - training)
     if steps < 1:
         return 0, []
     room = length - training - steps
