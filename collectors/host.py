@@ -60,9 +60,13 @@ class Host:
             raise CollectError(f"no answer within {self.timeout:g} s; a file system hangs", reason="timeout")
         return self._running.result()
 
+    def stale_tick(self, now: datetime) -> Tick | None:
+        """After a failure: marks the machine's series stale, once; ``stale_ticks`` also marks the processes'."""
+        return self._sheet.stale_tick(now)
+
     def stale_ticks(self, now: datetime) -> list[Tick]:
         """After a failure: marks all series stale, once."""
-        ticks = [self._sheet.stale_tick(now), self._process_sheet.stale_tick(now)]
+        ticks = [self.stale_tick(now), self._process_sheet.stale_tick(now)]
         return [tick for tick in ticks if tick is not None]
 
     async def close(self) -> None:

@@ -93,9 +93,13 @@ class HttpProbe:
         readings += [("probe_success", (), float(good)), ("probe_attempts", (), float(attempt))]
         return Collected(ticks=[self._sheet.tick(now, readings)])
 
-    def stale_ticks(self, now: datetime) -> list[Tick]:
+    def stale_tick(self, now: datetime) -> Tick | None:
         """When the probe itself could not run: marks all series stale, once."""
-        tick = self._sheet.stale_tick(now)
+        return self._sheet.stale_tick(now)
+
+    def stale_ticks(self, now: datetime) -> list[Tick]:
+        """``stale_tick`` as every kind offers it."""
+        tick = self.stale_tick(now)
         return [] if tick is None else [tick]
 
     async def close(self) -> None:

@@ -82,9 +82,13 @@ class PrometheusApi:
         size = sum(answer[1] for answer in answers if not isinstance(answer, CollectError))
         return Collected(ticks=[tick], rejected=rejected, body_bytes=size)
 
-    def stale_ticks(self, now: datetime) -> list[Tick]:
+    def stale_tick(self, now: datetime) -> Tick | None:
         """After a failure: marks all series stale, once."""
-        tick = self._sheet.stale_tick(now)
+        return self._sheet.stale_tick(now)
+
+    def stale_ticks(self, now: datetime) -> list[Tick]:
+        """``stale_tick`` as every kind offers it."""
+        tick = self.stale_tick(now)
         return [] if tick is None else [tick]
 
     async def close(self) -> None:

@@ -85,9 +85,13 @@ class SqlQuery:
             raise CollectError(f"no answer within {allowed:g} s", reason="timeout")
         return self._running.result()
 
-    def stale_ticks(self, now: datetime) -> list[Tick]:
+    def stale_tick(self, now: datetime) -> Tick | None:
         """After a failure: marks all series stale, once."""
-        tick = self._sheet.stale_tick(now)
+        return self._sheet.stale_tick(now)
+
+    def stale_ticks(self, now: datetime) -> list[Tick]:
+        """``stale_tick`` as every kind offers it."""
+        tick = self.stale_tick(now)
         return [] if tick is None else [tick]
 
     async def close(self) -> None:

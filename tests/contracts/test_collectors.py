@@ -152,6 +152,19 @@ async def test_after_a_failure_every_series_is_marked_stale_exactly_once(
 
 
 @pytest.mark.parametrize("kind", sorted(BUILTIN))
+async def test_the_single_stale_tick_marks_the_main_series_once(
+    kind: str, server: Target, tmp_path: Path, outbound: Outbound
+) -> None:
+    part = build(kind, server, tmp_path)
+    main = (await part.collect(NOON, outbound)).ticks[0]
+    tick = part.stale_tick(NOON + timedelta(seconds=15))
+    assert (tick.target, set(tick.layout.series)) == (main.target, set(main.layout.series))
+    assert is_stale(tick.values).all()
+    assert part.stale_tick(NOON + timedelta(seconds=30)) is None
+    await part.close()
+
+
+@pytest.mark.parametrize("kind", sorted(BUILTIN))
 def test_an_unknown_option_is_refused_by_name(kind: str, server: Target, tmp_path: Path) -> None:
     options = {**GOOD[kind](server, tmp_path, ""), "tiemout": 3}
     with pytest.raises(ConfigError, match=rf"collectors\.{kind}\.tiemout: Unexpected keyword argument"):
