@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from watchkeeper.errors import ActionError, QueryError
-from watchkeeper.model import ActionRecord, ActionState, Observation, RemedyRule, Target
+from watchkeeper.errors import AccessError, ActionError, QueryError
+from watchkeeper.model import ActionRecord, Observation, RemedyRule, Target
 from watchkeeper.ports import ActuatorClient
 
 from . import book, links
 from .change import Change
 from .confirm import History
+from .gates import WAIVABLE
 from .killswitch import KillSwitch
 from .people import People
-from .run import Run, write
+from .rehearse import rehearse
+from .run import Run
 from .settings import Link, Settings
 from .situation import Facts
-from .start import first_record
+from .start import asked_record, first_record
 from .steady import KEY as CLOCK_KEY
 from .steady import Steady, Tick
 from .steps import HANDLERS
@@ -79,17 +81,7 @@ class Remediator:
             return []
         async with self._turn:
             tick = await self._tick(now, monotonic)
-            run = Run(
-                state=self._state,
-                settings=self.settings,
-                rules=self._rules,
-                actuator=self._actuator,
-                switch=self.kill_switch,
-                tick=tick,
-                facts=facts,
-                histories=self._histories,
-                counts=self.counts,
-            )
+            run = self._run(tick, facts)
             await asyncio.to_thread(self.kill_switch.latch, now)
             seen = await self._take_in(run, observations)
             await self._watch_targets(run)
@@ -98,6 +90,53 @@ class Remediator:
             for rule in seen:
                 await self._open(run, rule)
             return [change for change in run.changes if self._worth_telling(change)]
+
+    async def rehearse(self, now: datetime, rule: str) -> None:
+        """Try the rule's action and its way back on the test target; until then the action counts as class A4.
+
+        Raises ActionError when it does not work, or when there is nothing to try it on.
+        """
+        async with self._turn:
+            await rehearse(
+                self._state, self.settings, self._actuator, self.kill_switch, self._known(rule), now - self.people.skew
+            )
+
+    async def request(
+        self,
+        now: datetime,
+        rule: str,
+        user: str,
+        reason: str,
+        facts: Facts,
+        *,
+        waive: Collection[str] = (),
+    ) -> str:
+        """A person asks for a rule's action: same gates, four of them may be waived. Returns the action's id."""
+        if not user or not reason.strip():
+            raise AccessError("asking for an action needs a name and a written reason")
+        if refused := sorted(set(waive) - WAIVABLE):
+            raise AccessError(f"gate {refused[0]!r} binds people too; {', '.join(sorted(WAIVABLE))} may be waived")
+        async with self._turn:
+            run = self._run(Tick(now=now - self.people.skew, wall=now), facts)
+            return await self._in_thread(lambda unit: asked_record(unit, run, self._known(rule), user, reason, waive))
+
+    def _known(self, rule: str) -> RemedyRule:
+        if rule not in self._rules:
+            raise ActionError(f"there is no remediation rule {rule!r}")
+        return self._rules[rule]
+
+    def _run(self, tick: Tick, facts: Facts) -> Run:
+        return Run(
+            state=self._state,
+            settings=self.settings,
+            rules=self._rules,
+            actuator=self._actuator,
+            switch=self.kill_switch,
+            tick=tick,
+            facts=facts,
+            histories=self._histories,
+            counts=self.counts,
+        )
 
     async def _tick(self, now: datetime, monotonic: float) -> Tick:
         if self._steady is None:
@@ -135,11 +174,12 @@ class Remediator:
                 derived.append(links.return_observation(seen, state, link, run.tick.now))
                 views[rule.name] = links.view(state, link, run.tick.now, returning=False)
                 views[rule.name + links.RETURN] = links.view(state, link, run.tick.now, returning=True)
-                derived = [derived[0]] if state.phase is links.Phase.PRIMARY else [derived[1]]
+                if state.phase is links.Phase.PRIMARY:
+                    derived.pop()
             for each in derived:
                 history = self._histories.setdefault(each.rule, History())
                 new = history.add(each, run.tick.now, self.settings.flap_window)
-                if new and each.bad is True:
+                if new and each.bad is True and each is derived[-1]:  # a link acts for the side that serves
                     bad[each.rule] = self._rules[each.rule]
         run.links = views
         return list(bad.values())
@@ -208,6 +248,3 @@ def _probed(facts: Facts, expr: str, at: datetime) -> bool | None:
         return links.good([value for _, value in facts.query(expr, at)])
     except QueryError:
         return None
-
-
-__all__ = ["ActionState", "Remediator", "write"]

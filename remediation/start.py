@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from watchkeeper.errors import ActionError
 from watchkeeper.model import ActionRecord, ActionState, Observation, RemedyRule
 
 from .plan import make_plan
@@ -34,6 +35,21 @@ def first_record(unit: Unit, run: Run, rule: RemedyRule) -> ActionRecord | None:
     record = make_record(unit, rule, newest, run, incident_id=incident.id if incident else "", requester=rule.name)
     write(unit, record, None, newest.reason or f"{rule.when} is bad", run.tick.wall, {"observers": newest.observers})
     return record
+
+
+def asked_record(unit: Unit, run: Run, rule: RemedyRule, user: str, reason: str, waive: Collection[str]) -> str:
+    """A record that a person asked for, with what they waived and why."""
+    if any(record.plan.rule == rule.name for record in unit.actions.active()):
+        raise ActionError(f"rule {rule.name} has an action under way already")
+    incident = run.incident(rule)
+    seen = run.history(rule.name).newest or Observation(rule=rule.name, at=run.tick.wall, bad=None)
+    seen = replace(seen, reason=f"{user}: {reason}")
+    waived = {"waived": sorted(waive), "waived_why": reason}
+    record = make_record(
+        unit, rule, seen, run, incident_id=incident.id if incident else "", requester=user, more=waived
+    )
+    write(unit, record, None, seen.reason, run.tick.wall, waived, actor=user)
+    return record.id
 
 
 def make_record(

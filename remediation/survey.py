@@ -10,6 +10,7 @@ from watchkeeper.model import ActionRecord, Intent, Observation, RemedyRule, Tar
 from watchkeeper.ports import Reading
 
 from . import book
+from .links import RETURN
 from .plan import NOTHING, Planned, make_plan
 from .run import Run, severity_of
 from .situation import Situation
@@ -99,7 +100,7 @@ def _from_book(unit: Unit, run: Run, record: ActionRecord, bare: Situation) -> S
         ended=tuple(book.ended(unit, now, settings.breakers.window)),
         in_flight=tuple(book.in_flight(unit.actions.active(), record.id)),
         approvals=tuple(unit.actions.approvals(record.id)),
-        declared=book.declared(unit, rule.name.removesuffix(":return"), now),
+        declared=book.declared(unit, rule.name.removesuffix(RETURN), now),
         graduated=book.graduated(unit, rule.name, rule.version, now, settings),
         rehearsed=unit.documents.get(f"{book.REHEARSED_KEY}{rule.action}/{rule.target}") is not None,
         used_keys=used,

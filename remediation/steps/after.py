@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from remediation import book
 from remediation.actions import kind_of
+from remediation.links import RETURN
 from remediation.run import Run
 from remediation.verify import guards_now, symptom, worse
 from watchkeeper.errors import ActionError, StoreError
@@ -30,7 +31,7 @@ async def verifying(run: Run, record: ActionRecord) -> ActionRecord | None:
     if bad := worse(before, guards_now(run.facts.query, list(before), at), run.settings.guard_tolerance):
         return await run.move(record, S.ROLLING_BACK, f"worse than before: {bad}")
     since = datetime.fromisoformat(str(record.progress["effect_wall"]))
-    there = symptom(run.facts.query, plan.verify, at, run.history(plan.rule).newest, since)
+    there = symptom(run.facts.query, plan.verify, at, run.history(plan.rule.removesuffix(RETURN)).newest, since)
     holding = record.progress.get("hold_until") is not None
     if there and (holding or run.past(record, "verify_until")):
         return await run.move(record, S.ROLLING_BACK, "the symptom came back" if holding else "the symptom stayed")
@@ -117,4 +118,4 @@ def _fallen(unit: Unit, run: Run, record: ActionRecord, outcome: Mapping[str, ob
             unit.actions.finish_intent(row.token, outcome, run.tick.wall)
     if outcome.get("state") == "done":
         book.link_served(unit, record.plan, run.settings, run.tick.now, back=True)
-    book.fall(unit, record.plan.rule.removesuffix(":return"), run.tick.now, f"{record.id} was rolled back")
+    book.fall(unit, record.plan.rule.removesuffix(RETURN), run.tick.now, f"{record.id} was rolled back")

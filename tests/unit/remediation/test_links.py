@@ -1,0 +1,152 @@
+"""A primary and a backup: over at once when it is sure, back only slowly."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.remediator import World
+from support.remedies import LINK, NOON, RULE
+
+from remediation import links
+from remediation.links import LinkState, Phase
+from watchkeeper.model import ActionState
+
+RULE_OF_LINK = replace(RULE, name="maps", link="maps", target="", parameters={})
+OPTIONS: dict[str, Any] = {
+    "name": "maps",
+    "service": "shop",
+    "target": "web",
+    "primary": "web1",
+    "backup": "web2",
+    "primary_probe": "probe1",
+    "backup_probe": "probe2",
+    "observers": ["probe"],
+    "hold": "30s",
+    "dwell": "30s",
+    "cooldown": "30s",
+    "budget": 10,
+    "return_good": 3,
+}
+
+
+def a_world(tmp_path: Path, **more: Any) -> World:
+    world = World(tmp_path, RULE_OF_LINK, links=[{**OPTIONS, **more}])
+    world.pool.servers = {"web1": {"state": "ready", "weight": 100}, "web2": {"state": "drain", "weight": 100}}
+    world.answers = {"probe1": 1.0, "probe2": 1.0}
+    world.remediator.people.declare("maps", "ada", "a dual link", NOON)
+    world.symptom = 0
+    world.step(4)
+    return world
+
+
+def serving(world: World) -> list[str]:
+    return [name for name, each in world.pool.servers.items() if each["state"] == "ready"]
+
+
+def fail_over(world: World) -> None:
+    world.symptom, world.answers["probe1"] = 1, 0.0
+    told = [change.kind for change in world.step(3)]
+    assert told == ["proposed", "executed"]
+    assert serving(world) == ["web2"]
+
+
+def test_it_fails_over_when_confirmed_and_tells_at_the_first_verdict(tmp_path: Path) -> None:
+    world = a_world(tmp_path)
+    fail_over(world)
+    world.symptom = 0
+    assert [change.kind for change in world.step()] == ["verified_holding"]
+    assert [change.kind for change in world.step(2)] == ["succeeded"]
+
+
+def test_it_returns_only_after_dwell_and_an_unbroken_half_open(tmp_path: Path) -> None:
+    world = a_world(tmp_path)
+    fail_over(world)
+    world.symptom = 0
+    world.step(10)
+    assert serving(world) == ["web2"]
+    world.answers["probe1"] = 1.0
+    world.step(4)
+    world.answers["probe1"] = 0.0  # hysteresis: all of it anew
+    world.step(1)
+    world.answers["probe1"] = 1.0
+    world.step(4)
+    assert serving(world) == ["web2"]
+    world.step(6)
+    assert serving(world) == ["web1"]
+    assert world.pool.servers["web2"]["state"] == "drain"
+    world.step(5)
+    assert [record.state for record in world.records() if record.token] == [ActionState.SUCCEEDED] * 2
+
+
+@pytest.mark.parametrize("backup", [0.0, None])
+def test_it_stays_when_the_backup_is_not_known_to_be_good(tmp_path: Path, backup: float | None) -> None:
+    world = a_world(tmp_path)
+    world.answers["probe2"] = backup
+    world.symptom = 1
+    world.step(8)
+    assert serving(world) == ["web1"]
+    assert world.record().progress["gate"] == "blast_radius"
+
+
+def test_it_stays_when_the_passive_signal_does_not_agree(tmp_path: Path) -> None:
+    world = a_world(tmp_path)
+    world.symptom = 1
+    world.step(8, observers={"probe": False})
+    assert serving(world) == ["web1"]
+
+
+def test_it_stays_when_the_backup_cannot_carry_the_load(tmp_path: Path) -> None:
+    world = a_world(tmp_path, backup_capacity=0.5)
+    world.symptom = 1
+    world.step(8)
+    assert serving(world) == ["web1"]
+
+
+def test_a_switch_that_does_not_help_is_undone_and_the_declaration_falls(tmp_path: Path) -> None:
+    world = a_world(tmp_path)
+    fail_over(world)
+    world.step(2)
+    assert serving(world) == ["web1"]
+    with world.state.read() as unit:
+        declaration = unit.actions.declaration("maps")
+    assert declaration is not None
+    assert declaration.fallen_at is not None
+
+
+def test_which_side_serves_survives_a_restart(tmp_path: Path) -> None:
+    world = a_world(tmp_path)
+    fail_over(world)
+    world.symptom = 0
+    world.step(4)
+    world.start()
+    world.step(2)
+    assert serving(world) == ["web2"]
+    world.answers["probe1"] = 1.0
+    world.step(10)
+    assert serving(world) == ["web1"]
+
+
+def test_one_unknown_probe_ends_half_open() -> None:
+    link = replace(LINK, return_good=2, dwell=timedelta(0), hold=timedelta(seconds=30))
+    state = LinkState(phase=Phase.BACKUP, since=NOON)
+    at = NOON
+    for _ in range(2):
+        at += timedelta(seconds=15)
+        state = links.follow(state, link, True, True, at)
+    assert state.phase is Phase.HALF_OPEN
+    assert not links.may_return(state, link, at + timedelta(seconds=29))
+    assert links.may_return(state, link, at + timedelta(seconds=30))
+    assert links.follow(state, link, None, True, at).phase is Phase.BACKUP
+
+
+def test_a_rule_may_bring_its_own_plan_for_both_ways() -> None:
+    there, back = {"state": {"route": "backup"}}, {"state": {"route": "primary"}}
+    rule = replace(RULE_OF_LINK, parameters={"failover": there, "return": back})
+    assert links.failover_rule(rule, LINK).parameters == there
+    assert links.return_rule(rule, LINK).parameters == back
+    only = replace(RULE_OF_LINK, parameters={"drain": "web1"})
+    assert links.return_rule(only, LINK).parameters == {}

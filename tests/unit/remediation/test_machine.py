@@ -1,0 +1,225 @@
+"""Anything may happen in any order; what RELIABILITY promises must hold after every step (I1-I5, I7-I14, I16)."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from support.remediator import World, incident
+from support.remedies import NOON, RULE
+
+from remediation.book import HOLDING
+from watchkeeper.errors import AccessError
+from watchkeeper.model import ActionState, Mode, Severity
+
+SECOND = replace(RULE, name="drain-web2", parameters={"drain": "web2"}, service="shop")
+S = ActionState
+#: Every transition of the state machine, as drawn in the safety model.
+ALLOWED = {
+    "": {S.OBSERVED},
+    S.OBSERVED: {S.CONFIRMING},
+    S.CONFIRMING: {S.PROPOSED, S.CLEARED},
+    S.PROPOSED: {S.SUPPRESSED, S.AWAITING_APPROVAL, S.ARMED, S.DRY_RUN, S.SUGGESTED},
+    S.AWAITING_APPROVAL: {S.REJECTED, S.EXPIRED, S.ARMED},
+    S.ARMED: {S.INTENT_COMMITTED, S.ABORTED},
+    S.INTENT_COMMITTED: {S.EXECUTING, S.ABORTED},
+    S.EXECUTING: {S.VERIFYING, S.FAILED, S.UNKNOWN},
+    S.UNKNOWN: {S.RECONCILING},
+    S.RECONCILING: {S.VERIFYING, S.ABORTED, S.ROLLING_BACK, S.ESCALATED},
+    S.VERIFYING: {S.SUCCEEDED, S.ROLLING_BACK, S.ESCALATED},
+    S.FAILED: {S.ROLLING_BACK},
+    S.ROLLING_BACK: {S.ROLLED_BACK, S.ESCALATED},
+}
+
+#: How actions ended over all runs: a machine in which nothing ever happens proves nothing.
+ENDS: Counter[str] = Counter()
+
+
+class Life(RuleBasedStateMachine):
+    """Time, symptoms, faults, people and restarts, in the order Hypothesis likes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="wk-"))
+        self.stopped_at = -1
+        self.blind_effects = 0
+
+    @initialize(
+        mode=st.sampled_from([Mode.AUTO, Mode.AUTO, Mode.AUTO, Mode.APPROVE, Mode.DRY_RUN]),
+        rehearsed=st.sampled_from([True, True, True, False]),
+    )
+    def begin(self, mode: Mode, *, rehearsed: bool) -> None:
+        rules = (replace(RULE, mode=mode), replace(SECOND, mode=mode))
+        self.mode = mode
+        self.world = World(self.folder, *rules, rehearsed=rehearsed)
+
+    def teardown(self) -> None:
+        if hasattr(self, "world"):
+            ENDS.update(record.state.value for record in self.world.records())
+            ENDS.update(f"gate:{record.progress.get('gate')}" for record in self.world.records())
+            ENDS["effects"] += len(self.world.pool.effects)
+            self.world.state.close()
+        shutil.rmtree(self.folder)
+
+    @rule(bad=st.sampled_from([1.0, 1.0, 0.0, None]), steps=st.sampled_from([6, 1, 3, 8]))
+    def see(self, bad: float | None, steps: int) -> None:
+        before = self.world.pool.executed()
+        self.world.symptom = bad
+        self.world.step(steps)
+        if bad != 1.0:  # I8: what is good or unknown leads to no effect
+            self.blind_effects += self.world.pool.executed() - before
+
+    @rule(steps=st.integers(1, 4))
+    def one_observer_only(self, steps: int) -> None:
+        self.world.symptom = 1.0
+        self.world.step(1, observers={})  # until here earlier observations may still confirm
+        before = self.world.pool.executed()
+        self.world.step(steps, observers={})
+        self.blind_effects += self.world.pool.executed() - before
+
+    @rule(minutes=st.integers(1, 90))
+    def sleep(self, minutes: int) -> None:
+        self.world.clock.advance(minutes * 60)
+
+    @rule(hours=st.sampled_from([0, 0, 0, -30, -1, 1, 30]))
+    def jump(self, hours: int) -> None:
+        self.world.clock.jump(timedelta(hours=hours))
+
+    @rule()
+    def quiet(self) -> None:
+        """Everything works again, and half an hour passes."""
+        self.world.pool.fail, self.world.actuator.lose = "", ""
+        self.world.actuator.down, self.world.pool.dark = False, False
+        self.world.clock.advance(31 * 60)
+
+    @rule()
+    def restart(self) -> None:
+        self.world.start()
+
+    @rule(fail=st.sampled_from(["", "", "before", "half"]), lose=st.sampled_from(["", "", "request", "answer"]))
+    def faults(self, fail: str, lose: str) -> None:
+        self.world.pool.fail, self.world.actuator.lose = fail, lose
+
+    @rule(down=st.sampled_from([False, False, False, True]), dark=st.sampled_from([False, False, False, True]))
+    def outage(self, *, down: bool, dark: bool) -> None:
+        self.world.actuator.down, self.world.pool.dark = down, dark
+
+    @rule(name=st.sampled_from(["web1", "web3"]), weight=st.sampled_from([0, 0, 0, 0, 0, 0, 1, 2]))
+    def foreign(self, name: str, weight: int) -> None:
+        if weight:
+            self.world.pool.servers[name]["weight"] = weight
+
+    @rule(severity=st.sampled_from([Severity.P0, Severity.P1, Severity.P2]))
+    def incident(self, severity: Severity) -> None:
+        self.world.incident = incident(severity)
+
+    @precondition(lambda self: self.stopped_at < 0)
+    @rule(really=st.sampled_from([False, False, True]))
+    def stop(self, *, really: bool) -> None:
+        if not really:
+            return
+        self.world.remediator.kill_switch.set("eve", "stop", self.world.clock.now())
+        self.stopped_at = self.world.pool.executed()
+
+    @precondition(lambda self: self.stopped_at >= 0)
+    @rule()
+    def clear(self) -> None:
+        self.world.remediator.kill_switch.clear("ada", "checked", self.world.clock.now(), admin=True)
+        self.stopped_at = -1
+
+    @rule(user=st.sampled_from(["ada", "eve", RULE.name]))
+    def approve(self, user: str) -> None:
+        for record in self.world.records():
+            if record.state is S.AWAITING_APPROVAL:
+                try:
+                    self.world.remediator.people.approve(
+                        record.id, user, "approve", "", record.plan.digest(), self.world.clock.now(),
+                        admin=True, reauthenticated=True,
+                    )  # fmt: skip
+                except AccessError:
+                    assert user == record.requester
+
+    @invariant()
+    def holds(self) -> None:
+        world = getattr(self, "world", None)
+        if world is None:
+            return
+        with world.state.read() as unit:
+            records = unit.actions.recent(NOON - timedelta(days=4000), limit=100_000)
+            rows = unit.actions.intents_since(NOON - timedelta(days=4000))
+            paths = {record.id: unit.transitions.of(record.id) for record in records}
+            approvals = {record.id: unit.actions.approvals(record.id) for record in records}
+            audited = Counter(row.subject for row in unit.audit.rows(limit=None) if row.action.split(".")[-1] in set(S))
+            assert unit.audit.verify() is None  # I14
+        assert sum(record.state in HOLDING for record in records) <= 1  # I1: one target
+        tokens = [intent.token for intent in world.pool.effects]
+        assert tokens == sorted(set(tokens))  # I2
+        committed = {row.idempotency_key: row for row in rows}
+        keys = Counter(intent.idempotency_key for intent in world.pool.effects)
+        assert set(keys) <= set(committed)  # I3
+        assert max(keys.values(), default=0) <= 1  # I4
+        if self.stopped_at >= 0:
+            assert world.pool.executed() == self.stopped_at  # I5
+        assert self.blind_effects == 0  # I8
+        if self.mode is Mode.DRY_RUN:
+            assert not world.pool.effects  # I13
+        self._rest(sorted(row.committed_at for row in rows if row.operation == "execute"))
+        for record in records:
+            path = paths[record.id]
+            assert all(each.new_state in ALLOWED[each.old_state] for each in path)
+            assert audited[record.id] == len(path)  # I14
+            assert sum(each.new_state == S.ROLLING_BACK for each in path) <= 1  # I11
+            assert sum(row.operation == "rollback" for row in rows if row.action_id == record.id) <= 1
+            if record.token and record.plan.risk == "A4":  # I9
+                yes = {given.user for given in approvals[record.id] if given.plan_hash == record.plan.digest()}
+                assert len(yes - {record.requester}) >= 2
+            if record.token and self.mode is Mode.APPROVE:
+                assert {given.user for given in approvals[record.id]} - {record.requester}
+
+    def _rest(self, started: list[datetime]) -> None:
+        """I7: cooldown and budget, whatever the clock did and however often we restarted."""
+        for one, other in pairwise(started):
+            assert other - one >= timedelta(minutes=10)
+        for number in range(len(started) - 20):
+            assert started[number + 20] - started[number] >= timedelta(days=1)
+
+
+CALM = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
+
+
+def test_whatever_happens_the_invariants_hold() -> None:
+    run_state_machine_as_test(
+        Life,
+        settings=settings(
+            max_examples=15, stateful_step_count=40, deadline=None, derandomize=True, suppress_health_check=CALM
+        ),
+    )
+    print(ENDS)
+    assert ENDS["effects"] >= 10
+    assert {"suppressed", "rolled_back", "cleared"} <= set(ENDS)
+
+
+@pytest.mark.long
+def test_whatever_happens_for_long_the_invariants_hold() -> None:
+    run_state_machine_as_test(
+        Life,
+        settings=settings(
+            max_examples=5000, stateful_step_count=60, deadline=None, database=None, suppress_health_check=CALM
+        ),
+    )
