@@ -56,7 +56,7 @@ class Email:
         return await anyio.to_thread.run_sync(self._deliver, mail, abandon_on_cancel=True)
 
     def mail(self, message: Message, key: str) -> EmailMessage:
-        mail = EmailMessage(policy=SMTP)
+        mail = EmailMessage(policy=SMTP.clone(cte_type="7bit"))
         mail["Subject"] = clip(clean(message.title), 400)
         mail["From"], mail["To"] = self.sender, ", ".join(self.recipients)
         mail["Date"] = message.at

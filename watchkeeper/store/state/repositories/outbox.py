@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -66,11 +66,12 @@ class Outbox(Repository):
         self._transition(key, "", "queued", at, f"queued for {channel}", {"outbox": row_id}, correlation_id)
         return int(row_id)
 
-    def due(self, now: datetime, limit: int = 100) -> list[Delivery]:
+    def due(self, now: datetime, limit: int = 100, channel: str | None = None) -> list[Delivery]:
         """Queued messages whose time has come, most urgent first, oldest first within that."""
         return self._select(
             outbox.c.state == "queued",
             outbox.c.next_attempt_at <= now,
+            *([outbox.c.channel == channel] if channel is not None else []),
             order=(outbox.c.priority, outbox.c.id),
             limit=limit,
         )
@@ -103,6 +104,29 @@ class Outbox(Repository):
         evidence = {"outbox": delivery.id, "channel": delivery.channel}
         self._transition(
             delivery.idempotency_key, delivery.state, state, at, detail or state, evidence, delivery.correlation_id
+        )
+
+    def fold(self, deliveries: Sequence[Delivery], into: str, *, at: datetime) -> None:
+        """Mark many as folded into one digest, in a few statements."""
+        if not deliveries:
+            return
+        detail = f"folded into {into}"
+        for start in range(0, len(deliveries), 500):
+            ids = [delivery.id for delivery in deliveries[start : start + 500]]
+            values = {"state": "folded", "detail": detail, "finished_at": at}
+            self.connection.execute(update(outbox).where(outbox.c.id.in_(ids)).values(**values))
+        Transitions(self.connection).record_many(
+            Transition(
+                kind="delivery",
+                subject_id=delivery.idempotency_key,
+                old_state=delivery.state,
+                new_state="folded",
+                at=at,
+                reason=detail,
+                evidence={"outbox": delivery.id, "channel": delivery.channel},
+                correlation_id=delivery.correlation_id,
+            )
+            for delivery in deliveries
         )
 
     def get(self, delivery_id: int) -> Delivery | None:
@@ -139,13 +163,22 @@ class Outbox(Repository):
     def _select(self, *conditions: Any, order: tuple[Any, ...], limit: int) -> list[Delivery]:
         query = select(outbox).where(*conditions).order_by(*order).limit(limit)
         rows = [dict(row) for row in self.connection.execute(query).mappings()]
+        files = self._attachments([row["id"] for row in rows])
         for row in rows:
-            row["message"] = _message(row["message"], self._attachments(row["id"]))
+            row["message"] = _message(row["message"], tuple(files.get(row["id"], ())))
         return [Delivery(**row) for row in rows]
 
-    def _attachments(self, row_id: int) -> tuple[tuple[str, str, bytes], ...]:
-        query = select(attachments).where(attachments.c.outbox_id == row_id).order_by(attachments.c.id)
-        return tuple((row["name"], row["mime"], row["content"]) for row in self.connection.execute(query).mappings())
+    def _attachments(self, ids: Sequence[int]) -> dict[int, list[tuple[str, str, bytes]]]:
+        """Of all these rows in one query: a backlog has thousands of them."""
+        found: dict[int, list[tuple[str, str, bytes]]] = {}
+        if not ids:
+            return found
+        query = select(attachments).where(attachments.c.outbox_id.between(min(ids), max(ids)))
+        wanted = set(ids)
+        for row in self.connection.execute(query.order_by(attachments.c.id)).mappings():
+            if row["outbox_id"] in wanted:
+                found.setdefault(row["outbox_id"], []).append((row["name"], row["mime"], row["content"]))
+        return found
 
 
 def _plain(message: Message) -> dict[str, Any]:

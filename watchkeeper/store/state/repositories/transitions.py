@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -30,8 +30,12 @@ class Transition:
 
 class Transitions(Repository):
     def record(self, transition: Transition) -> None:
-        row = {name: getattr(transition, name) for name in transition.__slots__ if name != "id"}
-        self.connection.execute(insert(transitions).values(**row))
+        self.record_many([transition])
+
+    def record_many(self, steps: Iterable[Transition]) -> None:
+        rows = [{name: getattr(step, name) for name in step.__slots__ if name != "id"} for step in steps]
+        if rows:
+            self.connection.execute(insert(transitions), rows)
 
     def of(self, subject_id: str) -> list[Transition]:
         """The life of one subject, oldest first."""

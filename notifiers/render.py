@@ -1,0 +1,181 @@
+"""Messages from facts: alerts, incidents, actions, the daily sign of life, reports and tests, in the reader's words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from watchkeeper.config.types import format_duration
+from watchkeeper.model import ActionRecord, ActionState, Alert, AlertState, Incident, IncidentState, Message, Severity
+
+from .catalogue import say
+
+#: States of an action that people are told about.
+TOLD = (
+    ActionState.SUGGESTED,
+    ActionState.DRY_RUN,
+    ActionState.PROPOSED,
+    ActionState.AWAITING_APPROVAL,
+    ActionState.EXECUTING,
+    ActionState.VERIFYING,
+    ActionState.SUCCEEDED,
+    ActionState.FAILED,
+    ActionState.ROLLED_BACK,
+    ActionState.ESCALATED,
+    ActionState.REJECTED,
+    ActionState.EXPIRED,
+)
+_LABELS = ("service", "instance", "team", "environment")
+#: Annotations with the action an operator should take, as rule files name it.
+_ADVICE = ("action", "remedy")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renderer:
+    """One reader: language, time zone, and the address of the pages."""
+
+    language: str = "zh-CN"
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    public_url: str = ""
+
+    def alert(self, alert: Alert, now: datetime, *, mention_all: bool = False) -> Message:
+        """Firing or resolved, with what a person needs at three in the morning."""
+        over = alert.state is AlertState.RESOLVED
+        summary = alert.annotations.get("summary") or alert.rule
+        title = self.say("resolved.title" if over else "firing.title", severity=alert.severity, summary=summary)
+        lines = [self.say("expr", text=alert.expr), self.say("value", text=self.number(alert.value))]
+        lines += [self.say(name, text=alert.labels[name]) for name in _LABELS if alert.labels.get(name)]
+        started = alert.fired_at or alert.active_at
+        lines.append(self.say("since", text=self.time(started)))
+        if over:
+            ended = alert.resolved_at or now
+            lines.append(self.say("resolved.at", text=self.time(ended)))
+            lines.append(self.say("lasted", text=self.span(ended - started)))
+        lines += self._annotations(alert.annotations)
+        links = self._page(f"/incidents/{alert.incident_id}" if alert.incident_id else "/")
+        if alert.annotations.get("runbook_url"):
+            links[self.say("link.runbook")] = alert.annotations["runbook_url"]
+        return self._message(
+            "resolved" if over else "firing",
+            title,
+            lines,
+            alert.severity,
+            now,
+            links,
+            alert.incident_id or alert.id,
+            mention_all,
+        )
+
+    def incident(self, incident: Incident, now: datetime, *, mention_all: bool = False) -> Message:
+        over = incident.state is IncidentState.RESOLVED
+        values = {"severity": incident.severity, "title": incident.title, "alerts": len(incident.alert_ids)}
+        title = self.say("incident.resolved" if over else "incident.opened", **values)
+        lines = [self.say(name, text=incident.labels[name]) for name in _LABELS if incident.labels.get(name)]
+        lines.append(self.say("since", text=self.time(incident.opened_at)))
+        if incident.respond_by is not None and not over:
+            lines.append(self.say("incident.respond_by", text=self.time(incident.respond_by)))
+        kind, links = "resolved" if over else "firing", self._page(f"/incidents/{incident.id}")
+        return self._message(kind, title, lines, incident.severity, now, links, incident.id, mention_all)
+
+    def action(self, record: ActionRecord, now: datetime, *, reason: str = "") -> Message:
+        """KeyError for a state nobody is told about; see TOLD."""
+        plan = record.plan
+        title = self.say(f"action.{record.state}", rule=plan.rule)
+        lines = [
+            self.say("reason", text=reason or plan.reason),
+            self.say("targets", text=", ".join(target.name for target in plan.targets)),
+            self.say("desired", text=", ".join(f"{name}={value}" for name, value in plan.desired.items())),
+            self.say("risk", text=plan.risk),
+        ]
+        urgent = Severity.P1 if record.state in (ActionState.ESCALATED, ActionState.AWAITING_APPROVAL) else None
+        links = self._page(f"/actions/{record.id}")
+        return self._message("action", title, lines, urgent, now, links, plan.incident_id or record.id)
+
+    def daily(self, facts: Mapping[str, Any], now: datetime) -> Message:
+        """``facts``: open, opened, healthy, total, actions, sent, queued, head (hash of the newest audit row)."""
+        lines = [
+            self.say(f"daily.{part}", **facts) for part in ("incidents", "collectors", "actions", "messages", "audit")
+        ]
+        return self._message("digest", self.say("daily.title"), lines, None, now, self._page("/"), "")
+
+    def report(
+        self,
+        report_id: str,
+        rows: Sequence[tuple[str, datetime | None]],
+        now: datetime,
+        *,
+        total: int,
+        attachments: Sequence[tuple[str, str, bytes]] = (),
+    ) -> Message:
+        """``rows``: (pool, when it runs out) of the pools with a warning."""
+        title = self.say("report.title", rows=total, warnings=len(rows))
+        lines = [self.say("report.line", pool=pool, when=self.time(when)) for pool, when in rows]
+        links = self._page(f"/reports/{report_id}", "link.report")
+        found = self._message("report", title, lines, None, now, links, report_id)
+        return Message(**{**_fields(found), "attachments": tuple(attachments)})
+
+    def test(self, channel: str, actor: str, now: datetime) -> Message:
+        lines = [self.say("test.line", actor=actor, at=self.time(now))]
+        return self._message("test", self.say("test.title", channel=channel), lines, None, now, self._page("/"), "")
+
+    def channel_off(self, channel: str, reason: str, now: datetime) -> Message:
+        lines = [self.say("escalation.line", reason=reason)]
+        title = self.say("escalation.title", channel=channel)
+        return self._message("escalation", title, lines, Severity.P1, now, self._page("/status"), channel)
+
+    def say(self, key: str, **values: object) -> str:
+        return say(self.language, key, **values)
+
+    def time(self, moment: datetime | None) -> str:
+        """In the reader's zone, with its offset; unknown when there is none."""
+        return moment.astimezone(self.zone).strftime("%Y-%m-%d %H:%M:%S %z") if moment else self.say("unknown")
+
+    def number(self, value: float) -> str:
+        return f"{value:.6g}" if math.isfinite(value) else self.say("unknown")
+
+    @staticmethod
+    def span(duration: timedelta) -> str:
+        return format_duration(timedelta(seconds=max(round(duration.total_seconds()), 0)))
+
+    def _annotations(self, annotations: Mapping[str, str]) -> list[str]:
+        found = [self.say("description", text=annotations["description"])] if annotations.get("description") else []
+        return found + [self.say("advice", text=annotations[name]) for name in _ADVICE if annotations.get(name)]
+
+    def _page(self, path: str, key: str = "link.page") -> dict[str, str]:
+        return {self.say(key): f"{self.public_url.rstrip('/')}{path}"} if self.public_url else {}
+
+    def _message(
+        self,
+        kind: str,
+        title: str,
+        lines: Sequence[str],
+        severity: Severity | None,
+        at: datetime,
+        links: Mapping[str, str],
+        subject_id: str,
+        mention_all: bool = False,  # noqa: FBT001 - private
+    ) -> Message:
+        return Message(
+            kind=kind,
+            title=title,
+            lines=tuple(lines),
+            severity=severity,
+            at=at,
+            language=self.language,
+            links=links,
+            mention_all=mention_all,
+            subject_id=subject_id,
+        )
+
+
+def _fields(message: Message) -> dict[str, Any]:
+    return {name: getattr(message, name) for name in Message.__slots__}
+
+
+def marked_repeat(message: Message) -> Message:
+    """The same message, saying that it may have been delivered before."""
+    return Message(**{**_fields(message), "title": say(message.language, "repeat", title=message.title)})
