@@ -47,8 +47,8 @@ def create(settings: Settings, *, clock: Clock | None = None) -> Dashboard:
         await engine.aclose()
 
     server = FastAPI(title="Watchkeeper", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
-    server.include_router(Forms(settings, engine, sessions).router())
-    server.include_router(Downloads().router())
+    Forms(settings, engine, sessions).register(server)
+    Downloads().register(server)
     dash = _dash(server)
     callbacks = Callbacks(dash)
     shell.register(callbacks, BUILTIN)
@@ -64,7 +64,7 @@ def create(settings: Settings, *, clock: Clock | None = None) -> Dashboard:
 def _dash(server: FastAPI) -> Dash:
     return Dash(
         "dashboard",
-        server=server,
+        server=server,  # type: ignore[arg-type]  # its annotation forgets that instances are taken
         assets_folder=str(HERE / "assets"),
         assets_ignore=r"forms\.css",
         title="Watchkeeper",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import wraps
 from typing import Any
 
 from dash import ClientsideFunction, Dash, Output, no_update
+from dash.exceptions import PreventUpdate
 
 from watchkeeper.errors import AccessError
 
@@ -16,6 +18,7 @@ from .permissions import Permission
 from .widgets import engine_down, refused
 
 Handler = Callable[..., Awaitable[Any]]
+LOG = logging.getLogger("watchkeeper.dashboard")
 
 
 class Callbacks:
@@ -55,7 +58,8 @@ class Callbacks:
     def in_browser(self, function: str, *wiring: Any, **options: Any) -> None:
         """A callback that runs in the browser alone, from assets/client.js; it reaches no data."""
         before = set(self._app.callback_map)
-        self._app.clientside_callback(ClientsideFunction("watchkeeper", function), *wiring, **options)
+        wire: Any = self._app.clientside_callback
+        wire(ClientsideFunction("watchkeeper", function), *wiring, **options)
         self._declare(before, Permission.READ)
 
     def _declare(self, before: set[str], permission: Permission) -> None:
@@ -81,3 +85,8 @@ async def _attempt(caller: Caller, permission: Permission, handler: Handler, val
         return _Failed(refused(caller, error.status, str(error)))
     except AccessError as error:
         return _Failed(refused(caller, 403, str(error)))
+    except PreventUpdate:
+        raise
+    except Exception:  # Dash answers 500 and says nothing; the page then shows that no news comes
+        LOG.exception("callback %s failed", getattr(handler, "__qualname__", "?"))
+        raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from fastapi import APIRouter
+from fastapi import FastAPI
 from starlette.responses import PlainTextResponse, Response
 
 from .client import EngineDownError
@@ -19,10 +19,8 @@ PASSED = ("content-type", "content-disposition", "content-security-policy")
 class Downloads:
     """GET /reports/<id>.html and /reports/<id>.csv."""
 
-    def router(self) -> APIRouter:
-        router = APIRouter(include_in_schema=False)
+    def register(self, router: FastAPI) -> None:
         router.add_api_route("/reports/{name}", self.report, methods=["GET"], response_model=None)
-        return router
 
     async def report(self, name: str) -> Response:
         caller = current()

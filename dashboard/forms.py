@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from fastapi import APIRouter, Request
+from fastapi import FastAPI, Request
 from jinja2 import Environment, FileSystemLoader
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
@@ -35,8 +35,7 @@ class Forms:
         self._settings, self._engine, self._sessions = settings, engine, sessions
         self._jinja = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
 
-    def router(self) -> APIRouter:
-        router = APIRouter(include_in_schema=False)
+    def register(self, router: FastAPI) -> None:
         router.add_api_route("/login", self.show_login, methods=["GET"], response_model=None)
         router.add_api_route("/login", self.login, methods=["POST"], response_model=None)
         router.add_api_route("/setup", self.show_setup, methods=["GET"], response_model=None)
@@ -44,7 +43,6 @@ class Forms:
         router.add_api_route("/language", self.language, methods=["POST"], response_model=None)
         router.add_api_route("/logout", self.logout, methods=["POST"], response_model=None)
         router.add_api_route("/-/healthy", healthy, methods=["GET"], response_model=None)
-        return router
 
     # --- sign in -----------------------------------------------------------------------------------------------------
 
@@ -100,7 +98,7 @@ class Forms:
 
     async def setup(self, request: Request) -> Response:
         form = await fields(request)
-        kept = {"name": form.get("name", ""), "time_zone": form.get("time_zone", "")}
+        kept: dict[str, Any] = {"name": form.get("name", ""), "time_zone": form.get("time_zone", "")}
         if not self._own(request, form):
             return self._page(request, "setup.html", 400, error="login.expired", **kept)
         if form.get("password") != form.get("again"):

@@ -13,7 +13,7 @@ from .context import Caller, current
 from .i18n import LANGUAGES
 from .page import AREAS, Page, find
 from .permissions import Permission
-from .widgets import empty
+from .widgets import attributes, empty
 
 NAVBAR_WIDTH = 216
 
@@ -55,7 +55,9 @@ def _header(caller: Caller) -> Any:
         [
             dmc.Group(
                 [
-                    dmc.Burger(id="burger", opened=False, hiddenFrom="sm", size="sm", **{"aria-label": words("menu")}),
+                    dmc.Burger(
+                        id="burger", opened=False, hiddenFrom="sm", size="sm", **attributes(aria_label=words("menu"))
+                    ),
                     html.Img(src="/assets/logo.svg", width=28, height=28, alt=""),
                     dmc.Text(words("product"), fw=700, size="lg", className="wk-brand"),
                 ],
@@ -74,7 +76,7 @@ def _header(caller: Caller) -> Any:
                         id="theme-button",
                         className=f"wk-icon-button wk-icon-{'sun' if caller.theme == 'dark' else 'moon'}",
                         title=words("theme.toggle"),
-                        **{"aria-label": words("theme.toggle")},
+                        **attributes(aria_label=words("theme.toggle")),
                     ),
                     _account(caller),
                 ],

@@ -27,6 +27,11 @@ STATE_COLOURS = {
 }  #: everything else is grey: unknown is not healthy  # fmt: skip
 
 
+def attributes(**found: str) -> dict[str, Any]:
+    """data-... and aria-... attributes: ``data_at`` becomes ``data-at``."""
+    return {name.replace("_", "-"): value for name, value in found.items()}
+
+
 def page_head(caller: Caller, key: str, *controls: Component) -> Component:
     return html.Div(
         [
@@ -59,7 +64,7 @@ def as_of(caller: Caller, at: str | datetime | None, *, times: float = 1.0) -> C
     return html.Div(
         [html.Span(className="wk-pulse"), caller.words("as_of", at=caller.words.clock(at))],
         className="wk-as-of",
-        **{"data-at": str(at or ""), "data-limit": f"{limit:g}"},
+        **attributes(data_at=str(at or ""), data_limit=f"{limit:g}"),
     )
 
 
@@ -162,9 +167,7 @@ def labels(found: Mapping[str, Any]) -> Component:
     )
 
 
-def data_grid(
-    caller: Caller, grid_id: str, columns: Sequence[Mapping[str, Any]], *, height: int = 460, page: int = 50
-) -> Component:
+def data_grid(caller: Caller, grid_id: str, columns: Sequence[Mapping[str, Any]], *, page: int = 20) -> Component:
     """AG Grid with sorting, filters and pages, in the reader's language and theme. Rows come by ``rowData``."""
     grid = dag.AgGrid(
         id=grid_id,
@@ -178,10 +181,11 @@ def data_grid(
             "paginationPageSizeSelector": [20, 50, 100],
             "localeText": grid_texts(caller.words.language),
             "animateRows": False,
+            "domLayout": "autoHeight",
             "enableCellTextSelection": True,
             "suppressCellFocus": True,
             "overlayNoRowsTemplate": "",
         },
-        style={"height": height},
+        style={"height": None},
     )
-    return html.Div(grid, className="wk-ag", **{"data-ag-theme-mode": caller.theme})
+    return html.Div(grid, className="wk-ag", **attributes(data_ag_theme_mode=caller.theme))

@@ -11,11 +11,11 @@ from urllib.parse import quote
 import dash_mantine_components as dmc
 from dash import ALL, Input, Output, State, ctx, html, no_update
 
-from .. import widgets
-from ..callbacks import Callbacks
-from ..context import Caller
-from ..page import Page, Request
-from ..permissions import Permission
+from dashboard import widgets
+from dashboard.callbacks import Callbacks
+from dashboard.context import Caller
+from dashboard.page import Page, Request
+from dashboard.permissions import Permission
 
 KEY = "actions"
 AWAITING = "awaiting_approval"
@@ -29,7 +29,6 @@ def layout(caller: Caller, _request: Request) -> Any:
         html.Div(id="actions-switch"),
         dmc.TextInput(
             id="actions-switch-reason", label=words("kill_switch.reason"), placeholder=words("kill_switch.hint"),
-            maxLength=500,
         ),
         dmc.Group(
             [
@@ -169,14 +168,17 @@ def plan(caller: Caller, row: Mapping[str, Any]) -> Any:
             ),
             verdicts(caller, row["verdicts"]),
             html.Details(
-                [html.Summary(words("action.whole_plan")), html.Pre(json.dumps(row["plan"], indent=2, ensure_ascii=False))],
+                [
+                    html.Summary(words("action.whole_plan")),
+                    html.Pre(json.dumps(row["plan"], indent=2, ensure_ascii=False)),
+                ],
                 className="wk-plan",
             ),
             html.Div(
                 [
                     dmc.TextInput(
                         id={"type": "action-reason", "id": row["id"]}, placeholder=words("action.reason"),
-                        maxLength=2000, disabled=not may, className="wk-reason",
+                        disabled=not may, className="wk-reason",
                     ),
                     dmc.Button(
                         words("action.approve"), disabled=not may,

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
 import dash_mantine_components as dmc
 from dash import Input, Output, State, dcc, html, no_update
 
-from .. import figures, widgets
-from ..callbacks import Callbacks
-from ..context import Caller
-from ..page import Page, Request
-from ..permissions import Permission
-from ..reports.capacity import capacity_csv, capacity_html, exhaustion, mark, quality
+from dashboard import figures, widgets
+from dashboard.callbacks import Callbacks
+from dashboard.context import Caller
+from dashboard.page import Page, Request
+from dashboard.permissions import Permission
+from dashboard.reports.capacity import capacity_csv, capacity_html, exhaustion, mark, quality
 
 KEY = "capacity"
 #: Forecasts change by the hour.
@@ -79,7 +80,8 @@ def register(callbacks: Callbacks) -> None:
             data, now = await caller.get("/api/wk/capacity"), caller.now()
             make = capacity_csv if kind == "csv" else capacity_html
             content = make(data, caller.words.language, caller.words.zone.key, now)
-            return ["", dcc.send_bytes(content, f"capacity-{caller.words.day(now)}.{kind}")]
+            file = {"filename": f"capacity-{caller.words.day(now)}.{kind}", "base64": True}
+            return ["", {**file, "content": b64encode(content).decode(), "type": None}]
 
     downloads("capacity-csv", "csv")
     downloads("capacity-html", "html")

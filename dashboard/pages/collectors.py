@@ -7,11 +7,12 @@ from typing import Any
 
 from dash import Input, Output, html
 
-from .. import widgets
-from ..callbacks import Callbacks
-from ..context import Caller
-from ..page import Page, Request
-from ..permissions import Permission
+from dashboard import widgets
+from dashboard.callbacks import Callbacks
+from dashboard.context import Caller
+from dashboard.page import Page, Request
+from dashboard.permissions import Permission
+from watchkeeper.clock import from_ms
 
 KEY = "collectors"
 
@@ -21,7 +22,7 @@ def layout(caller: Caller, _request: Request) -> Any:
         [
             widgets.page_head(caller, KEY),
             html.Div(id="collectors-body", className="wk-body"),
-            widgets.data_grid(caller, "collectors-grid", columns(caller), height=420),
+            widgets.data_grid(caller, "collectors-grid", columns(caller)),
             html.Div(id="collectors-ledger"),
             widgets.ticking(caller, KEY),
         ],
@@ -116,8 +117,6 @@ def _stored(caller: Caller, name: str, value: Any) -> str:
     if name.endswith("bytes"):
         return words.bytes(value)
     if name.endswith("_ms"):
-        from watchkeeper.clock import from_ms
-
         return words.moment(from_ms(value)) if value > 0 else words.number(None)
     return words.number(value, 0)
 

@@ -7,15 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import Input, Output, State, dcc, html
+from dash import Input, Output, dcc, html
 
+from dashboard import figures, widgets
+from dashboard.callbacks import Callbacks
+from dashboard.context import Caller
+from dashboard.page import Page, Request
+from dashboard.permissions import Permission
 from watchkeeper.clock import to_ms
-
-from .. import figures, widgets
-from ..callbacks import Callbacks
-from ..context import Caller
-from ..page import Page, Request
-from ..permissions import Permission
 
 KEY = "explore"
 RANGES = {

@@ -9,10 +9,10 @@ from urllib.parse import quote
 import dash_mantine_components as dmc
 from dash import Input, Output, State, dcc, html
 
-from .. import widgets
-from ..callbacks import Callbacks
-from ..context import Caller
-from ..permissions import Permission
+from dashboard import widgets
+from dashboard.callbacks import Callbacks
+from dashboard.context import Caller
+from dashboard.permissions import Permission
 
 KEY = "incident"
 
@@ -23,7 +23,7 @@ def layout(caller: Caller, incident_id: str) -> Any:
     answer = [
         dmc.Textarea(
             id="incident-note", label=words("incident.note"), placeholder=words("incident.note_hint"),
-            autosize=True, minRows=2, maxLength=2000, disabled=not may,
+            autosize=True, minRows=2, disabled=not may,
         ),
         dmc.Group(
             [

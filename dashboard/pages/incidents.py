@@ -9,11 +9,12 @@ from urllib.parse import quote
 import dash_mantine_components as dmc
 from dash import Input, Output, html, no_update
 
-from .. import widgets
-from ..callbacks import Callbacks
-from ..context import Caller
-from ..page import Page, Request
-from ..permissions import Permission
+from dashboard import widgets
+from dashboard.callbacks import Callbacks
+from dashboard.context import Caller
+from dashboard.page import Page, Request
+from dashboard.permissions import Permission
+
 from . import incident
 
 KEY = "incidents"
@@ -33,7 +34,7 @@ def layout(caller: Caller, request: Request) -> Any:
         [
             widgets.page_head(caller, KEY, choice),
             html.Div(id="incidents-body", className="wk-body"),
-            widgets.data_grid(caller, "incidents-grid", columns(caller), height=560),
+            widgets.data_grid(caller, "incidents-grid", columns(caller)),
             widgets.ticking(caller, KEY),
         ],
         className="wk-stack",
@@ -43,7 +44,7 @@ def layout(caller: Caller, request: Request) -> Any:
 def columns(caller: Caller) -> list[dict[str, Any]]:
     words = caller.words
     return [
-        {"field": "severity", "headerName": words("incident.severity"), "cellRenderer": "Severity", "maxWidth": 120},
+        {"field": "severity", "headerName": words("incident.severity"), "cellRenderer": "Severity", "width": 140},
         {"field": "title", "headerName": words("incident.title"), "minWidth": 260, "flex": 2},
         {"field": "state", "headerName": words("incident.state"), "cellRenderer": "State", "maxWidth": 150},
         {"field": "opened", "headerName": words("incident.opened"), "minWidth": 170},

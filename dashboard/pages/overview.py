@@ -9,12 +9,12 @@ from urllib.parse import quote
 import dash_mantine_components as dmc
 from dash import Input, Output, dcc, html
 
-from .. import widgets
-from ..callbacks import Callbacks
-from ..context import Caller
-from ..figures import tile_image
-from ..page import Page, Request
-from ..permissions import Permission
+from dashboard import widgets
+from dashboard.callbacks import Callbacks
+from dashboard.context import Caller
+from dashboard.figures import tile_image
+from dashboard.page import Page, Request
+from dashboard.permissions import Permission
 
 KEY = "overview"
 #: Scores from here on are unusual, and very unusual.

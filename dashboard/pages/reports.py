@@ -9,12 +9,13 @@ from urllib.parse import quote
 import dash_mantine_components as dmc
 from dash import Input, Output, html
 
-from .. import widgets
-from ..callbacks import Callbacks
-from ..context import Caller
-from ..i18n import LANGUAGES
-from ..page import Page, Request
-from ..permissions import Permission
+from dashboard import widgets
+from dashboard.callbacks import Callbacks
+from dashboard.context import Caller
+from dashboard.page import Page, Request
+from dashboard.permissions import Permission
+
+from dashboard.i18n import LANGUAGES
 
 KEY = "reports"
 

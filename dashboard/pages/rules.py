@@ -8,11 +8,11 @@ from typing import Any
 import dash_mantine_components as dmc
 from dash import Input, Output, html
 
-from .. import widgets
-from ..callbacks import Callbacks
-from ..context import Caller
-from ..page import Page, Request
-from ..permissions import Permission
+from dashboard import widgets
+from dashboard.callbacks import Callbacks
+from dashboard.context import Caller
+from dashboard.page import Page, Request
+from dashboard.permissions import Permission
 
 KEY = "rules"
 #: Rules change slowly.

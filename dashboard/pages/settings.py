@@ -10,12 +10,13 @@ from zoneinfo import available_timezones
 import dash_mantine_components as dmc
 from dash import ALL, Input, Output, State, ctx, html, no_update
 
-from .. import widgets
-from ..callbacks import Callbacks
-from ..context import Caller
-from ..i18n import LANGUAGES
-from ..page import Page, Request
-from ..permissions import ROLES, Permission
+from dashboard import widgets
+from dashboard.callbacks import Callbacks
+from dashboard.context import Caller
+from dashboard.page import Page, Request
+from dashboard.permissions import ROLES, Permission
+
+from dashboard.i18n import LANGUAGES
 
 KEY = "settings"
 
@@ -47,8 +48,10 @@ def layout(caller: Caller, _request: Request) -> Any:
 def _people(caller: Caller) -> Any:
     words = caller.words
     add = [
-        dmc.TextInput(id="settings-name", label=words("login.name"), maxLength=100),
-        dmc.PasswordInput(id="settings-password", label=words("login.password"), description=words("setup.password_hint")),
+        dmc.TextInput(id="settings-name", label=words("login.name")),
+        dmc.PasswordInput(
+            id="settings-password", label=words("login.password"), description=words("setup.password_hint")
+        ),
         dmc.Select(
             id="settings-role", label=words("settings.role"), value="viewer", allowDeselect=False,
             data=[{"value": role, "label": words(f"role.{role}")} for role in ROLES],

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from watchkeeper.clock import from_ms
 
-from ..i18n import Words, known_language, zone_of
+from dashboard.i18n import Words, known_language, zone_of
 from .csv_text import csv_bytes
 from .svg import LIGHT, Tick, forecast_chart, value_range
 
@@ -27,8 +27,8 @@ COLUMNS = (
 )  # fmt: skip
 
 _STYLE = """
-body{font:15px/1.5 system-ui,"Noto Sans CJK SC","PingFang SC","Microsoft YaHei",sans-serif;color:#0f172a;margin:2rem auto;
-max-width:60rem;padding:0 1rem}h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .25rem}
+body{font:15px/1.5 system-ui,"Noto Sans CJK SC","PingFang SC","Microsoft YaHei",sans-serif;color:#0f172a;
+margin:2rem auto;max-width:60rem;padding:0 1rem}h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .25rem}
 .meta{color:#64748b;margin:.25rem 0 1.5rem}table{border-collapse:collapse;width:100%;font-size:.9rem}
 th,td{padding:.45rem .6rem;border-bottom:1px solid #e2e8f0;text-align:left;vertical-align:top}
 .n{text-align:right;white-space:nowrap}th{color:#475569;font-weight:600}.short{color:#b91c1c;font-weight:600}

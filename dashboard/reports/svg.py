@@ -59,11 +59,9 @@ def _extent(values: Iterable[float]) -> tuple[float, float]:
 
 
 def _known(points: Points, column: int = 1) -> list[tuple[float, float]]:
-    return [
-        (float(row[0]), float(row[column]))
-        for row in points
-        if row[0] is not None and row[column] is not None  # type: ignore[arg-type]
-    ]
+    """The rows whose time and value are known."""
+    pairs = ((row[0], row[column]) for row in points)
+    return [(when, value) for when, value in pairs if when is not None and value is not None]
 
 
 def polylines(points: Points, frame: Frame, column: int = 1) -> list[str]:

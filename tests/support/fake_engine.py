@@ -72,7 +72,8 @@ class FakeEngine:
             signal("cpu_usage", "ratio", 0.42, now),
             signal("memory_usage", "ratio", 0.63, now, score=0.86),
             signal("disk_io", "bytes_per_second", 4.1e7, now, score=0.61),
-            signal("network_io", "bytes_per_second", 1.3e6, now, forecast=[], forecast_unknown="not enough history yet"),
+            signal("network_io", "bytes_per_second", 1.3e6, now, forecast=[],
+                   forecast_unknown="not enough history yet"),
             signal("database_connections", "count", 0, now, value=None, score=None, lower=None, upper=None, at=None,
                    age_seconds=None, missing="mysql_or_postgres", points=[], band=[], forecast=[]),
             signal("cache_hit_rate", "ratio", 0.97, now, score=None, lower=None, upper=None, band=[]),
@@ -160,7 +161,8 @@ class FakeEngine:
             "latest": iso(now + timedelta(days=52)), "backtest_mase": 0.71, "coverage80": 0.82,
             "better_than_last_value": True, "proposal": "Extend by 100 GiB.", "data_age_seconds": 42.0, "unknown": "",
             "history": history, "forecast": ahead,
-            "components": {"trend": history, "seasonal": [[ms, 1e9 * math.sin(i)] for i, (ms, _) in enumerate(history)]},
+            "components": {"trend": history,
+                           "seasonal": [[ms, 1e9 * math.sin(i)] for i, (ms, _) in enumerate(history)]},
         }  # fmt: skip
         unknown = {
             **row, "pool": f"web {PAYLOAD}", "resource": "memory", "in_7d": None, "in_30d": None, "in_90d": None,
@@ -176,7 +178,7 @@ class FakeEngine:
         if expr == "nothing":
             return {"series": [], "warnings": [], "error": ""}
         times = list(range(start, end + 1, step))
-        points = [[ms, 0.5 + 0.2 * math.sin(i / 20)] for i, ms in enumerate(times)]
+        points: list[list[float | None]] = [[ms, 0.5 + 0.2 * math.sin(i / 20)] for i, ms in enumerate(times)]
         points[len(points) // 2][1] = None
         values = [value for _, value in points]
         count = len(points)
@@ -224,7 +226,7 @@ def _public(user: dict[str, Any]) -> dict[str, Any]:
     return {key: user[key] for key in ("name", "role", "language", "time_zone")}
 
 
-def _access(app: FastAPI, engine: FakeEngine) -> None:
+def _access(app: FastAPI, engine: FakeEngine) -> None:  # noqa: C901 - one small function a route
     @app.get("/api/wk/setup")
     def needed() -> dict[str, bool]:
         return {"needed": not engine.users}
@@ -295,7 +297,7 @@ def _need(user: dict[str, Any], role: str) -> None:
         raise HTTPException(403, f"role {user['role']} may not do this")
 
 
-def _reading(app: FastAPI, engine: FakeEngine) -> None:
+def _reading(app: FastAPI, engine: FakeEngine) -> None:  # noqa: C901 - one small function a route
     def known(request: Request) -> None:
         _caller(engine, request)
 
@@ -350,7 +352,7 @@ def _reading(app: FastAPI, engine: FakeEngine) -> None:
     get("/api/wk/status", lambda: _status(now()))
 
 
-def _changing(app: FastAPI, engine: FakeEngine) -> None:
+def _changing(app: FastAPI, engine: FakeEngine) -> None:  # noqa: C901 - one small function a route
     async def allowed(request: Request, role: str) -> tuple[dict[str, Any], dict[str, Any]]:
         user = _caller(engine, request)
         _need(user, role)
@@ -412,7 +414,8 @@ def _rules(now: datetime) -> list[dict[str, Any]]:
     finding = {"level": "warning", "code": "W101", "message": PAYLOAD, "proposal": "add a for: clause"}
     rules = [
         {**base, "name": "SlowCheckout", "type": "alerting", "expr": "api_response_times > 2", "state": "firing"},
-        {**base, "name": "r:sum", "type": "recording", "expr": "sum(r)", "state": "", "severity": "", "findings": [finding]},
+        {**base, "name": "r:sum", "type": "recording", "expr": "sum(r)", "state": "", "severity": "",
+         "findings": [finding]},
         {**base, "name": "DrainSlow", "type": "remediation", "expr": "x > 1", "state": "unknown", "health": "unknown",
          "error": "no samples", "mode": "approve", "owner": "ada"},
     ]  # fmt: skip

@@ -1,0 +1,292 @@
+"""The dashboard in a real browser: what people do on it, and what must never happen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pytest
+from dashboard.app import Dashboard, create
+from dashboard.pages import BUILTIN
+from dashboard.settings import Settings
+from playwright.sync_api import Browser, expect
+from support.browser import Watched, chromium, watched
+from support.fake_engine import PASSWORD, SECRET, FakeEngine, application, free_port, serving
+
+pytestmark = pytest.mark.browser
+
+REFRESH_SECONDS = 1.0
+
+
+@dataclass
+class House:
+    """An engine that can be stopped, the dashboard before it, and a browser."""
+
+    engine: FakeEngine
+    engine_port: int
+    app: Dashboard
+    url: str
+    browser: Browser
+
+
+@pytest.fixture(scope="module")
+def dashboard() -> Iterator[tuple[Dashboard, str, int]]:
+    port, engine_port = free_port(), free_port()
+    settings = Settings(
+        engine_url=f"http://127.0.0.1:{engine_port}", listen=f"127.0.0.1:{port}", refresh_seconds=REFRESH_SECONDS
+    )
+    app = create(settings)
+    with serving(app, port) as url:
+        yield app, url, engine_port
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def house(dashboard: tuple[Dashboard, str, int], browser: Browser) -> Iterator[House]:
+    app, url, port = dashboard
+    engine = FakeEngine()
+    engine.sessions = {}
+    engine.add_user("ada", "admin", "en")
+    with serving(application(engine), port):
+        yield House(engine, port, app, url, browser)
+
+
+@pytest.fixture
+def visitor(house: House) -> Iterator[Watched]:
+    with watched(house.browser, house.url) as found:
+        yield found
+
+
+def check(seen: Watched) -> None:
+    """Nothing broke, nothing was refused by policy, nothing left the host, no payload ran."""
+    assert seen.errors == []
+    assert seen.foreign == []
+    assert seen.page.evaluate("window.pwned") is None
+
+
+def test_the_first_account_is_made_and_signs_in(house: House, visitor: Watched) -> None:
+    house.engine.users.clear()
+    visitor.goto("/")
+    visitor.page.wait_for_url("**/setup")
+    for field, value in (("secret", SECRET), ("name", "grace"), ("password", PASSWORD), ("again", PASSWORD)):
+        visitor.page.fill(f"#{field}", value)
+    visitor.page.click("button.main")
+    visitor.see("The account is ready. Please sign in.")
+    visitor.page.fill("#name", "grace")
+    visitor.page.fill("#password", PASSWORD)
+    visitor.page.click("button.main")
+    visitor.page.wait_for_selector(".wk-tile")
+    check(visitor)
+
+
+def test_a_wrong_password_lets_nobody_in_and_says_how_long_to_wait(house: House, visitor: Watched) -> None:
+    visitor.sign_in("ada", "wrong")
+    visitor.see("User name or password is wrong.")
+    house.engine.failures = 3
+    visitor.page.fill("#password", "wrong again")
+    visitor.page.click("button.main")
+    visitor.see("Please wait 30 s")
+    visitor.goto("/rules")
+    visitor.page.wait_for_url("**/login?next=%2Frules")
+
+
+@pytest.mark.parametrize(("language", "theme", "width"), [("zh-CN", "dark", 1280), ("en", "light", 390)])
+def test_a_tour_of_all_pages(house: House, language: str, theme: str, width: int) -> None:
+    house.engine.users["ada"]["language"] = language
+    with watched(house.browser, house.url, width=width) as seen:
+        seen.page.context.add_cookies([{"name": "wk-theme", "value": theme, "url": house.url}])
+        seen.sign_in("ada", PASSWORD)
+        seen.page.wait_for_selector(".wk-tile")
+        scheme = seen.page.evaluate("document.documentElement.dataset.mantineColorScheme")
+        assert scheme == theme
+        for page in BUILTIN:
+            if width > 600:
+                seen.page.click(f"#nav-{page.key}")
+            else:
+                seen.goto(page.path)
+            expect(seen.page.locator(".wk-page h2")).to_have_text(TITLES[language][page.key], timeout=15_000)
+            if page.key != "settings":
+                seen.page.wait_for_selector(".wk-as-of", timeout=15_000)
+            too_wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            assert seen.page.evaluate(too_wide) <= 1, f"{page.key} scrolls sideways"
+        seen.goto("/incidents/inc-2")
+        seen.page.wait_for_selector(".wk-as-of")
+        seen.goto("/explore?expr=up")
+        seen.page.wait_for_selector(".js-plotly-plot .scatterlayer")
+        check(seen)
+
+
+TITLES = {
+    "zh-CN": {
+        "overview": "总览", "explore": "探索", "incidents": "事件", "actions": "动作", "capacity": "容量",
+        "reports": "报告", "collectors": "采集器", "rules": "规则", "settings": "设置", "about": "状态",
+    },
+    "en": {
+        "overview": "Overview", "explore": "Explore", "incidents": "Incidents", "actions": "Actions",
+        "capacity": "Capacity", "reports": "Reports", "collectors": "Collectors", "rules": "Rules",
+        "settings": "Settings", "about": "Status",
+    },
+}  # fmt: skip
+
+
+def test_language_and_theme_switch_and_are_remembered(house: House, visitor: Watched) -> None:
+    visitor.sign_in("ada", PASSWORD)
+    visitor.see("Overview")
+    visitor.page.click("#theme-button")
+    visitor.page.wait_for_function("document.documentElement.dataset.mantineColorScheme === 'dark'")
+    visitor.page.get_by_text("中文", exact=True).click()
+    visitor.see("总览")
+    assert house.engine.users["ada"]["language"] == "zh-CN"
+    visitor.goto("/about")
+    visitor.see("引擎")
+    assert visitor.page.evaluate("document.documentElement.dataset.mantineColorScheme") == "dark"
+    check(visitor)
+
+
+def test_an_incident_is_opened_from_the_list_and_acknowledged(house: House, visitor: Watched) -> None:
+    visitor.sign_in("ada", PASSWORD)
+    visitor.goto("/incidents")
+    visitor.page.get_by_role("gridcell", name="checkout is slow").click()
+    visitor.page.wait_for_url("**/incidents/*")
+    visitor.goto("/incidents/inc-1")
+    visitor.page.fill("#incident-note", "looking at it")
+    visitor.page.click("#incident-acknowledge")
+    visitor.see("The escalation clock has stopped.")
+    visitor.see("acknowledged: looking at it")
+    assert house.engine.incident_state == "acknowledged"
+    visitor.page.click("#incident-acknowledge")
+    visitor.see("It has changed meanwhile")
+    check(visitor)
+
+
+def test_a_plan_is_approved_and_a_reason_survives_the_refresh(house: House, visitor: Watched) -> None:
+    visitor.sign_in("ada", PASSWORD)
+    visitor.goto("/actions")
+    reason = visitor.page.get_by_placeholder("Reason for your decision")
+    reason.fill("seen it, agree")
+    stamp = visitor.page.locator(".wk-as-of").get_attribute("data-at")
+    visitor.page.wait_for_function("old => document.querySelector('.wk-as-of').dataset.at !== old", arg=stamp)
+    expect(reason).to_have_value("seen it, agree")
+    visitor.page.get_by_role("button", name="Approve", exact=True).click()
+    visitor.see("Every gate is checked again")
+    assert house.engine.action_state == "executing"
+    visitor.see("Nothing waits for approval")
+    check(visitor)
+
+
+def test_the_kill_switch_needs_a_reason_and_is_seen_everywhere(house: House, visitor: Watched) -> None:
+    visitor.sign_in("ada", PASSWORD)
+    visitor.goto("/actions")
+    visitor.page.click("#actions-switch-on")
+    visitor.see("Please give a reason")
+    assert house.engine.kill["on"] is False
+    visitor.page.fill("#actions-switch-reason", "storm")
+    visitor.page.click("#actions-switch-on")
+    visitor.see("The kill switch is set.")
+    visitor.goto("/")
+    visitor.see("Set: nothing is changed")
+    visitor.goto("/actions")
+    visitor.page.fill("#actions-switch-reason", "over")
+    visitor.page.click("#actions-switch-off")
+    visitor.see("The kill switch is cleared.")
+    assert house.engine.kill["on"] is False
+    check(visitor)
+
+
+def test_a_viewer_cannot_press_what_he_may_not(house: House, visitor: Watched) -> None:
+    house.engine.add_user("val", "viewer", "en")
+    visitor.sign_in("val", PASSWORD)
+    visitor.goto("/actions")
+    visitor.see("Waiting for your decision")
+    for name in ("Approve", "Reject", "Stop all actions", "Allow actions again"):
+        expect(visitor.page.get_by_role("button", name=name, exact=True)).to_be_disabled()
+    check(visitor)
+
+
+def test_old_data_is_marked_stale_and_a_dead_engine_is_named(house: House, visitor: Watched) -> None:
+    visitor.sign_in("ada", PASSWORD)
+    visitor.page.wait_for_selector(".wk-tile-cpu_usage")
+    assert visitor.page.locator(".wk-stale").count() == 0
+    house.engine.stale.add("cpu_usage")
+    expect(visitor.page.locator(".wk-stale.wk-tile-cpu_usage")).to_contain_text("Stale: last sample", timeout=10_000)
+
+
+def test_a_dead_engine_leaves_no_old_value_on_the_screen(
+    dashboard: tuple[Dashboard, str, int], browser: Browser
+) -> None:
+    _, url, port = dashboard
+    engine = FakeEngine()
+    engine.add_user("eve", "admin", "en")
+    with watched(browser, url) as seen:
+        with serving(application(engine), port):
+            seen.sign_in("eve", PASSWORD)
+            seen.page.wait_for_selector(".wk-value")
+        since = datetime.now(UTC)
+        seen.see("The engine does not answer since", timeout=10_000)
+        assert (datetime.now(UTC) - since).total_seconds() < 10
+        assert seen.page.locator(".wk-value").count() == 0
+        for path in ("/incidents", "/collectors", "/capacity"):
+            seen.goto(path)
+            seen.see("The engine does not answer since")
+            assert seen.page.get_by_role("gridcell").count() == 0
+        with serving(application(engine), port):
+            seen.goto("/")
+            seen.page.wait_for_selector(".wk-value")
+
+
+def test_a_dead_dashboard_greys_out_what_it_showed(browser: Browser) -> None:
+    engine, engine_port, port = FakeEngine(), free_port(), free_port()
+    engine.add_user("ada", "admin", "en")
+    settings = Settings(engine_url=f"http://127.0.0.1:{engine_port}", listen=f"127.0.0.1:{port}", refresh_seconds=1)
+    with serving(application(engine), engine_port), watched(browser, f"http://127.0.0.1:{port}") as seen:
+        with serving(create(settings), port):
+            seen.sign_in("ada", PASSWORD)
+            seen.page.wait_for_selector(".wk-value")
+            assert not seen.page.locator("#wk-frozen").is_visible()
+        expect(seen.page.locator("#wk-frozen")).to_be_visible(timeout=12_000)
+
+
+def test_an_ended_session_leads_to_the_form(house: House, visitor: Watched) -> None:
+    visitor.sign_in("ada", PASSWORD)
+    visitor.page.wait_for_selector(".wk-tile")
+    house.engine.sessions.clear()
+    visitor.page.wait_for_url("**/login**", timeout=10_000)
+
+
+def test_an_injected_script_does_not_run(house: House, visitor: Watched) -> None:
+    visitor.sign_in("ada", PASSWORD)
+    visitor.page.wait_for_selector(".wk-tile")
+    visitor.page.evaluate(
+        "() => { const s = document.createElement('script'); s.textContent = 'window.pwned = 1';"
+        " document.body.appendChild(s); }"
+    )
+    assert visitor.page.evaluate("window.pwned") is None
+    assert any("Content Security Policy" in error for error in visitor.errors)
+
+
+def test_reports_are_made_and_read(house: House, visitor: Watched) -> None:
+    visitor.sign_in("ada", PASSWORD)
+    visitor.goto("/reports")
+    visitor.page.click("#reports-make")
+    visitor.see("The report is ready.")
+    expect(visitor.page.get_by_role("link", name="HTML")).to_have_attribute("href", "/reports/rep-1.html")
+    visitor.goto("/capacity")
+    with visitor.page.expect_download() as download:
+        visitor.page.click("#capacity-csv")
+    assert download.value.suggested_filename.endswith(".csv")
+    check(visitor)
+
+
+def test_signing_out_ends_the_session(house: House, visitor: Watched) -> None:
+    visitor.sign_in("ada", PASSWORD)
+    visitor.page.click("#logout")
+    visitor.page.wait_for_url("**/login")
+    assert house.engine.sessions == {}
+    visitor.goto("/")
+    visitor.page.wait_for_url("**/login**")

@@ -1,0 +1,73 @@
+"""Figures say what is known, on the reader's clock, and draw labels as text."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import unquote
+from zoneinfo import ZoneInfo
+
+import pytest
+from dashboard import figures
+from dashboard.context import Theme
+from support.fake_engine import PAYLOAD, FakeEngine
+
+NOON_MS = round(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp() * 1000)
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+NAMES = {"band": "B", "anomaly": "A"}
+LINES = {"history": "H", "forecast": "F", "band80": "80", "band95": "95", "limit": "L"}
+
+
+def series(**changes: Any) -> dict[str, Any]:
+    points = [[NOON_MS + 60_000 * i, value] for i, value in enumerate((1.0, None, 9.0))]
+    found = {"name": "x", "points": points, "lower": [0, 0, 0], "upper": [2, 2, 2], "score": [0.1, None, 0.9]}
+    return {**found, **changes}
+
+
+def test_times_are_on_the_readers_clock_also_across_a_clock_change() -> None:
+    assert figures.local_times([NOON_MS], SHANGHAI) == ["2026-03-01T20:00:00.000"]
+    before = round(datetime(2026, 3, 29, 0, 59, tzinfo=UTC).timestamp() * 1000)
+    assert figures.local_times([before, before + 60_000], ZoneInfo("Europe/Berlin")) == [
+        "2026-03-29T01:59:00.000",
+        "2026-03-29T03:00:00.000",
+    ]
+
+
+def test_a_chart_has_band_line_with_its_gap_and_the_anomaly() -> None:
+    figure = figures.chart([series()], "light", SHANGHAI, NAMES)
+    lower, upper, line, marks = figure["data"]
+    assert (lower["y"], upper["y"], upper["fill"]) == ([0, 0, 0], [2, 2, 2], "tonexty")
+    assert line["y"] == [1.0, None, 9.0]
+    assert line["connectgaps"] is False
+    assert (marks["y"], marks["x"]) == ([9.0], ["2026-03-01T20:02:00.000"])
+
+
+def test_without_scores_there_is_a_line_alone() -> None:
+    bare = {"name": "x", "points": [[NOON_MS, 1.0]]}
+    assert [trace["mode"] for trace in figures.chart([bare], "dark", SHANGHAI, NAMES)["data"]] == ["lines"]
+
+
+def test_many_series_are_drawn_without_bands() -> None:
+    figure = figures.chart([series(score=None)] * 9, "light", SHANGHAI, NAMES)
+    assert len(figure["data"]) == 9
+
+
+def test_labels_are_text_in_legends() -> None:
+    figure = figures.chart([series(name=PAYLOAD)], "light", SHANGHAI, NAMES)
+    assert all("<" not in trace.get("name", "") for trace in figure["data"])
+
+
+def test_capacity_draws_history_two_bands_forecast_and_limit() -> None:
+    known, unknown = FakeEngine().capacity(datetime(2026, 3, 1, tzinfo=UTC))["rows"]
+    names = [trace.get("name") for trace in figures.capacity(known, "light", SHANGHAI, LINES)["data"]]
+    assert names == ["H", None, "95", None, "80", "F", "L"]
+    assert [t["name"] for t in figures.capacity(unknown, "dark", SHANGHAI, LINES)["data"]] == ["H", "L"]
+    part = figures.component(known["components"]["trend"], "T", "light", SHANGHAI)
+    assert part["layout"]["height"] == 150
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_tile_is_a_picture_without_markup_in_its_address(theme: Theme) -> None:
+    address = figures.tile_image([[0, 1.0], [1, 2.0]], [], [], theme)
+    assert address.startswith("data:image/svg+xml,%3Csvg")
+    assert figures.palette(theme).line in unquote(address)

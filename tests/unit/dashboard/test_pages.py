@@ -1,0 +1,345 @@
+"""Every page draws what the engine says, in both languages, and says what it does not know."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from dash import Dash
+from dash.development.base_component import Component
+from dashboard.callbacks import Callbacks
+from dashboard.client import Credentials, EngineClient, EngineDownError, EngineError
+from dashboard.context import Caller, Principal, current, set_current
+from dashboard.i18n import Words, zone_of
+from dashboard.page import find
+from dashboard.pages import BUILTIN, about, actions, capacity, collectors, explore, incident, overview, rules, settings
+from dashboard.settings import Settings
+from plotly.utils import PlotlyJSONEncoder
+from pydantic import ValidationError
+from support.fake_engine import FakeEngine, application, free_port, serving
+from watchkeeper.clock import SystemClock
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[tuple[FakeEngine, str]]:
+    engine = FakeEngine()
+    for role in ("viewer", "operator", "admin"):
+        engine.add_user(role, role)
+    with serving(application(engine), free_port()) as url:
+        yield engine, url
+
+
+def caller_of(engine: FakeEngine, client: EngineClient, role: str = "admin", language: str = "en") -> Caller:
+    session = engine.sign_in(role)
+    who = Principal(role, role, language, "UTC", Credentials(session, f"csrf-{session}"))
+    return Caller(who, Words(language, zone_of("UTC")), "light", client, 5.0, SystemClock())
+
+
+@pytest.fixture
+async def client(served: tuple[FakeEngine, str]) -> AsyncIterator[EngineClient]:
+    found = EngineClient(Settings(engine_url=served[1]), SystemClock())
+    yield found
+    await found.aclose()
+
+
+@pytest.fixture
+def caller(served: tuple[FakeEngine, str], client: EngineClient) -> Caller:
+    return caller_of(served[0], client)
+
+
+def text(component: Any) -> str:
+    """Everything of a component tree, as it goes to the browser."""
+    return json.dumps(component, cls=PlotlyJSONEncoder, ensure_ascii=False)
+
+
+def plain(component: Any) -> str:
+    """The texts alone."""
+    if isinstance(component, str):
+        return component + "\n"
+    if isinstance(component, list | tuple):
+        return "".join(plain(one) for one in component)
+    return plain(component.children) if isinstance(component, Component) and hasattr(component, "children") else ""
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+@pytest.mark.parametrize("role", ["viewer", "admin"])
+@pytest.mark.parametrize("page", BUILTIN, ids=lambda page: page.key)
+def test_every_frame_draws_for_every_reader(
+    served: tuple[FakeEngine, str], client: EngineClient, page: Any, role: str, language: str
+) -> None:
+    reader = caller_of(served[0], client, role, language)
+    found = find(BUILTIN, page.path, "?expr=up")
+    assert found is not None
+    assert reader.words(f"{page.key}.title") in text(page.layout(reader, found[1]))
+
+
+def test_addresses_find_their_page() -> None:
+    def key(path: str | None) -> str:
+        found = find(BUILTIN, path, "")
+        return f"{found[0].key}:{found[1].rest}" if found else "none"
+
+    cases = (None, "/", "/incidents/", "/incidents/inc%2F1", "/rules/x", "/nowhere")
+    assert [key(path) for path in cases] == [
+        "overview:", "overview:", "incidents:", "incidents:inc/1", "none", "none",
+    ]  # fmt: skip
+
+
+async def test_the_overview_says_what_is_known_and_what_is_not(served: tuple[FakeEngine, str], caller: Caller) -> None:
+    served[0].stale = {"network_io"}
+    data = await caller.get("/api/wk/overview")
+    served[0].stale = set()
+    said = plain(overview.body(caller, data))
+    for expected in (
+        "Stale", "Stale: last sample", "No source", "Add a source for MySQL or PostgreSQL.", "Not scored yet",
+        "Forecast: not enough history yet", "Expected range: not enough history yet", "Very unusual 0.86",
+        "Unusual 0.61", "Usual 0.12", "3 of 4", "Data is 1.5 s old", "checkout is slow", "Extend by 40 GiB",
+    ):  # fmt: skip
+        assert expected in said, expected
+
+
+async def test_a_calm_overview_says_so(caller: Caller) -> None:
+    data = {**await caller.get("/api/wk/overview"), "incidents": [], "warnings": []}
+    said = plain(overview.body(caller, data))
+    assert "No open incidents" in said
+    assert "Nothing is forecast to run out soon" in said
+
+
+async def test_explore_shows_answers_mistakes_and_nothing(caller: Caller) -> None:
+    async def ask(expr: str) -> Any:
+        return explore.body(
+            caller, await caller.get("/api/wk/chart", expr=expr, start_ms=0, end_ms=60_000, step_ms=1000)
+        )
+
+    assert "parse error" in text(await ask("sum("))
+    assert "No series answer this expression" in plain(await ask("nothing"))
+    drawn = await ask("up")
+    assert "Series: 2" in plain(drawn)
+    assert "explore-graph" in text(drawn)
+    assert "a warning of the engine" in text(drawn)
+
+
+async def test_an_incident_tells_its_story(caller: Caller) -> None:
+    said = plain(incident.body(caller, await caller.get("/api/wk/incidents/inc-1")))
+    for expected in ("checkout is slow", "SlowCheckout", "alert-1 fired", "haproxy_drain", "possibly a repeat"):
+        assert expected in said
+    bare = {
+        **await caller.get("/api/wk/incidents/inc-1"),
+        "alerts": [],
+        "timeline": [],
+        "actions": [],
+        "deliveries": [],
+    }
+    assert "Nobody was told" in plain(incident.body(caller, bare))
+
+
+async def test_actions_show_plans_refusals_declarations_and_the_chain(caller: Caller) -> None:
+    data, audit = await caller.get("/api/wk/actions"), await caller.get("/api/wk/audit")
+    said = plain(actions.body(caller, data, audit))
+    for expected in ("Authority: no declaration", "Fallen at", "Valid", "Chain intact"):
+        assert expected in said
+    broken = {**audit, "intact": False, "broken_at": 5, "rows": []}
+    said = plain(actions.body(caller, {**data, "actions": [], "declarations": []}, broken))
+    for expected in ("Chain broken at row 5", "The audit is empty", "No actions so far", "No rule may act on its own"):
+        assert expected in said
+    waiting = plain(actions.waiting(caller, data["actions"][:1]))
+    assert "Approvals 0 of 1" in waiting
+    assert "fresh: 3 s old" in waiting
+    on = {"on": True, "by": "ada", "at": None, "reason": "storm"}
+    assert "Set by ada" in text(actions.switch(caller, on))
+    assert "Nothing waits for approval" in plain(actions.waiting(caller, []))
+
+
+async def test_a_viewer_sees_plans_but_no_live_buttons(served: tuple[FakeEngine, str], client: EngineClient) -> None:
+    viewer = caller_of(served[0], client, "viewer")
+    drawn = actions.waiting(viewer, (await viewer.get("/api/wk/actions"))["actions"][:1])
+    buttons = [part for part in drawn._traverse() if getattr(part, "_type", "") == "Button"]
+    assert len(buttons) == 2
+    assert all(button.disabled for button in buttons)
+
+
+async def test_rules_show_findings_and_what_cannot_be_judged(caller: Caller) -> None:
+    said = plain(rules.body(caller, (await caller.get("/api/wk/rules"))["groups"]))
+    for expected in ("no samples", "W101", "add a for: clause", "3 rules every 15 s"):
+        assert expected in said
+    assert "No rules are loaded" in plain(rules.body(caller, []))
+
+
+async def test_the_book_of_samples_balances_or_says_how_far_it_is_off(caller: Caller) -> None:
+    data = await caller.get("/api/wk/collectors")
+    assert "Balanced" in plain(collectors.ledger(caller, data))
+    data["ledger"]["stored"] -= 3
+    assert "3 unaccounted for" in plain(collectors.ledger(caller, data))
+    data["store"] = {"newest_ms": 0, "engine": "blocks"}
+    assert "blocks" in plain(collectors.ledger(caller, data))
+
+
+async def test_capacity_names_its_reasons(caller: Caller) -> None:
+    rows = (await caller.get("/api/wk/capacity"))["rows"]
+    said = plain(capacity.body(caller, rows))
+    assert "unknown" in said
+    assert "20%" in said
+    assert "not enough history" in text(capacity.detail(caller, rows[1]))
+    assert "Parts of the history" in plain(capacity.detail(caller, rows[0]))
+    assert "No pools are planned yet" in plain(capacity.body(caller, []))
+
+
+async def test_the_status_page_shows_every_book(caller: Caller) -> None:
+    data = await caller.get("/api/wk/status")
+    said = plain(about.body(caller, data))
+    for expected in ("0.1.0", "by process only", "rejected/too_old", "oncall"):
+        assert expected in said
+    assert "No channels" in plain(about.channels(caller, []))
+
+
+async def test_an_administrator_cannot_disable_himself_by_a_slip(caller: Caller) -> None:
+    rows = (await caller.get("/api/wk/users"))["users"]
+    drawn = settings.users(caller, [*rows, {**rows[0], "name": "gone", "disabled": True}])
+    buttons = {part.id["name"]: part for part in drawn._traverse() if getattr(part, "_type", "") == "Button"}
+    assert buttons["admin"].disabled is True
+    assert buttons["viewer"].disabled is False
+    assert buttons["gone"].id["disable"] == "no"
+
+
+# --- callbacks: every handler, as the browser would call it ----------------------------------------------------------
+
+
+class Recorder(Callbacks):
+    """Keeps each handler under the function's name."""
+
+    def __init__(self) -> None:
+        super().__init__(Dash("recorder", suppress_callback_exceptions=True, add_log_handler=False))
+        self.found: dict[str, Any] = {}
+
+    def callback_for(self, permission: Any, *wiring: Any, **options: Any) -> Any:
+        register = super().callback_for(permission, *wiring, **options)
+
+        def keep(handler: Any) -> Any:
+            self.found.setdefault(handler.__name__, []).append(handler)
+            return register(handler)
+
+        return keep
+
+
+def handlers(page: Any) -> dict[str, Any]:
+    recorder = Recorder()
+    page.PAGE.register(recorder)
+    return recorder.found
+
+
+async def test_refreshing_handlers_answer_for_every_output(caller: Caller) -> None:
+    from dashboard.pages import incidents, reports
+
+    shown, rows = await handlers(incidents)["refresh"][-1](caller, 1, "all")
+    assert [row["id"] for row in rows] == ["inc-1", "inc-2", "inc-3"]
+    assert "wk-as-of" in text(shown)
+    _, rows, ledger = await handlers(collectors)["refresh"][0](caller, 1)
+    assert [row["state_key"] for row in rows] == ["up", "failing"]
+    assert "Book of samples" in plain(ledger)
+    body, names, chosen, detail = await handlers(capacity)["refresh"][0](caller, 1, None)
+    assert (len(names), chosen, len(detail)) == (2, names[0], 1)
+    assert "wk-as-of" in text(body)
+    assert "No reports yet" in plain(await handlers(reports)["refresh"][0](caller, 1, None))
+    assert "PromQL" not in plain(await handlers(explore)["draw"][0](caller, 1, " ", "1h", 1))
+    assert "explore-graph" in text(await handlers(explore)["draw"][0](caller, 1, "up", "nonsense", 1))
+    assert (await handlers(incidents)["follow"][0](caller, {"rowId": "a/b"})) == "/incidents/a%2Fb"
+
+
+async def test_a_plan_that_did_not_change_is_left_alone_so_that_nobody_loses_his_typing(caller: Caller) -> None:
+    from dash import no_update
+
+    refresh = handlers(actions)["refresh"][0]
+    plans = [row for row in (await caller.get("/api/wk/actions"))["actions"] if row["state"] == actions.AWAITING]
+    *_, print_ = await refresh(caller, 1, None, None, None)
+    assert print_ != actions._fingerprint([])
+    assert actions._fingerprint(plans) == actions._fingerprint(plans)
+    _, _, cards, _ = await refresh(caller, 1, None, None, "old")
+    assert cards is not no_update
+
+
+async def test_downloads_carry_the_report(caller: Caller) -> None:
+    from base64 import b64decode
+
+    csv_file, html_file = [await save(caller, 1, 1) for save in handlers(capacity)["save"]]
+    assert csv_file[1]["filename"].endswith(".csv")
+    assert b64decode(csv_file[1]["content"]).startswith(b"\xef\xbb\xbf")
+    assert b64decode(html_file[1]["content"]).startswith(b"<!doctype html>")
+
+
+async def test_people_are_added_and_settings_are_checked(served: tuple[FakeEngine, str], caller: Caller) -> None:
+    found = handlers(settings)
+    refused, _ = await found["save"][0](caller, 1, "en", "Mars/Olympus")
+    assert "Choose a language" in text(refused)
+    await found["save"][0](caller, 1, "en", "Europe/Berlin")
+    assert served[0].users["admin"]["time_zone"] == "Europe/Berlin"
+    await found["add"][0](caller, 1, " bob ", "long enough words", "viewer")
+    assert served[0].users["bob"]["role"] == "viewer"
+    with pytest.raises(EngineError, match="12 characters"):
+        await found["add"][0](caller, 1, "eve", "short", "viewer")
+    assert "bob" in plain(await found["people"][0](caller, None))
+
+
+# --- the client and the context --------------------------------------------------------------------------------------
+
+
+async def test_the_client_remembers_since_when_the_engine_is_silent(served: tuple[FakeEngine, str]) -> None:
+    silent = EngineClient(Settings(engine_url=f"http://127.0.0.1:{free_port()}"), SystemClock(), timeout=2.0)
+    with pytest.raises(EngineDownError) as first:
+        await silent.call("GET", "/api/wk/overview")
+    with pytest.raises(EngineDownError) as second:
+        await silent.call("GET", "/api/wk/overview")
+    assert first.value.since == second.value.since == silent.down_since
+    await silent.aclose()
+
+
+async def test_an_answer_ends_the_silence_and_a_refusal_says_why(client: EngineClient, caller: Caller) -> None:
+    client.down_since = SystemClock().now()
+    with pytest.raises(EngineError) as refused:
+        await caller.get("/api/wk/incidents/none")
+    assert (refused.value.status, str(refused.value)) == (404, "there is no incident none")
+    assert client.down_since is None
+    with pytest.raises(EngineError, match="not JSON"):
+        await caller.get("/api/wk/reports/x.html")
+
+
+async def test_a_crash_is_logged_and_not_swallowed(caller: Caller, caplog: pytest.LogCaptureFixture) -> None:
+    from dash import Input, Output
+    from dashboard.permissions import Permission
+
+    callbacks = Recorder()
+
+    @callbacks.callback_for(Permission.READ, Output("a", "children"), Input("b", "value"))
+    async def broken(_caller: Caller, _value: Any) -> Any:
+        raise ZeroDivisionError("a mistake")
+
+    from dashboard.callbacks import _attempt
+
+    with pytest.raises(ZeroDivisionError):
+        await _attempt(caller, Permission.READ, broken, [1])
+    assert "broken failed" in caplog.text
+
+
+def test_code_outside_the_guard_has_no_caller(caller: Caller) -> None:
+    set_current(caller)
+    assert current() is caller
+    set_current(None)
+    with pytest.raises(RuntimeError, match="outside the guard"):
+        current()
+
+
+@pytest.mark.parametrize(
+    "bad", [{"engine_url": "ftp://x"}, {"unknown": 1}, {"refresh_seconds": 0}, {"language": "tlh"}]
+)
+def test_settings_are_strict(bad: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Settings(**bad)
+
+
+def test_https_asks_for_host_cookies_and_its_own_origin() -> None:
+    behind = Settings(public_url="https://watch.example", listen="0.0.0.0:8050")
+    assert (behind.cookie, behind.secure) == ("__Host-wk", True)
+    assert "watch.example" in behind.hosts
+    assert "0.0.0.0:8050" not in behind.hosts
+    assert behind.origin("watch.example") == "https://watch.example"
+    assert "localhost:9000" in Settings(public_url="http://127.0.0.1:9000").hosts
