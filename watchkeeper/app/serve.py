@@ -53,6 +53,7 @@ async def _serve(engine: Engine) -> None:
     await start(engine)
     serving = asyncio.create_task(server.serve())
     scheduling = asyncio.create_task(engine.scheduler.run(stopping, engine.remediation.on_gap))
+    telling = asyncio.create_task(engine.telling.run(stopping))
     announcing = asyncio.create_task(_announce(engine, server))
     gc.freeze()  # what composition made lives as long as the process
     waiting = asyncio.create_task(stopping.wait())
@@ -60,7 +61,7 @@ async def _serve(engine: Engine) -> None:
     stopping.set()
     server.should_exit = True
     announcing.cancel()
-    await asyncio.gather(serving, scheduling, announcing, return_exceptions=True)
+    await asyncio.gather(serving, scheduling, telling, announcing, return_exceptions=True)
     await stop(engine)
 
 

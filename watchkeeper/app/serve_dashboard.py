@@ -7,7 +7,6 @@ import signal
 from pathlib import Path
 
 from dashboard.app import create
-
 from dashboard.settings import Settings
 from watchkeeper.app.serve import quiet_server
 from watchkeeper.app.wiring import data_dir, engine_url, public_url

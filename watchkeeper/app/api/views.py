@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import Response
-from pydantic import BaseModel
-from watchkeeper.app.engine import Engine
+from pydantic import BaseModel, Field
 
 from watchkeeper import __version__
 from watchkeeper.access import Permission, Principal
 from watchkeeper.app.api import shapes
 from watchkeeper.app.api.guard import needs, read
+from watchkeeper.app.engine import Engine
 from watchkeeper.clock import to_ms
 from watchkeeper.errors import QueryError
 from watchkeeper.model import Matrix, format_series
@@ -67,6 +68,30 @@ def _bands(engine: Engine, result: RangeMatrix) -> list[dict[str, Any]]:
 @router.get("/rules")
 def rules(request: Request) -> dict[str, Any]:
     return {"groups": request.app.state.engine.judging.groups_view()}
+
+
+class Asked(BaseModel):
+    text: str = Field(max_length=1 << 20)  #: a rule file
+    file: str = "rules.yaml"
+    rule: str = ""  #: name of one rule; empty: every alerting rule of the file
+    days: float = Field(default=7.0, gt=0, le=400)
+
+
+@router.post("/rules/backtest")
+def rules_backtest(request: Request, body: Asked) -> dict[str, Any]:
+    """How often alerting rules would have fired over the stored history. Changes nothing."""
+    engine: Engine = request.app.state.engine
+    rows = engine.judging.backtest(body.text, body.file, body.rule, timedelta(days=body.days), engine.config.zone)
+    return {"rules": rows}
+
+
+@router.post("/rules/reload")
+async def rules_reload(
+    request: Request, caller: Annotated[Principal, Depends(needs(Permission.MANAGE_RULES))]
+) -> dict[str, Any]:
+    """Read the rule files anew; a mistake leaves the last good ones in force and is answered."""
+    error = await request.app.state.engine.judging.reload()
+    return {"reloaded": not error, "error": error, "by": caller.name}
 
 
 @router.get("/collectors")

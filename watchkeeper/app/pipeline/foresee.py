@@ -244,7 +244,18 @@ class Foreseeing:
     async def send_report(self, now: datetime) -> None:
         """Weekly: e-mail gets it attached, robots get a link."""
         report_id = await asyncio.to_thread(self.report, self.engine.config.language, now, "schedule")
-        await self.engine.telling.send_report(report_id, now)
+        names = self.engine.config.capacity.report_channels
+        if names:
+            await self.engine.telling.send_report(names, report_id, self.rows(), self._files(report_id), now)
+
+    def _files(self, report_id: str) -> list[tuple[str, str, bytes]]:
+        """The report as attachments: (file name, MIME type, content)."""
+        with self.engine.state.read() as unit:
+            found = unit.documents.report(report_id)
+        if found is None:
+            return []
+        day = f"{found.created_at.astimezone(self.engine.config.zone):%Y-%m-%d}"
+        return [(f"capacity-{day}.html", "text/html", found.html), (f"capacity-{day}.csv", "text/csv", found.csv)]
 
 
 def _row(matrix: Matrix, index: int) -> Matrix:

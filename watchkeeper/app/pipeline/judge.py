@@ -8,16 +8,16 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
-from rules.lint import lint
-
 from rules.alerts import GroupResult, Health
+from rules.backtest import Backtest, backtest
 from rules.book import AlertRule, Group, RuleBook
 from rules.evaluate import Evaluator
-from rules.load import load
+from rules.lint import lint
+from rules.load import load, load_text
 from rules.persist import Saved, save
 from watchkeeper.app.pipeline.ask import Ask
 from watchkeeper.clock import Clock
@@ -29,6 +29,8 @@ from watchkeeper.telemetry import Telemetry, logger
 log = logger(__name__)
 
 LANGUAGES = ("zh-CN", "en")
+#: A back-test evaluates a rule at most this often.
+MOST_EVALUATIONS = 20_000
 
 #: What follows a change of alerts, inside the same transaction: incidents, then messages into the outbox.
 Follow = Callable[[datetime, Unit, Sequence[Saved]], int]
@@ -134,12 +136,31 @@ class Judging:
         if messages:
             self.wake()
 
+    def backtest(self, text: str, file: str, name: str, span: timedelta, zone: tzinfo) -> list[dict[str, Any]]:
+        """Rules of a file over what is stored; the interval grows so that a long span stays affordable."""
+        end = self.clock.now()
+        found = load_text(text, file, interval=self.default_interval)
+        rows = []
+        for group, rule in found.alert_rules():
+            if name and rule.name != name:
+                continue
+            interval = max(group.interval, span / MOST_EVALUATIONS)
+            rows.append(backtest(rule, end - span, end, self.ask, zone, interval=interval))
+        if not rows:
+            raise ConfigError(f"no alerting rule named {name!r}" if name else "no alerting rule", file=file)
+        return [_backtest_view(row) for row in rows]
+
     # --- views -----------------------------------------------------------------------------------------------------
 
     def _lint(self) -> None:
         found: dict[str, list[dict[str, Any]]] = {}
         for one in lint(self.book):
-            row = {"level": one.level, "code": one.code, "message": one.message, "proposal": one.proposal}
+            row: dict[str, Any] = {
+                "level": one.level,
+                "code": one.code,
+                "message": one.message,
+                "proposal": one.proposal,
+            }
             row["texts"] = {language: one.text(language) for language in LANGUAGES}
             found.setdefault(one.rule, []).append(row)
         self._findings = found
@@ -258,6 +279,26 @@ class Judging:
             }
             for group in self.book.groups
         ]
+
+
+def _backtest_view(row: Backtest) -> dict[str, Any]:
+    return {
+        "rule": row.rule,
+        "evaluations": row.evaluations,
+        "failed": row.failed,
+        "pending_only": row.pending_only,
+        "per_day": dict(row.per_day),
+        "firing_seconds": row.firing.total_seconds(),
+        "episodes": [
+            {
+                "labels": dict(one.labels),
+                "fired_at": one.fired_at.isoformat(),
+                "resolved_at": one.resolved_at.isoformat() if one.resolved_at else None,
+                "peak": one.peak,
+            }
+            for one in row.episodes
+        ],
+    }
 
 
 def group_key(group: Group) -> str:

@@ -8,8 +8,9 @@ from datetime import datetime
 import numpy as np
 from prometheus_client import CollectorRegistry
 
+from collectors.base import merge_labels
 from watchkeeper.clock import to_ms
-from watchkeeper.model import Labels, Layout, Tick, labels
+from watchkeeper.model import Labels, Layout, Tick
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Collected
 
@@ -40,7 +41,7 @@ class OwnMetrics:
         return Collected(ticks=(tick,))
 
     def _series(self, name: str, own: tuple[tuple[str, str], ...]) -> Labels:
-        return labels(name, {**dict(own), **self.pairs})
+        return merge_labels(name, own, self.pairs)
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -1,0 +1,57 @@
+"""What is told about an incident: the worst alert in full, the others by name, and why it is told now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from watchkeeper.model import Alert, AlertState, Incident, IncidentState, Message
+
+from .render import Renderer
+
+#: Names of further alerts that are spelled out.
+NAMED = 8
+#: Why a message about a known incident comes now.
+REASONS = ("grew", "severity", "reopened", "repeat")
+#: Which clock, and whether it is about to run out or has.
+CLOCKS = ("respond_soon", "respond_late", "start_soon", "start_late")
+
+
+def story(
+    renderer: Renderer, kind: str, reason: str, incident: Incident, alerts: Sequence[Alert], now: datetime
+) -> Message:
+    """``kind``: firing, resolved or escalation. P0 mentions everybody when it begins."""
+    if kind == "escalation":
+        return _escalation(renderer, reason, incident, now)
+    mention = kind == "firing" and incident.severity.rank == 0
+    if not alerts:
+        state = IncidentState.RESOLVED if kind == "resolved" else incident.state
+        return replace(renderer.incident(replace(incident, state=state), now, mention_all=mention), kind=kind)
+    first, *others = sorted(alerts, key=lambda alert: (alert.severity.rank, alert.fired_at or alert.active_at))
+    shown = replace(
+        first,
+        state=AlertState.RESOLVED if kind == "resolved" else first.state,
+        incident_id=incident.id,
+        severity=incident.severity if kind == "firing" else first.severity,
+    )
+    message = renderer.alert(shown, now, mention_all=mention)
+    return replace(message, kind=kind, lines=(*_why(renderer, reason), *message.lines, *_others(renderer, others)))
+
+
+def _why(renderer: Renderer, reason: str) -> list[str]:
+    return [renderer.say(f"story.{reason}")] if reason in REASONS else []
+
+
+def _others(renderer: Renderer, others: Sequence[Alert]) -> list[str]:
+    if not others:
+        return []
+    names = list(dict.fromkeys(alert.annotations.get("summary") or alert.rule for alert in others))
+    return [renderer.say("story.others", count=len(others), names="; ".join(names[:NAMED]))]
+
+
+def _escalation(renderer: Renderer, reason: str, incident: Incident, now: datetime) -> Message:
+    message = renderer.incident(incident, now, mention_all=incident.severity.rank == 0)
+    word = reason if reason in CLOCKS else "respond_late"
+    title = renderer.say(f"story.{word}", severity=incident.severity, title=incident.title)
+    return replace(message, kind="escalation", title=title)

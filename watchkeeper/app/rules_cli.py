@@ -1,0 +1,67 @@
+"""What ``watchkeeper rules ...`` does."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rules.findings import Level
+from rules.lint import lint as find
+from rules.load import load
+from rules.unit_tests import run_tests
+from watchkeeper.app.client import Client
+from watchkeeper.errors import ConfigError
+
+Say = Callable[[str], None]
+
+
+def lint(files: Sequence[Path], say: Say) -> int:
+    """One line a finding, with what to write instead. Exit code 1 on an error."""
+    book = load(files)
+    findings = find(book)
+    for one in findings:
+        say(f"{one.file}:{one.line}: {one.rule}: {one.level}: {one.message} [{one.code}]")
+        if one.proposal:
+            say(f"    write: {one.proposal}")
+    rules = sum(len(group.rules) for group in book.groups)
+    say(f"{rules} rules, {len(book.remedies)} remediation rules, {len(findings)} findings")
+    return 1 if any(one.level is Level.ERROR for one in findings) else 0
+
+
+def test(files: Sequence[Path], say: Say) -> int:
+    """Run unit tests; exit code 1 when one fails."""
+    report = run_tests(files)
+    for one in report.failures:
+        say(f"{one.file}:{one.line}: {one.test}: {one.message}")
+    verdict = "FAILED" if report.failures else "ok"
+    say(f"{report.files} files, {report.tests} tests, {report.checks} checks, {len(report.failures)} failed: {verdict}")
+    return 1 if report.failures else 0
+
+
+def import_files(files: Sequence[Path], to: Path, say: Say) -> int:
+    """Copy rule files as they stand once they load; nothing is overwritten."""
+    load(files)  # all or nothing: a mistake is told with its place before anything is copied
+    for file in files:
+        target = to / f"{file.stem}.yaml"
+        if target.exists():
+            raise ConfigError("exists already; remove it or rename the new one", file=str(target))
+    to.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        shutil.copyfile(file, to / f"{file.stem}.yaml")
+        say(f"{file} -> {to / f'{file.stem}.yaml'}")
+    return lint([to / f"{file.stem}.yaml" for file in files], say)
+
+
+def backtest(file: Path, rule: str, days: float, data: Path | None, say: Say) -> int:
+    """Run alerting rules over the history of the running engine."""
+    body = {"text": file.read_text(encoding="utf-8"), "file": str(file), "rule": rule, "days": days}
+    for row in Client.of(data).post("/api/wk/rules/backtest", body)["rules"]:
+        say(
+            f"{row['rule']}: would have fired {len(row['episodes'])} times, {row['firing_seconds']:.0f} s in all,"
+            f" in {row['evaluations']} evaluations ({row['failed']} failed)"
+        )
+        for one in row["episodes"]:
+            labels = ", ".join(f"{key}={value}" for key, value in sorted(one["labels"].items()))
+            say(f"    {one['fired_at']} .. {one['resolved_at'] or 'still firing'}  peak {one['peak']:g}  {labels}")
+    return 0
