@@ -16,7 +16,7 @@ from .match import Matchers, fitting
 class Route:
     channels: tuple[str, ...]  #: names of configured channels
     match: Matchers = ()  #: all must fit; none fits everything
-    severities: tuple[Severity, ...] = ()  #: empty: every severity
+    severity: tuple[Severity, ...] = ()  #: empty: every severity
     audience: str = ""  #: who reads there, for the tone of the message
     and_next: bool = False  #: later routes are asked too
 
@@ -25,7 +25,7 @@ def route(routes: Sequence[Route], labels: Mapping[str, str], severity: Severity
     """The routes that apply, in order. Nothing when none fits: the caller tells every channel rather than nobody."""
     found: list[Route] = []
     for one in routes:
-        if (one.severities and severity not in one.severities) or not fitting(one.match, [labels])[0]:
+        if (one.severity and severity not in one.severity) or not fitting(one.match, [labels])[0]:
             continue
         found.append(one)
         if not one.and_next:

@@ -90,7 +90,7 @@ def test_settings_are_read_from_plain_configuration() -> None:
             "clocks": {"P2": {"respond": "3h", "start": "2 working days"}},
             "calendar": {"zone": "UTC", "start": "08:00", "country": ""},
             "inhibit": [{"source": ["a=1"], "target": {"b": "2"}, "equal": ["job"]}],
-            "routes": [{"match": ['team=~"a|b"'], "channels": ["ops"], "severities": ["P0"]}],
+            "routes": [{"match": ['team=~"a|b"'], "channels": ["ops"], "severity": ["P0"]}],
         }
     )
     assert settings.wait(Severity.P2) == timedelta(minutes=1)
@@ -126,7 +126,7 @@ def test_an_alert_never_mutes_itself() -> None:
 
 def test_the_first_fitting_route_wins_unless_it_passes_on() -> None:
     routes = [
-        Route(channels=("pager",), severities=(Severity.P0,), and_next=True),
+        Route(channels=("pager",), severity=(Severity.P0,), and_next=True),
         Route(channels=("db",), match=(read_matcher("team=db"),)),
         Route(channels=("rest",)),
     ]
