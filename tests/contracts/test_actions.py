@@ -1,0 +1,117 @@
+"""What every kind of action promises, whatever it changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+from support.remedies import PLAN, intent_of
+
+from remediation.actions import BUILTIN, Kind, kind_of
+from watchkeeper.errors import ActionError, ConfigError
+from watchkeeper.model import RiskClass, Target
+from watchkeeper.ports import Reading
+
+SLOTS = [f"pool:pool_{number}" for number in range(4)]
+#: kind -> (options of a target nobody serves, a reading, parameters that change something)
+SAMPLES: dict[str, tuple[dict[str, Any], Reading, dict[str, Any]]] = {
+    "haproxy": (
+        {"socket": "/nowhere/api.sock", "backend": "shop"},
+        Reading(
+            state={name: {"state": "ready", "weight": 100} for name in ("web1", "web2", "web3")},
+            epoch="e",
+            capacity={"healthy": 3, "total": 3, "up.web1": 1, "up.web2": 1, "up.web3": 1},
+        ),
+        {"drain": "web1"},
+    ),
+    "supervisord": (
+        {"server": "/nowhere/s.sock", "group": "pool"},
+        Reading(
+            state={"running": SLOTS[:2], "slots": SLOTS, "started": dict.fromkeys(SLOTS[:2], 100)},
+            epoch="e",
+            capacity={"healthy": 2, "total": 2},
+        ),
+        {"count": 3},
+    ),
+    "webhook": (
+        {"url": "http://127.0.0.1:1/", "state_url": "http://127.0.0.1:1/", "allow_private": True},
+        Reading(state={"replicas": 3}, epoch="e", capacity={"total": 3, "healthy": 3}),
+        {"state": {"replicas": 5}},
+    ),
+}
+KINDS = sorted(BUILTIN)
+
+
+def sample(name: str) -> tuple[Kind, dict[str, Any], Reading, dict[str, Any]]:
+    options, reading, parameters = SAMPLES[name]
+    return kind_of(name), {"name": "target", "kind": name, **options}, reading, parameters
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_planning_is_pure_and_says_the_same_twice(name: str) -> None:
+    kind, _, reading, parameters = sample(name)
+    before = dict(reading.state)
+    assert kind.desired(reading, parameters) == kind.desired(reading, parameters)
+    assert reading.state == before
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_wanted_state_is_absolute_and_the_way_back_is_what_was_read(name: str) -> None:
+    kind, _, reading, parameters = sample(name)
+    desired, rollback = kind.desired(reading, parameters)
+    assert not kind.reached(reading, desired)
+    assert kind.reached(reading, rollback)
+    assert kind.ours(reading, rollback, desired)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_impact_names_what_is_touched_and_a_class(name: str) -> None:
+    kind, options, reading, parameters = sample(name)
+    desired, rollback = kind.desired(reading, parameters)
+    impact = kind.impact(reading, desired, options)
+    assert impact.touched
+    assert isinstance(impact.risk, RiskClass)
+    assert impact.risk is not RiskClass.A0
+    assert kind.impact(reading, rollback, options).touched == ()
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_no_parameters_touch_nothing(name: str) -> None:
+    kind, options, reading, _ = sample(name)
+    try:
+        desired, _ = kind.desired(reading, {})
+    except ActionError:
+        return  # refusing is nothing too
+    assert desired == {}
+    assert kind.impact(reading, desired, options).touched == ()
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_parameter_nobody_knows_is_refused(name: str) -> None:
+    kind, _, reading, parameters = sample(name)
+    with pytest.raises(ActionError):
+        kind.desired(reading, {**parameters, "everything": True})
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_target_that_is_not_there_is_an_action_error_and_nothing_was_done(name: str) -> None:
+    kind, options, reading, parameters = sample(name)
+    with pytest.raises(ActionError):
+        kind.read(Target(kind=name, name="target"), options)
+    with pytest.raises(ActionError) as caught:
+        kind.apply(kind.desired(reading, parameters)[0], intent_of(PLAN), options)
+    assert not caught.value.unknown
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_options_are_strict_and_errors_name_the_key(name: str) -> None:
+    kind, options, _, _ = sample(name)
+    with pytest.raises(ValidationError):
+        TypeAdapter(kind.options).validate_python({"nonsense": 1})
+    with pytest.raises(ConfigError, match=r"remediation\.targets\.target\.nonsense"):
+        kind.read(Target(kind=name, name="target"), {**options, "nonsense": 1})
+
+
+def test_every_kind_has_a_sample() -> None:
+    assert set(SAMPLES) == set(BUILTIN)
