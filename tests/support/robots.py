@@ -56,12 +56,14 @@ class Robots:
     seen: Counter[str] = field(default_factory=Counter)  #: msgUuid -> times accepted
     _times: dict[str, list[float]] = field(default_factory=dict)
     _blocked: dict[str, float] = field(default_factory=dict)
+    _open: set[asyncio.StreamWriter] = field(default_factory=set)
 
     @property
     def base(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             while True:
                 request = await self._read(reader)
@@ -75,6 +77,11 @@ class Robots:
                 writer.write(self.respond(request))
                 await writer.drain()
         writer.close()
+
+    async def hang_up(self) -> None:
+        for writer in self._open:
+            writer.transport.abort()
+        await asyncio.sleep(0)
 
     @staticmethod
     async def _read(reader: asyncio.StreamReader) -> Request:
@@ -226,3 +233,4 @@ async def robots(**settings: Any) -> AsyncIterator[Robots]:
         yield double
     finally:
         server.close()
+        await double.hang_up()

@@ -175,8 +175,11 @@ class Telling:
 
     async def deliver(self, now: datetime) -> None:
         """Send what is due. One delivery at a time; a second call waits for the first."""
+        if not self.channels:
+            return
         async with self._turn:
-            if self.channels and await asyncio.to_thread(lambda: self._due(now)):
+            due = await asyncio.to_thread(self._due, now)
+            if due:
                 await deliver(now, self.state, list(self.channels.values()), self.outbound, escalate=self._channel_off)
 
     def _due(self, now: datetime) -> bool:
