@@ -127,14 +127,15 @@ class _Run:
 
     def _take(self) -> tuple[list[Delivery], int]:
         """(what to send now, already marked as being sent; how many were folded)"""
+        with self.state.read() as unit:  # writers wait for nobody while there is nothing to do
+            if switched_off(unit, self.channel.name) or not unit.outbox.due(self.now, 1, self.channel.name):
+                return [], 0
         with self.state.begin() as unit:
-            if switched_off(unit, self.channel.name):
-                return [], 0
             due = unit.outbox.due(self.now, MOST, self.channel.name)
-            if not due:
-                return [], 0
             pace = self._pace(unit)
             chosen, rest = self._choose(due, pace)
+            if not chosen and not rest:
+                return [], 0
             if rest:
                 chosen = [*chosen, self._fold(unit, rest)]
             for delivery in chosen:

@@ -28,6 +28,8 @@ TOLD = (
     ActionState.ESCALATED,
     ActionState.REJECTED,
     ActionState.EXPIRED,
+    ActionState.SUPPRESSED,
+    ActionState.ABORTED,
 )
 _LABELS = ("service", "instance", "team", "environment")
 #: Annotations with the action an operator should take, as rule files name it.

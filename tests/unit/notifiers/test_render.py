@@ -1,0 +1,184 @@
+# ruff: noqa: E501 - records read best in few lines
+"""What people read, in both languages."""
+
+from __future__ import annotations
+
+import json
+import math
+import string
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from notifiers import catalogue as catalogues
+from notifiers import digest as digests
+from notifiers import render
+from notifiers.catalogue import LANGUAGES, catalogue
+from notifiers.render import TOLD, Renderer, marked_repeat
+from notifiers.story import CLOCKS, REASONS, story
+from watchkeeper.model import (
+    ActionRecord,
+    ActionState,
+    Alert,
+    AlertState,
+    Incident,
+    IncidentState,
+    Message,
+    Mode,
+    Plan,
+    RiskClass,
+    Severity,
+    Target,
+)
+from watchkeeper.store.state import Delivery
+
+NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+ALERT = Alert(
+    id="alert-1", fingerprint="f", rule="HighErrors", group="web", expr="errors > 0.05",
+    labels={"service": "checkout", "team": "pay", "instance": "web1:80"},
+    annotations={"summary": "{labels} 错误率高", "description": "5xx", "runbook_url": "https://run.example/1", "action": "drain web1"},
+    state=AlertState.FIRING, severity=Severity.P1, value=0.0712345678, active_at=NOON - timedelta(minutes=5),
+    fired_at=NOON, incident_id="inc-1",
+)  # fmt: skip
+INCIDENT = Incident(
+    id="inc-1", state=IncidentState.OPENED, severity=Severity.P0, title="checkout down", group_key="g",
+    labels={"service": "checkout"}, opened_at=NOON, respond_by=NOON + timedelta(minutes=5), alert_ids=("alert-1",),
+)  # fmt: skip
+PLAN = Plan(
+    action="haproxy", rule="drain-bad-server", rule_version="1", incident_id="inc-1",
+    targets=(Target(kind="haproxy", name="web1"),), desired={"web1": "drain"}, before={}, rollback={}, parameters={},
+    verify="x", risk=RiskClass.A2, mode=Mode.AUTO, reason="errors",
+)  # fmt: skip
+RECORD = ActionRecord(
+    id="act-1", state=ActionState.PROPOSED, plan=PLAN, created_at=NOON, updated_at=NOON, requester="r", correlation_id="c",
+)  # fmt: skip
+DAILY: dict[str, Any] = {
+    "open": 1, "opened": 2, "healthy": 3, "total": 4, "actions": 5, "sent": 6, "queued": 7, "head": "abc",
+}  # fmt: skip
+
+
+def reader(language: str = "zh-CN") -> Renderer:
+    return Renderer(language=language, zone=SHANGHAI, public_url="https://watch.example/")
+
+
+def delivery(message: Message, number: int) -> Delivery:
+    return Delivery(
+        id=number, channel="c", idempotency_key=str(number), state="queued", priority=1, message=message,
+        subject_id=message.subject_id, created_at=NOON, next_attempt_at=NOON, attempts=0, possible_repeat=False,
+        finished_at=None, detail="",
+    )  # fmt: skip
+
+
+def everything(language: str) -> list[Message]:
+    one = reader(language)
+    over = replace(ALERT, state=AlertState.RESOLVED, resolved_at=NOON + timedelta(minutes=7))
+    found = [one.alert(ALERT, NOON), one.alert(over, NOON)]
+    found.append(one.alert(replace(ALERT, value=math.nan, labels={"environment": "PROD"}, incident_id=""), NOON))
+    found += [one.incident(INCIDENT, NOON), one.incident(replace(INCIDENT, state=IncidentState.RESOLVED), NOON)]
+    found += [one.action(replace(RECORD, state=state), NOON) for state in TOLD]
+    found += [one.daily(DAILY, NOON), one.test("ding", "ann", NOON), one.channel_off("ding", "gone", NOON)]
+    found.append(
+        one.report("report-1", [("disk", NOON), ("cpu", None)], NOON, total=5, attachments=[("a", "b/c", b"")])
+    )
+    for reason in (*REASONS, *CLOCKS):
+        kind = "firing" if reason in REASONS else "escalation"
+        found.append(story(one, kind, reason, INCIDENT, [ALERT, replace(ALERT, id="alert-2")], NOON))
+    other = one.test("ding", "ann", NOON)
+    sample = [found[0], found[1], replace(found[0], subject_id="z"), replace(found[1], subject_id="y"), other]
+    many = [replace(found[0], subject_id=f"n{number}") for number in range(120)]
+    queue = [delivery(message, number) for number, message in enumerate([*sample, *many])]
+    found += [digests.digest(queue[:5], NOON, SHANGHAI), digests.digest(queue, NOON, SHANGHAI), marked_repeat(found[0])]
+    return found
+
+
+def test_both_languages_have_the_same_keys_and_the_same_gaps() -> None:
+    gaps = [
+        {
+            key: sorted(name for _, name, _, _ in string.Formatter().parse(text) if name)
+            for key, text in catalogue(language).items()
+        }
+        for language in LANGUAGES
+    ]
+    assert gaps[0] == gaps[1]
+    assert all(text.strip() for language in LANGUAGES for text in catalogue(language).values())
+
+
+def test_every_key_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    used: set[str] = set()
+
+    def listening(language: str, key: str, **values: object) -> str:
+        used.add(key)
+        return catalogues.catalogue(language)[key].format(**values)
+
+    monkeypatch.setattr(render, "say", listening)
+    monkeypatch.setattr(digests, "say", listening)
+    everything("en")
+    assert used == set(catalogue("en"))
+
+
+def test_english_messages_hold_no_chinese_and_chinese_ones_some() -> None:
+    def chinese(message: Message) -> bool:
+        words = " ".join([message.title, *message.lines, *message.links]).replace("错误率高", "")
+        return any("\u4e00" <= char <= "\u9fff" for char in words)
+
+    assert not any(map(chinese, everything("en")))
+    assert all(map(chinese, everything("zh-CN")))
+
+
+def test_a_firing_alert_tells_what_a_person_needs() -> None:
+    found = reader().alert(ALERT, NOON)
+    assert (found.kind, found.title, found.subject_id) == ("firing", "[P1] {labels} 错误率高", "inc-1")
+    assert found.lines == (
+        "表达式：errors > 0.05",
+        "当前值：0.0712346",
+        "服务：checkout",
+        "实例：web1:80",
+        "团队：pay",
+        "开始时间：2026-03-01 20:00:00 +0800",
+        "说明：5xx",
+        "建议操作：drain web1",
+    )
+    assert found.links == {"打开页面": "https://watch.example/incidents/inc-1", "处理手册": "https://run.example/1"}
+
+
+def test_a_resolved_alert_tells_how_long_it_lasted() -> None:
+    over = replace(ALERT, state=AlertState.RESOLVED, resolved_at=NOON + timedelta(minutes=7))
+    found = reader("en").alert(over, NOON)
+    assert found.title.startswith("[Resolved]")
+    assert "Lasted: 7m" in found.lines
+    assert "Resolved at: 2026-03-01 20:07:00 +0800" in found.lines
+
+
+def test_an_unknown_value_is_called_unknown() -> None:
+    assert "Value: unknown" in reader("en").alert(replace(ALERT, value=math.nan), NOON).lines
+
+
+@pytest.mark.parametrize("state", TOLD)
+def test_every_step_of_an_action_is_told(state: ActionState) -> None:
+    found = reader("en").action(replace(RECORD, state=state), NOON, reason="why")
+    assert "drain-bad-server" in found.title
+    assert "Reason: why" in found.lines
+    assert "State wanted: web1=drain" in found.lines
+
+
+def test_steps_nobody_is_told_about_are_a_mistake() -> None:
+    with pytest.raises(KeyError):
+        reader().action(replace(RECORD, state=ActionState.ARMED), NOON)
+
+
+def test_hostile_annotations_are_never_templates() -> None:
+    evil = replace(ALERT, annotations={"summary": "{0.__class__} {severity} %s", "description": "{x!r:>99999999}"})
+    found = reader().alert(evil, NOON)
+    assert found.title == "[P1] {0.__class__} {severity} %s"
+    assert "说明：{x!r:>99999999}" in found.lines
+
+
+def test_catalogues_are_plain_files_in_the_package() -> None:
+    for language in LANGUAGES:
+        path = Path(catalogues.__file__).with_name("locales") / f"{language}.json"
+        assert json.loads(path.read_text("utf-8")) == catalogue(language)
