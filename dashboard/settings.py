@@ -17,13 +17,15 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    engine_url: str = Field("http://127.0.0.1:9700", pattern=r"^https?://[^/\s]+/?$")  #: the engine's API
+    engine_url: str = Field(default="http://127.0.0.1:9700", pattern=r"^https?://[^/\s]+/?$")  #: the engine's API
     engine_ca_file: Path | None = None  #: PEM file that signs the engine's certificate; none: the system's own
-    listen: str = Field("127.0.0.1:8050", pattern=r"^.*:\d{1,5}$")  #: address of the pages
-    public_url: str = Field("", pattern=r"^(https?://[^/\s]+/?)?$")  #: how people reach it; empty: http://<listen>
-    refresh_seconds: float = Field(5.0, ge=1.0, le=300.0)  #: how often an open page asks for news
+    listen: str = Field(default="127.0.0.1:8050", pattern=r"^.*:\d{1,5}$")  #: address of the pages
+    public_url: str = Field(
+        default="", pattern=r"^(https?://[^/\s]+/?)?$"
+    )  #: how people reach it; empty: http://<listen>
+    refresh_seconds: float = Field(default=5.0, ge=1.0, le=300.0)  #: how often an open page asks for news
     secure_cookies: bool = False  #: cookies for https alone; an https public_url always asks for them
-    language: str = Field("zh-CN", pattern=r"^(zh-CN|en)$")  #: of the pages before anybody has signed in
+    language: str = Field(default="zh-CN", pattern=r"^(zh-CN|en)$")  #: of the pages before anybody has signed in
     time_zone: str = "UTC"  #: of a user who has not chosen one
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -21,6 +21,9 @@ KEY = "actions"
 AWAITING = "awaiting_approval"
 #: Rows of the tables of the past.
 SHOWN = 30
+#: Values and ids of the fields in which reasons are typed, in the same order.
+Reasons = list[str | None]
+Ids = list[dict[str, str]]
 
 
 def layout(caller: Caller, _request: Request) -> Any:
@@ -70,15 +73,19 @@ def register(callbacks: Callbacks) -> None:
         Input("actions-notice", "children"),
         Input("actions-switch-notice", "children"),
         State("actions-fingerprint", "children"),
+        State({"type": "action-reason", "id": ALL}, "value"),
+        State({"type": "action-reason", "id": ALL}, "id"),
         blank=([], [], ""),
     )
-    async def refresh(caller: Caller, _ticks: Any, _notice: Any, _switched: Any, old: str | None) -> Any:
+    async def refresh(
+        caller: Caller, _ticks: Any, _notice: Any, _switched: Any, old: str | None, values: Reasons, ids: Ids
+    ) -> Any:
         data = await caller.get("/api/wk/actions", limit=200)
         audit = await caller.get("/api/wk/audit", limit=50)
         plans = [row for row in data["actions"] if row["state"] == AWAITING]
         fingerprint = _fingerprint(plans)
         # A card that did not change is left alone: somebody may be typing a reason into it.
-        cards = no_update if fingerprint == old else waiting(caller, plans)
+        cards = no_update if fingerprint == old else waiting(caller, plans, reasons(values, ids))
         return [body(caller, data, audit), switch(caller, data["kill_switch"]), cards, fingerprint]
 
     def decides(verdict: str) -> None:
@@ -90,12 +97,11 @@ def register(callbacks: Callbacks) -> None:
             State({"type": "action-reason", "id": ALL}, "id"),
             prevent_initial_call=True,
         )
-        async def decide(caller: Caller, clicks: list[Any], values: list[Any], ids: list[Mapping[str, Any]]) -> Any:
+        async def decide(caller: Caller, clicks: list[Any], values: Reasons, ids: Ids) -> Any:
             pressed = ctx.triggered_id
             if not any(clicks) or not isinstance(pressed, Mapping):
                 return no_update
-            reasons = {one["id"]: value or "" for one, value in zip(ids, values, strict=True)}
-            sent = {"plan_hash": pressed["hash"], "reason": reasons.get(pressed["id"], "")}
+            sent = {"plan_hash": pressed["hash"], "reason": reasons(values, ids).get(pressed["id"], "")}
             await caller.send("POST", f"/api/wk/actions/{quote(pressed['id'], safe='')}/{verdict}", sent)
             return widgets.done(caller, f"action.done.{verdict}")
 
@@ -121,8 +127,15 @@ def register(callbacks: Callbacks) -> None:
     switches("actions-switch-off", Permission.KILL_SWITCH_CLEAR, on=False)
 
 
-def _fingerprint(plans: list[Mapping[str, Any]]) -> str:
-    return hashlib.sha256(json.dumps(plans, sort_keys=True).encode()).hexdigest()
+def reasons(values: Reasons, ids: Ids) -> dict[str, str]:
+    """What has been typed so far, by action."""
+    return {one["id"]: value or "" for one, value in zip(ids, values, strict=True)}
+
+
+def _fingerprint(plans: Sequence[Mapping[str, Any]]) -> str:
+    """Changes when what a person decides on changes."""
+    decided = [{name: value for name, value in one.items() if name != "updated_at"} for one in plans]
+    return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()
 
 
 def switch(caller: Caller, found: Mapping[str, Any]) -> Any:
@@ -136,14 +149,14 @@ def switch(caller: Caller, found: Mapping[str, Any]) -> Any:
 # --- plans that wait -------------------------------------------------------------------------------------------------
 
 
-def waiting(caller: Caller, plans: list[Mapping[str, Any]]) -> Any:
+def waiting(caller: Caller, plans: list[Mapping[str, Any]], typed: Mapping[str, str] | None = None) -> Any:
     title = caller.words("actions.waiting")
     if not plans:
         return widgets.card(widgets.empty(caller, "actions.waiting", colour="teal"), title=title)
-    return widgets.card(*[plan(caller, row) for row in plans], title=title)
+    return widgets.card(*[plan(caller, row, (typed or {}).get(row["id"], "")) for row in plans], title=title)
 
 
-def plan(caller: Caller, row: Mapping[str, Any]) -> Any:
+def plan(caller: Caller, row: Mapping[str, Any], typed: str = "") -> Any:
     words, may = caller.words, caller.may(Permission.APPROVE)
     approved = sum(one["verdict"] == "approve" for one in row["approvals"])
     return html.Div(
@@ -178,7 +191,7 @@ def plan(caller: Caller, row: Mapping[str, Any]) -> Any:
                 [
                     dmc.TextInput(
                         id={"type": "action-reason", "id": row["id"]}, placeholder=words("action.reason"),
-                        disabled=not may, className="wk-reason",
+                        disabled=not may, className="wk-reason", value=typed,
                     ),
                     dmc.Button(
                         words("action.approve"), disabled=not may,

@@ -12,10 +12,9 @@ from dash import Input, Output, html
 from dashboard import widgets
 from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
+from dashboard.i18n import LANGUAGES
 from dashboard.page import Page, Request
 from dashboard.permissions import Permission
-
-from dashboard.i18n import LANGUAGES
 
 KEY = "reports"
 

@@ -13,10 +13,9 @@ from dash import ALL, Input, Output, State, ctx, html, no_update
 from dashboard import widgets
 from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
+from dashboard.i18n import LANGUAGES
 from dashboard.page import Page, Request
 from dashboard.permissions import ROLES, Permission
-
-from dashboard.i18n import LANGUAGES
 
 KEY = "settings"
 

@@ -12,9 +12,9 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup
 
+from dashboard.i18n import Words, known_language, zone_of
 from watchkeeper.clock import from_ms
 
-from dashboard.i18n import Words, known_language, zone_of
 from .csv_text import csv_bytes
 from .svg import LIGHT, Tick, forecast_chart, value_range
 

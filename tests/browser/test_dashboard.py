@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
-from dashboard.app import Dashboard, create
-from dashboard.pages import BUILTIN
-from dashboard.settings import Settings
 from playwright.sync_api import Browser, expect
 from support.browser import Watched, chromium, watched
 from support.fake_engine import PASSWORD, SECRET, FakeEngine, application, free_port, serving
+
+from dashboard.app import Dashboard, create
+from dashboard.pages import BUILTIN
+from dashboard.settings import Settings
 
 pytestmark = pytest.mark.browser
 
@@ -139,7 +140,7 @@ def test_language_and_theme_switch_and_are_remembered(house: House, visitor: Wat
     visitor.sign_in("ada", PASSWORD)
     visitor.see("Overview")
     visitor.page.click("#theme-button")
-    visitor.page.wait_for_function("document.documentElement.dataset.mantineColorScheme === 'dark'")
+    expect(visitor.page.locator("html[data-mantine-color-scheme=dark]")).to_be_attached()
     visitor.page.get_by_text("中文", exact=True).click()
     visitor.see("总览")
     assert house.engine.users["ada"]["language"] == "zh-CN"
@@ -171,7 +172,7 @@ def test_a_plan_is_approved_and_a_reason_survives_the_refresh(house: House, visi
     reason = visitor.page.get_by_placeholder("Reason for your decision")
     reason.fill("seen it, agree")
     stamp = visitor.page.locator(".wk-as-of").get_attribute("data-at")
-    visitor.page.wait_for_function("old => document.querySelector('.wk-as-of').dataset.at !== old", arg=stamp)
+    expect(visitor.page.locator(".wk-as-of")).not_to_have_attribute("data-at", str(stamp))
     expect(reason).to_have_value("seen it, agree")
     visitor.page.get_by_role("button", name="Approve", exact=True).click()
     visitor.see("Every gate is checked again")

@@ -43,6 +43,7 @@ class FakeEngine:
     """State behind the routes; a test may change it while pages are open."""
 
     def __init__(self) -> None:
+        self.started = datetime.now(UTC)
         self.users: dict[str, dict[str, Any]] = {}
         self.sessions: dict[str, str] = {}
         self.failures = 0
@@ -136,7 +137,8 @@ class FakeEngine:
         ]
         base = {
             "mode": "approve", "risk": "A2", "rule": "DrainSlow", "action": "haproxy_drain", "incident_id": "inc-1",
-            "created_at": iso(now - timedelta(minutes=4)), "updated_at": iso(now), "plan_hash": HASH, "needs": 1,
+            "created_at": iso(self.started - timedelta(minutes=4)),
+            "updated_at": iso(now), "plan_hash": HASH, "needs": 1,
             "approvals": [], "plan": {"steps": ["drain web-2"], "note": PAYLOAD}, "verdicts": verdicts, "progress": {},
             "correlation_id": "c-1",
         }  # fmt: skip

@@ -8,9 +8,10 @@ from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 import pytest
+from support.fake_engine import PAYLOAD, FakeEngine
+
 from dashboard import figures
 from dashboard.context import Theme
-from support.fake_engine import PAYLOAD, FakeEngine
 
 NOON_MS = round(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp() * 1000)
 SHANGHAI = ZoneInfo("Asia/Shanghai")

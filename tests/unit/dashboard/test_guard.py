@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
 import pytest
+from support.fake_engine import PASSWORD, SECRET, FakeEngine, application, free_port, serving
+
 from dashboard.app import Dashboard, create
 from dashboard.callbacks import Callbacks
 from dashboard.guard import PUBLIC
 from dashboard.permissions import ROLES
 from dashboard.settings import Settings
-from support.fake_engine import PASSWORD, SECRET, FakeEngine, application, free_port, serving
 from watchkeeper.access import PERMISSIONS
 from watchkeeper.clock import ManualClock
-
-from datetime import UTC, datetime
 
 HOST = "127.0.0.1:8050"
 BASE = f"http://{HOST}"
@@ -102,7 +102,7 @@ async def test_a_stranger_sees_the_health_sign_and_the_form(desk: Desk) -> None:
 
 @pytest.mark.parametrize("session", ["", "nobody", "x" * 500, "caf\u00e9"])
 async def test_a_session_the_engine_does_not_know_is_nobody(desk: Desk, session: str) -> None:
-    answer = await desk.http.get("/_dash-layout", headers={"cookie": f"wk={session}".encode("latin-1")})
+    answer = await desk.http.get("/_dash-layout", headers=[(b"cookie", f"wk={session}".encode("latin-1"))])
     assert answer.status_code == 401
 
 

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
 from dash import Dash
 from dash.development.base_component import Component
-from dashboard.callbacks import Callbacks
+from plotly.utils import PlotlyJSONEncoder
+from pydantic import ValidationError
+from support.fake_engine import FakeEngine, application, free_port, serving
+
+from dashboard.callbacks import Callbacks, Handler
 from dashboard.client import Credentials, EngineClient, EngineDownError, EngineError
 from dashboard.context import Caller, Principal, current, set_current
 from dashboard.i18n import Words, zone_of
 from dashboard.page import find
 from dashboard.pages import BUILTIN, about, actions, capacity, collectors, explore, incident, overview, rules, settings
 from dashboard.settings import Settings
-from plotly.utils import PlotlyJSONEncoder
-from pydantic import ValidationError
-from support.fake_engine import FakeEngine, application, free_port, serving
 from watchkeeper.clock import SystemClock
 
 
@@ -212,10 +213,10 @@ class Recorder(Callbacks):
         super().__init__(Dash("recorder", suppress_callback_exceptions=True, add_log_handler=False))
         self.found: dict[str, Any] = {}
 
-    def callback_for(self, permission: Any, *wiring: Any, **options: Any) -> Any:
+    def callback_for(self, permission: Any, *wiring: Any, **options: Any) -> Callable[[Handler], Handler]:
         register = super().callback_for(permission, *wiring, **options)
 
-        def keep(handler: Any) -> Any:
+        def keep(handler: Handler) -> Handler:
             self.found.setdefault(handler.__name__, []).append(handler)
             return register(handler)
 
@@ -251,11 +252,14 @@ async def test_a_plan_that_did_not_change_is_left_alone_so_that_nobody_loses_his
 
     refresh = handlers(actions)["refresh"][0]
     plans = [row for row in (await caller.get("/api/wk/actions"))["actions"] if row["state"] == actions.AWAITING]
-    *_, print_ = await refresh(caller, 1, None, None, None)
+    *_, print_ = await refresh(caller, 1, None, None, None, [], [])
     assert print_ != actions._fingerprint([])
-    assert actions._fingerprint(plans) == actions._fingerprint(plans)
-    _, _, cards, _ = await refresh(caller, 1, None, None, "old")
-    assert cards is not no_update
+    later = [{**row, "updated_at": "later"} for row in plans]
+    assert actions._fingerprint(plans) == actions._fingerprint(later)
+    _, _, same, _ = await refresh(caller, 1, None, None, print_, ["typing"], [{"id": "act-1"}])
+    assert same is no_update
+    _, _, cards, _ = await refresh(caller, 1, None, None, "old", ["typing"], [{"id": "act-1"}])
+    assert '"value": "typing"' in text(cards)
 
 
 async def test_downloads_carry_the_report(caller: Caller) -> None:
@@ -305,6 +309,7 @@ async def test_an_answer_ends_the_silence_and_a_refusal_says_why(client: EngineC
 
 async def test_a_crash_is_logged_and_not_swallowed(caller: Caller, caplog: pytest.LogCaptureFixture) -> None:
     from dash import Input, Output
+
     from dashboard.permissions import Permission
 
     callbacks = Recorder()

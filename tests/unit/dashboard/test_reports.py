@@ -13,14 +13,15 @@ from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
+from support.fake_engine import PAYLOAD, FakeEngine
+
 from dashboard.i18n import Words, zone_of
 from dashboard.reports.capacity import COLUMNS, capacity_csv, capacity_html, exhaustion, mark, quality
 from dashboard.reports.csv_text import cell, csv_bytes
 from dashboard.reports.svg import DARK, LIGHT, forecast_chart, polylines, sparkline
-from support.fake_engine import PAYLOAD, FakeEngine
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 GOLDEN = Path(__file__).parents[2] / "golden" / "report"
@@ -132,18 +133,18 @@ def test_the_csv_opens_in_excel_with_chinese_names() -> None:
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK])
 def test_a_sparkline_is_well_formed_and_keeps_gaps(palette: Any) -> None:
-    points = [[0, 1.0], [1, 2.0], [2, None], [3, 4.0], [4, 3.0]]
+    points: list[list[float | None]] = [[0, 1.0], [1, 2.0], [2, None], [3, 4.0], [4, 3.0]]
     svg = sparkline(points, [[0, 0.5, 2.5], [4, 2.0, 5.0]], [[5, 2.0, 3.0, 4.0], [6, 2.0, 3.0, 4.0]], palette)
-    root = ElementTree.fromstring(svg)
+    root = ET.fromstring(svg)
     shapes = [child.tag.rpartition("}")[2] for child in root]
     assert shapes == ["polygon", "polygon", "polyline", "polyline", "polyline", "circle"]
     assert palette.line in svg
 
 
 def test_a_picture_of_nothing_is_empty_not_an_error() -> None:
-    assert list(ElementTree.fromstring(sparkline([[0, None]], [], [], LIGHT))) == []
+    assert list(ET.fromstring(sparkline([[0, None]], [], [], LIGHT))) == []
     empty = forecast_chart([], [], LIGHT, limit=None, x_ticks=[], y_text={})
-    assert list(ElementTree.fromstring(empty)) == []
+    assert list(ET.fromstring(empty)) == []
 
 
 def test_a_flat_line_lies_in_the_middle_and_a_forecast_takes_no_more_room_than_the_past() -> None:
@@ -163,11 +164,21 @@ def test_a_single_known_point_between_gaps_is_drawn() -> None:
 def test_texts_in_pictures_are_escaped() -> None:
     svg = forecast_chart([[0, 1.0], [1, 2.0]], [], LIGHT, limit=3.0, x_ticks=[], y_text={"limit": PAYLOAD})
     assert "<script" not in svg
-    ElementTree.fromstring(svg)
+    ET.fromstring(svg)
 
 
 def test_reports_are_light() -> None:
     heavy = ("dash", "plotly", "pandas", "numpy", "fastapi", "httpx2")
     code = f"import sys, dashboard.reports.capacity; print([name for name in {heavy!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_dashboard_process_loads_no_numeric_stack() -> None:
+    heavy = ("pandas", "numpy", "scipy", "sklearn", "pyarrow", "sqlalchemy")
+    code = (
+        "import sys; from dashboard.app import create; from dashboard.settings import Settings; create(Settings());"
+        f"print([name for name in {heavy!r} if name in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

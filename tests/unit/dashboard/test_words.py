@@ -7,8 +7,9 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
-import dashboard
 import pytest
+
+import dashboard
 from dashboard.i18n import LANGUAGES, UNKNOWN, Words, catalogue, grid_texts, preferred_language, zone_of
 
 ROOM = Path(dashboard.__file__).parent
