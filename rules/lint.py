@@ -15,6 +15,9 @@ from .findings import Finding, Level
 from .ladder import ladders
 
 Found = Iterator[tuple[Level, str, dict[str, str], str]]  #: level, code, parameters, proposal
+#: Functions that count happenings in a window.
+EVENTS = frozenset({"increase", "delta", "changes", "resets"})
+
 Check = Callable[[AlertRule, nodes.Node], Found]
 
 
@@ -105,6 +108,8 @@ def _no_for(rule: AlertRule, node: nodes.Node) -> Found:
     compared = shapes.comparison(node)
     if rule.hold or compared is None or compared[1] in ("==", "!="):
         return
+    if compared[2] == 0 and any(isinstance(one, nodes.Call) and one.name in EVENTS for one in nodes.walk(node)):
+        return  # something happened or it did not: nothing to wait for
     if not any(isinstance(one, nodes.Call) and one.name.endswith("_over_time") for one in nodes.walk(node)):
         yield Level.WARNING, "no_for", {}, "for: 2m"
 
