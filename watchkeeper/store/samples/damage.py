@@ -19,6 +19,7 @@ class Damage:
         self._directory, self._disk, self._limit = directory, disk, limit_bytes
         self._lock = threading.Lock()
         self._seen: set[str] = set()
+        self._used: int | None = None  #: bytes in the directory; counted when first needed
         self.frames = 0  #: damaged places found since the store was opened
 
     def report(self, place: str, what: str, data: bytes) -> None:
@@ -41,9 +42,11 @@ class Damage:
 
     def _keep(self, path: Path, data: bytes) -> None:
         self._directory.mkdir(mode=0o700, exist_ok=True)
-        used = sum(entry.stat().st_size for entry in self._directory.iterdir())
-        if path.exists() or not data or used + len(data) > self._limit:
+        if self._used is None:
+            self._used = sum(entry.stat().st_size for entry in self._directory.iterdir())
+        if path.exists() or not data or self._used + len(data) > self._limit:
             return
+        self._used += len(data)
         try:
             descriptor = self._disk.create(path)
             try:
