@@ -156,7 +156,9 @@ class _Run:
             return due, []
         alone = [one for one in due if one.message.kind == "digest" or one.message.attachments]
         rest = [one for one in due if one.message.kind != "digest" and not one.message.attachments]
-        chosen = alone[: slots - 1] if rest else alone[:slots]
+        chosen = alone[: max(slots - 1, 1)] if rest else alone[:slots]
+        if len(chosen) == slots:
+            return chosen, []
         if rest and rest[0].priority == 0 and len(chosen) < slots - 1:
             chosen = [rest.pop(0), *chosen]  # the first P0 of a storm is read on its own
         return ([*chosen, *rest], []) if len(rest) < 2 else (chosen, rest)
