@@ -30,6 +30,8 @@ log = logger(__name__)
 ACT_EVERY = timedelta(seconds=1)
 #: How often incidents are looked at without a change of alerts: waits and clocks run on.
 TEND_EVERY = timedelta(seconds=2)
+#: Rules are first evaluated when this machine has been read twice, so that rates exist.
+FIRST_RULES = timedelta(seconds=5.5)
 KEEP_EVERY = timedelta(minutes=1)
 DISCOVER_EVERY = timedelta(minutes=10)
 #: State rows of what ended longer ago are dropped (never the audit).
@@ -102,7 +104,8 @@ def schedule_rules(engine: Engine, book: RuleBook, now: datetime) -> None:
     for name, group in wanted.items():
         engine.scheduler.remove(name)
         step = functools.partial(engine.judging.step, group_key(group))
-        engine.scheduler.add(name, every(group.interval, now + group.interval / 2), step)
+        first = now + min(group.interval / 2, FIRST_RULES) if group.interval < FIRST_RULES else now + FIRST_RULES
+        engine.scheduler.add(name, every(group.interval, first), step)
 
 
 async def _discover(engine: Engine, now: datetime) -> None:

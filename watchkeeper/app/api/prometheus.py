@@ -96,7 +96,8 @@ def first(found: dict[str, list[str]], name: str) -> str | None:
     return values[0] if values else None
 
 
-@router.api_route("/query", methods=["GET", "POST"])
+@router.post("/query", include_in_schema=False)
+@router.get("/query")
 def query(request: Request, found: Parameters) -> JSONResponse:
     engine = engine_of(request)
     try:
@@ -107,7 +108,8 @@ def query(request: Request, found: Parameters) -> JSONResponse:
     return success(to_json(result), result.warnings, result.infos)
 
 
-@router.api_route("/query_range", methods=["GET", "POST"])
+@router.post("/query_range", include_in_schema=False)
+@router.get("/query_range")
 def query_range(request: Request, found: Parameters) -> JSONResponse:
     try:
         start = moment_ms(first(found, "start"), -1, "start")
@@ -129,7 +131,8 @@ def _expr(found: dict[str, list[str]]) -> str:
     return expr
 
 
-@router.api_route("/series", methods=["GET", "POST"])
+@router.post("/series", include_in_schema=False)
+@router.get("/series")
 def series(request: Request, found: Parameters) -> JSONResponse:
     engine = engine_of(request)
     try:
@@ -143,7 +146,8 @@ def series(request: Request, found: Parameters) -> JSONResponse:
     return success([dict(one) for one in sorted(rows)])
 
 
-@router.api_route("/labels", methods=["GET", "POST"])
+@router.post("/labels", include_in_schema=False)
+@router.get("/labels")
 def label_names(request: Request, found: Parameters) -> JSONResponse:
     engine = engine_of(request)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
 
@@ -24,7 +25,7 @@ class OwnMetrics:
         self._names: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
 
     async def collect(self, now: datetime, outbound: Outbound) -> Collected:  # noqa: ARG002 - reads itself
-        self._refresh()
+        await asyncio.to_thread(self._refresh)
         names: list[tuple[str, tuple[tuple[str, str], ...]]] = []
         values: list[float] = []
         for family in self.registry.collect():
