@@ -15,9 +15,12 @@ from .context import Caller
 from .i18n import UNKNOWN, grid_texts
 
 Component = Any
-SEVERITY_COLOURS = {"P0": "red", "P1": "orange", "P2": "yellow", "P3": "blue"}
+SEVERITY_COLOURS = {
+    "P0": "red", "P1": "orange", "P2": "yellow", "P3": "blue", "critical": "red", "warning": "orange", "info": "blue"
+}  # fmt: skip
 STATE_COLOURS = {
-    "up": "teal", "ok": "teal", "healthy": "teal", "succeeded": "teal", "resolved": "teal", "sent": "teal",
+    "up": "teal",
+    "on": "teal", "ok": "teal", "healthy": "teal", "succeeded": "teal", "resolved": "teal", "sent": "teal",
     "active": "teal", "approve": "teal",
     "failing": "red", "err": "red", "firing": "red", "opened": "red", "failed": "red", "escalated": "red",
     "reject": "red", "error": "red", "off": "red",
@@ -146,7 +149,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]], *, numeric: Sequen
             highlightOnHover=True,
             className="wk-table",
         ),
-        minWidth=0,
+        minWidth=100 * len(head),
         type="native",
     )
 
