@@ -51,10 +51,10 @@ class Telemetry:
             "watchkeeper_collect_seconds", "Time a reading took.", ["source"], buckets=_SECONDS, registry=registry
         )
         self.jobs = Counter(
-            "watchkeeper_jobs", "Runs of periodic steps, by outcome.", ["job", "outcome"], registry=registry
+            "watchkeeper_jobs", "Runs of periodic steps, by outcome.", ["step", "outcome"], registry=registry
         )
         self.job_seconds = Histogram(
-            "watchkeeper_job_seconds", "Time a periodic step took.", ["job"], buckets=_SECONDS, registry=registry
+            "watchkeeper_job_seconds", "Time a periodic step took.", ["step"], buckets=_SECONDS, registry=registry
         )
         self.loop_lag = Gauge(
             "watchkeeper_loop_lag_seconds", "Lateness of the event loop, last look.", registry=registry

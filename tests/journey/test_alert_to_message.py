@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.engines import build, clock_of
@@ -119,7 +120,7 @@ async def test_resolve_is_never_lost_across_a_death(tmp_path: Path) -> None:
     rule_file(tmp_path, RULES)
     async with target() as server, robots() as double:
         server.pages["/metrics"] = gauges(job_queue_pending_count=250)
-        options = {"collect": scraped(server), "notify": both_robots(double)}
+        options: Any = {"collect": scraped(server), "notify": both_robots(double)}
         engine = build(tmp_path, **options)
         await begin(engine)
         await walk(engine, 60)

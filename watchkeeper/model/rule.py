@@ -18,9 +18,7 @@ class RemedyRule:
     when: str  #: PromQL; the rule is bad while it returns series (comparison) or a value other than 0
     confirm_k: int = 3  #: bad evaluations needed ...
     confirm_n: int = 4  #: ... out of this many
-    observers: Mapping[str, str] = field(
-        default_factory=dict
-    )  #: witnesses: name -> PromQL, bad as ``when``
+    observers: Mapping[str, str] = field(default_factory=dict)  #: witnesses: name -> PromQL, bad as ``when``
     action: str  #: kind of action
     target: str  #: name of a configured target; empty means nothing, never everything
     parameters: Mapping[str, object] = field(default_factory=dict)
