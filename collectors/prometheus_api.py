@@ -18,7 +18,7 @@ from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Collected
 
 from .base import STRICT, Reading, Sheet, target_labels
-from .exposition_key import number
+from .exposition_line import number
 from .fetch import fetch
 
 #: Queries asked at the same time of one server.

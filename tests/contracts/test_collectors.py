@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.targets import Target, answer, target
+from support.targets import TRUST, Target, answer, target
 
 from collectors import BUILTIN
 from watchkeeper.errors import CollectError, ConfigError
@@ -34,7 +34,7 @@ REASONS = {
 
 @pytest.fixture
 async def outbound() -> AsyncIterator[Outbound]:
-    client = Outbound(allow_private=True)
+    client = Outbound(allow_private=True, verify=TRUST)
     yield client
     await client.aclose()
 

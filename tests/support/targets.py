@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import ssl
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import cache
+
+#: Reading the machine's certificates takes 50 ms: the clients of all tests share what was read.
+TRUST = ssl.create_default_context()
 
 GOOD = b"""# HELP up_requests_total Requests served.
 # TYPE up_requests_total counter

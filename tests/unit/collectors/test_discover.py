@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.servers import free_port, node_exporter, prometheus
-from support.targets import Target, answer, target
+from support.targets import TRUST, Target, answer, target
 
 from collectors import BUILTIN
 from collectors.discover import PORTS, discover, discover_logs
@@ -22,7 +22,7 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 @pytest.fixture
 async def outbound() -> AsyncIterator[Outbound]:
-    client = Outbound(allow_private=True)
+    client = Outbound(allow_private=True, verify=TRUST)
     yield client
     await client.aclose()
 

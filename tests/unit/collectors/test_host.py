@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from support.targets import TRUST
 
 from collectors import host_mounts
 from collectors.base import Reading
@@ -73,7 +74,7 @@ def values(tick: Tick) -> dict[tuple[str, ...], float]:
 
 @pytest.fixture
 async def outbound() -> AsyncIterator[Outbound]:
-    client = Outbound(allow_private=True)
+    client = Outbound(allow_private=True, verify=TRUST)
     yield client
     await client.aclose()
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from support.servers import need
-from support.targets import Target, answer, target
+from support.targets import TRUST, Target, answer, target
 
 from collectors.http_probe import HttpProbe, Step
 from watchkeeper.model import label, metric_name
@@ -23,7 +23,7 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 @pytest.fixture
 async def outbound() -> AsyncIterator[Outbound]:
-    client = Outbound(allow_private=True)
+    client = Outbound(allow_private=True, verify=TRUST)
     yield client
     await client.aclose()
 
@@ -153,7 +153,7 @@ async def test_the_end_of_the_certificate_is_told_in_days(certificate: Path) -> 
     server = await asyncio.start_server(made.serve, "127.0.0.1", 0, ssl=context)
     url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/metrics"
     trusting = Outbound(allow_private=True, verify=ssl.create_default_context(cafile=str(certificate)))
-    strict = Outbound(allow_private=True)
+    strict = Outbound(allow_private=True, verify=TRUST)
     try:
         part = probe(Step(name="a", url=url))
         found = shown(await part.collect(datetime.now(UTC), trusting))

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from support.targets import answer, target
+from support.targets import TRUST, answer, target
 
 from collectors.prometheus_api import PrometheusApi
 from watchkeeper.errors import CollectError
@@ -20,7 +20,7 @@ PATH = "/api/v1/query"
 
 @pytest.fixture
 async def outbound() -> AsyncIterator[Outbound]:
-    client = Outbound(allow_private=True)
+    client = Outbound(allow_private=True, verify=TRUST)
     yield client
     await client.aclose()
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from support.servers import postgres_server
+from support.targets import TRUST
 
 from collectors.sql_query import Query, SqlQuery
 from watchkeeper.errors import CollectError
@@ -20,7 +21,7 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 @pytest.fixture
 async def outbound() -> AsyncIterator[Outbound]:
-    client = Outbound(allow_private=True)
+    client = Outbound(allow_private=True, verify=TRUST)
     yield client
     await client.aclose()
 
