@@ -136,11 +136,6 @@ class Exposition:
         """The series of the last page."""
         return self._layout
 
-    def forget(self) -> None:
-        """Drop all series: the target failed, and whatever comes next is new."""
-        self._columns, self._by_labels, self._series = {}, {}, []
-        self._layout, self._template = Layout(()), None
-
     def read(self, body: bytes, *, openmetrics: bool = False) -> Page:
         """One page. Raises CollectError(reason="parse") when it cannot be told which lines are samples."""
         template = self._template

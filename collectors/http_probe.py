@@ -83,6 +83,11 @@ class HttpProbe:
         )
         self._sheet = Sheet(f"http_probe/{self.name}", self.target_labels)
 
+    @property
+    def bound(self) -> float:
+        """Seconds that all attempts may take together."""
+        return self.attempts * (self.timeout + self.attempt_interval)
+
     async def collect(self, now: datetime, outbound: Outbound) -> Collected:
         attempt, good, readings = 0, False, list[Reading]()
         while not good and attempt < self.attempts:

@@ -57,7 +57,7 @@ class Openmetrics:
         )
         self.target = f"openmetrics/{self.name}"
         self.timestamps_ignored = 0  #: samples whose own time stamp was read over, since start
-        self._page = Exposition(self.target_labels, sample_limit=self.sample_limit, honor_labels=self.honor_labels)
+        self._page = self._new_page()
 
     @property
     def metadata(self) -> dict[str, Metadata]:
@@ -85,7 +85,7 @@ class Openmetrics:
     def stale_tick(self, now: datetime) -> Tick | None:
         """After a failed scrape: marks every series of the last page stale, once."""
         layout = self._page.layout
-        self._page.forget()
+        self._page = self._new_page()  # a thread may still be at work on the old one
         if not len(layout):
             return None
         return Tick(target=self.target, time_ms=to_ms(now), layout=layout, values=np.full(len(layout), STALE_NAN))
@@ -96,7 +96,10 @@ class Openmetrics:
         return [] if tick is None else [tick]
 
     async def close(self) -> None:
-        self._page.forget()
+        self._page = self._new_page()
+
+    def _new_page(self) -> Exposition:
+        return Exposition(self.target_labels, sample_limit=self.sample_limit, honor_labels=self.honor_labels)
 
     def _collected(self, now: datetime, page: Page, size: int) -> Collected:
         self.timestamps_ignored += page.timestamps

@@ -75,14 +75,18 @@ class SqlQuery:
         self._sheet = Sheet(f"sql_query/{self.name}", self.target_labels, limit=self.sample_limit)
         self._running: asyncio.Task[Collected] | None = None
 
+    @property
+    def bound(self) -> float:
+        """Seconds for connecting and all statements together."""
+        return self.timeout * (len(self.queries) + 1)
+
     async def collect(self, now: datetime, outbound: Outbound) -> Collected:  # noqa: ARG002  # databases, no HTTP
         if self._running is not None and not self._running.done():
             raise CollectError("the last reading has not come back", reason="timeout")
         self._running = asyncio.create_task(asyncio.to_thread(self._read, now))
-        allowed = self.timeout * (len(self.queries) + 1)
-        done, _ = await asyncio.wait({self._running}, timeout=allowed)
+        done, _ = await asyncio.wait({self._running}, timeout=self.bound)
         if not done:
-            raise CollectError(f"no answer within {allowed:g} s", reason="timeout")
+            raise CollectError(f"no answer within {self.bound:g} s", reason="timeout")
         return self._running.result()
 
     def stale_tick(self, now: datetime) -> Tick | None:

@@ -20,6 +20,8 @@ from watchkeeper.telemetry import Telemetry, logger
 
 log = logger(__name__)
 
+#: Seconds a collection may take that names no bound of its own, and what is allowed on top of a named one.
+UNBOUNDED, GRACE = 60.0, 5.0
 #: Series written about every source, beside what it said itself.
 HEALTH = ("up", "scrape_duration_seconds", "scrape_samples_scraped")
 
@@ -44,6 +46,7 @@ class Source:
     stored: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
     health_layout: Layout | None = None
+    running: asyncio.Future[Collected] | None = None  #: the collection under way, or the last one
 
 
 @dataclass(slots=True, eq=False)
@@ -62,10 +65,13 @@ class Collecting:
         """One reading of one source. A failure is a state, counted and shown, and stops nobody else."""
         started = time.perf_counter()
         try:
-            collected = await source.collector.collect(now, self.outbound)
+            collected = await self._read(source, now)
         except (CollectError, OutboundError) as error:
             await self._failed(source, now, error, time.perf_counter() - started)
             return
+        except Exception as error:  # a crash is the job's to log and count; the series must not look alive meanwhile
+            await self._failed(source, now, error, time.perf_counter() - started)
+            raise
         source.seconds = time.perf_counter() - started
         self.telemetry.collect_seconds.labels(source.name).observe(source.seconds)
         self.telemetry.count_refused(source.name, collected.rejected)
@@ -78,6 +84,21 @@ class Collecting:
         await self.append(source, ticks)
         self.telemetry.collections.labels(source.name, "ok").inc()
         await self._hand_on(source, collected)
+
+    async def _read(self, source: Source, now: datetime) -> Collected:
+        """What the source says, within its own bound: a collector that forgets its time-out is left alone."""
+        if source.running is not None and not source.running.done():
+            raise CollectError("the last collection has not come back", reason="timeout")
+        allowed = bound(source.collector)
+        source.running = task = asyncio.ensure_future(source.collector.collect(now, self.outbound))
+        task.add_done_callback(_look_at)
+        try:
+            done, _ = await asyncio.wait({task}, timeout=allowed)
+        finally:
+            task.cancel()  # nothing happens when it is done
+        if not done:
+            raise CollectError(f"no answer within {allowed:g} s", reason="timeout")
+        return task.result()
 
     async def _hand_on(self, source: Source, collected: Collected) -> None:
         if collected.logs:
@@ -92,11 +113,10 @@ class Collecting:
             log.warning("source failing", source=source.name, reason=reason, error=str(error))
         source.state, source.error, source.last_at, source.seconds = "failing", f"{reason}: {error}", now, seconds
         self.telemetry.collections.labels(source.name, reason).inc()
-        stale: Tick | None = getattr(source.collector, "stale_tick", lambda _now: None)(now)
-        ticks = [_health(source, now, up=0.0)]
-        if stale is not None:
-            ticks.insert(0, stale)
-        await self.append(source, ticks)
+        stale: Sequence[Tick] = getattr(source.collector, "stale_ticks", _nothing)(now)
+        await self.append(source, [*stale, _health(source, now, up=0.0)])
+        if stale:
+            await self.scored(stale)  # what is not known has no score either
 
     async def append(self, source: Source, ticks: Sequence[Tick]) -> None:
         """Append what a source said, and enter it into the source's own ledger."""
@@ -125,6 +145,22 @@ class Collecting:
             self.telemetry.count_append(name, appended)
             results.append(appended)
         return results
+
+
+def bound(collector: Collector) -> float:
+    """Seconds after which a collection has failed, whatever the collector thinks."""
+    own = getattr(collector, "bound", None) or getattr(collector, "timeout", None)
+    return UNBOUNDED if own is None else float(own) + GRACE
+
+
+def _look_at(task: asyncio.Future[Collected]) -> None:
+    """An error that comes after nobody waits any more is not an error of the loop."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _nothing(_now: datetime) -> Sequence[Tick]:
+    return ()
 
 
 def _add(totals: dict[str, int], more: object) -> None:
