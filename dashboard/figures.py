@@ -1,4 +1,4 @@
-"""Plotly figures as plain dictionaries: drawing needs no numpy, no pandas and no figure objects.
+"""Every Plotly figure of the pages, checked by Plotly's own graph objects and sent as JSON; numpy is not needed.
 
 Times are shown on the reader's clock; unknown is a gap, never a line through nothing.
 """
@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
+
+from plotly import graph_objects
 
 from .context import Theme
 from .reports.svg import DARK, LIGHT, Palette, Points, sparkline
@@ -45,7 +47,7 @@ def chart(series: Sequence[Mapping[str, Any]], theme: Theme, zone: ZoneInfo, nam
         marked = _anomalies(times, one, names["anomaly"])
         if marked:
             traces.append(marked)
-    return {"data": traces, "layout": layout(theme, legend=len(series) > 1)}
+    return figure(traces, layout(theme, legend=len(series) > 1))
 
 
 def capacity(row: Mapping[str, Any], theme: Theme, zone: ZoneInfo, names: Mapping[str, str]) -> Figure:
@@ -63,14 +65,20 @@ def capacity(row: Mapping[str, Any], theme: Theme, zone: ZoneInfo, names: Mappin
     if row.get("limit") is not None and (before or after):
         span = [(before or after)[0], (after or before)[-1]]
         traces.append(_line(span, [row["limit"]] * 2, names["limit"], colours.limit, "dot"))
-    return {"data": traces, "layout": layout(theme, legend=True)}
+    return figure(traces, layout(theme, legend=True))
 
 
 def component(points: Points, name: str, theme: Theme, zone: ZoneInfo) -> Figure:
     """One part of a decomposition."""
     times = local_times([row[0] for row in points], zone)
     line = _line(times, [row[1] for row in points], name, palette(theme).line)
-    return {"data": [line], "layout": {**layout(theme, legend=False), "height": 150}}
+    return figure([line], {**layout(theme, legend=False), "height": 150})
+
+
+def figure(traces: Sequence[Figure], look: Figure) -> Figure:
+    """The JSON of a figure. Raises ValueError on any property that Plotly does not know; no template is added."""
+    data = [graph_objects.Scatter(trace).to_plotly_json() for trace in traces]
+    return {"data": data, "layout": graph_objects.Layout(look).to_plotly_json()}
 
 
 def layout(theme: Theme, *, legend: bool) -> Figure:

@@ -46,7 +46,7 @@ class Ensemble:
     slow: Annotated[int, Field(ge=2)] = 120  #: samples of the slow level and of the usual change
     power: Annotated[float, Field(ge=1)] = 6.0  #: of the soft maximum; larger is closer to the plain maximum
     season: bool = True  #: compare with time of day and week (UTC); off where time stamps are not real
-    min_history: Annotated[int, Field(ge=2)] = 30  #: known samples before there is a score
+    min_history: Annotated[int, Field(ge=2)] = 20  #: known samples before there is a score
 
     def tuning(self) -> Tuning:
         fast, slow = 2.0 / (self.fast + 1.0), 2.0 / (self.slow + 1.0)

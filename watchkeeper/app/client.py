@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import ssl
@@ -16,8 +17,19 @@ from watchkeeper.app.paths import DataDir, default_data
 from watchkeeper.errors import WatchkeeperError
 
 
+#: Seconds the engine has to answer: a report takes the longest.
+TIMEOUT = 60.0
+
+
 class ClientError(WatchkeeperError):
     """The engine did not answer, or answered no."""
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """The token goes to the engine and to nobody it names."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
 
 
 class Client:
@@ -33,34 +45,44 @@ class Client:
         try:
             about = json.loads(place.engine_ready.read_text(encoding="utf-8"))
             token = place.cli_token.read_text(encoding="utf-8").strip()
-        except (OSError, ValueError):
+            url = str(about["url"])
+        except (OSError, ValueError, KeyError, TypeError):
             raise ClientError(f"no engine is running on {place.root}; start one with `watchkeeper up`") from None
-        return cls(str(about["url"]), token)
+        return cls(url, token)
 
     def get(self, path: str, **query: str | int | float) -> Any:
         tail = f"?{urllib.parse.urlencode(query)}" if query else ""
-        return json.loads(self.raw("GET", path + tail))
+        return self._json(self.raw("GET", path + tail))
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        return json.loads(self.raw("POST", path, json.dumps(body).encode()))
+        return self._json(self.raw("POST", path, json.dumps(body).encode()))
+
+    def _json(self, answer: bytes) -> Any:
+        try:
+            return json.loads(answer)
+        except ValueError:
+            raise ClientError(f"what answers at {self.url} is not an engine: its answer is no JSON") from None
 
     def raw(self, method: str, path: str, body: bytes | None = None) -> bytes:
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
         request = urllib.request.Request(self.url + path, data=body, method=method, headers=headers)  # noqa: S310 - our own engine's address
-        context = ssl.create_default_context() if self.url.startswith("https") else None
+        # an environment's proxy must not see the token of an engine on this machine
+        ways: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({}), _NoRedirect()]
+        if self.url.startswith("https"):
+            ways.append(urllib.request.HTTPSHandler(context=ssl.create_default_context()))
         try:
-            with urllib.request.urlopen(request, timeout=60, context=context) as response:  # noqa: S310 - as above
+            with urllib.request.build_opener(*ways).open(request, timeout=TIMEOUT) as response:
                 found: bytes = response.read()
                 return found
         except urllib.error.HTTPError as error:
             raise ClientError(_reason(error)) from None
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             raise ClientError(f"the engine at {self.url} does not answer: {error}") from None
 
 
 def _reason(error: urllib.error.HTTPError) -> str:
     try:
         body = json.loads(error.read())
-        return str(body.get("error") or body)
-    except ValueError:
+    except (ValueError, OSError, http.client.HTTPException):
         return f"HTTP {error.code}"
+    return str(body.get("error") or body) if isinstance(body, dict) else f"HTTP {error.code}: {body}"

@@ -68,11 +68,10 @@ def _engine(loaded: Loaded) -> list[Finding]:
     root = data_dir(loaded.config).root
     try:
         client = Client.of(root)
-        status = client.get("/api/wk/status")
+        status, rows = client.get("/api/wk/status"), client.get("/api/wk/collectors")["collectors"]
     except ClientError as error:
         free = [_port(name, getattr(loaded.config, name).listen) for name in ("engine", "dashboard")]
         return [Finding("engine", ok=True, detail=str(error)), *free]
-    rows = client.get("/api/wk/collectors")["collectors"]
     failing = [f"{row['name']} ({row['error']})" for row in rows if row["state"] == "failing"]
     detail = f"{len(rows)} sources, all reading" if not failing else "failing: " + "; ".join(failing)
     lag = float(status["loop_lag_seconds"])

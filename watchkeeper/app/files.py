@@ -18,15 +18,36 @@ class FileError(WatchkeeperError):
 
 def read_series(path: Path) -> tuple[Any, Any]:
     """(timestamps, values) of ``timestamp,value[,...]``; empty cells are NaN. Raises FileError."""
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.reader(file))
+    rows = _rows(path)
     if len(rows) < 2 or len(rows[0]) < 2:
         raise FileError(f"{path}: needs a header and at least one row of timestamp,value")
-    try:
-        cells = np.array([[float(cell) if cell else np.nan for cell in row] for row in rows[1:]])
-    except ValueError as error:
-        raise FileError(f"{path}: a cell is not a number ({error})") from None
+    cells = np.empty((len(rows) - 1, len(rows[0])))
+    for at, row in enumerate(rows[1:]):
+        if len(row) != len(rows[0]):
+            raise FileError(f"{path}:{at + 2}: has {len(row)} cells where the header has {len(rows[0])}")
+        try:
+            cells[at] = [float(cell) if cell.strip() else np.nan for cell in row]
+        except ValueError as error:
+            raise FileError(f"{path}:{at + 2}: a cell is not a number ({error})") from None
+        if np.isnan(cells[at, 0]):
+            raise FileError(f"{path}:{at + 2}: has no timestamp")
     return cells[:, 0], cells[:, 1] if cells.shape[1] == 2 else cells[:, 1:]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise FileError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise FileError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})") from None
+
+
+def _rows(path: Path) -> list[list[str]]:
+    try:
+        return [row for row in csv.reader(_text(path).splitlines()) if row]
+    except csv.Error as error:
+        raise FileError(f"{path}: is no CSV ({error})") from None
 
 
 def detect_path(source: Path, out: Path, interval: float, warmup: int) -> None:
@@ -56,12 +77,14 @@ def detect_path(source: Path, out: Path, interval: float, warmup: int) -> None:
 def _meta(path: Path) -> dict[str, dict[str, Any]]:
     if not path.exists():
         return {}
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file))
-    return {
-        row["file"]: {"interval_s": float(row["interval"] or 0) or None, "warmup": int(float(row["warmup"] or 0))}
-        for row in rows
-    }
+    found = {}
+    for number, row in enumerate(csv.DictReader(_text(path).splitlines()), start=2):
+        try:
+            interval, warmup = float(row["interval"] or 0) or None, int(float(row["warmup"] or 0))
+            found[row["file"]] = {"interval_s": interval, "warmup": warmup}
+        except (KeyError, ValueError, TypeError) as error:
+            raise FileError(f"{path}:{number}: needs file,interval,warmup with numbers ({error})") from None
+    return found
 
 
 def forecast_path(source: Path, out: Path, horizon: int) -> None:
@@ -70,11 +93,29 @@ def forecast_path(source: Path, out: Path, horizon: int) -> None:
 
     if horizon < 1:
         raise FileError("--horizon must be at least 1")
-    try:
-        text = source.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise FileError(f"{source}: {error.strerror}") from None
+    text = _text(source)
+    _check_forecast(source, text)
     out.write_text(forecast_csv(text, horizon), encoding="utf-8")
+
+
+def _check_forecast(path: Path, text: str) -> None:
+    """Every row has a series, a date and a number or nothing. Raises FileError."""
+    reader = csv.DictReader(text.splitlines())
+    lacking = [name for name in ("unique_id", "ds", "y") if name not in (reader.fieldnames or ())]
+    if lacking:
+        raise FileError(f"{path}: the header lacks {', '.join(lacking)}")
+    number = 1
+    for number, row in enumerate(reader, start=2):
+        try:
+            np.datetime64(row["ds"], "ms")
+            for name in ("y", "lower", "upper"):
+                float(row.get(name) or "nan")
+        except (ValueError, TypeError) as error:
+            raise FileError(f"{path}:{number}: {error}") from None
+        if not row["ds"] or np.isnat(np.datetime64(row["ds"], "ms")):
+            raise FileError(f"{path}:{number}: has no date in the column ds")
+    if number == 1:
+        raise FileError(f"{path}: has no rows")
 
 
 def promql_conformance(files: list[Path], say: Callable[[str], None], *, verbose: bool) -> int:

@@ -23,10 +23,16 @@ def backup(config: Path | None, destination: Path) -> str:
     data = data_dir(loaded.config)
     if destination.exists() and any(destination.iterdir()):
         raise ConfigError("is not empty; name a new folder", file=str(destination))
-    with data.create().lock("engine"):
-        destination.mkdir(parents=True, exist_ok=True)
+    if loaded.config.store.state.url.get_secret_value():
+        raise ConfigError(
+            "the state is in a database of its own: back it up with that database's tools", key="store.state"
+        )
+    with data.create().lock("engine"), data.lock("actuator"):
+        destination.mkdir(parents=True, exist_ok=True, mode=0o700)
         shutil.copytree(data.samples, destination / "samples", ignore=shutil.ignore_patterns("*.lock", "lock"))
         shutil.copytree(data.actuator, destination / "actuator", ignore=shutil.ignore_patterns("*.sock"))
+        if data.kill_switch.exists():  # what was stopped stays stopped after a restore
+            shutil.copy2(data.kill_switch, destination / data.kill_switch.name)
         if data.state.exists():
             state = State(sqlite_url(data.state))
             try:
@@ -49,7 +55,7 @@ def restore(config: Path | None, source: Path) -> str:
         raise ConfigError(f"{wrong[0]} is missing or damaged; this backup cannot be trusted", file=str(source))
     if data.state.exists() or (data.samples.exists() and any(data.samples.iterdir())):
         raise ConfigError("holds data already; move it away first", file=str(data.root))
-    with data.create().lock("engine"):
+    with data.create().lock("engine"), data.lock("actuator"):
         for name in wanted:
             target = data.root / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -59,10 +65,12 @@ def restore(config: Path | None, source: Path) -> str:
 
 def _manifest(source: Path) -> dict[str, str]:
     try:
-        found: dict[str, str] = json.loads((source / MANIFEST).read_text(encoding="utf-8"))
+        found = json.loads((source / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"is not a backup: {error}", file=str(source)) from None
-    return found
+    if not isinstance(found, dict):
+        raise ConfigError(f"is not a backup: {MANIFEST} is no list of files", file=str(source))
+    return {str(name): str(digest) for name, digest in found.items()}
 
 
 def _sums(folder: Path) -> dict[str, str]:

@@ -190,10 +190,10 @@ class Foreseeing:
     def _history(self, expr: str, now: datetime, span: timedelta, step: timedelta) -> Matrix | None:
         """What is stored, on a regular grid that ends now; None when there is nothing at all."""
         every = round(step.total_seconds() * 1000)
-        end = to_ms(now) // every * every
-        oldest = int(self.engine.samples.stats().get("oldest_ms", end) or end)
-        start = max(end - round(span.total_seconds() * 1000), oldest // every * every)
-        count = min(max((end - start) // every, 1), 10_000)
+        end = to_ms(now)
+        oldest = int(self.engine.samples.stats().get("oldest_ms", end))
+        span_ms = min(round(span.total_seconds() * 1000), max(end - oldest, 0))
+        count = min(span_ms // every, 10_000)
         found = self.engine.promql.range(expr, end - count * every, end, every)
         if not found.series:
             return None
