@@ -16,7 +16,6 @@ from typing import Any
 from watchkeeper.app.paths import DataDir, default_data
 from watchkeeper.errors import WatchkeeperError
 
-
 #: Seconds the engine has to answer: a report takes the longest.
 TIMEOUT = 60.0
 

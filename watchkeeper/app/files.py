@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,18 +20,19 @@ class FileError(WatchkeeperError):
 def read_series(path: Path) -> tuple[Any, Any]:
     """(timestamps, values) of ``timestamp,value[,...]``; empty cells are NaN. Raises FileError."""
     rows = _rows(path)
-    if len(rows) < 2 or len(rows[0]) < 2:
+    if len(rows) < 2 or len(rows[0][1]) < 2:
         raise FileError(f"{path}: needs a header and at least one row of timestamp,value")
-    cells = np.empty((len(rows) - 1, len(rows[0])))
-    for at, row in enumerate(rows[1:]):
-        if len(row) != len(rows[0]):
-            raise FileError(f"{path}:{at + 2}: has {len(row)} cells where the header has {len(rows[0])}")
+    width = len(rows[0][1])
+    cells = np.empty((len(rows) - 1, width))
+    for at, (line, row) in enumerate(rows[1:]):
+        if len(row) != width:
+            raise FileError(f"{path}:{line}: has {len(row)} cells where the header has {width}")
         try:
             cells[at] = [float(cell) if cell.strip() else np.nan for cell in row]
         except ValueError as error:
-            raise FileError(f"{path}:{at + 2}: a cell is not a number ({error})") from None
-        if np.isnan(cells[at, 0]):
-            raise FileError(f"{path}:{at + 2}: has no timestamp")
+            raise FileError(f"{path}:{line}: a cell is not a number ({error})") from None
+        if not row[0].strip():
+            raise FileError(f"{path}:{line}: has no timestamp")
     return cells[:, 0], cells[:, 1] if cells.shape[1] == 2 else cells[:, 1:]
 
 
@@ -43,11 +45,13 @@ def _text(path: Path) -> str:
         raise FileError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})") from None
 
 
-def _rows(path: Path) -> list[list[str]]:
+def _rows(path: Path) -> list[tuple[int, list[str]]]:
+    """(line, cells) of each row that is not empty."""
+    reader = csv.reader(io.StringIO(_text(path), newline=""))
     try:
-        return [row for row in csv.reader(_text(path).splitlines()) if row]
+        return [(reader.line_num, row) for row in reader if row]
     except csv.Error as error:
-        raise FileError(f"{path}: is no CSV ({error})") from None
+        raise FileError(f"{path}:{reader.line_num}: is no CSV ({error})") from None
 
 
 def detect_path(source: Path, out: Path, interval: float, warmup: int) -> None:
@@ -78,12 +82,13 @@ def _meta(path: Path) -> dict[str, dict[str, Any]]:
     if not path.exists():
         return {}
     found = {}
-    for number, row in enumerate(csv.DictReader(_text(path).splitlines()), start=2):
+    reader = csv.DictReader(io.StringIO(_text(path), newline=""))
+    for row in reader:
         try:
             interval, warmup = float(row["interval"] or 0) or None, int(float(row["warmup"] or 0))
             found[row["file"]] = {"interval_s": interval, "warmup": warmup}
-        except (KeyError, ValueError, TypeError) as error:
-            raise FileError(f"{path}:{number}: needs file,interval,warmup with numbers ({error})") from None
+        except (KeyError, ValueError) as error:
+            raise FileError(f"{path}:{reader.line_num}: needs file,interval,warmup with numbers ({error})") from None
     return found
 
 
@@ -100,22 +105,24 @@ def forecast_path(source: Path, out: Path, horizon: int) -> None:
 
 def _check_forecast(path: Path, text: str) -> None:
     """Every row has a series, a date and a number or nothing. Raises FileError."""
-    reader = csv.DictReader(text.splitlines())
+    reader = csv.DictReader(io.StringIO(text, newline=""))
     lacking = [name for name in ("unique_id", "ds", "y") if name not in (reader.fieldnames or ())]
     if lacking:
         raise FileError(f"{path}: the header lacks {', '.join(lacking)}")
-    number = 1
-    for number, row in enumerate(reader, start=2):
+    for row in reader:
         try:
-            np.datetime64(row["ds"], "ms")
-            for name in ("y", "lower", "upper"):
-                float(row.get(name) or "nan")
-        except (ValueError, TypeError) as error:
-            raise FileError(f"{path}:{number}: {error}") from None
-        if not row["ds"] or np.isnat(np.datetime64(row["ds"], "ms")):
-            raise FileError(f"{path}:{number}: has no date in the column ds")
-    if number == 1:
+            _check_row(row)
+        except ValueError as error:
+            raise FileError(f"{path}:{reader.line_num}: {error}") from None
+    if reader.line_num < 2:
         raise FileError(f"{path}: has no rows")
+
+
+def _check_row(row: dict[str, str | None]) -> None:
+    if not row["ds"] or np.isnat(np.datetime64(row["ds"], "ms")):
+        raise ValueError("has no date in the column ds")
+    for name in ("y", "lower", "upper"):
+        float(row.get(name) or "nan")
 
 
 def promql_conformance(files: list[Path], say: Callable[[str], None], *, verbose: bool) -> int:
