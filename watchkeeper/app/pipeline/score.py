@@ -20,7 +20,10 @@ BAND = ("watchkeeper_expected", "watchkeeper_expected_lower", "watchkeeper_expec
 #: Counters are scored by their rate; their names end so (OpenMetrics).
 COUNTER = re.compile(r".*_(total|count|sum)$")
 #: Never scored: buckets are one distribution, info and timestamps say nothing by their level.
-NEVER = re.compile(r".*_(bucket|info|created)$|.*_time(stamp)?_seconds$|scrape_.*|up$|ALERTS.*")
+NEVER = re.compile(
+    r".*_(bucket|info|created)$|.*_timestamp_seconds$|(.*_)?(start|boot|modified|mtime|expiry)_time_seconds$"
+    r"|node_time_seconds$|scrape_.*|up$|ALERTS.*"
+)
 
 
 @dataclass(slots=True, eq=False)
@@ -36,6 +39,7 @@ class Lane:
     state: Any = None
     previous: FloatArray = field(default_factory=lambda: np.empty(0))
     previous_ms: int = 0
+    over: int = 0  #: series beyond the limit, not scored
 
 
 class Scoring:
@@ -56,7 +60,6 @@ class Scoring:
         self._exclude = re.compile("|".join(f"(?:{pattern})" for pattern in exclude) or r"(?!)")
         self._lanes: dict[str, Lane] = {}
         self._scored = 0
-        self._over = 0
 
     def tick(self, tick: Tick) -> Tick | None:
         """The scores of one tick as a tick of their own; None when nothing in it is scored."""
@@ -85,13 +88,13 @@ class Scoring:
             fresh.previous = _carry(lane, fresh)
             fresh.previous_ms = lane.previous_ms
         self._lanes[tick.target] = fresh
+        self.telemetry.not_scored.set(sum(one.over for one in self._lanes.values()))
         return fresh
 
     def _new_lane(self, layout: Layout, had: int) -> Lane:
         wanted = [index for index, series in enumerate(layout.series) if self._wanted(metric_name(series))]
         room = max(self.limit - (self._scored - had), 0)
-        self._over += max(len(wanted) - room, 0)
-        self.telemetry.not_scored.set(self._over)
+        over = max(len(wanted) - room, 0)
         wanted = wanted[:room]
         self._scored += len(wanted) - had
         series = tuple(layout.series[index] for index in wanted)
@@ -107,6 +110,7 @@ class Scoring:
             out=Layout(tuple(out)),
             banded=np.array(banded, dtype=np.int64),
             previous=np.full(len(series), np.nan),
+            over=over,
         )
 
     def _wanted(self, name: str) -> bool:

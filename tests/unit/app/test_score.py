@@ -1,0 +1,199 @@
+"""Scoring: which series are scored, by what, and under which names; what is not known has no score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.engines import engine
+
+from watchkeeper.app.pipeline.score import BAND, SCORE, Scoring
+from watchkeeper.model import Labels, Layout, Matrix, Scores, Tick, is_stale, label, labels, metric_name
+from watchkeeper.model.series import STALE_NAN, FloatArray
+from watchkeeper.telemetry import Telemetry
+
+STEP = 15_000
+START = 1_700_000_000_000
+
+
+class Echo:
+    """A detector whose score is the value it saw; its state counts the updates of each series."""
+
+    def fit(self, matrix: Matrix) -> FloatArray:
+        return np.zeros(len(matrix.series))
+
+    def update(self, state: FloatArray, column: Matrix) -> tuple[FloatArray, Scores]:
+        value = column.values
+        seen = state + column.present[:, 0]
+        scores = Scores(
+            series=column.series,
+            times=column.times,
+            value=value,
+            expected=value + 1,
+            lower=np.repeat(seen[:, None], 1, axis=1),
+            upper=value + 2,
+            detector="echo",
+        )
+        return seen, scores
+
+    def score(self, matrix: Matrix) -> Scores:
+        raise NotImplementedError
+
+
+def align(state: FloatArray, old: Sequence[Labels], new: Sequence[Labels]) -> FloatArray:
+    known = dict(zip(old, state.tolist(), strict=True))
+    return np.array([known.get(series, 0.0) for series in new])
+
+
+def scoring(*, limit: int = 100, exclude: Sequence[str] = (), banded: Sequence[str] = ()) -> Scoring:
+    return Scoring(Echo(), align, Telemetry(), limit=limit, exclude=exclude, banded=frozenset(banded))
+
+
+def layout(*names: str, **more: str) -> Layout:
+    return Layout(tuple(labels(name, job="shop", **more) for name in names))
+
+
+def tick(columns: Layout, *values: float, at: int = 0, target: str = "t") -> Tick:
+    return Tick(target=target, time_ms=START + at * STEP, layout=columns, values=np.array(values, dtype=np.float64))
+
+
+def said(found: Tick | None, name: str = SCORE) -> dict[str, float]:
+    """metric -> value of the derived series of one name; None where it is marked stale."""
+    assert found is not None
+    rows = zip(found.layout.series, found.values.tolist(), is_stale(found.values), strict=True)
+    return {label(series, "metric"): value for series, value, gone in rows if metric_name(series) == name and not gone}
+
+
+def not_scored(part: Scoring) -> float:
+    return part.telemetry.registry.get_sample_value("watchkeeper_series_not_scored") or 0.0
+
+
+def test_a_score_is_a_series_named_after_its_own() -> None:
+    found = scoring().tick(tick(layout("load", disk="sda"), 0.5))
+    assert found is not None
+    assert found.target == "score/t"
+    assert found.time_ms == START
+    assert found.layout.series == (labels(SCORE, metric="load", job="shop", disk="sda"),)
+    assert all(series == tuple(sorted(series)) for series in found.layout.series)
+    assert said(found) == {"load": 0.5}
+
+
+@pytest.mark.parametrize("name", ["requests_total", "latency_seconds_count", "latency_seconds_sum"])
+def test_counters_are_scored_by_their_rate(name: str) -> None:
+    part, columns = scoring(), layout(name, "load")
+    assert said(part.tick(tick(columns, 300.0, 7.0))) == {"load": 7.0}, "one reading is no rate"
+    assert said(part.tick(tick(columns, 330.0, 8.0, at=1))) == {name: 2.0, "load": 8.0}
+    assert said(part.tick(tick(columns, 330.0, 8.0, at=3)))[name] == 0.0
+
+
+def test_a_reset_has_no_rate_and_the_next_reading_has_one_again() -> None:
+    part, columns = scoring(), layout("requests_total")
+    part.tick(tick(columns, 300.0))
+    assert said(part.tick(tick(columns, 15.0, at=1))) == {}
+    assert said(part.tick(tick(columns, 45.0, at=2))) == {"requests_total": 2.0}
+
+
+def test_a_missing_sample_has_a_stale_score_and_no_rate_afterwards() -> None:
+    part, columns = scoring(banded=["load"]), layout("requests_total", "load")
+    part.tick(tick(columns, 300.0, 1.0))
+    gap = part.tick(tick(columns, STALE_NAN, STALE_NAN, at=1))
+    assert gap is not None
+    stale = dict(zip(gap.layout.series, is_stale(gap.values), strict=True))
+    assert [gone for series, gone in stale.items() if metric_name(series) != BAND[1]] == [True] * 4
+    assert said(part.tick(tick(columns, 360.0, 2.0, at=2))) == {"load": 2.0}
+    assert said(part.tick(tick(columns, 390.0, 2.0, at=3))) == {"requests_total": 2.0, "load": 2.0}
+
+
+def test_an_ordinary_nan_is_not_scored_either() -> None:
+    found = scoring().tick(tick(layout("load"), np.nan))
+    assert found is not None
+    assert is_stale(found.values).all()
+
+
+def test_the_same_time_again_is_no_rate() -> None:
+    part, columns = scoring(), layout("requests_total")
+    part.tick(tick(columns, 300.0))
+    assert said(part.tick(tick(columns, 330.0))) == {}
+
+
+def test_a_changed_layout_keeps_state_and_rates_of_the_series_that_stay() -> None:
+    part = scoring(banded=["load", "heat", "requests_total"])
+    first, second = layout("requests_total", "load"), layout("heat", "load", "requests_total")
+    part.tick(tick(first, 300.0, 1.0))
+    part.tick(tick(first, 330.0, 1.0, at=1))
+    found = part.tick(tick(second, 5.0, 2.0, 360.0, at=2))
+    assert said(found) == {"heat": 5.0, "load": 2.0, "requests_total": 2.0}
+    assert said(found, BAND[1]) == {"heat": 1.0, "load": 3.0, "requests_total": 2.0}, "updates seen by each"
+
+
+def test_a_layout_of_the_same_series_in_a_new_object_keeps_everything() -> None:
+    part = scoring(banded=["load"])
+    for at in range(4):
+        found = part.tick(tick(layout("load"), 1.0, at=at))
+        assert said(found, BAND[1]) == {"load": at + 1.0}
+
+
+def test_bands_are_kept_for_named_metrics_only() -> None:
+    found = scoring(banded=["cpu_usage"]).tick(tick(layout("cpu_usage", "load"), 10.0, 20.0))
+    assert said(found) == {"cpu_usage": 10.0, "load": 20.0}
+    assert [said(found, band) for band in BAND] == [{"cpu_usage": 11.0}, {"cpu_usage": 1.0}, {"cpu_usage": 12.0}]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("latency_seconds_bucket", "build_info", "requests_created", "up", "scrape_duration_seconds", "ALERTS"),
+        *("process_start_time_seconds", "node_boot_time_seconds", "node_time_seconds", "backup_timestamp_seconds"),
+    ],
+)
+def test_what_says_nothing_by_its_level_is_never_scored(name: str) -> None:
+    assert scoring().tick(tick(layout(name), 1.0)) is None
+
+
+@pytest.mark.parametrize("name", ["http_response_time_seconds", "upstreams", "up_time", "infos", "downtime_seconds"])
+def test_what_only_looks_like_it_is_scored(name: str) -> None:
+    assert said(scoring().tick(tick(layout(name), 1.0))) == {name: 1.0}
+
+
+def test_excluded_patterns_match_the_whole_name() -> None:
+    part = scoring(exclude=["go_.*", "load"])
+    assert said(part.tick(tick(layout("go_threads", "load", "load1", "cargo_load"), 1.0, 2.0, 3.0, 4.0))) == {
+        "load1": 3.0,
+        "cargo_load": 4.0,
+    }
+
+
+def test_series_over_the_limit_are_counted_and_not_scored() -> None:
+    part = scoring(limit=3)
+    assert said(part.tick(tick(layout("a", "b"), 1.0, 2.0))) == {"a": 1.0, "b": 2.0}
+    assert said(part.tick(tick(layout("c", "d", "e"), 3.0, 4.0, 5.0, target="u"))) == {"c": 3.0}
+    assert (not_scored(part), part.lanes()) == (2.0, {"t": 2, "u": 1})
+    part.tick(tick(layout("c", "d", "e"), 3.0, 4.0, 5.0, at=1, target="u"))
+    assert not_scored(part) == 2.0, "a new layout of the same series leaves out no more of them"
+    part.tick(tick(layout("a"), 1.0, at=1))
+    assert said(part.tick(tick(layout("c", "d", "e"), 3.0, 4.0, 5.0, at=2, target="u"))) == {"c": 3.0, "d": 4.0}
+    assert (not_scored(part), part.lanes()) == (1.0, {"t": 1, "u": 2})
+
+
+def test_targets_do_not_share_their_state() -> None:
+    part = scoring(banded=["load"])
+    part.tick(tick(layout("load"), 1.0))
+    part.tick(tick(layout("load"), 1.0, at=1))
+    assert said(part.tick(tick(layout("load"), 1.0, at=1, target="u")), BAND[1]) == {"load": 1.0}
+
+
+def test_the_composed_engine_scores_a_spike_high_and_calm_low(tmp_path: Path) -> None:
+    chance = np.random.default_rng(1)
+    columns = layout("cpu_usage", "memory_usage")
+    with engine(tmp_path) as found:
+        scores: Any = None
+        for at in range(200):
+            scores = found.scoring.tick(tick(columns, 50 + chance.normal(), 50 + chance.normal(), at=at))
+        assert max(said(scores).values()) < 0.5
+        scores = found.scoring.tick(tick(columns, 95.0, 50.0, at=200))
+        assert said(scores)["cpu_usage"] > 0.5 > said(scores)["memory_usage"]
+        lower, upper = said(scores, BAND[1]), said(scores, BAND[2])
+        assert lower["cpu_usage"] < 50 < upper["cpu_usage"] < 95.0
