@@ -11,15 +11,19 @@ from watchkeeper.store.state import Transition, Unit
 
 def explain(unit: Unit, subject_id: str, zone: ZoneInfo) -> dict[str, Any] | None:
     """The chain as rows and as lines to read; None when nothing has that id."""
-    subject = unit.alerts.get(subject_id) or unit.incidents.get(subject_id) or unit.actions.get(subject_id)
+    found = {
+        "alert": unit.alerts.get(subject_id),
+        "incident": unit.incidents.get(subject_id),
+        "action": unit.actions.get(subject_id),
+    }
+    kind, subject = next(((kind, row) for kind, row in found.items() if row is not None), ("", None))
     if subject is None:
         return None
-    kind = subject_id.partition("-")[0]
     incident_id = _incident_of(unit, subject_id)
     rows = _rows(unit, subject_id, incident_id, subject.correlation_id)
     return {
         "id": subject_id,
-        "kind": {"inc": "incident", "act": "action"}.get(kind, kind),
+        "kind": kind,
         "correlation_id": subject.correlation_id,
         "incident_id": incident_id,
         "chain": [shapes.transition(row) for row in rows],
@@ -44,7 +48,7 @@ def _rows(unit: Unit, subject_id: str, incident_id: str, correlation_id: str) ->
     for subject in subjects:
         found |= {row.id: row for row in unit.transitions.of(subject)}
         for delivery in unit.outbox.of_subject(subject):
-            found |= {row.id: row for row in unit.transitions.of(delivery.idempotency_key[:64])}
+            found |= {row.id: row for row in unit.transitions.of(delivery.idempotency_key)}
     return sorted(found.values(), key=lambda row: (row.at, row.id))
 
 

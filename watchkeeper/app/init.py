@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 import typer
 import yaml as pyyaml
 
-from watchkeeper.config import check
+from watchkeeper.config import Loaded, check
 from watchkeeper.config import yaml as house_yaml
 from watchkeeper.errors import ConfigError
+from watchkeeper.registry import Registry
 
 HEADER = """\
 # Written by `watchkeeper init`. Check it with `watchkeeper check-config`, start it with `watchkeeper up`.
@@ -73,9 +74,21 @@ def write(answers: Answers, output: Path, *, force: bool) -> str:
     text = HEADER + pyyaml.safe_dump(build(answers), sort_keys=False, allow_unicode=True)
     named = {name: "https://set-me.invalid" for name in (answers.dingtalk, answers.wecom) if name}
     document = house_yaml.parse(text.encode(), str(output), environment=_Any(named))
-    check(document, output.resolve().parent)
+    loaded = check(document, output.resolve().parent)
+    _check_sources(loaded)
     output.write_text(text, encoding="utf-8")
     return f"wrote {output}; every action is in dry-run. Next: watchkeeper check-config && watchkeeper up"
+
+
+def _check_sources(loaded: Loaded) -> None:
+    """A wrong address is refused now, not when the engine starts."""
+    from collectors import BUILTIN
+    from watchkeeper.app.sources import build_source
+
+    registry = Registry("collectors", BUILTIN)
+    for index, row in enumerate(loaded.config.collect.sources):
+        place = ("collect", "sources", index)
+        loaded.part(place, lambda row=row: build_source(row, loaded.config, registry))
 
 
 class _Any(dict[str, str]):
