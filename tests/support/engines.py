@@ -17,8 +17,7 @@ from watchkeeper.app.engine import Engine
 from watchkeeper.app.lifecycle import stop
 from watchkeeper.app.paths import DataDir
 from watchkeeper.clock import ManualClock
-from watchkeeper.config import check
-from watchkeeper.config.yaml import parse
+from watchkeeper.config import load
 from watchkeeper.ports import ActuatorClient
 
 NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)  #: a Monday, noon in Shanghai
@@ -45,8 +44,9 @@ def build(
 ) -> Engine:
     """Compose an engine on ``folder``; rule files go to ``folder/rules``."""
     (folder / "rules").mkdir(exist_ok=True)
-    document = parse(yaml.safe_dump(quiet(**sections)).encode(), "watchkeeper.yaml", environment={})
-    loaded = check(document, folder)
+    file = folder / "watchkeeper.yaml"
+    file.write_text(yaml.safe_dump(quiet(**sections), allow_unicode=True), encoding="utf-8")
+    loaded = load(file, environment={})
     return compose(loaded, data=DataDir(folder / "data").create(), clock=clock or ManualClock(NOON), actuator=actuator)
 
 

@@ -94,8 +94,10 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
         threads=threads,
     )
     engine.sources = {source.name: source for source in sources(loaded, engine)}
-    incidents = incident_settings(loaded)
-    engine.telling = Telling.of(loaded, state=state, clock=clock, outbound=engine.outbound, routes=incidents.routes)
+    engine.incident_settings = incident_settings(loaded)
+    engine.telling = Telling.of(
+        loaded, state=state, clock=clock, outbound=engine.outbound, routes=engine.incident_settings.routes
+    )
     engine.collecting = Collecting(
         store=samples,
         outbound=engine.outbound,
@@ -108,7 +110,7 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
 
     def follow(at: datetime, unit: Unit, _saved: Sequence[Saved]) -> int:
         """Incidents and their messages, in the transaction of the alerts."""
-        return engine.telling.about_incidents(at, unit, correlate(at, unit, incidents))
+        return engine.telling.about_incidents(at, unit, correlate(at, unit, engine.incident_settings))
 
     book = load_rules(rule_paths(loaded), interval=config.rules.interval)
     engine.judging = Judging(
@@ -117,7 +119,6 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
         clock=clock,
         telemetry=telemetry,
         executor=threads["rules"],
-        paths=lambda: rule_paths(loaded),
         default_interval=config.rules.interval,
         evaluator=Evaluator(
             book,
@@ -156,13 +157,16 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
 
 def sources(loaded: Loaded, engine: Engine) -> list[Source]:
     """Everything configured, this machine and the engine itself."""
-    config = loaded.config
-    registry = Registry("collectors", COLLECTORS)
-    found = host_sources(config, registry, engine)
-    for index, row in enumerate(config.collect.sources):
-        path = ("collect", "sources", index)
-        found.append(loaded.part(path, lambda row=row: build_source(row, config, registry)))
-    return found
+    return [*host_sources(loaded.config, Registry("collectors", COLLECTORS), engine), *configured_sources(loaded)]
+
+
+def configured_sources(loaded: Loaded) -> list[Source]:
+    """The sources of the file. Raises ConfigError with the place of a wrong option."""
+    config, registry = loaded.config, Registry("collectors", COLLECTORS)
+    return [
+        loaded.part(("collect", "sources", index), lambda row=row: build_source(row, config, registry))
+        for index, row in enumerate(config.collect.sources)
+    ]
 
 
 def incident_settings(loaded: Loaded) -> IncidentSettings:
@@ -199,9 +203,7 @@ def check(path: Path | None) -> list[str]:
     """Everything ``compose`` would refuse, without opening a store; answers what was found to be right."""
     loaded = load(path)
     config = loaded.config
-    registry = Registry("collectors", COLLECTORS)
-    for index, row in enumerate(config.collect.sources):
-        loaded.part(("collect", "sources", index), lambda row=row: build_source(row, config, registry))
+    configured_sources(loaded)
     _detector(loaded)
     incident_settings(loaded)
     Telling.channels_of(loaded)

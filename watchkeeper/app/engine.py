@@ -26,6 +26,7 @@ from watchkeeper.store.state.retention import prune
 from watchkeeper.telemetry import Telemetry, logger
 
 if TYPE_CHECKING:
+    from incidents.settings import Settings as IncidentSettings
     from rules.book import RuleBook
     from watchkeeper.app.pipeline.act import Acting
     from watchkeeper.app.pipeline.foresee import Foreseeing
@@ -57,6 +58,7 @@ class Engine:
     started_at: datetime
     threads: dict[str, ThreadPoolExecutor]
     sources: dict[str, Source] = field(default_factory=dict)
+    incident_settings: IncidentSettings = field(init=False)
     collecting: Collecting = field(init=False)
     judging: Judging = field(init=False)
     telling: Telling = field(init=False)

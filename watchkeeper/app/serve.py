@@ -18,6 +18,7 @@ from watchkeeper.app.compose import compose
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.lifecycle import start, stop
 from watchkeeper.app.paths import write_private
+from watchkeeper.app.reload import reload
 from watchkeeper.app.wiring import data_dir, engine_url, listen
 from watchkeeper.clock import SystemClock
 from watchkeeper.config import default_path, load
@@ -48,7 +49,7 @@ async def _serve(engine: Engine) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
     with contextlib.suppress(NotImplementedError):
-        loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(engine.judging.reload()))
+        loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(reload(engine)))
     server = quiet_server(create(engine), engine.config.engine.listen, engine.config.engine.tls)
     await start(engine)
     serving = asyncio.create_task(server.serve())

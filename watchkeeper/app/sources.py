@@ -58,7 +58,7 @@ def _source(
     registry: Registry, kind: str, name: str, interval: timedelta, labels: dict[str, str], options: dict[str, Any]
 ) -> Source:
     merged = {**labels, **options.pop("labels", {})} if "labels" in options else labels
-    collector = registry.build(kind, {**options, "name": name, "labels": merged}, key=f"collectors.{name}")
+    collector = registry.build(kind, {**options, "name": name, "labels": merged}, key="collectors")
     shown = getattr(collector, "target_labels", None) or {"job": name, **merged}
     place = str(options.get("url") or ", ".join(options.get("paths", [])) or kind)
     return Source(name, kind, interval, collector, dict(shown), target=_without_secrets(place))

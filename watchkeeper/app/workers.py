@@ -44,7 +44,7 @@ class Workers:
             return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
         except BrokenProcessPool as error:
             self._pool = None
-            raise WorkerError(f"a worker died over {function.__name__}: {error}") from None
+            raise WorkerError(f"a worker died over {getattr(function, '__name__', function)}: {error}") from None
         finally:
             self._busy -= 1
             if not self._busy:

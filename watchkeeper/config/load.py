@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +25,7 @@ class Loaded:
     config: Config
     document: yaml.Document
     base: Path  #: folder that relative paths in the file start from
+    path: Path | None = None  #: the file itself; none: built-in defaults
 
     def section(self, path: Sequence[str | int], value: Any, options: type[Part]) -> Part:
         """A room's own section, checked by the room's options class."""
@@ -56,7 +57,7 @@ def load(path: Path | None, *, environment: Mapping[str, str] | None = None) -> 
     if path is None:
         return Loaded(Config(), yaml.Document("(built-in defaults)", {}), Path.cwd())
     document = yaml.read(path, environment=environment)
-    return check(document, path.resolve().parent)
+    return replace(check(document, path.resolve().parent), path=path)
 
 
 def check(document: yaml.Document, base: Path) -> Loaded:

@@ -409,12 +409,12 @@ def test_a_rule_is_backtested_over_what_is_stored(house: Engine, api: TestClient
 def test_a_broken_rule_file_leaves_the_last_good_one_in_force(house: Engine, api: TestClient, tmp_path: Path) -> None:
     headers = bearer(house)
     (tmp_path / "rules" / "r.yaml").write_text(RULES.replace("temperature > 50", "temperature >"))
-    answer = api.post("/api/wk/rules/reload", headers=headers).json()
+    answer = api.post("/api/wk/reload", headers=headers).json()
     assert not answer["reloaded"]
     assert "r.yaml:5" in answer["error"]
     assert api.get("/api/wk/rules", headers=headers).json()["groups"][0]["rules"][0]["expr"] == "temperature > 50"
     (tmp_path / "rules" / "r.yaml").write_text(RULES.replace("> 50", "> 60"))
-    assert api.post("/api/wk/rules/reload", headers=headers).json()["reloaded"]
+    assert api.post("/api/wk/reload", headers=headers).json()["reloaded"]
     assert api.get("/api/wk/rules", headers=headers).json()["groups"][0]["rules"][0]["expr"] == "temperature > 60"
 
 

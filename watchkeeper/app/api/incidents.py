@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, Field
-from watchkeeper.app.engine import Engine
 
 from watchkeeper.access import Permission, Principal
 from watchkeeper.app.api import shapes
 from watchkeeper.app.api.guard import needs, read
+from watchkeeper.app.engine import Engine
 from watchkeeper.app.explain import explain
 from watchkeeper.config.types import parse_duration
 from watchkeeper.model import IncidentState, Matcher, MatchOp

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 from fastapi import APIRouter, Depends, Request
-from watchkeeper.app.engine import Engine
 
 from watchkeeper.app.api import shapes
 from watchkeeper.app.api.guard import read
+from watchkeeper.app.engine import Engine
 from watchkeeper.clock import from_ms, to_ms
 from watchkeeper.promql import RangeMatrix, Vector
 

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse
-from watchkeeper.app.engine import Engine
 
 from watchkeeper import __version__
 from watchkeeper.app.api.guard import read
+from watchkeeper.app.engine import Engine
 from watchkeeper.app.pipeline.collect import Source
 from watchkeeper.clock import to_ms
 from watchkeeper.config.types import parse_duration

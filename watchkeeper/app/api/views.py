@@ -15,6 +15,7 @@ from watchkeeper.access import Permission, Principal
 from watchkeeper.app.api import shapes
 from watchkeeper.app.api.guard import needs, read
 from watchkeeper.app.engine import Engine
+from watchkeeper.app.reload import reload
 from watchkeeper.clock import to_ms
 from watchkeeper.errors import QueryError
 from watchkeeper.model import Matrix, format_series
@@ -85,12 +86,12 @@ def rules_backtest(request: Request, body: Asked) -> dict[str, Any]:
     return {"rules": rows}
 
 
-@router.post("/rules/reload")
-async def rules_reload(
+@router.post("/reload")
+async def reload_all(
     request: Request, caller: Annotated[Principal, Depends(needs(Permission.MANAGE_RULES))]
 ) -> dict[str, Any]:
-    """Read the rule files anew; a mistake leaves the last good ones in force and is answered."""
-    error = await request.app.state.engine.judging.reload()
+    """watchkeeper.yaml and rule files anew; a mistake leaves the last good ones in force and is answered."""
+    error = await reload(request.app.state.engine)
     return {"reloaded": not error, "error": error, "by": caller.name}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -126,7 +127,7 @@ class Foreseeing:
         horizon = min(round(LONGEST / step), 2160)
         for index in range(len(matrix.series)):
             one = _row(matrix, index)
-            found = (await self._fit(one, horizon, lower=0.0, upper=None, limits=[limits[index]]))[0]
+            found = (await self._fit(one, horizon, lower=0.0, upper=None, limits=[limits[index]], explained=True))[0]
             payload = self._payload(pool, one, limits[index], found, now)
             await asyncio.to_thread(self._put, f"capacity/{payload['key']}", payload, now)
             await self._append_exhaustion(payload, now)
@@ -205,11 +206,19 @@ class Foreseeing:
         )
 
     async def _fit(
-        self, matrix: Matrix, horizon: int, *, lower: float, upper: float | None, limits: Sequence[float]
+        self,
+        matrix: Matrix,
+        horizon: int,
+        *,
+        lower: float,
+        upper: float | None,
+        limits: Sequence[float],
+        explained: bool = False,
     ) -> list[Fit]:
         section = self.engine.config.forecasting
         options = {"lower": lower, "upper": upper, **section.options}
-        return await self.engine.workers.run(fit, section.method, options, matrix, horizon, list(limits))
+        work = functools.partial(fit, explained=explained)
+        return await self.engine.workers.run(work, section.method, options, matrix, horizon, list(limits))
 
     def _put(self, key: str, payload: Any, now: datetime) -> None:
         with self.engine.state.begin() as unit:

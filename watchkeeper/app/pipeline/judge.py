@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
-from pathlib import Path
 from typing import Any
 
 from rules.alerts import GroupResult, Health
@@ -17,7 +16,7 @@ from rules.backtest import Backtest, backtest
 from rules.book import AlertRule, Group, RuleBook
 from rules.evaluate import Evaluator
 from rules.lint import lint
-from rules.load import load, load_text
+from rules.load import load_text
 from rules.persist import Saved, save
 from watchkeeper.app.pipeline.ask import Ask
 from watchkeeper.clock import Clock
@@ -53,7 +52,6 @@ class Judging:
     clock: Clock
     telemetry: Telemetry
     executor: Executor
-    paths: Callable[[], list[Path]]
     default_interval: timedelta
     evaluator: Evaluator
     follow: Follow
@@ -61,7 +59,7 @@ class Judging:
     wake: Callable[[], None]  #: there are new messages
     changed: Callable[[RuleBook], None]  #: the book was replaced: schedule anew
     ran: dict[str, Ran] = field(default_factory=dict)
-    reload_error: str = ""
+    reload_error: str = ""  #: why the last reload changed nothing; empty when it did
     _findings: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -79,24 +77,12 @@ class Judging:
         self._write(now, orphans)
         self._lint()
 
-    async def reload(self) -> str:
-        """Read the rule files anew; a mistake leaves the old book in force and is the answer."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.executor, self._reload, self.clock.now())
-
-    def _reload(self, now: datetime) -> str:
-        try:
-            book = load(self.paths(), interval=self.default_interval)
-        except ConfigError as error:
-            self.reload_error = str(error)
-            log.error("rules not reloaded; the last good ones stay", error=str(error))
-            return self.reload_error
+    def use(self, book: RuleBook, now: datetime) -> None:
+        """Go on with other rules; runs in the rules' thread."""
         with self._lock:
             self._write(now, self.evaluator.replace_book(book, now))
-        self.reload_error = ""
         self._lint()
         self.changed(book)
-        return ""
 
     # --- one evaluation --------------------------------------------------------------------------------------------
 

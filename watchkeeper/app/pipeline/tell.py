@@ -105,6 +105,12 @@ class Telling:
             found[name] = (channel, kind)
         return list(found.values())
 
+    def take_over(self, other: Telling) -> None:
+        """Go on with the channels and routes of another; what waits in the outbox stays."""
+        self.routes, self.channels, self.kinds = other.routes, other.channels, other.kinds
+        self.renderers, self.digest_channels = other.renderers, other.digest_channels
+        self.public_url, self.heartbeat_url = other.public_url, other.heartbeat_url
+
     # --- what is told: rows, in the caller's transaction -----------------------------------------------------------
 
     def about_incidents(self, at: datetime, unit: Unit, changes: Sequence[IncidentChange]) -> int:

@@ -1,0 +1,101 @@
+"""Reload: watchkeeper.yaml and the rule files anew, as a whole or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from incidents.settings import Settings as IncidentSettings
+from rules.book import RuleBook
+from rules.load import load as load_rules
+from watchkeeper.app.pipeline.collect import Source, gone
+from watchkeeper.app.pipeline.tell import Telling
+from watchkeeper.config import Config, Loaded, load
+from watchkeeper.errors import ConfigError
+from watchkeeper.telemetry import logger
+
+if TYPE_CHECKING:
+    from watchkeeper.app.engine import Engine
+
+log = logger(__name__)
+
+#: Sections that are only read at start; a change of theirs is said, and waits for the next start.
+AT_START = (
+    "data", "engine", "dashboard", "store", "scoring", "forecasting", "remediation", "scale", "environment",
+    "time_zone", "severities",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything new, built and checked before anything old is touched."""
+
+    loaded: Loaded
+    sources: dict[str, Source]  #: configured sources that are new or have changed
+    incidents: IncidentSettings
+    telling: Telling
+    book: RuleBook
+
+
+async def reload(engine: Engine) -> str:
+    """Empty when all went well; else the first mistake, and everything stays as it was."""
+    try:
+        prepared = await asyncio.to_thread(prepare, engine)
+    except ConfigError as error:
+        engine.judging.reload_error = str(error)
+        log.error("not reloaded; the last good configuration stays", error=str(error))
+        return str(error)
+    waiting = changed_at_start(engine.config, prepared.loaded.config)
+    await apply(engine, prepared)
+    engine.judging.reload_error = ""
+    log.info("reloaded", sources=sorted(prepared.sources), waits_for_restart=waiting)
+    return ""
+
+
+def prepare(engine: Engine) -> Prepared:
+    """Read and build. Raises ConfigError with file, line and key; nothing has changed then."""
+    from watchkeeper.app.compose import configured_sources, incident_settings, rule_paths
+
+    loaded = load(engine.loaded.path)
+    incidents = incident_settings(loaded)
+    telling = Telling.of(
+        loaded, state=engine.state, clock=engine.clock, outbound=engine.outbound, routes=incidents.routes
+    )
+    before = {row.name: row for row in engine.config.collect.sources}
+    changed = {row.name for row in loaded.config.collect.sources if before.get(row.name) != row}
+    found = {source.name: source for source in configured_sources(loaded) if source.name in changed}
+    book = load_rules(rule_paths(loaded), interval=loaded.config.rules.interval)
+    return Prepared(loaded, found, incidents, telling, book)
+
+
+async def apply(engine: Engine, prepared: Prepared) -> None:
+    """Take over what was prepared."""
+    from watchkeeper.app.lifecycle import schedule_source
+
+    now = engine.clock.now()
+    kept = {row.name for row in prepared.loaded.config.collect.sources}
+    removed = [row.name for row in engine.config.collect.sources if row.name not in kept]
+    for name in [*removed, *(name for name in prepared.sources if name in engine.sources)]:
+        await drop(engine, name, now)
+    for name, source in prepared.sources.items():
+        engine.sources[name] = source
+        schedule_source(engine, source, now)
+    engine.loaded, engine.incident_settings = prepared.loaded, prepared.incidents
+    engine.telling.take_over(prepared.telling)
+    await asyncio.get_running_loop().run_in_executor(engine.threads["rules"], engine.judging.use, prepared.book, now)
+
+
+async def drop(engine: Engine, name: str, now: datetime) -> None:
+    """A source that is no longer wanted: its series end now, not five minutes later."""
+    engine.scheduler.remove(f"collect/{name}")
+    source = engine.sources.pop(name)
+    ends = list(getattr(source.collector, "stale_ticks", lambda _now: [])(now))
+    last = gone(source, now)
+    await engine.collecting.append_derived(name, [*ends, *([last] if last is not None else [])])
+    await source.collector.close()
+
+
+def changed_at_start(old: Config, new: Config) -> list[str]:
+    return [name for name in AT_START if getattr(old, name) != getattr(new, name)]
