@@ -22,7 +22,7 @@ FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
     " --disable-component-update --disable-sync"
 )
-PAGES = {"overview": "/", "collectors": "/collectors", "rules": "/rules", "capacity": "/capacity"}
+PAGES = {"overview": "/", "capacity": "/capacity"}
 #: Time a page gets to fill itself.
 SETTLE_MS = 5000
 

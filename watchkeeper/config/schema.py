@@ -135,7 +135,7 @@ class Pool(Section):
 
 class Capacity(Section):
     enabled: Switch = True
-    every: Duration = timedelta(hours=6)
+    every: Duration = timedelta(hours=1)  #: how often rows are made anew
     host_pools: Switch = True  #: pools of this machine: CPU, memory and every file system
     pools: list[Pool] = []
     report: str = "mon 08:00"  #: day and time of the weekly report, in `time_zone`

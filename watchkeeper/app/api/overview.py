@@ -37,6 +37,12 @@ class Signal:
     def expr(self) -> str:
         return f"{self.fold}({self.key})"
 
+    def possible(self, value: float | None) -> float | None:
+        """An edge of the expected band, kept to what the signal can be: never below 0, a ratio never above 1."""
+        if value is None:
+            return None
+        return min(max(value, 0.0), 1.0) if self.unit == "ratio" else max(value, 0.0)
+
 
 SIGNALS = (
     Signal("cpu_usage", "max", "ratio", "host_or_node_exporter"),
@@ -116,13 +122,16 @@ def tile(engine: Engine, signal: Signal, now: datetime, forecasts: dict[str, Any
         "unit": signal.unit,
         "value": _one(value),
         "score": _one(score),
-        **{name: _one(_band(engine, signal, part, end)) for name, part in BANDS.items()},
+        **{name: signal.possible(_one(_band(engine, signal, part, end))) for name, part in BANDS.items()},
         "at": shapes.moment(at),
         "age_seconds": age,
         "stale": age is not None and age > stale_after,
         "missing": "" if points or age is not None else signal.missing,
         "points": points,
-        "band": _band_points(engine, signal, start, end),
+        "band": [
+            [when, signal.possible(low), signal.possible(high)]
+            for when, low, high in _band_points(engine, signal, start, end)
+        ],
         "forecast": forecast.get("points", []),
         "forecast_unknown": forecast.get("unknown", "" if forecast else "not enough history yet"),
     }

@@ -194,7 +194,7 @@ class Foreseeing:
         end = to_ms(now)
         oldest = int(self.engine.samples.stats().get("oldest_ms", end))
         span_ms = min(round(span.total_seconds() * 1000), max(end - oldest, 0))
-        count = min(span_ms // every, 10_000)
+        count = min(max(span_ms // every, 1), 10_000)  # two points at least: they tell the distance
         found = self.engine.promql.range(expr, end - count * every, end, every)
         if not found.series:
             return None

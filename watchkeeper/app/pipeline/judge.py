@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
 from typing import Any
 
 from rules.alerts import GroupResult, Health
@@ -16,7 +17,7 @@ from rules.backtest import Backtest, backtest
 from rules.book import AlertRule, Group, RuleBook
 from rules.evaluate import Evaluator
 from rules.lint import lint
-from rules.load import load_text
+from rules.load import PACKS, load_text
 from rules.persist import Saved, save
 from watchkeeper.app.pipeline.ask import Ask
 from watchkeeper.clock import Clock
@@ -165,7 +166,7 @@ class Judging:
             rows.append(
                 {
                     "name": group.name,
-                    "file": group.file,
+                    "file": shown_file(group.file),
                     "interval_seconds": group.interval.total_seconds(),
                     "last_at": ran.at.isoformat() if ran.at else None,
                     "last_seconds": ran.seconds,
@@ -195,7 +196,7 @@ class Judging:
             "severity": rule.labels.get("severity", ""),
             "mode": "",
             "owner": rule.labels.get("team", ""),
-            "file": group.file,
+            "file": shown_file(group.file),
             "line": rule.line,
             "findings": self._findings.get(rule.key, []),
         }
@@ -256,7 +257,7 @@ class Judging:
         return [
             {
                 "name": group.name,
-                "file": group.file,
+                "file": shown_file(group.file),
                 "interval": group.interval.total_seconds(),
                 "limit": group.limit,
                 "evaluationTime": self.ran.get(group_key(group), Ran()).seconds,
@@ -289,7 +290,13 @@ def _backtest_view(row: Backtest) -> dict[str, Any]:
 
 def group_key(group: Group) -> str:
     """Group names repeat across files; this does not."""
-    return f"{group.file}:{group.name}"
+    return f"{shown_file(group.file)}:{group.name}"
+
+
+def shown_file(file: str) -> str:
+    """Shipped packs by their short name, the user's files as they are."""
+    path = Path(file)
+    return f"packs/{path.name}" if path.parent == PACKS else file
 
 
 def _iso(at: datetime | None) -> str:

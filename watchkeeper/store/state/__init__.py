@@ -3,6 +3,18 @@
 from watchkeeper.store.state.database import State, sqlite_url
 from watchkeeper.store.state.repositories import Transition, Unit
 from watchkeeper.store.state.repositories.actions import Declaration, IntentRow
+from watchkeeper.store.state.repositories.alerts import AlertWrite
+from watchkeeper.store.state.repositories.incidents import IncidentWrite
 from watchkeeper.store.state.repositories.outbox import Delivery
 
-__all__ = ["Declaration", "Delivery", "IntentRow", "State", "Transition", "Unit", "sqlite_url"]
+__all__ = [
+    "AlertWrite",
+    "Declaration",
+    "Delivery",
+    "IncidentWrite",
+    "IntentRow",
+    "State",
+    "Transition",
+    "Unit",
+    "sqlite_url",
+]

@@ -60,12 +60,18 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 def clean_text(text: str) -> str:
     """The text as every database keeps it."""
+    if text.isascii() and "\x00" not in text:  # nearly all of it, and a storm brings a million
+        return text
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+#: Made once: ``json.dumps`` with options makes one at every call.
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def dump_json(value: Any) -> str:
     """Canonical JSON: sorted keys, no spaces, no NaN; reading it back and dumping again gives the same text."""
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _ENCODER.encode(_plain(value))
 
 
 def _plain(value: Any) -> Any:

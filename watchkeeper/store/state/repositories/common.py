@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert, update
+from sqlalchemy import Connection, Table, bindparam, insert, update
 
 from watchkeeper.store.state.tables import counters
+
+#: Values of one IN list: SQLite refuses more than 32,766 variables, and planners like short lists.
+CHUNK = 500
 
 
 class Repository:
@@ -19,13 +22,29 @@ class Repository:
 
 def next_number(connection: Connection, name: str) -> int:
     """The next number of a named sequence, 1 for the first."""
+    return next_numbers(connection, name, 1).start
+
+
+def next_numbers(connection: Connection, name: str, count: int) -> range:
+    """The next numbers of a named sequence, taken in one step."""
+    if count <= 0:
+        return range(0)
     raised = connection.execute(
-        update(counters).where(counters.c.name == name).values(value=counters.c.value + 1).returning(counters.c.value)
+        update(counters)
+        .where(counters.c.name == name)
+        .values(value=counters.c.value + count)
+        .returning(counters.c.value)
     ).scalar()
-    if raised is not None:
-        return int(raised)
-    connection.execute(insert(counters).values(name=name, value=1))
-    return 1
+    if raised is None:
+        connection.execute(insert(counters).values(name=name, value=count))
+    last = count if raised is None else int(raised)
+    return range(last - count + 1, last + 1)
+
+
+def chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The values in pieces that fit one statement."""
+    for start in range(0, len(values), CHUNK):
+        yield values[start : start + CHUNK]
 
 
 def upsert(connection: Connection, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
@@ -34,3 +53,22 @@ def upsert(connection: Connection, table: Table, key: Mapping[str, Any], values:
     changed = connection.execute(update(table).where(*condition).values(**values)).rowcount
     if not changed:
         connection.execute(insert(table).values(**key, **values))
+
+
+def insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """New rows, all with the same columns, in one round of the driver."""
+    if rows:
+        connection.execute(insert(table), list(rows))
+
+
+def update_many(connection: Connection, table: Table, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows that exist, found by ``key``; all name the same columns."""
+    if not rows:
+        return
+    names = [name for name in rows[0] if name != key]
+    statement = (
+        update(table)
+        .where(table.c[key] == bindparam("_key"))
+        .values({table.c[name]: bindparam(f"_new_{name}") for name in names})
+    )
+    connection.execute(statement, [{"_key": row[key], **{f"_new_{name}": row[name] for name in names}} for row in rows])
