@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from watchkeeper.model import Alert, Incident, IncidentState
-from watchkeeper.store.state import Unit
+from watchkeeper.store.state import IncidentWrite, Unit
 
 from .clocks import deadlines
 from .group import common_labels, group_key, group_labels, likely_cause, title, worst
@@ -33,6 +33,7 @@ def step(now: datetime, unit: Unit, settings: Settings) -> list[Change]:
     muted = _muted(live, unit, settings, now)
     for incident in list(desk.incidents.values()):
         desk.settle(incident, muted)
+    unit.incidents.save_many(desk.writes)
     enter(unit, desk.moves, now)
     return sorted(desk.changes, key=lambda change: (change.incident.severity.rank, change.kind == "resolved"))
 
@@ -57,6 +58,7 @@ class _Desk:
     by_key: dict[str, str] = field(default_factory=dict)
     moves: Counter[str] = field(default_factory=Counter)
     changes: list[Change] = field(default_factory=list)
+    writes: list[IncidentWrite] = field(default_factory=list)
 
     def read(self) -> None:
         for incident in self.unit.incidents.open():
@@ -77,12 +79,12 @@ class _Desk:
         if not homeless:
             return
         recent = self._recently_resolved()
+        joined: dict[str, str] = {}
         for key, alerts in homeless.items():
             incident_id = self._home(key, alerts, recent)
-            for alert in alerts:
-                joined = replace(alert, incident_id=incident_id)
-                self.unit.alerts.save(joined, reason="joined_incident", at=self.now)
-                self.alerts[incident_id].append(joined)
+            self.alerts[incident_id] += [replace(alert, incident_id=incident_id) for alert in alerts]
+            joined |= dict.fromkeys((alert.id for alert in alerts), incident_id)
+        self.unit.alerts.join(joined)
 
     def _recently_resolved(self) -> dict[str, Incident]:
         ended = self.unit.documents.get(RECENT, {})
@@ -108,7 +110,7 @@ class _Desk:
         return incident.id
 
     def settle(self, incident: Incident, muted: dict[str, str]) -> None:
-        """Severity, cause, end, messages and clocks of one incident; written only when something changed."""
+        """Severity, cause, end, messages and clocks of one incident; kept to be written when something changed."""
         live = self.alerts.get(incident.id, [])
         incident = self._grown(incident, live)
         telling = Telling.of(incident)
@@ -126,7 +128,8 @@ class _Desk:
         self.changes += [replace(change, incident=incident) for change in found]
         if incident != self.before.get(incident.id):
             reason = self.reasons.get(incident.id, "updated")
-            self.unit.incidents.save(incident, reason=reason, at=self.now, evidence={"alerts": [a.id for a in live]})
+            evidence = {"alerts": [alert.id for alert in live]}
+            self.writes.append(IncidentWrite(incident=incident, reason=reason, at=self.now, evidence=evidence))
 
     def _ended(self, incident: Incident, telling: Telling) -> list[Change]:
         change = resolved(incident, telling, self.unit.alerts.of_incident(incident.id))

@@ -26,7 +26,7 @@ from watchkeeper.model import (
     Severity,
     Target,
 )
-from watchkeeper.store.state import Declaration, State, Transition
+from watchkeeper.store.state import AlertWrite, Declaration, State, Transition
 from watchkeeper.store.state.database import ready
 from watchkeeper.store.state.repositories.incidents import Silence
 from watchkeeper.store.state.repositories.people import Session, Token, User
@@ -112,6 +112,43 @@ def test_an_alert_comes_back_as_it_was_kept(state: State) -> None:
         assert unknown is not None
         assert math.isnan(unknown.value)
         assert unit.alerts.get("alert-3") is None
+
+
+def test_many_alerts_are_kept_as_one_by_one_with_new_and_known_ones_mixed(state: State) -> None:
+    with state.begin() as unit:
+        assert unit.alerts.new_ids(0) == []
+        ids = unit.alerts.new_ids(1200)
+        assert (ids[0], ids[-1], unit.alerts.new_id()) == ("alert-1", "alert-1200", "alert-1201")
+        unit.alerts.save_many([])
+        old = [an_alert(each, AlertState.PENDING, correlation_id=each, incident_id="") for each in ids[:700]]
+        unit.alerts.save_many([AlertWrite(alert=one, reason="bad", at=NOON) for one in old])
+        now = [an_alert(each, correlation_id=each, incident_id="", value=math.nan) for each in ids]
+        unit.alerts.save_many([AlertWrite(alert=one, reason="worse", at=LATER, evidence={"v": 1}) for one in now])
+        unit.alerts.join({ids[0]: "inc-1", ids[1199]: "inc-2"})
+    with state.read() as unit:
+        rows = unit.alerts.open()
+        assert {row.id for row in rows} == set(ids)
+        assert all(row.state is AlertState.FIRING and math.isnan(row.value) for row in rows)
+        assert unit.alerts.incident_ids([*ids, "alert-9999"]) == {ids[0]: "inc-1", ids[1199]: "inc-2"}
+        assert unit.transitions.counts() == {("alert", "pending"): 700, ("alert", "firing"): 1200}
+        first = [(one.old_state, one.new_state, one.evidence) for one in unit.transitions.of(ids[0])]
+        assert first == [
+            ("inactive", "pending", {"value": 0.97, "expr": "cpu > 0.9"}),
+            ("pending", "firing", {"v": 1}),
+        ]
+        assert [one.old_state for one in unit.transitions.of(ids[1199])] == ["inactive"]
+
+
+def test_one_alert_twice_in_a_batch_passes_both_states_and_keeps_the_last(state: State) -> None:
+    both = [an_alert(state=AlertState.PENDING), an_alert()]
+    with state.begin() as unit:
+        unit.alerts.save_many([AlertWrite(alert=one, reason="bad", at=NOON) for one in both])
+    with state.read() as unit:
+        assert unit.alerts.open() == [both[1]]
+        assert [(one.old_state, one.new_state) for one in unit.transitions.of("alert-1")] == [
+            ("inactive", "pending"),
+            ("pending", "firing"),
+        ]
 
 
 def test_only_a_changed_state_is_a_transition_and_the_chain_reads_in_order(state: State) -> None:
