@@ -1,9 +1,15 @@
-"""One heap over the injected clock. APScheduler's triggers say when; nothing here sleeps except ``run``."""
+"""One heap over the injected clock. Triggers say when; nothing here sleeps except ``run``.
+
+Steady intervals are our own arithmetic: a clock that steps by years must not cost a loop over every missed second.
+Times of day and days of the week are APScheduler's, with their time zones.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -11,7 +17,6 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from apscheduler.triggers.cron import CronTrigger
-from apscheduler.triggers.interval import IntervalTrigger
 
 from watchkeeper.clock import Clock, ManualClock
 from watchkeeper.telemetry import Telemetry, logger
@@ -20,17 +25,33 @@ log = logger(__name__)
 
 Step = Callable[[datetime], Awaitable[object]]
 
+#: A wall clock that is this much behind the monotonic clock was set back; less is the slow correction of NTP.
+SET_BACK_SECONDS = 1.0
+
 
 class Trigger(Protocol):
-    """An APScheduler trigger."""
+    """``Every``, or an APScheduler trigger."""
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Every:
+    """Each ``interval`` from ``start`` on, without drift."""
+
+    interval: timedelta
+    start: datetime
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
+        """The first time of the grid that is not past; after ``previous_fire_time`` where there is one."""
+        base = self.start if previous_fire_time is None else previous_fire_time + self.interval
+        missed = max(-((base - now) // self.interval), 0)
+        return base + missed * self.interval
+
+
 def every(interval: timedelta, start: datetime) -> Trigger:
     """Each ``interval`` from ``start`` on."""
-    trigger: Trigger = IntervalTrigger(seconds=interval.total_seconds(), start_date=start, timezone="UTC")
-    return trigger
+    return Every(interval, start)
 
 
 def at(cron: str, zone: str) -> Trigger:
@@ -63,7 +84,10 @@ class Job:
 
 
 class Scheduler:
-    """Runs due jobs; one crash is logged and counted and leaves the other jobs alone."""
+    """Runs due jobs; one crash is logged and counted and leaves the other jobs alone.
+
+    Jobs may be added and removed from any thread: a reload of rules comes from theirs.
+    """
 
     def __init__(self, clock: Clock, telemetry: Telemetry) -> None:
         self.clock, self.telemetry = clock, telemetry
@@ -71,49 +95,71 @@ class Scheduler:
         self._heap: list[Due] = []
         self._number = 0
         self._changed = asyncio.Event()
+        self._lock = threading.RLock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._running: set[asyncio.Task[None]] = set()
 
     def add(self, name: str, trigger: Trigger, step: Step) -> Job:
         job = Job(name, trigger, step)
-        self.jobs[name] = job
-        self._push(job, None)
+        with self._lock:
+            self.jobs[name] = job
+            self._push(job, trigger.get_next_fire_time(None, self.clock.now()))
+        self._wake()
         return job
 
     def remove(self, name: str) -> None:
-        job = self.jobs.pop(name, None)
-        if job is not None:
-            job.cancelled = True
+        with self._lock:
+            job = self.jobs.pop(name, None)
+            if job is not None:
+                job.cancelled = True
 
-    def _push(self, job: Job, previous: datetime | None) -> None:
-        now = self.clock.now()
-        when = job.trigger.get_next_fire_time(previous, now)
-        if when is None:
+    def _push(self, job: Job, when: datetime | None) -> None:
+        if when is not None:
+            self._number += 1
+            heapq.heappush(self._heap, Due(when, self._number, job))
+
+    def _wake(self) -> None:
+        """The heap changed: the loop looks again, whichever thread this is."""
+        if self._loop is None:
+            self._changed.set()
             return
-        self._number += 1
-        heapq.heappush(self._heap, Due(when, self._number, job))
-        self._changed.set()
+        with contextlib.suppress(RuntimeError):  # the loop has ended; nothing runs any more
+            self._loop.call_soon_threadsafe(self._changed.set)
 
     def next_due(self) -> datetime | None:
-        while self._heap and self._heap[0].job.cancelled:
-            heapq.heappop(self._heap)
-        return self._heap[0].when if self._heap else None
+        with self._lock:
+            while self._heap and self._heap[0].job.cancelled:
+                heapq.heappop(self._heap)
+            return self._heap[0].when if self._heap else None
 
     def pop_due(self, now: datetime) -> list[Job]:
         """Jobs whose time has come; each is pushed back with its next time, missed times folded into one."""
         due: list[Job] = []
-        while self._heap and self._heap[0].when <= now:
-            entry = heapq.heappop(self._heap)
-            if not entry.job.cancelled:
-                due.append(entry.job)
-                self._push_after(entry.job, entry.when, now)
+        with self._lock:
+            while self._heap and self._heap[0].when <= now:
+                entry = heapq.heappop(self._heap)
+                if not entry.job.cancelled:
+                    due.append(entry.job)
+                    self._push_after(entry.job, entry.when, now)
         return due
 
     def _push_after(self, job: Job, previous: datetime, now: datetime) -> None:
         when = job.trigger.get_next_fire_time(previous, now)
         while when is not None and when <= now:
             when = job.trigger.get_next_fire_time(when, now)
-        if when is not None:
-            self._number += 1
-            heapq.heappush(self._heap, Due(when, self._number, job))
+        self._push(job, when)
+
+    def set_back(self, by: timedelta, now: datetime) -> None:
+        """The wall clock was set back: intervals go on from here, times of day are looked up anew.
+
+        Without this every job would wait until the clock has caught up, which may be years.
+        """
+        with self._lock:
+            entries, self._heap = [entry for entry in self._heap if not entry.job.cancelled], []
+            for entry in entries:
+                trigger = entry.job.trigger
+                steady = isinstance(trigger, Every)
+                self._push(entry.job, entry.when - by if steady else trigger.get_next_fire_time(None, now))
 
     async def run_job(self, job: Job, now: datetime) -> None:
         """The edge of a scheduled job: the one place where any exception is caught, logged and counted."""
@@ -146,9 +192,11 @@ class Scheduler:
 
     async def run(self, stop: asyncio.Event, on_gap: Callable[[float], None] | None = None) -> None:
         """Real time: start what is due, each as a task of its own, until told to stop."""
+        self._loop = asyncio.get_running_loop()
         expected = self.clock.monotonic()
+        known = self.clock.now(), expected
         while not stop.is_set():
-            now = self.clock.now()
+            known = now, _ = self._look_at_clocks(known)
             lag = self.clock.monotonic() - expected
             self.telemetry.loop_lag.set(max(lag, 0.0))
             if on_gap is not None and lag > 1.0:
@@ -162,6 +210,15 @@ class Scheduler:
             if changed:
                 expected = self.clock.monotonic()
         await self._finish()
+
+    def _look_at_clocks(self, known: tuple[datetime, float]) -> tuple[datetime, float]:
+        """Both clocks now; a wall clock that was set back is made up for."""
+        now, monotonic = self.clock.now(), self.clock.monotonic()
+        behind = (monotonic - known[1]) - (now - known[0]).total_seconds()
+        if behind > SET_BACK_SECONDS:
+            log.warning("the wall clock was set back", seconds=round(behind, 1))
+            self.set_back(timedelta(seconds=behind), now)
+        return now, monotonic
 
     def _wait(self, now: datetime) -> float:
         due = self.next_due()
@@ -180,13 +237,14 @@ class Scheduler:
             self.telemetry.jobs.labels(job.name, "overrun").inc()
             return
         job.task = asyncio.create_task(self.run_job(job, now), name=f"job {job.name}")
+        self._running.add(job.task)
+        job.task.add_done_callback(self._running.discard)
 
     async def _finish(self) -> None:
-        """Give running jobs a moment, then cancel what is left."""
-        running = [job.task for job in self.jobs.values() if job.task is not None and not job.task.done()]
-        if not running:
+        """Give running jobs, also of what was taken off, a moment; then cancel what is left."""
+        if not self._running:
             return
-        _, pending = await asyncio.wait(running, timeout=5.0)
+        _, pending = await asyncio.wait(set(self._running), timeout=5.0)
         for task in pending:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
