@@ -64,6 +64,12 @@ def seen_of(unit: Unit, target: str) -> Seen | None:
     )
 
 
+def is_news(unit: Unit, target: str, reading: Reading) -> bool:
+    """True when ``note_reading`` would write: asked first, so that an unchanged target takes no writer's turn."""
+    before = seen_of(unit, target)
+    return before is None or before.epoch != reading.epoch
+
+
 def note_reading(
     unit: Unit, target: str, reading: Reading, now: datetime, settings: Settings, *, ours: bool = False
 ) -> Seen:

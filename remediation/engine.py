@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from watchkeeper.errors import AccessError, ActionError, QueryError
 from watchkeeper.model import ActionRecord, Observation, RemedyRule, Target
-from watchkeeper.ports import ActuatorClient
+from watchkeeper.ports import ActuatorClient, Reading
 
 from . import book, links
 from .change import Change
@@ -23,7 +23,7 @@ from .rehearse import rehearse
 from .run import Run
 from .settings import Link, Settings
 from .situation import Facts
-from .start import asked_record, first_record
+from .start import asked_record, first_record, held_back
 from .steady import KEY as CLOCK_KEY
 from .steady import Steady, Tick
 from .steps import HANDLERS
@@ -85,7 +85,7 @@ class Remediator:
             await asyncio.to_thread(self.kill_switch.latch, now)
             seen = await self._take_in(run, observations)
             await self._watch_targets(run)
-            for record in await run.db(lambda unit: unit.actions.active()):
+            for record in await run.read(lambda unit: unit.actions.active()):
                 await self._advance(run, record)
             for rule in seen:
                 await self._open(run, rule)
@@ -140,7 +140,7 @@ class Remediator:
 
     async def _tick(self, now: datetime, monotonic: float) -> Tick:
         if self._steady is None:
-            kept = await self._in_thread(lambda unit: unit.documents.get(CLOCK_KEY))
+            kept = await asyncio.to_thread(self._kept_clock)
             self._steady = Steady(kept, self.settings.observe_after_gap)
         tick = self._steady.advance(now, monotonic, GAP_INTERVALS * self._interval)
         if tick.fresh_start:
@@ -151,6 +151,11 @@ class Remediator:
             await self._in_thread(lambda unit: unit.documents.put(CLOCK_KEY, document, at=now))
         self.people.skew = now - tick.now
         return tick
+
+    def _kept_clock(self) -> Mapping[str, Any] | None:
+        with self._state.read() as unit:
+            kept: Mapping[str, Any] | None = unit.documents.get(CLOCK_KEY)
+        return kept
 
     async def _in_thread(self, work: Callable[[Unit], T]) -> T:
         def call() -> T:
@@ -185,7 +190,7 @@ class Remediator:
         return list(bad.values())
 
     async def _probe(self, run: Run, link: Link, seen: Observation) -> links.LinkState:
-        kept = await run.db(lambda unit: unit.documents.get(book.LINK_KEY + link.name))
+        kept = await run.read(lambda unit: unit.documents.get(book.LINK_KEY + link.name))
         state = self._links.get(link.name)
         state = links.load(kept) if state is None else links.served(state, kept)
         history = self._histories.get(seen.rule), self._histories.get(seen.rule + links.RETURN)
@@ -202,7 +207,7 @@ class Remediator:
         """Read targets now and then, so that a foreign change is noticed before we act."""
         moving = {
             book.target_of(record.plan)
-            for record in await run.db(lambda unit: unit.actions.active())
+            for record in await run.read(lambda unit: unit.actions.active())
             if record.state in book.MOVING
         }
         for name in sorted({rule.target for rule in self._rules.values()} - moving):
@@ -216,7 +221,11 @@ class Remediator:
             except ActionError:
                 self.counts["unreadable"] += 1
                 continue
-            await run.db(lambda unit: book.note_reading(unit, name, reading, run.tick.now, self.settings))  # noqa: B023 - called at once
+            await self._note(run, name, reading)
+
+    async def _note(self, run: Run, name: str, reading: Reading) -> None:
+        if await run.read(lambda unit: book.is_news(unit, name, reading)):
+            await run.db(lambda unit: book.note_reading(unit, name, reading, run.tick.now, self.settings))
 
     async def _advance(self, run: Run, record: ActionRecord) -> None:
         for _ in range(MAX_MOVES):
@@ -228,6 +237,8 @@ class Remediator:
 
     async def _open(self, run: Run, rule: RemedyRule) -> None:
         """A new record for a rule that is bad, unless one is under way or was refused a moment ago."""
+        if await run.read(lambda unit: held_back(unit, run, rule)):
+            return
         record = await run.db(lambda unit: first_record(unit, run, rule))
         if record is not None:
             await self._advance(run, record)

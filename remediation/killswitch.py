@@ -55,11 +55,15 @@ class KillSwitch:
     def latch(self, now: datetime) -> str:
         """As ``reason``, and a file put there by hand is written to the database: removing it clears nothing."""
         why = self.reason()
-        if why:
+        if why and not self._is_kept():
             with self._state.begin() as unit:
                 if not (unit.documents.get(KEY) or {}).get("set"):
                     self._keep(unit, "file", why, now)
         return why
+
+    def _is_kept(self) -> bool:
+        with self._state.read() as unit:
+            return bool((unit.documents.get(KEY) or {}).get("set"))
 
     def set(self, user: str, reason: str, now: datetime) -> None:
         """The file first: the actuator looks there even when the database is gone."""

@@ -48,8 +48,16 @@ class Run:
         """One write transaction, in a thread."""
         return await asyncio.to_thread(self._in_unit, work)
 
+    async def read(self, work: Callable[[Unit], T]) -> T:
+        """One consistent read, in a thread: takes no turn from writers, and what ``work`` writes is undone."""
+        return await asyncio.to_thread(self._in_view, work)
+
     def _in_unit(self, work: Callable[[Unit], T]) -> T:
         with self.state.begin() as unit:
+            return work(unit)
+
+    def _in_view(self, work: Callable[[Unit], T]) -> T:
+        with self.state.read() as unit:
             return work(unit)
 
     async def stopped(self) -> str:

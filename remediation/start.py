@@ -21,14 +21,18 @@ if TYPE_CHECKING:
 LOOK_BACK = timedelta(hours=1)
 
 
-def first_record(unit: Unit, run: Run, rule: RemedyRule) -> ActionRecord | None:
-    """None while the rule has an action under way, or was refused less than ``retry_after`` ago."""
+def held_back(unit: Unit, run: Run, rule: RemedyRule) -> bool:
+    """True while the rule has an action under way, or was refused less than ``retry_after`` ago."""
     if any(record.plan.rule == rule.name for record in unit.actions.active()):
+        return True
+    ends = (record.progress.get("ended_at") for record in unit.actions.of_rule(rule.name, run.tick.wall - LOOK_BACK))
+    return any(end and run.tick.now - datetime.fromisoformat(str(end)) < run.settings.retry_after for end in ends)
+
+
+def first_record(unit: Unit, run: Run, rule: RemedyRule) -> ActionRecord | None:
+    """None while the rule is held back."""
+    if held_back(unit, run, rule):
         return None
-    for record in unit.actions.of_rule(rule.name, run.tick.wall - LOOK_BACK):
-        ended = record.progress.get("ended_at")
-        if ended and run.tick.now - datetime.fromisoformat(str(ended)) < run.settings.retry_after:
-            return None
     incident = run.incident(rule)
     newest = run.history(rule.name).newest
     assert newest is not None  # a bad observation brought us here

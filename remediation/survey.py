@@ -82,7 +82,7 @@ async def situation_of(
         guards=guards_now(run.facts.query, rule.guards, run.tick.wall),
         waived=frozenset(map(str, _strings(record.progress.get("waived")))),
     )
-    return await run.db(lambda unit: _from_book(unit, run, record, bare))
+    return await run.read(lambda unit: _from_book(unit, run, record, bare))
 
 
 def _from_book(unit: Unit, run: Run, record: ActionRecord, bare: Situation) -> Situation:

@@ -76,7 +76,7 @@ async def rolling_back(run: Run, record: ActionRecord) -> ActionRecord | None:
     if not plan.rollback:
         return await escalate(run, record, "there is no way back", rollback_failed=True)
     key = f"{plan.idempotency_key()}/rollback"
-    row = await run.db(lambda unit: unit.actions.intent_by_key(key))
+    row = await run.read(lambda unit: unit.actions.intent_by_key(key))
     try:
         if row is None:
             intent = await run.db(lambda unit: _commit(unit, run, record))

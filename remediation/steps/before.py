@@ -136,7 +136,7 @@ async def _ask(run: Run, record: ActionRecord, situation: Situation, gates: dict
 async def awaiting_approval(run: Run, record: ActionRecord) -> ActionRecord | None:
     """Time out is expiry, never execution."""
     rule = run.rule_of(record)
-    approvals = await run.db(lambda unit: unit.actions.approvals(record.id))
+    approvals = await run.read(lambda unit: unit.actions.approvals(record.id))
     if user := rejected_by(approvals, record.plan.digest()):
         run.counts["refused:approval"] += 1
         ended = await run.move(record, S.REJECTED, f"rejected by {user}")

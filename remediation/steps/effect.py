@@ -70,7 +70,7 @@ async def _commit(run: Run, record: ActionRecord, rule: RemedyRule, situation: S
     except StoreError as error:  # the row cannot be written, so nothing may be done
         return await abort(run, record, f"intent: {error}")
     run.counts[f"state:{S.INTENT_COMMITTED}"] += 1
-    committed = await run.db(lambda unit: unit.actions.intent_by_key(f"{record.plan.idempotency_key()}/execute"))
+    committed = await run.read(lambda unit: unit.actions.intent_by_key(f"{record.plan.idempotency_key()}/execute"))
     checked = replace(situation, intent=committed.intent() if committed else None)
     verdicts = evaluate(checked, last="intent")
     if not verdicts[-1].passed:
@@ -118,7 +118,7 @@ async def executing(run: Run, record: ActionRecord) -> ActionRecord:
 
 
 async def _intent_of(run: Run, record: ActionRecord, operation: str) -> Intent:
-    row = await run.db(lambda unit: unit.actions.intent_by_key(f"{record.plan.idempotency_key()}/{operation}"))
+    row = await run.read(lambda unit: unit.actions.intent_by_key(f"{record.plan.idempotency_key()}/{operation}"))
     if row is None:
         raise ActionError(f"{record.id} has no committed intent to {operation}")
     return row.intent()

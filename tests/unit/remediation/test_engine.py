@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from support.remediator import World, incident
 from support.remedies import NOON, RULE
 
@@ -411,3 +412,28 @@ def test_every_proposal_is_accounted_for(world: World) -> None:
     assert counts["proposed"] == sum(counts.get(state, 0) for state in ends) + waiting
     refused = sum(count for name, count in world.remediator.counts.items() if name.startswith("refused:"))
     assert refused == counts["suppressed"]
+
+
+def test_a_step_without_anything_to_do_takes_no_turn_of_the_writers(world: World) -> None:
+    world.symptom = 0.0
+    world.step()
+    begun: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        begun.append(statement)
+
+    event.listen(world.state.engine, "before_cursor_execute", note)
+    world.step(9, every=1.0)
+    assert begun, "the steps looked"
+    assert [each for each in begun if each not in ("BEGIN",) and not each.startswith("SELECT")] == []
+    world.step(2, every=1.0)
+    assert "BEGIN IMMEDIATE" in begun, "now the clock is kept again"
+
+
+def test_a_set_switch_is_written_down_once(world: World) -> None:
+    (world.folder / world.settings.kill_switch_file).write_text("by hand")
+    world.symptom = 0.0
+    world.step(5, every=1.0)
+    with world.state.read() as unit:
+        rows = [row for row in unit.audit.rows() if row.action == "kill_switch.set"]
+    assert len(rows) == 1
