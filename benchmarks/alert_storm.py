@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def measure(folder: Path, alerts: int, services: int) -> list[Figure]:
-    state = sqlite_state(folder)
+    state = sqlite_state(folder, durable=True)
     try:
         async with brewing(state) as one:
             found = storm(alerts, services)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from support.states import hurry
+
 from watchkeeper.clock import from_ms, to_ms
 from watchkeeper.errors import QueryError
 from watchkeeper.model import Labels
@@ -54,8 +56,9 @@ def failing(expr: str, at: datetime) -> Sequence[tuple[Labels, float]]:
 
 
 def state_at(path: Path) -> State:
-    """A real SQLite state database with every table."""
+    """A real SQLite state database with every table, which does not wait for the disk."""
     state = State(sqlite_url(path))
+    hurry(state)
     metadata.create_all(state.engine)
     return state
 

@@ -21,7 +21,7 @@ from watchkeeper.store.state.migrations import migrate
 
 @pytest.fixture
 def lite(tmp_path: Path) -> Iterator[State]:
-    state = sqlite_state(tmp_path)
+    state = sqlite_state(tmp_path, durable=True)
     yield state
     state.close()
 
@@ -35,7 +35,7 @@ def limit_pages(state: State, pages: int) -> None:
 
 
 def test_a_full_disk_is_told_apart_and_keeps_what_was_acknowledged(tmp_path: Path) -> None:
-    sqlite_state(tmp_path).close()
+    sqlite_state(tmp_path, durable=True).close()
     state = State(sqlite_url(tmp_path / "state.db"))
     limit_pages(state, 110)
     kept = 0
