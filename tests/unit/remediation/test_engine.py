@@ -404,7 +404,7 @@ def test_the_audit_alone_explains_an_action(world: World) -> None:
 
 
 def test_every_proposal_is_accounted_for(world: World) -> None:
-    world.step(400)
+    world.step(160)
     with world.state.read() as unit:
         counts = {state: count for (kind, state), count in unit.transitions.counts().items() if kind == "action"}
         waiting = sum(record.state is not ActionState.CONFIRMING for record in unit.actions.active())
