@@ -113,9 +113,9 @@ class Evaluator:
         rules = {rule.key: rule for _, rule in self.book.alert_rules()}
         return [
             (rules[key], active)
-            for key, memory in self._memory.items()
+            for key, memory in list(self._memory.items())  # copies: asked by pages while the rules' thread evaluates
             if key in rules
-            for active in memory.active.values()
+            for active in list(memory.active.values())
             if not active.over
         ]
 

@@ -58,6 +58,7 @@ class Engine:
     started_at: datetime
     threads: dict[str, ThreadPoolExecutor]
     sources: dict[str, Source] = field(default_factory=dict)
+    reloading: asyncio.Lock = field(default_factory=asyncio.Lock)  #: one reload at a time
     incident_settings: IncidentSettings = field(init=False)
     collecting: Collecting = field(init=False)
     judging: Judging = field(init=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from collectors import BUILTIN as COLLECTORS
@@ -34,6 +35,8 @@ TEND_EVERY = timedelta(seconds=2)
 FIRST_RULES = timedelta(seconds=5.5)
 KEEP_EVERY = timedelta(minutes=1)
 DISCOVER_EVERY = timedelta(minutes=10)
+#: What collectors get for closing, all together.
+CLOSE_SECONDS = 2.0
 #: State rows of what ended longer ago are dropped (never the audit).
 STATE_DAYS = timedelta(days=400)
 
@@ -126,10 +129,24 @@ async def _prune(engine: Engine, now: datetime) -> None:
     await asyncio.to_thread(engine.prune, now - STATE_DAYS)
 
 
+async def _close_collectors(sources: Sequence[Source]) -> None:
+    """Each gets a moment; one that fails or hangs does not keep the stores from being closed."""
+    closing = {asyncio.ensure_future(source.collector.close()): source.name for source in sources}
+    if not closing:
+        return
+    done, pending = await asyncio.wait(closing, timeout=CLOSE_SECONDS)
+    for task in pending:
+        task.cancel()
+        log.error("collector does not close", source=closing[task])
+    for task in done:
+        error = task.exception()
+        if error is not None:
+            log.error("collector not closed", source=closing[task], error=f"{type(error).__name__}: {error}")
+
+
 async def stop(engine: Engine) -> None:
     """Sources first, then people, then the stores; every thread ends."""
-    for source in engine.sources.values():
-        await source.collector.close()
+    await _close_collectors(list(engine.sources.values()))
     await engine.outbound.aclose()
     engine.workers.close()
     for executor in engine.threads.values():

@@ -40,7 +40,12 @@ class Prepared:
 
 
 async def reload(engine: Engine) -> str:
-    """Empty when all went well; else the first mistake, and everything stays as it was."""
+    """Empty when all went well; else the first mistake, and everything stays as it was. One at a time."""
+    async with engine.reloading:
+        return await _reload(engine)
+
+
+async def _reload(engine: Engine) -> str:
     try:
         prepared = await asyncio.to_thread(prepare, engine)
     except ConfigError as error:

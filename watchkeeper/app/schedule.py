@@ -62,6 +62,16 @@ def at(cron: str, zone: str) -> Trigger:
     return trigger
 
 
+class _Never:
+    """For steps that are asked for, not scheduled."""
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:  # noqa: ARG002
+        return None
+
+
+_NEVER = _Never()
+
+
 @dataclass(order=True, slots=True)
 class Due:
     when: datetime
@@ -106,6 +116,10 @@ class Scheduler:
             self._push(job, trigger.get_next_fire_time(None, self.clock.now()))
         self._wake()
         return job
+
+    def once(self, name: str, step: Step) -> None:
+        """Run a step now, at the same edge as scheduled ones. Call it in the loop."""
+        self._start(Job(name, _NEVER, step), self.clock.now())
 
     def remove(self, name: str) -> None:
         with self._lock:

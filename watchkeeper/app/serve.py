@@ -9,7 +9,10 @@ import json
 import os
 import signal
 import ssl
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -49,21 +52,53 @@ async def _serve(engine: Engine) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
     with contextlib.suppress(NotImplementedError):
-        loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(reload(engine)))
+        loop.add_signal_handler(signal.SIGHUP, _reload_soon, engine)
     server = quiet_server(create(engine), engine.config.engine.listen, engine.config.engine.tls)
     await start(engine)
-    serving = asyncio.create_task(server.serve())
-    scheduling = asyncio.create_task(engine.scheduler.run(stopping, engine.remediation.on_gap))
-    telling = asyncio.create_task(engine.telling.run(stopping))
     announcing = asyncio.create_task(_announce(engine, server))
     gc.freeze()  # what composition made lives as long as the process
+    parts = (
+        server.serve(),
+        engine.scheduler.run(stopping, engine.remediation.on_gap),
+        engine.telling.run(stopping),
+    )
+
+    def leave() -> None:
+        stopping.set()
+        server.should_exit = True
+        announcing.cancel()
+
+    try:
+        await together(stopping, leave, parts)
+    finally:
+        await stop(engine)
+
+
+async def together(
+    stopping: asyncio.Event, leave: Callable[[], None], parts: Sequence[Coroutine[Any, Any, Any]]
+) -> None:
+    """Run the parts until told to stop or until one of them ends; its error is raised once all have ended.
+
+    An engine without its schedule, or without its API, would look alive and watch nothing: it ends, and its parent
+    starts it again.
+    """
+    tasks = [asyncio.create_task(part) for part in parts]
     waiting = asyncio.create_task(stopping.wait())
-    await asyncio.wait([waiting, serving], return_when=asyncio.FIRST_COMPLETED)
-    stopping.set()
-    server.should_exit = True
-    announcing.cancel()
-    await asyncio.gather(serving, scheduling, telling, announcing, return_exceptions=True)
-    await stop(engine)
+    await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    leave()
+    waiting.cancel()
+    for ended in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(ended, Exception):
+            raise ended
+
+
+def _reload_soon(engine: Engine) -> None:
+    """SIGHUP, as a job: a crash is logged and counted, and the task is not forgotten half-way."""
+
+    async def step(_now: datetime) -> None:
+        await reload(engine)
+
+    engine.scheduler.once("reload", step)
 
 
 async def _announce(engine: Engine, server: uvicorn.Server) -> None:

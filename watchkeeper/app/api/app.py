@@ -45,7 +45,7 @@ def _own_routes(app: FastAPI) -> None:
         return PlainTextResponse("Watchkeeper is alive.\n")
 
     @app.get("/-/ready")
-    async def ready(request: Request) -> PlainTextResponse:
+    def ready(request: Request) -> PlainTextResponse:
         why = request.app.state.engine.not_ready()
         return PlainTextResponse(f"{why}\n" if why else "Watchkeeper is ready.\n", status_code=503 if why else 200)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import datetime
 from typing import Annotated, Any
@@ -22,6 +21,8 @@ from watchkeeper.promql import parse, selectors, to_json
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(read)])
 
+#: Times of queries are within ten thousand years of 1970: far from what 64 bits of milliseconds hold.
+LATEST_SECONDS = 3.2e11
 #: Prometheus's HTTP status for each errorType.
 STATUS = {"bad_data": 400, "execution": 422, "timeout": 503, "canceled": 503}
 
@@ -66,7 +67,7 @@ def moment_ms(text: str | None, default: int, name: str) -> int:
         return default
     try:
         seconds = float(text)
-        if math.isfinite(seconds):
+        if abs(seconds) <= LATEST_SECONDS:
             return round(seconds * 1000)
     except ValueError:
         pass
@@ -193,7 +194,7 @@ def _matchers(found: dict[str, list[str]]) -> list[list[Matcher]]:
 @router.get("/metadata")
 def metadata(request: Request, metric: Annotated[str | None, Query()] = None) -> JSONResponse:
     rows: dict[str, list[dict[str, str]]] = {}
-    for source in engine_of(request).sources.values():
+    for source in list(engine_of(request).sources.values()):
         for name, about in getattr(source.collector, "metadata", {}).items():
             row = {"type": about.type, "help": about.help, "unit": about.unit}
             if (metric is None or metric == name) and row not in rows.setdefault(name, []):
@@ -226,7 +227,7 @@ def alerts(request: Request) -> JSONResponse:
 
 @router.get("/targets")
 def targets(request: Request) -> JSONResponse:
-    rows = [_target(source) for source in engine_of(request).sources.values()]
+    rows = [_target(source) for source in list(engine_of(request).sources.values())]
     return success({"activeTargets": rows, "droppedTargets": [], "droppedTargetCounts": {}})
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
@@ -14,6 +14,7 @@ from watchkeeper import __version__
 from watchkeeper.access import Permission, Principal
 from watchkeeper.app.api import shapes
 from watchkeeper.app.api.guard import needs, read
+from watchkeeper.app.api.prometheus import LATEST_SECONDS
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.reload import reload
 from watchkeeper.clock import to_ms
@@ -25,12 +26,16 @@ router = APIRouter(prefix="/api/wk", dependencies=[Depends(read)])
 
 #: Series of one chart that are scored on the spot; more are drawn without a band.
 SCORED = 20
+#: Points of one chart that are scored on the spot, as each costs the detector a millisecond; more: no band.
+SCORED_POINTS = 1500
+#: Milliseconds since 1970 that a chart may name.
+Moment = Annotated[int, Query(ge=0, le=round(LATEST_SECONDS * 1000))]
 #: Series of one chart at most.
 DRAWN = 200
 
 
 @router.get("/chart")
-def chart(request: Request, expr: str, start_ms: int, end_ms: int, step_ms: int) -> dict[str, Any]:
+def chart(request: Request, expr: str, start_ms: Moment, end_ms: Moment, step_ms: Moment) -> dict[str, Any]:
     """A range query with, for each of its first series, the expected band and score over the same points."""
     engine: Engine = request.app.state.engine
     try:
@@ -52,7 +57,7 @@ def chart(request: Request, expr: str, start_ms: int, end_ms: int, step_ms: int)
 
 def _bands(engine: Engine, result: RangeMatrix) -> list[dict[str, Any]]:
     """What the detector expects at each point, having seen only the points before it."""
-    if not engine.config.scoring.enabled or not result.series or len(result.times) < 2:
+    if not engine.config.scoring.enabled or not result.series or not 2 <= len(result.times) <= SCORED_POINTS:
         return []
     count = min(len(result.series), SCORED)
     matrix = Matrix(
@@ -100,7 +105,7 @@ def collectors(request: Request) -> dict[str, Any]:
     engine: Engine = request.app.state.engine
     now = engine.clock.now()
     rows = []
-    for source in engine.sources.values():
+    for source in list(engine.sources.values()):
         lag = None if source.last_at is None else max((now - source.last_at).total_seconds(), 0.0)
         rows.append(
             {
@@ -200,7 +205,7 @@ def status(request: Request) -> dict[str, Any]:
                 "last_seconds": job.last_seconds,
                 "error": job.last_error,
             }
-            for job in engine.scheduler.jobs.values()
+            for job in list(engine.scheduler.jobs.values())
         ],
         "scored_series": sum(engine.scoring.lanes().values()),
         "now_ms": to_ms(engine.clock.now()),

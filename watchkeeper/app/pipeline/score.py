@@ -141,7 +141,7 @@ class Scoring:
 
     def lanes(self) -> Mapping[str, int]:
         """Series scored per target."""
-        return {target: len(lane.series) for target, lane in self._lanes.items()}
+        return {target: len(lane.series) for target, lane in list(self._lanes.items())}
 
 
 def _derived(name: str, series: Labels) -> Labels:

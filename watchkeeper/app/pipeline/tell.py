@@ -23,7 +23,7 @@ from watchkeeper.app.api import shapes
 from watchkeeper.app.wiring import public_url
 from watchkeeper.clock import Clock
 from watchkeeper.config import Loaded
-from watchkeeper.errors import ConfigError, OutboundError
+from watchkeeper.errors import ConfigError, OutboundError, WatchkeeperError
 from watchkeeper.model import ActionState, Message
 from watchkeeper.outbound import Outbound
 from watchkeeper.registry import Registry
@@ -176,7 +176,10 @@ class Telling:
             news.cancel()
             self._news.clear()
             if not stop.is_set():
-                await self.deliver(self.clock.now())
+                try:
+                    await self.deliver(self.clock.now())
+                except WatchkeeperError as error:  # the next second's job tries again; news must still be heard
+                    log.error("not delivered now", error=str(error))
         self._loop = None
 
     async def deliver(self, now: datetime) -> None:
