@@ -18,7 +18,7 @@ from watchkeeper.promql.context import Context, QueryLimits, Shared
 from watchkeeper.promql.evaluate import Evaluation
 from watchkeeper.promql.memo import Memo
 from watchkeeper.promql.merge import drop_names
-from watchkeeper.promql.parse import parse
+from watchkeeper.promql.parse import TOO_DEEP, parse
 from watchkeeper.promql.result import RangeMatrix, Result, Scalar, StringValue, Vector
 
 if TYPE_CHECKING:
@@ -46,7 +46,10 @@ class Engine:
 
     def instant(self, expr: str, at_ms: int) -> Result:
         """The query's answer at one moment. Raises QueryError."""
-        return self.instant_of(parse(expr), at_ms)
+        try:
+            return self.instant_of(parse(expr), at_ms)
+        except RecursionError:
+            raise QueryError(TOO_DEEP) from None
 
     def instant_of(self, node: nodes.Node, at_ms: int) -> Result:
         """As ``instant``, of a query already parsed."""
@@ -64,7 +67,10 @@ class Engine:
 
     def range(self, expr: str, start_ms: int, end_ms: int, step_ms: int) -> RangeMatrix:
         """The query's answer at every step from start to end. Raises QueryError."""
-        return self.range_of(parse(expr), start_ms, end_ms, step_ms)
+        try:
+            return self.range_of(parse(expr), start_ms, end_ms, step_ms)
+        except RecursionError:
+            raise QueryError(TOO_DEEP) from None
 
     def range_of(self, node: nodes.Node, start_ms: int, end_ms: int, step_ms: int) -> RangeMatrix:
         """As ``range``, of a query already parsed."""

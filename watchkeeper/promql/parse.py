@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
@@ -24,6 +25,12 @@ MATCH_OPS = {
     "Re": MatchOp.REGEX,
     "NotRe": MatchOp.NOT_REGEX,
 }
+#: A query longer than this, or with more brackets and operators, is refused. The parser overflows the stack of a
+#: thread from some 3,000 nested operators on; what people and rule files write has below a hundred.
+MOST_CHARACTERS, MOST_NESTED = 1 << 20, 1500
+TOO_DEEP = 'invalid parameter "query": the expression is too long or too deeply nested'
+STRING = re.compile(r"""\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`[^`]*`|#[^\n]*""")  # and comments
+NESTS = re.compile(r"[(\[+\-*/%^=<>!]|\b(?:and|or|unless|atan2)\b", re.IGNORECASE)
 MS = timedelta(milliseconds=1)
 #: What the parser says of a selector that could match every series.
 NEEDS_MATCHER = "vector selector must contain at least one non-empty matcher"
@@ -34,11 +41,21 @@ def parse(expr: str) -> nodes.Node:
     """The query as a tree. Raises QueryError (bad_data) naming what is wrong."""
     import promql_parser  # loaded with the first query, so that importing this package stays light
 
+    _check_size(expr)
     try:
-        tree = promql_parser.parse(expr)
-    except ValueError as error:
-        return _parse_newer(expr, str(error))
-    return _Converter(expr, {}).convert(tree)
+        try:
+            tree = promql_parser.parse(expr)
+        except ValueError as error:
+            return _parse_newer(expr, str(error))
+        return _Converter(expr, {}).convert(tree)
+    except RecursionError:
+        raise QueryError(TOO_DEEP) from None
+
+
+def _check_size(expr: str) -> None:
+    """The parser is recursive and native: too deep a query would end the whole process, not raise an error."""
+    if len(expr) > MOST_CHARACTERS or sum(1 for _ in NESTS.finditer(STRING.sub("", expr))) > MOST_NESTED:
+        raise QueryError(TOO_DEEP)
 
 
 def _parse_newer(expr: str, said: str) -> nodes.Node:

@@ -1,0 +1,73 @@
+"""Hostile questions: the API refuses what it cannot answer, quickly, and lives on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from support.engines import engine
+
+from watchkeeper.access.roles import Role
+from watchkeeper.access.tokens import create_system_token
+from watchkeeper.app.api.app import create
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[TestClient]:
+    with engine(tmp_path) as house:
+        house.judging.start(house.clock.now())
+        token, _ = create_system_token(house.state, "reader", Role.VIEWER, now=house.clock.now())
+        headers = {"Authorization": f"Bearer {token}"}
+        with TestClient(create(house), headers=headers, raise_server_exceptions=False) as client:
+            yield client
+
+
+DEEP = {
+    "chain": "+".join(["1"] * 6000),
+    "brackets": "(" * 20_000 + "1" + ")" * 20_000,
+    "calls": "abs(" * 20_000 + "up" + ")" * 20_000,
+    "hidden in a comment": '#"\n' + "(" * 20_000 + "1" + ")" * 20_000 + '\n#"',
+    "past the recursion limit": "(" * 700 + "1" + ")" * 700,
+    "hard to evaluate": "abs(" * 300 + "up" + ")" * 300,
+}
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_a_query_nested_without_end_is_refused_and_the_engine_lives(api: TestClient, name: str) -> None:
+    answer = api.post("/api/v1/query", data={"query": DEEP[name]})
+    assert answer.status_code in (200, 400)
+    if name != "hard to evaluate":
+        assert "too deeply nested" in answer.json()["error"]
+    assert api.get("/api/v1/query", params={"query": "1 + 1"}).json()["data"]["result"][1] == "2"
+
+
+def test_a_regular_expression_full_of_brackets_is_no_nesting(api: TestClient) -> None:
+    many = "|".join(f"(a{number})" for number in range(2000))
+    answer = api.post("/api/v1/query", data={"query": f'up{{job=~"{many}"}}'})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("moment", ["1e300", "-1e300", "1e16", "nan", "inf"])
+def test_a_time_beyond_all_calendars_is_a_bad_parameter(api: TestClient, moment: str) -> None:
+    answer = api.get("/api/v1/query", params={"query": "up", "time": moment})
+    assert answer.status_code == 400
+    assert answer.json()["errorType"] == "bad_data"
+
+
+@pytest.mark.parametrize("edge", [-(10**30), -1, 10**16, 10**30])
+def test_a_chart_beyond_all_calendars_is_refused(api: TestClient, edge: int) -> None:
+    asked: dict[str, Any] = {"expr": "vector(1)", "start_ms": 0, "end_ms": edge, "step_ms": 10**12}
+    assert api.get("/api/wk/chart", params=asked).status_code == 422
+
+
+def test_a_chart_of_many_points_is_drawn_without_a_band_instead_of_blocking(api: TestClient) -> None:
+    asked: dict[str, Any] = {"expr": "vector(1)", "start_ms": 0, "end_ms": 10_999, "step_ms": 1}
+    started = time.perf_counter()
+    series = api.get("/api/wk/chart", params=asked).json()["series"]
+    assert time.perf_counter() - started < 5.0
+    assert len(series[0]["points"]) == 11_000
+    assert "score" not in series[0]
