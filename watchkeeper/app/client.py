@@ -34,8 +34,9 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 class Client:
     """JSON in, JSON out, against the engine of one data directory."""
 
-    def __init__(self, url: str, token: str) -> None:
-        self.url, self._token = url.rstrip("/"), token
+    def __init__(self, url: str, token: str, certificate: str | None = None) -> None:
+        """``certificate``: the engine's own, trusted beside those of the system, for it may be self-made."""
+        self.url, self._token, self._certificate = url.rstrip("/"), token, certificate
 
     @classmethod
     def of(cls, data: Path | None) -> Client:
@@ -44,10 +45,10 @@ class Client:
         try:
             about = json.loads(place.engine_ready.read_text(encoding="utf-8"))
             token = place.cli_token.read_text(encoding="utf-8").strip()
-            url = str(about["url"])
+            url, certificate = str(about["url"]), about.get("certificate")
         except (OSError, ValueError, KeyError, TypeError):
             raise ClientError(f"no engine is running on {place.root}; start one with `watchkeeper up`") from None
-        return cls(url, token)
+        return cls(url, token, certificate)
 
     def get(self, path: str, **query: str | int | float) -> Any:
         tail = f"?{urllib.parse.urlencode(query)}" if query else ""
@@ -62,13 +63,23 @@ class Client:
         except ValueError:
             raise ClientError(f"what answers at {self.url} is not an engine: its answer is no JSON") from None
 
+    def _context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        if self._certificate:
+            try:
+                context.load_verify_locations(self._certificate)
+            except OSError as error:
+                raise ClientError(f"{self._certificate} cannot be read: {error}") from None
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # the certificate itself is the anchor
+        return context
+
     def raw(self, method: str, path: str, body: bytes | None = None) -> bytes:
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
         request = urllib.request.Request(self.url + path, data=body, method=method, headers=headers)  # noqa: S310 - our own engine's address
         # an environment's proxy must not see the token of an engine on this machine
         ways: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({}), _NoRedirect()]
         if self.url.startswith("https"):
-            ways.append(urllib.request.HTTPSHandler(context=ssl.create_default_context()))
+            ways.append(urllib.request.HTTPSHandler(context=self._context()))
         try:
             with urllib.request.build_opener(*ways).open(request, timeout=TIMEOUT) as response:
                 found: bytes = response.read()

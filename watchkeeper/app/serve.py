@@ -105,7 +105,9 @@ async def _announce(engine: Engine, server: uvicorn.Server) -> None:
     """Tell the parent and the command line, once the API really listens."""
     while not server.started:  # noqa: ASYNC110 - uvicorn offers a flag, no event
         await asyncio.sleep(0.02)
-    about = {"url": engine_url(engine.config), "pid": os.getpid()}
+    about: dict[str, str | int] = {"url": engine_url(engine.config), "pid": os.getpid()}
+    if engine.config.engine.tls:
+        about["certificate"] = str(engine.config.engine.tls.certificate.resolve())
     write_private(engine.data.engine_ready, json.dumps(about))
     log.info("engine ready", **about)
 

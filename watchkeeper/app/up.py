@@ -76,7 +76,10 @@ class Greeting:
     def try_to_say(self) -> None:
         if self.said or not self.data.engine_ready.exists() or not _answers(self.url):
             return
-        about = json.loads(self.data.engine_ready.read_text(encoding="utf-8"))
+        ready, secret = _read(self.data.engine_ready), _read(self.data.setup_secret)
+        if not ready:
+            return  # the engine has died since; it writes the file again when it is back
+        about = json.loads(ready)
         lines = [
             "",
             f"  Dashboard   {self.url}",
@@ -84,12 +87,19 @@ class Greeting:
             f"  Data        {self.data.root}",
             f"  Logs        {self.data.logs}",
         ]
-        if self.data.setup_secret.exists():
-            secret = self.data.setup_secret.read_text(encoding="utf-8").strip()
+        if secret:
             lines += ["", f"  First account: open {self.url}/setup and give this one-time secret: {secret}"]
         lines += ["", "  Ctrl-C stops everything.", ""]
         say("\n".join(lines))
         self.said = True
+
+
+def _read(path: Path) -> str:
+    """The text of a file that a child may remove at any moment; empty when it is gone."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return ""
 
 
 def _answers(url: str) -> bool:
