@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import wraps
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Output, no_update
+from dash import ClientsideFunction, Dash, Input, Output, no_update
 from dash.exceptions import PreventUpdate
 
 from watchkeeper.errors import AccessError
@@ -39,9 +39,15 @@ class Callbacks:
         outputs = sum(isinstance(part, Output) for part in wiring)
         rest = [*blank, *([no_update] * (outputs - 1 - len(blank)))]
 
+        asked = [part for part in wiring if not isinstance(part, Output)]
+        places = [place for place, part in enumerate(asked) if isinstance(part, Input)]
+        buttons = bool(places) and all(asked[place].component_property == "n_clicks" for place in places)
+
         def register(handler: Handler) -> Handler:
             @wraps(handler)
             async def guarded(*values: Any) -> Any:
+                if buttons and not any(_pressed(values[place]) for place in places):
+                    raise PreventUpdate  # buttons that have just appeared, and nobody pressed one
                 caller = current()
                 shown = await _attempt(caller, permission, handler, values)
                 if isinstance(shown, _Failed):
@@ -65,6 +71,11 @@ class Callbacks:
     def _declare(self, before: set[str], permission: Permission) -> None:
         for name in set(self._app.callback_map) - before:
             self.declared[name] = permission
+
+
+def _pressed(clicks: Any) -> bool:
+    """A count of clicks, or one for each of many buttons."""
+    return any(clicks) if isinstance(clicks, list) else bool(clicks)
 
 
 class _Failed:

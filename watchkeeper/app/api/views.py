@@ -24,10 +24,10 @@ from watchkeeper.promql import RangeMatrix
 
 router = APIRouter(prefix="/api/wk", dependencies=[Depends(read)])
 
-#: Series of one chart that are scored on the spot; more are drawn without a band.
-SCORED = 20
+#: A chart of more series is drawn without bands: nobody could read them.
+SCORED = 8
 #: Points of one chart that are scored on the spot, as each costs the detector a millisecond; more: no band.
-SCORED_POINTS = 1500
+SCORED_POINTS = 400
 #: Milliseconds since 1970 that a chart may name.
 Moment = Annotated[int, Query(ge=0, le=round(LATEST_SECONDS * 1000))]
 #: Series of one chart at most.
@@ -57,9 +57,11 @@ def chart(request: Request, expr: str, start_ms: Moment, end_ms: Moment, step_ms
 
 def _bands(engine: Engine, result: RangeMatrix) -> list[dict[str, Any]]:
     """What the detector expects at each point, having seen only the points before it."""
-    if not engine.config.scoring.enabled or not result.series or not 2 <= len(result.times) <= SCORED_POINTS:
+    if not engine.config.scoring.enabled or not 2 <= len(result.times) <= SCORED_POINTS:
         return []
-    count = min(len(result.series), SCORED)
+    if not 0 < len(result.series) <= SCORED:
+        return []
+    count = len(result.series)
     matrix = Matrix(
         series=result.series[:count],
         times=result.times,
