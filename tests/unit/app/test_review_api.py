@@ -20,7 +20,7 @@ from watchkeeper.app.api.app import create
 def api(tmp_path: Path) -> Iterator[TestClient]:
     with engine(tmp_path) as house:
         house.judging.start(house.clock.now())
-        token, _ = create_system_token(house.state, "reader", Role.VIEWER, now=house.clock.now())
+        token, _ = create_system_token(house.state, "reader", Role.OPERATOR, now=house.clock.now())
         headers = {"Authorization": f"Bearer {token}"}
         with TestClient(create(house), headers=headers, raise_server_exceptions=False) as client:
             yield client
@@ -71,3 +71,20 @@ def test_a_chart_of_many_points_is_drawn_without_a_band_instead_of_blocking(api:
     assert time.perf_counter() - started < 5.0
     assert len(series[0]["points"]) == 11_000
     assert "score" not in series[0]
+
+
+@pytest.mark.parametrize("pattern", ["(", "a{2,1}", "[z-a]", "(?=x)"])
+def test_a_silence_with_a_broken_pattern_is_refused_for_it_would_stop_every_later_alert(
+    api: TestClient, pattern: str
+) -> None:
+    asked = {"matchers": [["job", "=~", pattern]], "duration": "1h", "comment": "quiet"}
+    assert api.post("/api/wk/silences", json=asked).status_code == 422
+    assert api.get("/api/wk/silences").json()["silences"] == []
+
+
+@pytest.mark.parametrize("duration", ["0s", "367d", "8000y", "99999999999999999999y", "soon"])
+def test_a_silence_lasts_more_than_nothing_and_at_most_a_year(api: TestClient, duration: str) -> None:
+    asked = {"matchers": [["job", "=", "node"]], "duration": duration, "comment": "quiet"}
+    answer = api.post("/api/wk/silences", json=asked)
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("duration: ")

@@ -16,8 +16,12 @@ from watchkeeper.app.engine import Engine
 from watchkeeper.app.explain import explain
 from watchkeeper.config.types import parse_duration
 from watchkeeper.model import IncidentState, Matcher, MatchOp
+from watchkeeper.promql.matching import matches
 from watchkeeper.store.state import Transition
 from watchkeeper.store.state.repositories.incidents import Silence
+
+#: Nobody remembers a longer one.
+LONGEST_SILENCE = timedelta(days=366)
 
 router = APIRouter(prefix="/api/wk", dependencies=[Depends(read)])
 
@@ -143,10 +147,12 @@ def add_silence(
     now = engine.clock.now()
     try:
         length = parse_duration(body.duration)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise HTTPException(400, f"duration: {error}") from None
+    if not timedelta(0) < length <= LONGEST_SILENCE:
+        raise HTTPException(400, f"duration: more than nothing and at most {LONGEST_SILENCE.days} days")
     for name, op, value in body.matchers:
-        Matcher(name, MatchOp(op), value)
+        matches(Matcher(name, MatchOp(op), value), [""])  # a broken pattern kept would stop every later alert
     with engine.state.begin() as unit:
         silence = Silence(
             id=unit.incidents.new_silence_id(),
