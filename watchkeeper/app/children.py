@@ -43,8 +43,14 @@ class Child:
 
     def start(self) -> None:
         environment = {**LEAN, **os.environ, "WATCHKEEPER_PARENT": str(os.getpid())}
-        self.process = subprocess.Popen(self.argv, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603 - our own programme
         self.started_at, self.restart_at = time.monotonic(), None
+        try:
+            self.process = subprocess.Popen(
+                self.argv, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
+            )  # noqa: S603 - our own programme
+        except OSError:  # no memory or no process number left: the others must not fall with it
+            self.restart_at = self.started_at + self.backoff
+            self.backoff = min(self.backoff * 2, MAX_BACKOFF)
 
     def look(self, now: float) -> int | None:
         """The exit code when the child has just died; it will be started again at ``restart_at``."""
