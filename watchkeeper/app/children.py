@@ -45,9 +45,9 @@ class Child:
         environment = {**LEAN, **os.environ, "WATCHKEEPER_PARENT": str(os.getpid())}
         self.started_at, self.restart_at = time.monotonic(), None
         try:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # noqa: S603 - our own programme
                 self.argv, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
-            )  # noqa: S603 - our own programme
+            )
         except OSError:  # no memory or no process number left: the others must not fall with it
             self.restart_at = self.started_at + self.backoff
             self.backoff = min(self.backoff * 2, MAX_BACKOFF)

@@ -65,6 +65,8 @@ def _look(children: list[Child]) -> None:
             say(f"{child.name} ended with code {code}; starting it again in {wait:.0f} s", sys.stderr)
         if child.due(now):
             child.start()
+            if child.process is None:
+                say(f"{child.name} cannot be started now: no memory or no process number left", sys.stderr)
 
 
 class Greeting:
