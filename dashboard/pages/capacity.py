@@ -14,7 +14,7 @@ from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
 from dashboard.page import Page, Request
 from dashboard.permissions import Permission
-from dashboard.reports.capacity import capacity_csv, capacity_html, exhaustion, mark, quality
+from dashboard.reports.capacity import advice, capacity_csv, capacity_html, exhaustion, mark, quality
 
 KEY = "capacity"
 #: Forecasts change by the hour.
@@ -129,7 +129,7 @@ def detail(caller: Caller, row: Mapping[str, Any]) -> Any:
         inside.insert(0, widgets.notice(words("capacity.no_forecast", reason=row["unknown"]), "gray"))
     notes = [dmc.Text(quality(row, words), size="sm", c="dimmed")]
     if row["proposal"]:
-        notes.append(widgets.notice(row["proposal"], "blue", title=words("capacity.proposal")))
+        notes.append(widgets.notice(advice(row["proposal"], words), "blue", title=words("capacity.proposal")))
     cards = [widgets.card(*inside, *notes, title=name_of(row))]
     parts = [(name, points) for name, points in (row["components"] or {}).items() if points]
     if parts:

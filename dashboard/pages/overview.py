@@ -15,6 +15,7 @@ from dashboard.context import Caller
 from dashboard.figures import tile_image
 from dashboard.page import Page, Request
 from dashboard.permissions import Permission
+from dashboard.reports.capacity import advice
 
 KEY = "overview"
 #: Scores from here on are unusual, and very unusual.
@@ -182,7 +183,12 @@ def warnings(caller: Caller, data: Mapping[str, Any]) -> Any:
         [
             [
                 widgets.severity(caller, row["severity"]),
-                html.Div([html.Div(row["pool"], className="wk-strong"), html.Div(row["text"], className="wk-line")]),
+                html.Div(
+                    [
+                        html.Div(row["pool"], className="wk-strong"),
+                        html.Div(advice(row["text"], words), className="wk-line"),
+                    ]
+                ),
                 words.moment(row["exhausts_at"]),
             ]
             for row in rows[:SHOWN]

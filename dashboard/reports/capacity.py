@@ -78,6 +78,8 @@ def capacity_csv(data: Mapping[str, Any], language: str, zone: str, now: datetim
 
 
 def _raw(value: Any, name: str, words: Words) -> object:
+    if name == "proposal":
+        return advice(value, words)
     return words.moment(value) if name in ("earliest", "expected", "latest") and value else value
 
 
@@ -90,6 +92,11 @@ def exhaustion(row: Mapping[str, Any], words: Words) -> str:
         return words("capacity.not_within")
     later = words("capacity.later")
     return words("capacity.range", earliest=days[0] or later, expected=days[1] or later, latest=days[2] or later)
+
+
+def advice(key: Any, words: Words) -> str:
+    """What to do, in the reader's language: the engine answers with a message key."""
+    return words.word("capacity.proposal", str(key).removeprefix("capacity.proposal.")) if key else ""
 
 
 def mark(headroom: float | None) -> str:
@@ -123,7 +130,7 @@ def _row(row: Mapping[str, Any], words: Words) -> dict[str, Any]:
         "chart": _chart(row, unit, words),
         "ahead": words("capacity.ahead", **ahead),
         "quality": quality(row, words),
-        "proposal": row.get("proposal") or "",
+        "proposal": advice(row.get("proposal"), words),
     }
 
 

@@ -55,6 +55,7 @@ def import_files(files: Sequence[Path], to: Path, say: Say) -> int:
 
 def backtest(file: Path, rule: str, days: float, data: Path | None, say: Say) -> int:
     """Run alerting rules over the history of the running engine."""
+    load([file])  # a mistake is told with its place before the engine is asked
     body = {"text": file.read_text(encoding="utf-8"), "file": str(file), "rule": rule, "days": days}
     for row in Client.of(data).post("/api/wk/rules/backtest", body)["rules"]:
         say(

@@ -19,11 +19,13 @@ import pytest
 from support.fake_engine import PAYLOAD, FakeEngine
 
 from dashboard.i18n import Words, zone_of
-from dashboard.reports.capacity import COLUMNS, capacity_csv, capacity_html, exhaustion, mark, quality
+from dashboard.reports.capacity import COLUMNS, advice, capacity_csv, capacity_html, exhaustion, mark, quality
 from dashboard.reports.csv_text import cell, csv_bytes
 from dashboard.reports.svg import DARK, LIGHT, forecast_chart, polylines, sparkline
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+#: Where the engine chooses its advice.
+CAPACITY_RULES = Path(__file__).parents[3] / "analytics" / "capacity.py"
 GOLDEN = Path(__file__).parents[2] / "golden" / "report"
 DATA = FakeEngine().capacity(NOON)
 
@@ -182,3 +184,12 @@ def test_the_dashboard_process_loads_no_numeric_stack() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("kind", re.findall(r'"(capacity\.proposal\.\w+)"', CAPACITY_RULES.read_text("utf-8")))
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+def test_every_advice_the_engine_can_give_is_a_sentence_not_a_key(kind: str, language: str) -> None:
+    data = {"rows": [{**DATA["rows"][0], "proposal": kind}]}
+    for made in (capacity_html(data, language, "UTC", NOON), capacity_csv(data, language, "UTC", NOON)):
+        assert b"capacity.proposal" not in made
+    assert not advice(kind, Words(language, zone_of("UTC"))).isidentifier()
