@@ -18,8 +18,9 @@ from .base import mapping, names_in, options_of, state_hash
 from .runtime_api import NAME, ask, statistics, table
 
 STATES = ("ready", "drain", "maint")
-#: Bits of ``srv_admin_state``: maintenance by hand, by tracking, by configuration, resolution or host name.
-MAINTENANCE = 0x01 | 0x02 | 0x04 | 0x20 | 0x40
+#: Bits of ``srv_admin_state``: maintenance by hand, by tracking, by resolution or host name. The bit 0x04 only says
+#: that the configuration file had it ``disabled`` and stays when it is made ready (server-t.h, SRV_ADMF_MAINT).
+MAINTENANCE = 0x01 | 0x02 | 0x20 | 0x40
 DRAINING = 0x08 | 0x10
 #: ``srv_op_state`` of a server that takes traffic.
 RUNNING = "2"

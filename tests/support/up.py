@@ -71,8 +71,12 @@ class Up:
             headers |= {"Authorization": f"Session {self.session}", "X-CSRF-Token": self.csrf}
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.engine + path, data=data, method=method, headers=headers)
-        with urllib.request.urlopen(request, timeout=30) as response:
-            return json.loads(response.read())
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                return json.loads(response.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                raise AssertionError(f"{method} {path}: {error.code} {error.read().decode()[:500]}") from None
 
     def wait(self, what: str, url: str, seconds: float = READY_SECONDS) -> None:
         """Until the address answers 200; the time is kept in ``marks``."""

@@ -273,6 +273,15 @@ def rules_backtest(
     raise typer.Exit(backtest(file, rule, days, data, say))
 
 
+@rules_app.command("rehearse")
+def rules_rehearse(name: str, data: DataOption = None) -> None:
+    """Try a remediation rule's action and its way back on its test target."""
+    from watchkeeper.app.client import Client
+
+    Client.of(data).post(f"/api/wk/rules/{name}/rehearse", {})
+    say(f"{name}: there and back on the test target; it counts as rehearsed")
+
+
 # --- arithmetic on files ---------------------------------------------------------------------------------------------
 
 

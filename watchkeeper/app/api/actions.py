@@ -24,6 +24,14 @@ class Word(BaseModel):
     reason: str = Field(default="", max_length=2000)
 
 
+class Reason(BaseModel):
+    reason: str = Field(min_length=1, max_length=500)
+
+
+class Judgement(BaseModel):
+    verdict: Literal["right", "wrong", "harmful"]
+
+
 class Switch(BaseModel):
     on: bool
     reason: str = Field(min_length=1, max_length=500)
@@ -100,6 +108,44 @@ def _say(
     except AccessError as error:
         raise HTTPException(403, str(error)) from None
     return {"action": action_id, "verdict": verdict}
+
+
+@router.post("/rules/{rule}/rehearse")
+async def rehearse(
+    request: Request, rule: str, _caller: Annotated[Principal, Depends(needs(Permission.MANAGE_RULES))]
+) -> dict[str, Any]:
+    """Try a rule's action and its way back on the test target; until then it counts as class A4."""
+    engine: Engine = request.app.state.engine
+    await engine.remediation.remediator.rehearse(engine.clock.now(), rule)
+    return {"rehearsed": rule}
+
+
+@router.post("/rules/{rule}/declare")
+def declare(
+    request: Request, rule: str, body: Reason, caller: Annotated[Principal, Depends(needs(Permission.MANAGE_RULES))]
+) -> dict[str, Any]:
+    """``mode: auto`` on this person's word, for 90 days or until a rollback."""
+    engine: Engine = request.app.state.engine
+    if rule not in {one.name for one in engine.judging.book.remedies}:
+        raise HTTPException(404, f"there is no remediation rule {rule!r}")
+    until = engine.remediation.remediator.people.declare(rule, caller.name, body.reason, engine.clock.now())
+    return {"rule": rule, "expires_at": shapes.moment(until)}
+
+
+@router.post("/actions/{action_id}/judge")
+def judge(
+    request: Request,
+    action_id: str,
+    body: Judgement,
+    caller: Annotated[Principal, Depends(needs(Permission.APPROVE_REVERSIBLE))],
+) -> dict[str, Any]:
+    """Was a dry-run's proposal right? Counted once, towards graduation."""
+    engine: Engine = request.app.state.engine
+    try:
+        engine.remediation.remediator.people.judge(action_id, caller.name, body.verdict, engine.clock.now())
+    except AccessError as error:
+        raise HTTPException(409, str(error)) from None
+    return {"action": action_id, "verdict": body.verdict}
 
 
 @router.post("/kill-switch")
