@@ -118,8 +118,9 @@ class Up:
         return "\n".join([(self.folder / "up.out").read_text()[-2000:], *text])
 
     def stop(self) -> int:
+        """Ctrl-C, which a terminal gives to the whole group: `make` and what it started."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
+            os.killpg(self.process.pid, signal.SIGINT)
             try:
                 self.process.wait(30)
             except subprocess.TimeoutExpired:
