@@ -32,7 +32,9 @@ ACT_EVERY = timedelta(seconds=1)
 #: How often incidents are looked at without a change of alerts: waits and clocks run on.
 TEND_EVERY = timedelta(seconds=2)
 #: Rules are first evaluated when this machine has been read twice, so that rates exist.
-FIRST_RULES = timedelta(seconds=5.5)
+FIRST_RULES = timedelta(seconds=5.3)
+#: Groups that are evaluated more often than this do not wait for that.
+SHORT = timedelta(seconds=5)
 KEEP_EVERY = timedelta(minutes=1)
 DISCOVER_EVERY = timedelta(minutes=10)
 #: What collectors get for closing, all together.
@@ -107,7 +109,7 @@ def schedule_rules(engine: Engine, book: RuleBook, now: datetime) -> None:
     for name, group in wanted.items():
         engine.scheduler.remove(name)
         step = functools.partial(engine.judging.step, group_key(group))
-        first = now + min(group.interval / 2, FIRST_RULES) if group.interval < FIRST_RULES else now + FIRST_RULES
+        first = now + (group.interval / 2 if group.interval < SHORT else FIRST_RULES)
         engine.scheduler.add(name, every(group.interval, first), step)
 
 

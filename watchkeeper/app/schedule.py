@@ -43,7 +43,12 @@ class Every:
     start: datetime
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
-        """The first time of the grid that is not past; after ``previous_fire_time`` where there is one."""
+        """The first time of the grid that is not past; after ``previous_fire_time`` where there is one.
+
+        A start that has only just gone by is not missed: what was scheduled "from now on" runs now.
+        """
+        if previous_fire_time is None and timedelta(0) <= now - self.start < self.interval:
+            return self.start
         base = self.start if previous_fire_time is None else previous_fire_time + self.interval
         missed = max(-((base - now) // self.interval), 0)
         return base + missed * self.interval

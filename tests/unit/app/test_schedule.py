@@ -125,3 +125,11 @@ async def test_a_late_loop_is_reported() -> None:
     await asyncio.wait_for(found.run(stop, on_gap), 10)
     assert gaps
     assert gaps[0] > 30
+
+
+def test_what_starts_now_runs_now_even_if_now_has_just_gone_by() -> None:
+    trigger = every(timedelta(seconds=5), NOON)
+    late = NOON + timedelta(milliseconds=3)
+    assert trigger.get_next_fire_time(None, late) == NOON
+    assert trigger.get_next_fire_time(None, NOON + timedelta(seconds=7)) == NOON + timedelta(seconds=10)
+    assert trigger.get_next_fire_time(NOON, late) == NOON + timedelta(seconds=5)

@@ -21,7 +21,7 @@ router = APIRouter(prefix="/api/wk", dependencies=[Depends(read)])
 #: How far the sparklines look back, and how finely.
 SPAN, STEP = timedelta(hours=1), timedelta(seconds=15)
 #: An answer this young is given again: many open pages cost as much as one.
-FRESH = timedelta(seconds=2)
+FRESH = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
