@@ -10,6 +10,7 @@ and system time of the one process over the same window, divided by the samples 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -157,6 +158,18 @@ def wait_for(process: subprocess.Popen[str], word: str) -> None:
         sys.exit(f"expected {word!r} of a child, it said {line!r}")
 
 
+def wait_for_samples(url: str) -> None:
+    """Until the Prometheus has taken in its first page: before that it does not say how many samples it has."""
+    deadline = time.monotonic() + 30
+    while True:
+        with contextlib.suppress(OSError):
+            if appended(url) > 0:
+                return
+        if time.monotonic() > deadline:
+            sys.exit(f"{url} has taken in nothing within 30 s")
+        time.sleep(0.2)
+
+
 def compare(seconds: int, series: int) -> dict[str, object]:
     port = free_port()
     url = f"http://127.0.0.1:{port}/metrics"
@@ -170,6 +183,7 @@ def compare(seconds: int, series: int) -> dict[str, object]:
             theirs = start_prometheus(port, folder)
             if theirs:
                 running.append(theirs[0])
+                wait_for_samples(theirs[1])
             ours = subprocess.Popen(
                 [*me, "scrape", url, str(seconds), str(folder / "store")], stdout=subprocess.PIPE, text=True
             )
