@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import subprocess
 import sys
 import threading
@@ -95,7 +96,7 @@ class Client:
             try:
                 with urllib.request.urlopen(self.url, timeout=2) as answer:
                     self.newest = answer.read().decode()
-            except (urllib.error.URLError, OSError) as error:
+            except (OSError, http.client.HTTPException) as error:  # refused, or cut off in the middle
                 if isinstance(error, urllib.error.HTTPError):
                     error.close()
                 self.newest = "failed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -86,7 +87,7 @@ class Up:
                 with urllib.request.urlopen(url, timeout=5) as response:
                     if response.status == 200:
                         break
-            except (urllib.error.URLError, OSError):
+            except (OSError, http.client.HTTPException):
                 pass
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"{what} did not get ready: {self.logs()}")
