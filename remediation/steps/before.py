@@ -50,7 +50,21 @@ def _waived(record: ActionRecord) -> list[str]:
     return [str(gate) for gate in waived] if isinstance(waived, list) else []
 
 
+def _adopted(run: Run, record: ActionRecord, rule: RemedyRule) -> ActionRecord:
+    """The first sign is often seen before the alert fires: the incident that is open by now is the action's."""
+    incident = None if record.plan.incident_id else run.incident(rule)
+    if incident is None:
+        return record
+    return replace(
+        record,
+        plan=replace(record.plan, incident_id=incident.id),
+        correlation_id=incident.correlation_id or record.correlation_id,
+        progress={**record.progress, "severity": incident.severity.value},
+    )
+
+
 async def _propose(run: Run, record: ActionRecord, rule: RemedyRule) -> ActionRecord:
+    record = _adopted(run, record, rule)
     planned = await plan_now(run, record, rule)
     history = run.history(rule.name)
     voices = confirm.agreeing(history.seen, rule.confirm_k, rule.confirm_n)

@@ -44,6 +44,15 @@ def test_confirmed_by_two_observers_it_drains_verifies_holds_and_succeeds(world:
     assert world.record().correlation_id == "cor-1"
 
 
+def test_an_incident_that_opens_after_the_first_sign_is_the_actions_own(world: World) -> None:
+    world.incident = None
+    world.step(2)
+    world.incident = incident(Severity.P1)
+    assert [change.kind for change in world.step()] == ["proposed", "executed"]
+    record = world.record()
+    assert (record.plan.incident_id, record.correlation_id, record.progress["severity"]) == ("inc-1", "cor-1", "P1")
+
+
 def test_a_symptom_that_stays_is_rolled_back_after_the_first_verdict(world: World) -> None:
     world.step(3)
     assert drained(world)
