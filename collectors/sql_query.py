@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
 from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from pydantic import Field, SecretStr
 from pydantic.dataclasses import dataclass
@@ -19,15 +16,10 @@ from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Collected
 
 from .base import STRICT, Reading, Sheet, target_labels
+from .database import Database, parse_url
 
 if TYPE_CHECKING:
     import pandas as pd
-    from sqlalchemy.engine import URL, Connection, Engine
-
-#: Databases whose time limits and read-only transactions are known here.
-DIALECTS = ("sqlite", "postgresql", "mysql")
-#: SQLite calls the progress handler once in so many steps of its virtual machine.
-SQLITE_STEPS = 10_000
 
 
 @dataclass(kw_only=True, config=STRICT)
@@ -58,20 +50,11 @@ class SqlQuery:
     instance: str = ""  #: instance label; host:port/database of the URL when empty
 
     def __post_init__(self) -> None:
-        from sqlalchemy.engine import make_url
-        from sqlalchemy.exc import ArgumentError
-
-        try:
-            url = make_url(self.url.get_secret_value())
-        except ArgumentError:
-            raise ValueError("url is no SQLAlchemy URL") from None
-        if url.get_backend_name() not in DIALECTS:
-            raise ValueError(f"url must be of {', '.join(DIALECTS)}")
+        url = parse_url(self.url.get_secret_value())
         host = f"{url.host}:{url.port}/" if url.host and url.port else f"{url.host}/" if url.host else ""
         where = f"{host}{url.database or ''}"
         self.target_labels = target_labels(self.name, self.labels, instance=self.instance, default_instance=where)
-        self._url = _read_only(url)
-        self._engine: Engine | None = None
+        self._database = Database(url, self.timeout)
         self._sheet = Sheet(f"sql_query/{self.name}", self.target_labels, limit=self.sample_limit)
         self._running: asyncio.Task[Collected] | None = None
 
@@ -99,9 +82,7 @@ class SqlQuery:
         return [] if tick is None else [tick]
 
     async def close(self) -> None:
-        if self._engine is not None:
-            await asyncio.to_thread(self._engine.dispose)
-        self._engine = None
+        await asyncio.to_thread(self._database.close)
 
     def _read(self, now: datetime) -> Collected:
         from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -133,17 +114,12 @@ class SqlQuery:
         import pandas as pd
         from sqlalchemy import text
 
-        with self._connect().connect() as connection:
-            lift = self._limit(connection)
-            try:
-                result = connection.execute(text(query.sql))
-                if not result.returns_rows:
-                    raise CollectError(f"query {query.name}: the statement gives no rows", reason="query")
-                columns = list(result.keys())
-                rows = [tuple(row) for row in result.fetchmany(self.max_rows + 1)]
-            finally:
-                lift()
-                connection.rollback()
+        with self._database.session() as connection:
+            result = connection.execute(text(query.sql))
+            if not result.returns_rows:
+                raise CollectError(f"query {query.name}: the statement gives no rows", reason="query")
+            columns = list(result.keys())
+            rows = [tuple(row) for row in result.fetchmany(self.max_rows + 1)]
         missing = [column for column in (*query.values, *query.labels) if column not in columns]
         if missing:
             raise CollectError(f"query {query.name}: no column {', '.join(missing)}", reason="query")
@@ -151,54 +127,10 @@ class SqlQuery:
             rejected["max_rows"] = rejected.get("max_rows", 0) + 1
         return pd.DataFrame(rows[: self.max_rows], columns=columns, dtype=object)
 
-    def _connect(self) -> Engine:
-        from sqlalchemy import create_engine
-        from sqlalchemy.pool import NullPool
-
-        if self._engine is None:
-            seconds = max(1, round(self.timeout))
-            arguments = {
-                "sqlite": {"timeout": self.timeout},
-                "postgresql": {"connect_timeout": max(2, seconds), "application_name": "watchkeeper"},
-                "mysql": {"connect_timeout": seconds, "read_timeout": seconds, "write_timeout": seconds},
-            }[self._url.get_backend_name()]
-            self._engine = create_engine(self._url, connect_args=arguments, poolclass=NullPool, hide_parameters=True)
-        return self._engine
-
-    def _limit(self, connection: Connection) -> Callable[[], None]:
-        """Make the session read-only and its statements short-lived; answers what undoes it."""
-        milliseconds = max(1, round(self.timeout * 1000))
-        kind = self._url.get_backend_name()
-        if kind == "postgresql":
-            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
-            connection.exec_driver_sql(f"SET LOCAL statement_timeout = {milliseconds}")
-        elif kind == "mysql":
-            connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
-            connection.exec_driver_sql(f"SET SESSION MAX_EXECUTION_TIME = {milliseconds}")
-            connection.rollback()  # the setting holds from the next transaction on
-        else:
-            connection.exec_driver_sql("PRAGMA query_only = ON")
-            raw: Any = connection.connection.driver_connection
-            until = time.monotonic() + self.timeout
-            raw.set_progress_handler(lambda: time.monotonic() > until, SQLITE_STEPS)
-            return lambda: raw.set_progress_handler(None, 0)
-        return lambda: None
-
     def _failure(self, query: Query, error: Any) -> CollectError:
         """The driver's own first line, without the password should it be in there."""
-        said = (str(error.orig).splitlines() or [""])[0][:200]
-        for secret in filter(None, (self._url.password, self.url.get_secret_value())):
-            said = said.replace(str(secret), "***")
-        slow = any(word in said.lower() for word in ("interrupted", "statement timeout", "execution time", "timed out"))
-        return CollectError(f"query {query.name}: {said}", reason="timeout" if slow else "query")
-
-
-def _read_only(url: URL) -> URL:
-    """A SQLite file is opened as it is or not at all: without ``mode=ro`` a wrong path would make an empty one."""
-    path = url.database
-    if url.get_backend_name() != "sqlite" or not path or path == ":memory:" or path.startswith("file:"):
-        return url
-    return url.set(database=f"file:{quote(path)}").update_query_dict({"mode": "ro", "uri": "true"})
+        said, reason = self._database.said(error)
+        return CollectError(f"query {query.name}: {said}", reason=reason)
 
 
 def _rows(query: Query, frame: pd.DataFrame, rejected: dict[str, int]) -> list[Reading]:
