@@ -5,6 +5,7 @@ from watchkeeper.store.state.repositories import Transition, Unit
 from watchkeeper.store.state.repositories.actions import Declaration, IntentRow
 from watchkeeper.store.state.repositories.alerts import AlertWrite
 from watchkeeper.store.state.repositories.incidents import IncidentWrite
+from watchkeeper.store.state.repositories.kpis import KpiForecast, KpiValue
 from watchkeeper.store.state.repositories.outbox import Delivery
 
 __all__ = [
@@ -13,6 +14,8 @@ __all__ = [
     "Delivery",
     "IncidentWrite",
     "IntentRow",
+    "KpiForecast",
+    "KpiValue",
     "State",
     "Transition",
     "Unit",

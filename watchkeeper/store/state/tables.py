@@ -254,6 +254,33 @@ reports = Table(
     Index(None, "created_at"),
 )
 
+kpi_values = Table(
+    "kpi_values",
+    metadata,
+    Column("kpi", Words, primary_key=True),
+    Column("period", String(8), primary_key=True),  # hour, day, week, month
+    Column("start", Moment, primary_key=True),
+    Column("value", Words),  # decimal text: money is never a float; NULL is not known
+    Column("finished", Boolean, nullable=False),
+    Column("revisions", Integer, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+)
+
+kpi_forecasts = Table(
+    "kpi_forecasts",
+    metadata,
+    Column("kpi", Words, primary_key=True),
+    Column("period", String(8), primary_key=True),
+    Column("made_at", Moment, primary_key=True),
+    Column("target", Moment, primary_key=True),  # start of the period that was forecast
+    Column("step", Integer, nullable=False),
+    Column("quantiles", Json, nullable=False),
+    Column("naive", Float),
+    Column("scale", Float),
+    Column("method", Words, nullable=False),
+    Index(None, "kpi", "target"),
+)
+
 settings = Table(
     "settings",
     metadata,

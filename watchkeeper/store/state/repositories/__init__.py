@@ -11,6 +11,7 @@ from watchkeeper.store.state.repositories.alerts import Alerts
 from watchkeeper.store.state.repositories.audit import Audit
 from watchkeeper.store.state.repositories.documents import Documents
 from watchkeeper.store.state.repositories.incidents import Incidents
+from watchkeeper.store.state.repositories.kpis import Kpis
 from watchkeeper.store.state.repositories.outbox import Outbox
 from watchkeeper.store.state.repositories.people import People
 from watchkeeper.store.state.repositories.transitions import Transition, Transitions
@@ -55,3 +56,7 @@ class Unit:
     @cached_property
     def people(self) -> People:
         return People(self.connection)
+
+    @cached_property
+    def kpis(self) -> Kpis:
+        return Kpis(self.connection)
