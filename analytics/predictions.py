@@ -99,8 +99,3 @@ def naive_scale(history: Sequence[float], season: int) -> float:
     differences = np.abs(values[lag:] - values[:-lag])
     known = differences[np.isfinite(differences)]
     return float(known.mean()) if len(known) else NAN
-
-
-def total(quantile: Sequence[float]) -> float:
-    """The sum of a path, for figures that add up (orders, revenue)."""
-    return float(np.sum(quantile)) if len(quantile) else NAN

@@ -24,9 +24,11 @@ from watchkeeper.app.engine import Engine
 from watchkeeper.app.paths import DataDir
 from watchkeeper.app.pipeline.act import Acting
 from watchkeeper.app.pipeline.ask import Ask
+from watchkeeper.app.pipeline.business import Business
 from watchkeeper.app.pipeline.collect import Collecting, Source
 from watchkeeper.app.pipeline.foresee import Foreseeing
 from watchkeeper.app.pipeline.judge import Judging
+from watchkeeper.app.pipeline.predict import Predicting
 from watchkeeper.app.pipeline.score import Scoring
 from watchkeeper.app.pipeline.tell import Telling
 from watchkeeper.app.schedule import Scheduler
@@ -152,6 +154,7 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
         wake=engine.telling.wake,
     )
     engine.foreseeing = Foreseeing(engine)
+    engine.business, engine.predicting = Business.checked(engine), Predicting(engine)
     return engine
 
 

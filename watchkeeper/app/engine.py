@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from incidents.settings import Settings as IncidentSettings
     from rules.book import RuleBook
     from watchkeeper.app.pipeline.act import Acting
+    from watchkeeper.app.pipeline.business import Business
     from watchkeeper.app.pipeline.foresee import Foreseeing
     from watchkeeper.app.pipeline.judge import Judging
+    from watchkeeper.app.pipeline.predict import Predicting
     from watchkeeper.app.pipeline.tell import Telling
 
 log = logger(__name__)
@@ -65,6 +67,8 @@ class Engine:
     telling: Telling = field(init=False)
     remediation: Acting = field(init=False)
     foreseeing: Foreseeing = field(init=False)
+    business: Business = field(init=False)
+    predicting: Predicting = field(init=False)
 
     @property
     def config(self) -> Config:

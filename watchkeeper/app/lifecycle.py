@@ -17,6 +17,7 @@ from watchkeeper.access.setup import new_setup_secret
 from watchkeeper.access.tokens import create_system_token
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.paths import write_private
+from watchkeeper.app.pipeline.business import schedule as schedule_business
 from watchkeeper.app.pipeline.collect import Source
 from watchkeeper.app.pipeline.judge import group_key
 from watchkeeper.app.schedule import Trigger, at, every
@@ -87,6 +88,7 @@ def _schedule(engine: Engine, now: datetime) -> None:
         scheduler.add("capacity", every(config.capacity.every, now + timedelta(seconds=45)), engine.foreseeing.capacity)
         report = at(config.capacity.report, config.time_zone)
         scheduler.add("capacity_report", report, engine.foreseeing.send_report)
+    schedule_business(engine, now)
     if config.discover:
         scheduler.add("discover", every(DISCOVER_EVERY, now), functools.partial(_discover, engine))
 

@@ -154,8 +154,6 @@ class Business(Section):
     kpis: list[Kpi] = []
     shops: list[Shop] = []
     predictions: Predictions = Predictions()
-    report_channels: list[str] = []  #: channels the report goes to; e-mail gets it attached, robots get a link
-    report: str = "mon 08:30"  #: day and time of the report, in `time_zone`
 
     @model_validator(mode="after")
     def _names(self) -> Business:

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
+from watchkeeper.config.business import Business
 from watchkeeper.config.types import Duration
 
 
@@ -182,6 +183,7 @@ class Config(Section):
     scoring: Scoring = Scoring()
     forecasting: Forecasting = Forecasting()
     capacity: Capacity = Capacity()
+    business: Business = Business()
     rules: Rules = Rules()
     severities: dict[str, Literal["P0", "P1", "P2", "P3"]] = {}  #: severity label of a rule -> level
     incidents: dict[str, Any] = {}
