@@ -64,7 +64,7 @@ def fill(
         day = first
         while day <= last:
             made = (odd or {}).get(day) or usual(day)
-            for place, state in enumerate(state for state in STATES for _ in range(getattr(made, state))):
+            for place, state in enumerate(one for one in STATES for _ in range(getattr(made, one))):
                 number += 1
                 at = datetime(day.year, day.month, day.day, 0, 5, tzinfo=zone) + timedelta(minutes=20 * place % 1400)
                 rows.append(

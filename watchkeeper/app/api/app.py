@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from watchkeeper import __version__
 from watchkeeper.access import ForbiddenError, WeakPasswordError
-from watchkeeper.app.api import access, actions, incidents, overview, prometheus, views
+from watchkeeper.app.api import access, actions, business, incidents, overview, prometheus, views
 from watchkeeper.app.api.guard import read
 from watchkeeper.app.engine import Engine
 from watchkeeper.errors import AccessError, ConfigError, StoreError, WatchkeeperError
@@ -31,7 +31,7 @@ def create(engine: Engine) -> FastAPI:
     app = FastAPI(title="Watchkeeper", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.engine = engine
     app.state.overview = overview.Cache()
-    for part in (access, actions, incidents, overview, prometheus, views):
+    for part in (access, actions, business, incidents, overview, prometheus, views):
         app.include_router(part.router)
     _own_routes(app)
     _errors(app)

@@ -185,6 +185,15 @@ class Business:
         return Judged(kpi=kpi, verdict=verdict, rows=rows, last=last, current=current, goal=goal, usual=usual,
                       scores=scores, references=references, read_at=read_at)  # fmt: skip
 
+    def standing(self, now: datetime) -> list[Judged]:
+        """Every configured figure; one that was not read since the start is unknown."""
+        return [self.judged.get(kpi.name) or self._unread(kpi, now) for kpi in self.kpis]
+
+    def _unread(self, kpi: Kpi, now: datetime) -> Judged:
+        rows = self._kept(kpi)
+        judged = self.judge(kpi, rows, now, read_at=max((row.updated_at for row in rows), default=None))
+        return replace(judged, verdict=Verdict(status=Status.UNKNOWN, reasons=("not_read_yet",)))
+
     def _goal(
         self, kpi: Kpi, rows: Mapping[datetime, KpiValue], references: Mapping[str, Decimal | None], now: datetime
     ) -> Goal:
