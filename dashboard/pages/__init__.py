@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import about, actions, capacity, collectors, explore, incidents, overview, reports, rules, settings
+from . import about, actions, business, capacity, collectors, explore, incidents, overview, predictions, reports, rules, settings
 
 BUILTIN = (
     overview.PAGE,
@@ -10,6 +10,8 @@ BUILTIN = (
     incidents.PAGE,
     actions.PAGE,
     capacity.PAGE,
+    predictions.PAGE,
+    business.PAGE,
     reports.PAGE,
     collectors.PAGE,
     rules.PAGE,

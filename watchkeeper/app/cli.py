@@ -219,14 +219,27 @@ def report_capacity(
     data: DataOption = None,
 ) -> None:
     """Make the capacity report now, as HTML and CSV."""
+    _report("capacity", output, language, data)
+
+@report_app.command("business")
+def report_business(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the HTML and CSV files.")] = Path(),
+    language: Annotated[str, typer.Option(help="zh-CN or en.")] = "zh-CN",
+    data: DataOption = None,
+) -> None:
+    """Make the business report now: key figures, order funnel and predictions, as HTML and CSV."""
+    _report("business", output, language, data)
+
+
+def _report(kind: str, output: Path, language: str, data: Path | None) -> None:
     from watchkeeper.app.client import Client
 
     client = Client.of(data)
-    report_id = client.post("/api/wk/reports/capacity", {"language": language})["id"]
+    report_id = client.post(f"/api/wk/reports/{kind}", {"language": language})["id"]
     output.mkdir(parents=True, exist_ok=True)
-    for kind in ("html", "csv"):
-        file = output / f"capacity.{kind}"
-        file.write_bytes(client.raw("GET", f"/api/wk/reports/{report_id}.{kind}"))
+    for form in ("html", "csv"):
+        file = output / f"{kind}.{form}"
+        file.write_bytes(client.raw("GET", f"/api/wk/reports/{report_id}.{form}"))
         say(str(file))
 
 

@@ -26,7 +26,7 @@ router = APIRouter(prefix="/api/wk", dependencies=[Depends(read)])
 #: Periods drawn in a figure's line.
 DRAWN = 120
 #: What a prediction's row has when none was made.
-NOT_MADE = {
+NOT_MADE: dict[str, Any] = {
     "made_at": None, "method": "", "unknown": "not_made_yet", "backtest": None, "forecast": [], "ahead": [],
     "accuracy": [], "past": [], "forecasts_made": 0,
 }  # fmt: skip
