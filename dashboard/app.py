@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from dash import Dash
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -20,6 +19,7 @@ from .downloads import Downloads
 from .forms import Forms
 from .guard import Guard
 from .headers import policy
+from .lean import LeanDash, serve_plotly
 from .pages import BUILTIN
 from .session import Sessions
 from .settings import Settings
@@ -31,7 +31,7 @@ class Dashboard(Guard):
     """The guarded application; the attributes are there for tests that walk routes and callbacks."""
 
     server: FastAPI
-    dash: Dash
+    dash: LeanDash
     callbacks: Callbacks
 
 
@@ -49,6 +49,7 @@ def create(settings: Settings, *, clock: Clock | None = None) -> Dashboard:
     server = FastAPI(title="Watchkeeper", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     Forms(settings, engine, sessions).register(server)
     Downloads().register(server)
+    serve_plotly(server)
     dash = _dash(server)
     callbacks = Callbacks(dash)
     shell.register(callbacks, BUILTIN)
@@ -61,8 +62,8 @@ def create(settings: Settings, *, clock: Clock | None = None) -> Dashboard:
     return guarded
 
 
-def _dash(server: FastAPI) -> Dash:
-    return Dash(
+def _dash(server: FastAPI) -> LeanDash:
+    return LeanDash(
         "dashboard",
         server=server,  # type: ignore[arg-type]  # its annotation forgets that instances are taken
         assets_folder=str(HERE / "assets"),

@@ -15,6 +15,7 @@ from watchkeeper.errors import AccessError
 from .client import EngineDownError, EngineError
 from .context import Caller, current
 from .permissions import Permission
+from .static_tree import lighten
 from .widgets import engine_down, refused
 
 Handler = Callable[..., Awaitable[Any]]
@@ -52,7 +53,7 @@ class Callbacks:
                 shown = await _attempt(caller, permission, handler, values)
                 if isinstance(shown, _Failed):
                     return [shown.component, *rest] if rest else shown.component
-                return shown
+                return lighten(shown)
 
             before = set(self._app.callback_map)
             self._app.callback(*wiring, **options)(guarded)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,6 +38,8 @@ class Caller:
     engine: EngineClient
     refresh_seconds: float
     clock: Clock
+    changed: Callable[[], None] = lambda: None  #: to be called when what the engine knows of this user was changed
+    address: str = ""  #: path and query of the document that asks; empty when the browser does not say
 
     def may(self, permission: Permission) -> bool:
         return allows(self.principal.role, permission)
@@ -47,6 +49,11 @@ class Caller:
 
     async def get(self, path: str, **query: Any) -> Any:
         return await self.engine.call("GET", path, self.principal.who, query=query)
+
+    async def change_own(self, **settings: str) -> None:
+        """The user's own language or time zone, in force from the next request on."""
+        await self.send("PATCH", "/api/wk/session", settings)
+        self.changed()
 
     async def send(self, method: str, path: str, body: Mapping[str, Any]) -> Any:
         return await self.engine.call(method, path, self.principal.who, body=dict(body))

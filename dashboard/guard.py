@@ -7,6 +7,7 @@ spelling of a path is simply another path, and refused.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import quote
@@ -163,7 +164,15 @@ class Guard:
     def _caller(self, request: Request, principal: Principal) -> Caller:
         language = known_language(principal.language, self._settings.language)
         words = Words(language, zone_of(principal.time_zone))
-        return Caller(principal, words, request.theme, self._engine, self._settings.refresh_seconds, self._clock)
+        refresh, address = self._settings.refresh_seconds, self._address(request)
+        changed = partial(self._sessions.forget, self._session(request))
+        return Caller(principal, words, request.theme, self._engine, refresh, self._clock, changed, address)
+
+    def _address(self, request: Request) -> str:
+        """Path and query of the document, by the referrer of our own pages."""
+        own = self._settings.origin(request.host)
+        referrer = request.headers.get("referer", "")
+        return referrer.removeprefix(own) if referrer.startswith(f"{own}/") else ""
 
     def _dressed(self, request: Request, send: Send) -> Send:
         own = self._plain_headers if request.path in FORMS else self._headers

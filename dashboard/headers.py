@@ -8,7 +8,7 @@ from collections.abc import Sequence
 def policy(script_hashes: Sequence[str]) -> str:
     """The Content-Security-Policy: own host only, no inline script but the hashed ones, no eval, no frames.
 
-    Inline *styles* stay allowed: Mantine, AG Grid and Plotly write style elements at run time.
+    Inline *styles* stay allowed: Mantine and Plotly write style elements at run time.
     """
     parts = {
         "default-src": "'none'",

@@ -30,13 +30,6 @@ def catalogue(language: str) -> dict[str, str]:
 
 
 @cache
-def grid_texts(language: str) -> dict[str, str]:
-    """AG Grid's own texts; English is built into the grid."""
-    path = LOCALES / "grid" / f"{language}.json"
-    found: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return found
-
-
 @cache
 def _locale(language: str) -> Locale:
     return Locale.parse(LANGUAGES[language])
@@ -98,7 +91,7 @@ class Words:
     def bytes(self, value: float | None) -> str:
         if value is None:
             return UNKNOWN
-        size, index = float(value), 0
+        size, index = float(value) if abs(value) >= 0.05 else 0.0, 0
         while abs(size) >= 1024 and index < len(_BINARY) - 1:
             size, index = size / 1024, index + 1
         return f"{self.number(size, 0 if abs(size) >= 100 else 1)} {_BINARY[index]}"

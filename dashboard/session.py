@@ -45,7 +45,8 @@ class Sessions:
         if seen is not None and now - seen.at < FRESH_SECONDS:
             return seen.principal
         found = await self._ask(session)
-        self._remember(key, Seen(found, now))
+        if self._seen.get(key) is seen:  # else it was forgotten or learned meanwhile, and this answer may be old
+            self._remember(key, Seen(found, now))
         return found
 
     def remembered(self, session: str) -> Principal | None:

@@ -13,6 +13,7 @@ from .context import Caller, current
 from .i18n import LANGUAGES
 from .page import AREAS, Page, find
 from .permissions import Permission
+from .static_tree import lighten
 from .widgets import attributes, empty
 
 NAVBAR_WIDTH = 216
@@ -28,7 +29,7 @@ def layout(pages: Sequence[Page]) -> Any:
             dmc.AppShellMain(
                 [
                     html.Div(caller.words("frozen"), id="wk-frozen", role="alert"),
-                    html.Div(id="page", className="wk-page"),
+                    html.Div(lighten(_page(caller, pages)), id="page", className="wk-page"),
                 ]
             ),
         ],
@@ -38,7 +39,7 @@ def layout(pages: Sequence[Page]) -> Any:
         padding="md",
     )
     return dmc.MantineProvider(
-        [dcc.Location(id="url", refresh="callback-nav"), html.Div(id="language-done", hidden=True), shell],
+        [_location(caller), html.Div(id="language-done", hidden=True), shell],
         id="theme",
         forceColorScheme=caller.theme,
         theme={
@@ -47,6 +48,28 @@ def layout(pages: Sequence[Page]) -> Any:
             "fontFamily": 'Inter, system-ui, "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", sans-serif',
         },
     )
+
+
+def _location(caller: Caller) -> Any:
+    """Where the address is known, it is given, so that it does not count as changed when the page has loaded."""
+    if not caller.address:
+        return dcc.Location(id="url", refresh="callback-nav")
+    path, mark, query = caller.address.partition("?")
+    return dcc.Location(id="url", refresh="callback-nav", pathname=path, search=mark + query)
+
+
+def _page(caller: Caller, pages: Sequence[Page]) -> Any:
+    """The page of the address: with the frame, so that the browser need not ask again."""
+    path, _, query = caller.address.partition("?")
+    return _layout_of(caller, pages, path, query) if path else None
+
+
+def _layout_of(caller: Caller, pages: Sequence[Page], path: str | None, search: str | None) -> Any:
+    found = find(pages, path, search)
+    if found is None:
+        return empty(caller, "not_found")
+    page, request = found
+    return page.layout(caller, request)
 
 
 def _header(caller: Caller) -> Any:
@@ -131,14 +154,11 @@ def register(callbacks: Callbacks, pages: Sequence[Page]) -> None:
     """The callbacks of the frame itself."""
 
     @callbacks.callback_for(
-        Permission.READ, Output("page", "children"), Input("url", "pathname"), State("url", "search")
-    )
+        Permission.READ, Output("page", "children"), Input("url", "pathname"), State("url", "search"),
+        prevent_initial_call=True,
+    )  # fmt: skip
     async def show(caller: Caller, path: str | None, search: str | None) -> Any:
-        found = find(pages, path, search)
-        if found is None:
-            return empty(caller, "not_found")
-        page, request = found
-        return page.layout(caller, request)
+        return _layout_of(caller, pages, path, search)
 
     @callbacks.callback_for(
         Permission.READ, Output("language-done", "children"), Input("language", "value"), prevent_initial_call=True
@@ -146,7 +166,7 @@ def register(callbacks: Callbacks, pages: Sequence[Page]) -> None:
     async def speak(caller: Caller, language: str) -> Any:
         if language not in LANGUAGES or language == caller.words.language:
             return no_update
-        await caller.send("PATCH", "/api/wk/session", {"language": language})
+        await caller.change_own(language=language)
         return language
 
     callbacks.in_browser(

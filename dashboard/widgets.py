@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import dash_ag_grid as dag
-import dash_mantine_components as dmc
 from dash import dcc, html
 
 from .client import EngineDownError
 from .context import Caller
-from .i18n import UNKNOWN, grid_texts
+from .i18n import UNKNOWN
+from .list_view import Column, ListView
 
 Component = Any
 SEVERITY_COLOURS = {
@@ -35,16 +34,26 @@ def attributes(**found: str) -> dict[str, Any]:
     return {name.replace("_", "-"): value for name, value in found.items()}
 
 
+def quiet(text: str) -> Component:
+    """A line of explanation."""
+    return html.Div(text, className="wk-quiet")
+
+
+def row(*parts: Component, spread: bool = False) -> Component:
+    """Parts beside each other; ``spread`` puts the last at the far end."""
+    return html.Div(list(parts), className="wk-row wk-row-spread" if spread else "wk-row")
+
+
 def page_head(caller: Caller, key: str, *controls: Component) -> Component:
     return html.Div(
         [
             html.Div(
                 [
-                    dmc.Title(caller.words(f"{key}.title"), order=2, className="wk-title"),
-                    dmc.Text(caller.words(f"{key}.subtitle"), c="dimmed", size="sm"),
+                    html.H2(caller.words(f"{key}.title"), className="wk-title"),
+                    quiet(caller.words(f"{key}.subtitle")),
                 ]
             ),
-            dmc.Group(list(controls), gap="xs") if controls else None,
+            row(*controls) if controls else None,
         ],
         className="wk-head",
     )
@@ -57,8 +66,8 @@ def ticking(caller: Caller, key: str, *, times: float = 1.0) -> Component:
 
 def waiting(body_id: str) -> Component:
     """The place of a page's body, with a shimmer until the first answer."""
-    skeleton = dmc.Stack([dmc.Skeleton(height=90, radius="md"), dmc.Skeleton(height=240, radius="md")], gap="md")
-    return html.Div(skeleton, id=body_id, className="wk-body")
+    shimmer = html.Div([html.Div(className="wk-shimmer"), html.Div(className="wk-shimmer wk-shimmer-tall")])
+    return html.Div(shimmer, id=body_id, className="wk-body")
 
 
 def as_of(caller: Caller, at: str | datetime | None, *, times: float = 1.0) -> Component:
@@ -74,8 +83,8 @@ def as_of(caller: Caller, at: str | datetime | None, *, times: float = 1.0) -> C
 def card(*children: Component, title: str = "", aside: Component = None, class_name: str = "") -> Component:
     head = None
     if title:
-        head = dmc.Group([dmc.Text(title, fw=600), aside], justify="space-between", mb="sm", wrap="wrap")
-    return dmc.Paper([head, *children], withBorder=True, radius="md", p="md", className=f"wk-card {class_name}".strip())
+        head = html.Div([html.Div(title, className="wk-strong"), aside], className="wk-row wk-row-spread wk-card-head")
+    return html.Div([head, *children], className=f"wk-card {class_name}".strip())
 
 
 def grid_of(children: Sequence[Component], *, smallest: int = 250) -> Component:
@@ -83,12 +92,12 @@ def grid_of(children: Sequence[Component], *, smallest: int = 250) -> Component:
 
 
 def badge(text: str, colour: str = "gray", variant: str = "light") -> Component:
-    return dmc.Badge(text, color=colour, variant=variant, size="sm", radius="sm", className="wk-badge")
+    return html.Span(text, className=f"wk-badge wk-badge-{variant}-{colour}")
 
 
 def severity(caller: Caller, value: str | None) -> Component:
     if not value:
-        return dmc.Text(UNKNOWN, size="sm")
+        return html.Span(UNKNOWN)
     return badge(caller.words.word("severity", value), SEVERITY_COLOURS.get(value, "gray"), "filled")
 
 
@@ -102,15 +111,16 @@ def empty(caller: Caller, key: str, *, colour: str = "gray") -> Component:
     return html.Div(
         [
             html.Div(className=f"wk-empty-mark wk-empty-{colour}"),
-            dmc.Text(words(f"{key}.empty"), fw=600),
-            dmc.Text(words(f"{key}.empty_hint"), c="dimmed", size="sm", ta="center", maw=520),
+            html.Div(words(f"{key}.empty"), className="wk-strong"),
+            html.Div(words(f"{key}.empty_hint"), className="wk-quiet wk-empty-hint"),
         ],
         className="wk-empty",
     )
 
 
 def notice(text: str, colour: str, *, title: str = "") -> Component:
-    return dmc.Alert(text, title=title or None, color=colour, variant="light", radius="md", className="wk-notice")
+    head = html.Div(title, className="wk-strong") if title else None
+    return html.Div([head, html.Div(text)], className=f"wk-notice wk-notice-{colour}", role="alert")
 
 
 def engine_down(caller: Caller, error: EngineDownError) -> Component:
@@ -134,24 +144,14 @@ def done(caller: Caller, key: str) -> Component:
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]], *, numeric: Sequence[int] = ()) -> Component:
     """A plain table that scrolls sideways on a narrow screen. ``numeric`` columns are set right."""
 
-    def side(index: int) -> str:
-        return "right" if index in numeric else "left"
+    def cell(kind: Any, index: int, inside: Any) -> Component:
+        return kind(inside, className="wk-right") if index in numeric else kind(inside)
 
-    return dmc.TableScrollContainer(
-        dmc.Table(
-            [
-                dmc.TableThead(dmc.TableTr([dmc.TableTh(text, ta=side(i)) for i, text in enumerate(head)])),
-                dmc.TableTbody(
-                    [dmc.TableTr([dmc.TableTd(cell, ta=side(i)) for i, cell in enumerate(row)]) for row in rows]
-                ),
-            ],
-            verticalSpacing="xs",
-            highlightOnHover=True,
-            className="wk-table",
-        ),
-        minWidth=100 * len(head),
-        type="native",
-    )
+    body = [html.Tr([cell(html.Td, i, one) for i, one in enumerate(cells)]) for cells in rows]
+    titles = html.Tr([cell(html.Th, i, text) for i, text in enumerate(head)])
+    smallest = {"minWidth": 100 * len(head)}
+    found = html.Table([html.Thead(titles), html.Tbody(body)], className="wk-table", style=smallest)
+    return html.Div(found, className="wk-sideways")
 
 
 def facts(pairs: Sequence[tuple[str, Any]]) -> Component:
@@ -170,25 +170,8 @@ def labels(found: Mapping[str, Any]) -> Component:
     )
 
 
-def data_grid(caller: Caller, grid_id: str, columns: Sequence[Mapping[str, Any]], *, page: int = 20) -> Component:
-    """AG Grid with sorting, filters and pages, in the reader's language and theme. Rows come by ``rowData``."""
-    grid = dag.AgGrid(
-        id=grid_id,
-        columnDefs=list(columns),
-        rowData=[],
-        defaultColDef={"sortable": True, "filter": True, "resizable": True, "minWidth": 90},
-        columnSize="responsiveSizeToFit",
-        dashGridOptions={
-            "pagination": True,
-            "paginationPageSize": page,
-            "paginationPageSizeSelector": [20, 50, 100],
-            "localeText": grid_texts(caller.words.language),
-            "animateRows": False,
-            "domLayout": "autoHeight",
-            "enableCellTextSelection": True,
-            "suppressCellFocus": True,
-            "overlayNoRowsTemplate": "",
-        },
-        style={"height": None},
-    )
-    return html.Div(grid, className="wk-ag", **attributes(data_ag_theme_mode=caller.theme))
+def data_grid(caller: Caller, grid_id: str, columns: Sequence[Column], *, page: int = 20) -> Component:
+    """A list with search, order and pages. Rows come by ``rowData``."""
+    words = caller.words
+    texts = {name: words(f"list.{name}") for name in ("search", "nothing", "back", "on", "shown")}
+    return ListView(grid_id, columns, texts, page)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -34,27 +35,32 @@ class Cycle:
             f"{self.name}_bin": blank(count, dtype=np.int16),
         }
 
-    def place(self, time_ms: int | IntArray, count: int) -> tuple[IntArray, Array]:
-        """(bin, position within it from 0 to 1) of every series."""
-        part = np.asarray(time_ms, dtype=np.int64) % self.period_ms / (self.period_ms / self.bins)
-        where = np.minimum(np.floor(part), self.bins - 1)
-        return np.broadcast_to(where.astype(np.int64), (count,)), np.broadcast_to(part - where, (count,))
+    def place(self, time_ms: int | IntArray) -> tuple[Any, Any]:
+        """(bin, position within it from 0 to 1): numbers of one time, arrays of a time a series."""
+        if isinstance(time_ms, int):
+            part = time_ms % self.period_ms / (self.period_ms / self.bins)
+            where = min(int(part), self.bins - 1)
+            return where, part - where
+        parts = time_ms % self.period_ms / (self.period_ms / self.bins)
+        found = np.minimum(parts.astype(np.int64), self.bins - 1)
+        return found, parts - found
 
     def expected(self, state: State, time_ms: int | IntArray) -> FloatArray:
         """The usual value now, drawn out between the middles of neighbouring parts; NaN where it is not known."""
         profile, visits = state.rows[f"{self.name}_profile"], state.rows[f"{self.name}_visits"]
-        where, inside = self.place(time_ms, len(profile))
-        every = np.arange(len(profile))
+        where, inside = self.place(time_ms)
+        every: Any = slice(None) if isinstance(time_ms, int) else np.arange(len(profile))
         here = np.where(visits[every, where] >= self.visits, profile[every, where], np.nan)
-        neighbour = (where + np.where(inside < 0.5, -1, 1)) % self.bins
+        neighbour = (where + 1 - 2 * (inside < 0.5)) % self.bins
         beside = np.where(visits[every, neighbour] >= self.visits, profile[every, neighbour], here)
-        return here + np.abs(inside - 0.5) * (beside.astype(np.float64) - here)
+        value: FloatArray = here + abs(inside - 0.5) * (beside.astype(np.float64) - here)
+        return value
 
     def learn(self, state: State, sample: FloatArray, time_ms: int | IntArray) -> None:
         """Add the samples to the visit under way; a visit just left becomes part of the profile."""
         rows = state.rows
         total, samples, current = rows[f"{self.name}_sum"], rows[f"{self.name}_samples"], rows[f"{self.name}_bin"]
-        where, _ = self.place(time_ms, len(sample))
+        where, _ = self.place(time_ms)
         left = np.flatnonzero((samples > 0) & (current != where))
         if len(left):
             self._fold(state, left)
@@ -63,7 +69,7 @@ class Cycle:
         known = ~np.isnan(sample)
         rows[f"{self.name}_sum"] = np.where(samples == 0, 0.0, total) + np.where(known, sample, 0.0)
         rows[f"{self.name}_samples"] = (samples + known).astype(np.int32)
-        rows[f"{self.name}_bin"] = where.astype(np.int16)
+        rows[f"{self.name}_bin"] = np.full(len(sample), where, dtype=np.int16)
 
     def _fold(self, state: State, left: IntArray) -> None:
         rows = state.rows

@@ -1,4 +1,4 @@
-/* Callbacks that run in the browser, and the cells of grids. No data is reached from here. */
+/* Callbacks that run in the browser. No data is reached from here. */
 window.dash_clientside = Object.assign({}, window.dash_clientside, {
   watchkeeper: {
     toggleTheme: function (clicks) {
@@ -28,13 +28,4 @@ window.dash_clientside = Object.assign({}, window.dash_clientside, {
     if (answer.status === 401 && new URL(answer.url).origin === window.location.origin) { window.location.reload(); }
     return answer;
   };
-})();
-
-(function () {
-  const cells = (window.dashAgGridComponentFunctions = window.dashAgGridComponentFunctions || {});
-  const tag = (prefix) => (props) =>
-    props.value == null ? null
-      : React.createElement("span", { className: prefix + " " + prefix + "-" + String(props.data[props.colDef.field + "_key"] || "unknown") }, String(props.value));
-  cells.Severity = tag("wk-severity");
-  cells.State = tag("wk-state");
 })();

@@ -161,16 +161,13 @@ def plan(caller: Caller, row: Mapping[str, Any], typed: str = "") -> Any:
     approved = sum(one["verdict"] == "approve" for one in row["approvals"])
     return html.Div(
         [
-            dmc.Group(
-                [
-                    dmc.Text(row["action"], fw=600),
-                    widgets.badge(words.word("risk", row["risk"]), "orange"),
-                    widgets.badge(words.word("mode", row["mode"])),
-                    dmc.Text(words("action.approvals", have=approved, needs=row["needs"]), size="sm", c="dimmed"),
-                ],
-                gap="xs",
+            widgets.row(
+                html.Div(row["action"], className="wk-strong"),
+                widgets.badge(words.word("risk", row["risk"]), "orange"),
+                widgets.badge(words.word("mode", row["mode"])),
+                widgets.quiet(words("action.approvals", have=approved, needs=row["needs"])),
             ),
-            dmc.Text(row["reason"], size="sm"),
+            html.Div(row["reason"], className="wk-text"),
             widgets.facts(
                 [
                     (words("action.targets"), ", ".join(row["targets"])),

@@ -127,7 +127,7 @@ def detail(caller: Caller, row: Mapping[str, Any]) -> Any:
     inside: list[Any] = [graph]
     if row["unknown"]:
         inside.insert(0, widgets.notice(words("capacity.no_forecast", reason=row["unknown"]), "gray"))
-    notes = [dmc.Text(quality(row, words), size="sm", c="dimmed")]
+    notes = [widgets.quiet(quality(row, words))]
     if row["proposal"]:
         notes.append(widgets.notice(advice(row["proposal"], words), "blue", title=words("capacity.proposal")))
     cards = [widgets.card(*inside, *notes, title=name_of(row))]
@@ -146,7 +146,7 @@ def _part(caller: Caller, name: str, points: Any) -> Any:
         config={"displayModeBar": False, "responsive": True},
         style={"height": 150},
     )
-    return html.Div([dmc.Text(title, size="sm", c="dimmed"), graph])
+    return html.Div([widgets.quiet(title), graph])
 
 
 PAGE = Page(key=KEY, path="/capacity", area="predictive", layout=layout, register=register)

@@ -10,6 +10,7 @@ from dash import Input, Output, html
 from dashboard import widgets
 from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
+from dashboard.list_view import Column
 from dashboard.page import Page, Request
 from dashboard.permissions import Permission
 from watchkeeper.clock import from_ms
@@ -30,38 +31,39 @@ def layout(caller: Caller, _request: Request) -> Any:
     )
 
 
-def columns(caller: Caller) -> list[dict[str, Any]]:
-    words = caller.words
+COLUMNS = ("state", "name", "kind", "target", "lag", "interval", "series", "stored", "rejected", "error")
+NUMBERS = ("lag", "interval", "series", "stored")
 
-    def column(field: str, **more: Any) -> dict[str, Any]:
-        return {"field": field, "headerName": words(f"collectors.{field}"), **more}
 
+def columns(caller: Caller) -> list[Column]:
     return [
-        column("state", cellRenderer="State", maxWidth=130),
-        column("name", minWidth=150, flex=1),
-        column("kind", maxWidth=150),
-        column("target", minWidth=180, flex=1),
-        column("lag", type="numericColumn", maxWidth=120),
-        column("interval", type="numericColumn", maxWidth=120),
-        column("series", type="numericColumn", maxWidth=120),
-        column("stored", type="numericColumn", maxWidth=130),
-        column("rejected", minWidth=130),
-        column("error", minWidth=200, flex=2),
+        {
+            "field": field,
+            "name": caller.words(f"collectors.{field}"),
+            "right": field in NUMBERS,
+            "tag": "wk-state" if field == "state" else "",
+        }
+        for field in COLUMNS
     ]
 
 
 def row(caller: Caller, one: Mapping[str, Any]) -> dict[str, Any]:
     words = caller.words
     return {
+        "id": one["name"],
         "state": words.word("state", one["state"]),
         "state_key": one["state"],
         "name": one["name"],
         "kind": one["kind"],
         "target": one["target"],
         "lag": words.seconds(one["lag_seconds"]),
+        "lag_sort": one["lag_seconds"],
         "interval": words.seconds(one["interval_seconds"]),
-        "series": one["series"],
-        "stored": one["stored"],
+        "interval_sort": one["interval_seconds"],
+        "series": words.number(one["series"], 0),
+        "series_sort": one["series"],
+        "stored": words.number(one["stored"], 0),
+        "stored_sort": one["stored"],
         "rejected": ", ".join(f"{reason} {count}" for reason, count in sorted(one["rejected"].items()) if count),
         "error": one["error"],
     }

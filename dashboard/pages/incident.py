@@ -79,8 +79,8 @@ def body(caller: Caller, data: Mapping[str, Any]) -> Any:
     words, one = caller.words, data["incident"]
     head = html.Div(
         [
-            dmc.Group([widgets.severity(caller, one["severity"]), widgets.state(caller, one["state"])], gap="xs"),
-            dmc.Title(one["title"], order=2, className="wk-title"),
+            widgets.row(widgets.severity(caller, one["severity"]), widgets.state(caller, one["state"])),
+            html.H2(one["title"], className="wk-title"),
             widgets.labels(one["labels"]),
         ]
     )
@@ -127,15 +127,12 @@ def _alerts(caller: Caller, rows: list[Mapping[str, Any]]) -> Any:
         [
             html.Div(
                 [
-                    dmc.Group(
-                        [
-                            dmc.Text(row["rule"], fw=600),
-                            widgets.state(caller, row["state"]),
-                            dmc.Text(words("incident.value", value=words.number(row["value"], 4)), size="sm"),
-                        ],
-                        gap="xs",
+                    widgets.row(
+                        html.Div(row["rule"], className="wk-strong"),
+                        widgets.state(caller, row["state"]),
+                        html.Span(words("incident.value", value=words.number(row["value"], 4)), className="wk-text"),
                     ),
-                    dmc.Text(str(row["annotations"].get("summary", "")), size="sm"),
+                    html.Div(str(row["annotations"].get("summary", "")), className="wk-text"),
                     widgets.labels(row["labels"]),
                     html.Code(row["expr"], className="wk-series"),
                 ],
@@ -150,24 +147,20 @@ def _timeline(caller: Caller, rows: list[Mapping[str, Any]]) -> Any:
     if not rows:
         return widgets.empty(caller, "incident.timeline")
     words = caller.words
-    return dmc.Timeline(
+    return html.Ul(
         [
-            dmc.TimelineItem(
+            html.Li(
                 [
-                    dmc.Text(row["reason"], size="sm"),
-                    dmc.Text(
-                        " · ".join(part for part in (words.moment(row["at"]), row["subject_id"], row["actor"]) if part),
-                        size="xs",
-                        c="dimmed",
+                    html.Div(_change(caller, row), className="wk-strong"),
+                    html.Div(row["reason"], className="wk-text"),
+                    widgets.quiet(
+                        " · ".join(part for part in (words.moment(row["at"]), row["subject_id"], row["actor"]) if part)
                     ),
-                ],
-                title=_change(caller, row),
+                ]
             )
             for row in rows
         ],
-        active=len(rows),
-        bulletSize=14,
-        lineWidth=2,
+        className="wk-timeline",
     )
 
 

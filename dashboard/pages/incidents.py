@@ -7,11 +7,12 @@ from typing import Any
 from urllib.parse import quote
 
 import dash_mantine_components as dmc
-from dash import Input, Output, html, no_update
+from dash import Input, Output, html
 
 from dashboard import widgets
 from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
+from dashboard.list_view import Column
 from dashboard.page import Page, Request
 from dashboard.permissions import Permission
 
@@ -41,16 +42,16 @@ def layout(caller: Caller, request: Request) -> Any:
     )
 
 
-def columns(caller: Caller) -> list[dict[str, Any]]:
+def columns(caller: Caller) -> list[Column]:
     words = caller.words
     return [
-        {"field": "severity", "headerName": words("incident.severity"), "cellRenderer": "Severity", "width": 140},
-        {"field": "title", "headerName": words("incident.title"), "minWidth": 260, "flex": 2},
-        {"field": "state", "headerName": words("incident.state"), "cellRenderer": "State", "maxWidth": 150},
-        {"field": "opened", "headerName": words("incident.opened"), "minWidth": 170},
-        {"field": "respond_by", "headerName": words("incident.respond_by"), "minWidth": 170},
-        {"field": "alerts", "headerName": words("incident.alerts"), "maxWidth": 110, "type": "numericColumn"},
-        {"field": "actions", "headerName": words("incident.actions"), "maxWidth": 110, "type": "numericColumn"},
+        {"field": "severity", "name": words("incident.severity"), "tag": "wk-severity"},
+        {"field": "title", "name": words("incident.title"), "link": True},
+        {"field": "state", "name": words("incident.state"), "tag": "wk-state"},
+        {"field": "opened", "name": words("incident.opened")},
+        {"field": "respond_by", "name": words("incident.respond_by")},
+        {"field": "alerts", "name": words("incident.alerts"), "right": True},
+        {"field": "actions", "name": words("incident.actions"), "right": True},
     ]
 
 
@@ -58,13 +59,17 @@ def row(caller: Caller, one: Mapping[str, Any]) -> dict[str, Any]:
     words = caller.words
     return {
         "id": one["id"],
+        "href": f"/incidents/{quote(one['id'], safe='')}",
         "severity": words.word("severity", one["severity"]),
         "severity_key": one["severity"],
+        "severity_sort": one["severity"],
         "title": one["title"],
         "state": words.word("state", one["state"]),
         "state_key": one["state"],
         "opened": words.moment(one["opened_at"]),
+        "opened_sort": one["opened_at"],
         "respond_by": words.moment(one["respond_by"]),
+        "respond_by_sort": one["respond_by"],
         "alerts": one["alerts"],
         "actions": one["actions"],
     }
@@ -88,13 +93,6 @@ def register(callbacks: Callbacks) -> None:
         if not found:
             shown.append(widgets.empty(caller, KEY, colour="teal"))
         return [shown, [row(caller, one) for one in found]]
-
-    @callbacks.callback_for(
-        Permission.READ, Output("url", "pathname"), Input("incidents-grid", "cellClicked"), prevent_initial_call=True
-    )
-    async def follow(_caller: Caller, cell: Mapping[str, Any] | None) -> Any:
-        chosen = str((cell or {}).get("rowId") or "")
-        return f"/incidents/{quote(chosen, safe='')}" if chosen else no_update
 
 
 PAGE = Page(key=KEY, path="/incidents", area="realtime", layout=layout, register=register, below=True)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-import dash_mantine_components as dmc
 from dash import Input, Output, dcc, html
 
 from dashboard import widgets
@@ -73,8 +72,7 @@ def summary(caller: Caller, data: Mapping[str, Any]) -> Any:
             dcc.Link(
                 [html.Span(words(f"overview.{name}"), className="wk-stat-name"), html.Span(value, className="wk-stat")],
                 href=href,
-                className=f"wk-summary wk-mark-{colour}",
-                id=f"summary-{name}",
+                className=f"wk-summary wk-mark-{colour} wk-summary-{name}",
             )
             for name, value, colour, href in parts
         ],
@@ -91,8 +89,8 @@ def tile(caller: Caller, signal: Mapping[str, Any]) -> Any:
     if signal["missing"]:
         hint = words(f"missing.{signal['missing']}")
         inside = [
-            dmc.Text(words("tile.no_source"), c="dimmed", size="lg", fw=600),
-            dmc.Text(hint, size="sm", c="dimmed"),
+            html.Div(words("tile.no_source"), className="wk-missing"),
+            widgets.quiet(hint),
         ]
         return widgets.card(*inside, title=name, class_name="wk-tile wk-tile-missing")
     stale = bool(signal["stale"])
@@ -107,7 +105,7 @@ def tile(caller: Caller, signal: Mapping[str, Any]) -> Any:
     aside = widgets.badge(words("tile.stale"), "orange", "filled") if stale else score(caller, signal["score"])
     classes = f"wk-tile wk-tile-{key}" + (" wk-stale" if stale else "")
     link = dcc.Link(name, href=f"/explore?expr={quote(key)}", className="wk-tile-name")
-    head = dmc.Group([link, aside], justify="space-between", mb=4, wrap="nowrap")
+    head = widgets.row(link, aside, spread=True)
     return widgets.card(head, *inside, class_name=classes)
 
 

@@ -67,7 +67,7 @@ def body(caller: Caller, rows: list[Mapping[str, Any]]) -> Any:
                 words.word("report_kind", row["kind"]),
                 words.moment(row["created_at"]),
                 words(f"language.{row['language']}") if row["language"] in LANGUAGES else row["language"],
-                dmc.Group([_file(row["id"], kind) for kind in ("html", "csv")], gap="xs"),
+                widgets.row(*[_file(row["id"], kind) for kind in ("html", "csv")]),
             ]
             for row in rows
         ],

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import dash_mantine_components as dmc
 from dash import Input, Output, html
 
 from dashboard import widgets
@@ -66,9 +65,7 @@ def group(caller: Caller, one: Mapping[str, Any]) -> Any:
         ]
         for rule in rules
     ]
-    return widgets.card(
-        dmc.Text(f"{about} · {one['file']}", size="xs", c="dimmed"), widgets.table(head, rows), title=one["name"]
-    )
+    return widgets.card(widgets.quiet(f"{about} · {one['file']}"), widgets.table(head, rows), title=one["name"])
 
 
 def what(caller: Caller, rule: Mapping[str, Any]) -> Any:

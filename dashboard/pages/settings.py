@@ -33,7 +33,7 @@ def layout(caller: Caller, _request: Request) -> Any:
         ),
         dmc.Button(words("settings.save"), id="settings-save", mt="md"),
         html.Div(id="settings-notice", className="wk-below"),
-        dmc.Text(words("settings.theme_hint"), size="sm", c="dimmed", mt="md"),
+        widgets.quiet(words("settings.theme_hint")),
     ]  # fmt: skip
     cards = [widgets.card(*own, title=words("settings.own"))]
     if caller.may(Permission.MANAGE_USERS):
@@ -78,7 +78,7 @@ def register(callbacks: Callbacks) -> None:
     async def save(caller: Caller, _clicks: int, language: str, zone: str) -> Any:
         if language not in LANGUAGES or zone not in available_timezones():
             return [widgets.notice(caller.words("settings.invalid"), "orange"), no_update]
-        await caller.send("PATCH", "/api/wk/session", {"language": language, "time_zone": zone})
+        await caller.change_own(language=language, time_zone=zone)
         return [widgets.done(caller, "settings.saved"), f"{language} {zone}"]
 
     _register_people(callbacks)

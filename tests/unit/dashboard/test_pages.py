@@ -244,7 +244,8 @@ async def test_refreshing_handlers_answer_for_every_output(caller: Caller) -> No
     assert "No reports yet" in plain(await handlers(reports)["refresh"][0](caller, 1, None))
     assert "PromQL" not in plain(await handlers(explore)["draw"][0](caller, 1, " ", "1h", 1))
     assert "explore-graph" in text(await handlers(explore)["draw"][0](caller, 1, "up", "nonsense", 1))
-    assert (await handlers(incidents)["follow"][0](caller, {"rowId": "a/b"})) == "/incidents/a%2Fb"
+    one = (await caller.get("/api/wk/incidents"))["incidents"][0]
+    assert incidents.row(caller, {**one, "id": "a/b"})["href"] == "/incidents/a%2Fb"
 
 
 async def test_a_plan_that_did_not_change_is_left_alone_so_that_nobody_loses_his_typing(caller: Caller) -> None:

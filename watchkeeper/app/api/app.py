@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from watchkeeper import __version__
 from watchkeeper.access import ForbiddenError, WeakPasswordError
 from watchkeeper.app.api import access, actions, business, incidents, overview, prometheus, views
+from watchkeeper.app.api.bands import Bands
 from watchkeeper.app.api.guard import read
 from watchkeeper.app.engine import Engine
 from watchkeeper.errors import AccessError, ConfigError, StoreError, WatchkeeperError
@@ -30,6 +31,7 @@ def create(engine: Engine) -> FastAPI:
     """The application over one engine."""
     app = FastAPI(title="Watchkeeper", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.engine = engine
+    app.state.bands = Bands(engine.detector)
     app.state.overview = overview.Cache()
     for part in (access, actions, business, incidents, overview, prometheus, views):
         app.include_router(part.router)

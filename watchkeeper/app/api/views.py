@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from watchkeeper import __version__
 from watchkeeper.access import Permission, Principal
 from watchkeeper.app.api import shapes
+from watchkeeper.app.api.bands import Bands
 from watchkeeper.app.api.guard import needs, read
 from watchkeeper.app.api.prometheus import LATEST_SECONDS
 from watchkeeper.app.engine import Engine
@@ -36,10 +37,14 @@ DRAWN = 200
 
 @router.get("/chart")
 def chart(request: Request, expr: str, start_ms: Moment, end_ms: Moment, step_ms: Moment) -> dict[str, Any]:
-    """A range query with, for each of its first series, the expected band and score over the same points."""
+    """A range query with, when it has few series, the expected band and score of each over the same points.
+
+    Points stand at whole multiples of the step, so that a chart asked again a moment later has the same points.
+    """
     engine: Engine = request.app.state.engine
+    step_ms = max(step_ms, 1)
     try:
-        result = engine.promql.range(expr, start_ms, end_ms, max(step_ms, 1))
+        result = engine.promql.range(expr, start_ms // step_ms * step_ms, end_ms // step_ms * step_ms, step_ms)
     except QueryError as error:
         return {"series": [], "warnings": [], "error": str(error)}
     values = np.where(result.present, result.values, np.nan)
@@ -47,7 +52,7 @@ def chart(request: Request, expr: str, start_ms: Moment, end_ms: Moment, step_ms
         {"labels": dict(one), "name": format_series(one), "points": shapes.pairs(result.times, values[index])}
         for index, one in enumerate(result.series[:DRAWN])
     ]
-    for index, band in enumerate(_bands(engine, result)):
+    for index, band in enumerate(_bands(engine, request.app.state.bands, expr, step_ms, result)):
         rows[index].update(band)
     notes = [*result.warnings, *result.infos]
     if len(result.series) > DRAWN:
@@ -55,22 +60,24 @@ def chart(request: Request, expr: str, start_ms: Moment, end_ms: Moment, step_ms
     return {"series": rows, "warnings": notes, "error": ""}
 
 
-def _bands(engine: Engine, result: RangeMatrix) -> list[dict[str, Any]]:
+def _bands(engine: Engine, bands: Bands, expr: str, step_ms: int, result: RangeMatrix) -> list[dict[str, Any]]:
     """What the detector expects at each point, having seen only the points before it."""
     if not engine.config.scoring.enabled or not 2 <= len(result.times) <= SCORED_POINTS:
         return []
     if not 0 < len(result.series) <= SCORED:
         return []
-    count = len(result.series)
     matrix = Matrix(
-        series=result.series[:count],
+        series=tuple(result.series),
         times=result.times,
-        values=np.where(result.present[:count], result.values[:count], np.nan),
-        present=result.present[:count],
+        values=np.where(result.present, result.values, np.nan),
+        present=result.present,
     )
-    scores = engine.detector.score(matrix)
-    parts = {"score": scores.value, "expected": scores.expected, "lower": scores.lower, "upper": scores.upper}
-    return [{name: shapes.numbers(part[index].tolist()) for name, part in parts.items()} for index in range(count)]
+    found = bands.along(expr, step_ms, matrix)
+    names = {"score": "value", "expected": "expected", "lower": "lower", "upper": "upper"}
+    return [
+        {name: shapes.numbers(found[part][index].tolist()) for name, part in names.items()}
+        for index in range(len(result.series))
+    ]
 
 
 @router.get("/rules")

@@ -1,0 +1,37 @@
+/* Parts of a page that only show something, drawn from one plain tree: a component of Dash costs a millisecond each.
+   Tags and attributes are those of dashboard/static_tree.py; text is always text. */
+(function () {
+  const TAGS = new Set(["div", "span", "p", "a", "img", "code", "pre", "strong", "em", "small", "br", "h1", "h2", "h3", "h4",
+    "ul", "ol", "li", "dl", "dt", "dd", "table", "thead", "tbody", "tr", "th", "td", "details", "summary", "nav", "time"]);
+  const HARMLESS = /^(?:\/(?!\/)|#|https?:\/\/|mailto:|data:image\/svg\+xml,)/;
+
+  /* An address of our own is a page of this very document: the same event as a link of Dash. */
+  function go(event) {
+    const link = event.currentTarget;
+    if (event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) { return; }
+    event.preventDefault();
+    window.history.pushState({}, "", link.getAttribute("href"));
+    window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
+    window.scrollTo(0, 0);
+  }
+
+  function draw(node, key) {
+    if (node === null || typeof node !== "object") { return node; }
+    const [tag, given, inside] = node;
+    if (!TAGS.has(tag)) { return null; }
+    const attributes = Object.assign({ key: key }, given);
+    for (const name of ["href", "src"]) {
+      if (attributes[name] !== undefined && !HARMLESS.test(attributes[name])) { delete attributes[name]; }
+    }
+    if (attributes["data-page"] !== undefined) { attributes.onClick = go; }
+    return React.createElement(tag, attributes, ...(inside || []).map(draw));
+  }
+
+  function link(href, text, className) {
+    return draw(["a", { href: href, className: className, "data-page": "" }, [text]], undefined);
+  }
+
+  function Static(props) { return draw(props.tree, "root"); }
+  const same = (one, other) => JSON.stringify(one.tree) === JSON.stringify(other.tree);
+  window.dashboard_static = Object.assign(window.dashboard_static || {}, { Static: React.memo(Static, same), link: link });
+})();

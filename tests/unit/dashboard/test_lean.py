@@ -1,0 +1,41 @@
+"""The document asks for no script that it does not need, and for Plotly at Dash's own address."""
+
+from __future__ import annotations
+
+import re
+
+from dash import html
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from dashboard.lean import PLOTLY, PLOTLY_PATH, LeanDash, serve_plotly
+
+
+def document() -> str:
+    server = FastAPI()
+    dash = LeanDash("dashboard", server=server, assets_folder="", serve_locally=True, enable_mcp=False)  # type: ignore[arg-type]
+    dash.layout = html.Div()
+    return TestClient(server).get("/").text
+
+
+def test_the_needless_scripts_are_gone_and_the_needed_ones_are_there() -> None:
+    scripts = re.findall(r'<script src="([^"]+)"', document())
+    assert not [one for one in scripts if "polyfill" in one or "dash_table" in one]
+    for needed in ("react@", "react-dom@", "dash_core_components", "dash_html_components", "dash_renderer"):
+        assert any(needed in one for one in scripts), needed
+
+
+def test_the_basic_bundle_stands_at_the_address_of_the_whole() -> None:
+    server = FastAPI()
+    serve_plotly(server)
+    answer = TestClient(server).get(PLOTLY_PATH)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert answer.content == PLOTLY.read_bytes()
+    assert b"plotly.js (basic - minified)" in answer.content[:200]
+
+
+def test_the_bundle_is_the_version_that_plotly_speaks() -> None:
+    from plotly.offline import get_plotlyjs_version
+
+    assert str(get_plotlyjs_version()) in PLOTLY.name
