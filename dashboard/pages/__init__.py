@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from . import about, actions, business, capacity, collectors, explore, incidents, overview, predictions, reports, rules, settings
+from . import (
+    about,
+    actions,
+    business,
+    capacity,
+    collectors,
+    explore,
+    incidents,
+    overview,
+    predictions,
+    reports,
+    rules,
+    settings,
+)
 
 BUILTIN = (
     overview.PAGE,

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import uvicorn
 from fastapi import Depends, FastAPI, Header, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
+from support import fake_business
 
 #: Markup that must stay text wherever a label or a name is shown.
 PAYLOAD = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>'
@@ -349,6 +350,8 @@ def _reading(app: FastAPI, engine: FakeEngine) -> None:  # noqa: C901 - one smal
     get("/api/wk/rules", lambda: {"groups": _rules(now())})
     get("/api/wk/collectors", lambda: _collectors(now()))
     get("/api/wk/capacity", lambda: engine.capacity(now()))
+    get("/api/wk/business", lambda: fake_business.business(now()))
+    get("/api/wk/predictions", lambda: fake_business.predictions(now()))
     get("/api/wk/reports", lambda: {"reports": engine.reports})
     get("/api/wk/reports/{name}", report)
     get("/api/wk/status", lambda: _status(now()))

@@ -221,6 +221,7 @@ def report_capacity(
     """Make the capacity report now, as HTML and CSV."""
     _report("capacity", output, language, data)
 
+
 @report_app.command("business")
 def report_business(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the HTML and CSV files.")] = Path(),
