@@ -103,12 +103,6 @@ class Kpis(Repository):
             for row in self.connection.execute(query.order_by(table.c.made_at, table.c.target)).mappings()
         ]
 
-    def made_at(self, kpi: str, period: str, moment: datetime) -> list[KpiForecast]:
-        """The whole forecast made at this moment."""
-        table = kpi_forecasts
-        query = select(table).where(_is(table, kpi, period), table.c.made_at == moment).order_by(table.c.target)
-        return [_forecast(row) for row in self.connection.execute(query).mappings()]
-
     def made_count(self, kpi: str, period: str) -> int:
         """How many forecasts were made."""
         table = kpi_forecasts
