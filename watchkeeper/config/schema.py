@@ -145,7 +145,7 @@ class Capacity(Section):
 
 class Rules(Section):
     directories: list[Path] = [Path("rules")]  #: folders with *.yaml rule files, relative to this file
-    packs: list[str] = ["signals", "host", "default", "self"]  #: shipped packs
+    packs: list[str] = ["signals", "host", "default", "business", "self"]  #: shipped packs
     interval: Duration = timedelta(seconds=15)
     external_labels: dict[str, str] = {}
 
