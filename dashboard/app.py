@@ -56,6 +56,7 @@ def create(settings: Settings, *, clock: Clock | None = None) -> Dashboard:
     for page in BUILTIN:
         page.register(callbacks)
     dash.layout = partial(shell.layout, BUILTIN)
+    dash.draws_charts = partial(shell.draws_charts, BUILTIN)
     compressed = GZipMiddleware(server, minimum_size=1000, compresslevel=5)
     guarded = Dashboard(compressed, settings, engine, sessions, clock, policy(dash.csp_hashes()))
     guarded.server, guarded.dash, guarded.callbacks = server, dash, callbacks

@@ -48,7 +48,7 @@ class Request:
         self.host = self.headers.get("host", "").lower()
         self.cookies = _cookies(self.headers.get("cookie", ""))
         query = scope.get("query_string", b"").decode("latin-1")
-        self.target = self.path + (f"?{query}" if query else "")
+        self.target: str = self.path + (f"?{query}" if query else "")
 
     @property
     def theme(self) -> Theme:
@@ -169,25 +169,36 @@ class Guard:
         return Caller(principal, words, request.theme, self._engine, refresh, self._clock, changed, address)
 
     def _address(self, request: Request) -> str:
-        """Path and query of the document, by the referrer of our own pages."""
+        """Path and query of the document: of itself, or by the referrer of our own pages."""
+        if request.wants_page:
+            return request.target
         own = self._settings.origin(request.host)
         referrer = request.headers.get("referer", "")
         return referrer.removeprefix(own) if referrer.startswith(f"{own}/") else ""
 
     def _dressed(self, request: Request, send: Send) -> Send:
         own = self._plain_headers if request.path in FORMS else self._headers
-        cached = request.path.startswith(("/_dash-component-suites/", "/assets/"))
+        caching = _caching(request)
 
         async def dressed(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 present = {name.lower() for name, _ in message["headers"]}
                 extra = [pair for pair in own if pair[0] not in present]
                 if b"cache-control" not in present:
-                    extra.append((b"cache-control", b"private, max-age=60" if cached else b"no-store"))
+                    extra.append((b"cache-control", caching))
                 message = {**message, "headers": [*message["headers"], *extra]}
             await send(message)
 
         return dressed
+
+
+def _caching(request: Request) -> bytes:
+    """A file whose address changes when it changes is kept for a year."""
+    if request.path.startswith("/assets/") and request.target.startswith(f"{request.path}?m="):
+        return b"private, max-age=31536000, immutable"
+    if request.path.startswith(("/_dash-component-suites/", "/assets/")):
+        return b"private, max-age=60"
+    return b"no-store"
 
 
 def _without_body(send: Send) -> Send:

@@ -1,13 +1,14 @@
 """What the browser need not load: half of the script of a plain Dash page.
 
 Left out of every page: the polyfill for browsers of 2017, which also slows new ones (the one part that Dash's script
-still asks for is assets/regenerator-runtime), and Dash's old table. Plotly comes with the first chart, as its "basic"
-bundle (lines, bars, pies), a quarter of the whole: docs/house.md says where both are from.
+still asks for is assets/regenerator-runtime), and Dash's old table. Plotly comes with a page that draws charts, or with
+the first chart, as its "basic" bundle (lines, bars, pies), a quarter of the whole: docs/house.md says where both are from.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,17 @@ SCRIPT = re.compile(r'<script src="([^"]+)"></script>\n?')
 
 
 class LeanDash(Dash):
-    """Dash with fewer scripts in its page."""
+    """Dash with fewer scripts in its page. ``draws_charts`` says whether the page being loaded needs Plotly."""
+
+    draws_charts: Callable[[], bool] = staticmethod(lambda: False)
 
     def interpolate_index(self, **parts: Any) -> str:  # type: ignore[override]  # as Dash's own docs override it
         def keep(found: re.Match[str]) -> str:
             return "" if any(one in found[1] for one in NEEDLESS) else found[0]
 
         parts["scripts"] = SCRIPT.sub(keep, str(parts.get("scripts", "")))
+        if self.draws_charts():
+            parts["scripts"] += f'<script src="{PLOTLY_PATH}"></script>'
         return str(super().interpolate_index(**parts))  # type: ignore[no-untyped-call]
 
 

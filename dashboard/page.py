@@ -24,6 +24,7 @@ class Page:
     layout: Callable[[Caller, Request], Any]  #: the frame, without data
     register: Callable[[Callbacks], None]  #: adds its callbacks
     below: bool = False
+    charts: bool = False  #: it draws with Plotly, which then loads with the frame
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,13 @@ def layout(pages: Sequence[Page]) -> Any:
     )
 
 
+def draws_charts(pages: Sequence[Page]) -> bool:
+    """Whether the document that is being loaded draws with Plotly."""
+    path, _, query = current().address.partition("?")
+    found = find(pages, path, query)
+    return found is not None and found[0].charts
+
+
 def _location(caller: Caller) -> Any:
     """Where the address is known, it is given, so that it does not count as changed when the page has loaded."""
     if not caller.address:

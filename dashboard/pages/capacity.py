@@ -149,4 +149,4 @@ def _part(caller: Caller, name: str, points: Any) -> Any:
     return html.Div([widgets.quiet(title), graph])
 
 
-PAGE = Page(key=KEY, path="/capacity", area="predictive", layout=layout, register=register)
+PAGE = Page(key=KEY, path="/capacity", area="predictive", layout=layout, register=register, charts=True)

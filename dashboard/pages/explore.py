@@ -143,4 +143,4 @@ def _newest(values: list[float | None] | None) -> float | None:
     return values[-1] if values else None
 
 
-PAGE = Page(key=KEY, path="/explore", area="realtime", layout=layout, register=register)
+PAGE = Page(key=KEY, path="/explore", area="realtime", layout=layout, register=register, charts=True)

@@ -155,4 +155,4 @@ def accuracy(caller: Caller, row: Mapping[str, Any]) -> Any:
     return widgets.card(table, title=words("predictions.record"))
 
 
-PAGE = Page(key=KEY, path="/predictions", area="predictive", layout=layout, register=register)
+PAGE = Page(key=KEY, path="/predictions", area="predictive", layout=layout, register=register, charts=True)

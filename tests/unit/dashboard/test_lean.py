@@ -11,10 +11,11 @@ from starlette.testclient import TestClient
 from dashboard.lean import PLOTLY, PLOTLY_PATH, LeanDash, serve_plotly
 
 
-def document() -> str:
+def document(*, charts: bool = False) -> str:
     server = FastAPI()
     dash = LeanDash("dashboard", server=server, assets_folder="", serve_locally=True, enable_mcp=False)  # type: ignore[arg-type]
     dash.layout = html.Div()
+    dash.draws_charts = lambda: charts
     return TestClient(server).get("/").text
 
 
@@ -39,3 +40,8 @@ def test_the_bundle_is_the_version_that_plotly_speaks() -> None:
     from plotly.offline import get_plotlyjs_version
 
     assert str(get_plotlyjs_version()) in PLOTLY.name
+
+
+def test_plotly_loads_with_the_frame_of_a_page_that_draws() -> None:
+    assert PLOTLY_PATH not in document()
+    assert f'<script src="{PLOTLY_PATH}"></script>' in document(charts=True)
