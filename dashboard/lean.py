@@ -2,7 +2,8 @@
 
 Left out of every page: the polyfill for browsers of 2017, which also slows new ones (the one part that Dash's script
 still asks for is assets/regenerator-runtime), and Dash's old table. Plotly comes with a page that draws charts, or with
-the first chart, as its "basic" bundle (lines, bars, pies), a quarter of the whole: docs/house.md says where both are from.
+the first chart, as its "basic" bundle (lines, bars, pies), a quarter of the whole. docs/house.md says where both are
+from.
 """
 
 from __future__ import annotations
