@@ -199,12 +199,21 @@ def fall(unit: Unit, rule: str, now: datetime, reason: str) -> None:
 LINK_KEY = "remediation/link/"
 
 
-def link_served(unit: Unit, plan: Plan, settings: Settings, now: datetime, *, back: bool = False) -> None:
-    """Keep which side of a dual link serves after this plan, or after it was rolled back."""
+def link_served(
+    unit: Unit, plan: Plan, settings: Settings, now: datetime, *, back: bool = False, severity: object = None
+) -> None:
+    """Keep which side of a dual link serves after this plan, or after it was rolled back, and how bad it was."""
     link = settings.link(str(plan.evidence.get("link", "")))
     if link is None:
         return
     impact = plan.evidence.get("impact")
     to_backup = isinstance(impact, Mapping) and impact.get("direction") == f"switch:{link.backup}"
     side = "backup" if to_backup != back else "primary"
-    unit.documents.put(LINK_KEY + link.name, {"side": side, "since": now.isoformat()}, at=now)
+    unit.documents.put(LINK_KEY + link.name, {"side": side, "since": now.isoformat(), "severity": severity}, at=now)
+
+
+def switched_for(unit: Unit, link: str) -> str | None:
+    """Severity of what the link was switched for: the way back is part of the same trouble."""
+    kept: Mapping[str, Any] = unit.documents.get(LINK_KEY + link) or {}
+    found = kept.get("severity")
+    return str(found) if found else None

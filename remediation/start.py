@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from watchkeeper.errors import ActionError
 from watchkeeper.model import ActionRecord, ActionState, Observation, RemedyRule
 
+from . import book
+from .links import RETURN
 from .plan import make_plan
 from .run import Run, write
 from .survey import EMPTY
@@ -67,7 +69,7 @@ def make_record(
     more: Mapping[str, object] | None = None,
 ) -> ActionRecord:
     incident = next((each for each in run.facts.incidents if each.id == incident_id), None)
-    severity = incident.severity.value if incident else run.settings.default_severity
+    severity = incident.severity.value if incident else _severity(unit, rule, run)
     action_id = unit.actions.new_id()
     planned = make_plan(_untargeted(rule), newest, EMPTY, run.settings, incident_id)
     return ActionRecord(
@@ -80,6 +82,12 @@ def make_record(
         correlation_id=incident.correlation_id if incident and incident.correlation_id else action_id,
         progress={"severity": severity, "why": newest.reason, **(more or {})},
     )
+
+
+def _severity(unit: Unit, rule: RemedyRule, run: Run) -> str:
+    """Of what belongs to no incident; a way back has that of the switch it takes back, whose incident is over."""
+    inherited = book.switched_for(unit, rule.link) if rule.name.endswith(RETURN) else None
+    return inherited or run.settings.default_severity
 
 
 def _untargeted(rule: RemedyRule) -> RemedyRule:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from remediation.confirm import OBSERVERS, RULE, agreeing
@@ -71,10 +71,17 @@ def isolation(s: Situation) -> Verdict:
     """Gate 4: canaries or unrelated targets dark too? Then we are cut off, and know nothing."""
     if s.isolated:
         return refused("isolation", s.isolated)
-    if s.settings.canaries and not any(s.canaries.get(name) is True for name in s.settings.canaries):
-        return refused("isolation", f"no canary answers ({', '.join(s.settings.canaries)}): we are cut off")
-    unrelated = [watched for watched in s.watched if watched.service != s.rule.service]
-    dark = [watched.name for watched in unrelated if watched.up is not True]
+    return cut_off(s.rule.service, s.settings.canaries, s.canaries, s.watched)
+
+
+def cut_off(
+    service: str, named: Sequence[str], canaries: Mapping[str, bool | None], watched: Sequence[Watched]
+) -> Verdict:
+    """The verdict of gate 4 by what we reach: of the named canaries one is enough, of unrelated targets half."""
+    if named and not any(canaries.get(name) is True for name in named):
+        return refused("isolation", f"no canary answers ({', '.join(named)}): we are cut off")
+    unrelated = [each for each in watched if each.service != service]
+    dark = [each.name for each in unrelated if each.up is not True]
     if len(unrelated) >= UNRELATED_TARGETS and 2 * len(dark) > len(unrelated):
         return refused("isolation", f"{len(dark)} of {len(unrelated)} unrelated targets are dark too", dark=dark[:20])
     return passed("isolation")

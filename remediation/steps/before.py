@@ -9,6 +9,7 @@ from remediation import book, confirm
 from remediation.approval import rejected_by
 from remediation.gates import all_passed, evaluate
 from remediation.gates.authority import need_of
+from remediation.gates.evidence import cut_off
 from remediation.run import Run, same_change, verdicts_json
 from remediation.situation import Situation
 from remediation.survey import plan_now, situation_of
@@ -40,9 +41,25 @@ async def confirming(run: Run, record: ActionRecord) -> ActionRecord | None:
     over = run.past(record, "deadline")
     if over and not bad:
         return await run.move(record, S.CLEARED, "never confirmed")
-    if not (sure or over):
+    if sure or over:
+        return await _propose(run, record, rule)
+    return await _blind(run, record, rule)
+
+
+async def _blind(run: Run, record: ActionRecord, rule: RemedyRule) -> ActionRecord | None:
+    """Bad by the rule alone while we reach nothing else either: people are told that we are cut off, at once.
+
+    Other observers would only be unknown until the deadline, and nothing would be said all the while.
+    """
+    if confirm.RULE not in confirm.agreeing(run.history(rule.name).seen, rule.confirm_k, rule.confirm_n):
         return None
-    return await _propose(run, record, rule)
+    facts = run.facts
+    verdict = cut_off(rule.service, run.settings.canaries, facts.canaries, facts.watched)
+    if verdict.passed:
+        return None
+    record = _adopted(run, record, rule)
+    record = await run.move(record, S.PROPOSED, "bad, and nothing else is reached either", plan=record.plan)
+    return await suppress(run, record, verdict, {"verdicts": verdicts_json([verdict])})
 
 
 def _waived(record: ActionRecord) -> list[str]:

@@ -156,7 +156,7 @@ async def _done(run: Run, record: ActionRecord, outcome: Mapping[str, object]) -
 
 def _settle(unit: Unit, run: Run, record: ActionRecord, outcome: Mapping[str, object]) -> None:
     _finish(unit, run, record, outcome)
-    book.link_served(unit, record.plan, run.settings, run.tick.now)
+    book.link_served(unit, record.plan, run.settings, run.tick.now, severity=record.progress.get("severity"))
 
 
 async def look(run: Run, record: ActionRecord, wanted: Mapping[str, object]) -> None:

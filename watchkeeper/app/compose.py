@@ -152,7 +152,9 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
         sources=lambda: list(engine.sources.values()),
         tell=engine.telling.about_actions,
         wake=engine.telling.wake,
+        soon=lambda when: engine.scheduler.soon("act_on_news", when, engine.remediation.step),
     )
+    engine.collecting.news = engine.remediation.news
     engine.foreseeing = Foreseeing(engine)
     engine.business, engine.predicting = Business.checked(engine), Predicting(engine)
     return engine

@@ -54,6 +54,16 @@ class Every:
         return base + missed * self.interval
 
 
+@dataclass(frozen=True, slots=True)
+class Once:
+    """At one moment, and never again."""
+
+    when: datetime
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:  # noqa: ARG002
+        return self.when if previous_fire_time is None else None
+
+
 def every(interval: timedelta, start: datetime) -> Trigger:
     """Each ``interval`` from ``start`` on."""
     return Every(interval, start)
@@ -125,6 +135,17 @@ class Scheduler:
     def once(self, name: str, step: Step) -> None:
         """Run a step now, at the same edge as scheduled ones. Call it in the loop."""
         self._start(Job(name, _NEVER, step), self.clock.now())
+
+    def soon(self, name: str, when: datetime, step: Step) -> None:
+        """Run a step once at that moment, beside its regular times. Asked for again, the nearer moment counts."""
+        with self._lock:
+            waiting = self.jobs.get(name)
+            known = waiting.trigger.when if waiting is not None and isinstance(waiting.trigger, Once) else None
+            if known is not None and self.clock.now() <= known <= when:
+                return
+            if waiting is not None:
+                waiting.cancelled = True
+        self.add(name, Once(when), step)
 
     def remove(self, name: str) -> None:
         with self._lock:

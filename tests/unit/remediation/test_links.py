@@ -13,6 +13,7 @@ from support.remedies import LINK, NOON, RULE
 
 from remediation import links
 from remediation.links import LinkState, Phase
+from remediation.situation import Watched
 from watchkeeper.model import ActionState
 
 RULE_OF_LINK = replace(RULE, name="maps", link="maps", target="", parameters={})
@@ -150,3 +151,26 @@ def test_a_rule_may_bring_its_own_plan_for_both_ways() -> None:
     assert links.return_rule(rule, LINK).parameters == back
     only = replace(RULE_OF_LINK, parameters={"drain": "web1"})
     assert links.return_rule(only, LINK).parameters == {}
+
+
+def test_the_way_back_is_as_urgent_as_the_switch_although_its_incident_is_over(tmp_path: Path) -> None:
+    world = a_world(tmp_path)
+    fail_over(world)
+    world.symptom, world.incident = 0, None
+    world.answers["probe1"] = 1.0
+    world.step(12)
+    assert serving(world) == ["web1"]
+    assert [record.progress["severity"] for record in world.records() if record.token] == ["P1", "P1"]
+
+
+def test_a_watcher_that_reaches_nothing_says_so_at_once_and_does_nothing(tmp_path: Path) -> None:
+    world = a_world(tmp_path)
+    dark = [Watched(name=f"t{number}", service=f"s{number}", up=False) for number in range(3)]
+    world.facts = {"watched": dark}
+    world.symptom, world.answers["probe1"], world.answers["probe2"] = 1, 0.0, 0.0
+    told = world.step(4, observers={"probe": None})  # the passive signal cannot be known
+    assert [(change.kind, change.evidence["gate"]) for change in told] == [("suppressed", "isolation")]
+    assert "3 of 3 unrelated targets are dark" in world.reason()
+    assert serving(world) == ["web1"]
+    assert world.step(40, observers={"probe": None}) == []  # and says it once
+    assert not world.pool.effects

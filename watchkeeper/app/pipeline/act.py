@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from remediation.change import Change
@@ -16,9 +16,10 @@ from rules.observe import observe
 from watchkeeper.app.api import shapes
 from watchkeeper.app.pipeline.ask import Ask
 from watchkeeper.app.pipeline.collect import Source
+from watchkeeper.app.pipeline.news import Feeds, Pulse
 from watchkeeper.clock import Clock
 from watchkeeper.errors import AccessError, StoreError
-from watchkeeper.model import ActionRecord, ActionState, AlertState, Mode, Observation, RemedyRule
+from watchkeeper.model import ActionRecord, ActionState, AlertState, Mode, Observation, RemedyRule, Tick
 from watchkeeper.store.state import State, Unit
 from watchkeeper.telemetry import Telemetry, logger
 
@@ -26,6 +27,9 @@ log = logger(__name__)
 
 #: Approvals a class needs when it needs any (RELIABILITY 2.2).
 TWO_PEOPLE = ("A4",)
+#: Kinds of sources that stand for a target which can be up or down.
+TARGETS = ("openmetrics", "prometheus_api")
+PROBES = "_probe"
 
 
 @dataclass(slots=True, eq=False)
@@ -42,19 +46,35 @@ class Acting:
     sources: Callable[[], Sequence[Source]]
     tell: Callable[[datetime, Unit, Sequence[Change]], int]
     wake: Callable[[], None]
-    seen_at: dict[str, datetime] = field(default_factory=dict)
+    soon: Callable[[datetime], None] = lambda _when: None  #: look again at that moment
+    pulses: dict[str, Pulse] = field(default_factory=dict)
+    feeds: Feeds = field(default_factory=Feeds)
+    services: dict[str, str] = field(default_factory=dict)  #: source -> service of the rules that it feeds
     counted: dict[str, int] = field(default_factory=dict)
+    _busy: bool = False
 
     async def step(self, now: datetime) -> None:
-        """One evaluation of the rules that are due, and one step of every action under way."""
+        """One evaluation of the rules that are due, and one step of every action under way. One at a time."""
+        if self._busy:  # whatever is due now is due a moment later too
+            return
+        self._busy = True
+        try:
+            await self._step(now, self.clock.monotonic())
+        finally:
+            self._busy = False
+
+    async def _step(self, now: datetime, monotonic: float) -> None:
+        """``monotonic`` belongs to ``now``: the pair tells a pause of ours from a jump of the clock."""
         rules = list(self.rules())
         if not rules and not await asyncio.to_thread(self._active):
             return
-        due = [rule for rule in rules if self._due(rule, now)]
+        due = [rule for rule in rules if self._pulse(rule).due(rule.interval, now)]
+        for rule in due:
+            self._pulse(rule).look(now)
         loop = asyncio.get_running_loop()
         observations = await loop.run_in_executor(self.executor, self._observe, due, now)
         facts = await loop.run_in_executor(self.executor, self._facts, now)
-        changes = await self.remediator.step(now, self.clock.monotonic(), observations, facts)
+        changes = await self.remediator.step(now, monotonic, observations, facts)
         self._count()
         if changes:
             await asyncio.to_thread(self._tell, now, changes)
@@ -68,12 +88,21 @@ class Acting:
         with self.state.read() as unit:
             return bool(unit.actions.active())
 
-    def _due(self, rule: RemedyRule, now: datetime) -> bool:
-        last = self.seen_at.get(rule.name)
-        if last is not None and timedelta(0) <= now - last < rule.interval - timedelta(milliseconds=50):
-            return False
-        self.seen_at[rule.name] = now
-        return True
+    def _pulse(self, rule: RemedyRule) -> Pulse:
+        return self.pulses.setdefault(rule.name, Pulse())
+
+    def news(self, source: Source, ticks: Sequence[Tick]) -> None:
+        """Samples came: rules that look at them are evaluated in a moment, not at the next beat of a clock."""
+        fed = frozenset().union(*(self.feeds.of(tick) for tick in ticks))
+        if not fed:
+            return
+        now = self.clock.now()
+        for rule in self.rules():
+            if rule.name in fed:
+                self.services[source.name] = rule.service
+                when = self._pulse(rule).feed(rule.interval, source.interval, now)
+                if when is not None:
+                    self.soon(when)
 
     def _observe(self, rules: Sequence[RemedyRule], now: datetime) -> list[Observation]:
         return [observe(rule, now, self.ask, self.ask.newest) for rule in rules]
@@ -88,17 +117,14 @@ class Acting:
             service = alert.labels.get("service", "")
             if service and alert.state is AlertState.FIRING:
                 bad[service] = min(bad.get(service, now), alert.fired_at or alert.active_at)
-        watched = [
-            Watched(
-                name=source.name,
-                service=source.health_labels.get("service", source.name),
-                up={"up": True, "failing": False}.get(source.state),
-                bad_since=source.last_at if source.state == "failing" else None,
-            )
-            for source in self.sources()
-            if source.kind in ("openmetrics", "prometheus_api", "http_probe")
-        ]
-        return Facts(query=self.ask, incidents=incidents, watched=watched, bad_services=bad)
+        watched = [self._watched(one) for one in self.sources() if one.kind in TARGETS or one.kind.endswith(PROBES)]
+        canaries = {one.name: one.up for one in watched if one.name in self.remediator.settings.canaries}
+        return Facts(query=self.ask, incidents=incidents, watched=watched, bad_services=bad, canaries=canaries)
+
+    def _watched(self, source: Source) -> Watched:
+        """A probe is up when its target answered well; a source without a service is of the service it is asked for."""
+        service = source.health_labels.get("service") or self.services.get(source.name) or source.name
+        return Watched(name=source.name, service=service, up=source.reached, bad_since=source.bad_since)
 
     def _tell(self, now: datetime, changes: Sequence[Change]) -> None:
         with self.state.begin() as unit:
@@ -120,6 +146,9 @@ class Acting:
     def take_rules(self, rules: Sequence[RemedyRule], now: datetime) -> None:
         """Use these rules; an owner's ``mode: auto`` in a file is a declaration, once a version."""
         self.remediator.use(rules)
+        links = {rule.name: self.remediator.settings.link(rule.link) for rule in rules}
+        probes = {name: (link.primary_probe, link.backup_probe) for name, link in links.items() if link is not None}
+        self.feeds = Feeds(rules, probes)
         for rule in rules:
             if rule.mode is Mode.AUTO and rule.owner:
                 self._declare(rule, now)

@@ -13,7 +13,7 @@ import numpy as np
 
 from watchkeeper.clock import Clock, to_ms
 from watchkeeper.errors import CollectError, OutboundError, StoreFullError
-from watchkeeper.model import STALE_NAN, Layout, LogLine, Tick, is_stale, labels
+from watchkeeper.model import STALE_NAN, Layout, LogLine, Tick, is_stale, labels, metric_name
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Appended, Collected, Collector, SampleStore
 from watchkeeper.telemetry import Telemetry, logger
@@ -24,6 +24,8 @@ log = logger(__name__)
 UNBOUNDED, GRACE = 60.0, 5.0
 #: Series written about every source, beside what it said itself.
 HEALTH = ("up", "scrape_duration_seconds", "scrape_samples_scraped")
+#: What a probe says about its target; reading the probe itself always works.
+PROBED = "probe_success"
 
 
 @dataclass(slots=True, eq=False)
@@ -39,6 +41,8 @@ class Source:
     state: str = "starting"  #: starting | up | failing
     error: str = ""
     last_at: datetime | None = None
+    reached: bool | None = None  #: its target answered, and a probe was content with the answer; None: not known yet
+    bad_since: datetime | None = None  #: since when ``reached`` has been false
     seconds: float = 0.0
     series: int = 0
     samples: int = 0
@@ -47,6 +51,10 @@ class Source:
     rejected: dict[str, int] = field(default_factory=dict)
     health_layout: Layout | None = None
     running: asyncio.Future[Collected] | None = None  #: the collection under way, or the last one
+
+    def reach(self, reached: bool, now: datetime) -> None:  # noqa: FBT001 - one fact
+        self.reached = reached
+        self.bad_since = None if reached else self.bad_since or now
 
 
 @dataclass(slots=True, eq=False)
@@ -60,6 +68,7 @@ class Collecting:
     executor: Executor  #: the thread that appends
     scored: Callable[[Sequence[Tick]], Awaitable[None]]
     logged: Callable[[Source, Sequence[LogLine]], Awaitable[None]]
+    news: Callable[[Source, Sequence[Tick]], None] = lambda _source, _ticks: None  #: they are stored
 
     async def step(self, source: Source, now: datetime) -> None:
         """One reading of one source. A failure is a state, counted and shown, and stops nobody else."""
@@ -78,6 +87,7 @@ class Collecting:
         _add(source.rejected, collected.rejected)
         source.received += sum(collected.rejected.values())
         source.state, source.error, source.last_at = "up", "", now
+        source.reach(_content(source.kind, collected.ticks), now)
         source.series = sum(len(tick.layout) for tick in collected.ticks)
         source.samples = sum(_present(tick) for tick in collected.ticks)
         ticks = [*collected.ticks, _health(source, now, up=1.0)]
@@ -112,6 +122,7 @@ class Collecting:
         if source.state != "failing":
             log.warning("source failing", source=source.name, reason=reason, error=str(error))
         source.state, source.error, source.last_at, source.seconds = "failing", f"{reason}: {error}", now, seconds
+        source.reach(False, now)
         self.telemetry.collections.labels(source.name, reason).inc()
         stale: Sequence[Tick] = getattr(source.collector, "stale_ticks", _nothing)(now)
         await self.append(source, [*stale, _health(source, now, up=0.0)])
@@ -124,6 +135,7 @@ class Collecting:
             source.received += appended.received
             source.stored += appended.stored
             _add(source.rejected, appended.rejected)
+        self.news(source, ticks)
 
     async def append_derived(self, name: str, ticks: Sequence[Tick]) -> list[Appended]:
         """Append in the store's own thread; ``name`` is the source in the ledger (scores, rules, forecasts ...)."""
@@ -151,6 +163,19 @@ def bound(collector: Collector) -> float:
     """Seconds after which a collection has failed, whatever the collector thinks."""
     own = getattr(collector, "bound", None) or getattr(collector, "timeout", None)
     return UNBOUNDED if own is None else float(own) + GRACE
+
+
+def _content(kind: str, ticks: Sequence[Tick]) -> bool:
+    """What was collected speaks of a target that answers as it should."""
+    if not kind.endswith("_probe"):
+        return True
+    found = [
+        value
+        for tick in ticks
+        for series, value in zip(tick.layout.series, tick.values, strict=True)
+        if metric_name(series) == PROBED
+    ]
+    return all(value > 0 for value in found)
 
 
 def _look_at(task: asyncio.Future[Collected]) -> None:

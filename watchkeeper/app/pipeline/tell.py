@@ -36,6 +36,8 @@ log = logger(__name__)
 ROBOTS = ("dingtalk", "wecom", "feishu")
 #: States of an action that nobody needs to be told about.
 QUIET = (ActionState.OBSERVED, ActionState.CONFIRMING, ActionState.CLEARED, ActionState.ARMED)
+#: Changes that the next message of the same action tells better: the question to people, or the first verdict.
+PASSING = ("proposed", "executed")
 DAY = timedelta(days=1)
 
 
@@ -131,7 +133,7 @@ class Telling:
         count = 0
         for change in changes:
             record = unit.actions.get(change.action_id)
-            if record is None or change.state in QUIET:
+            if record is None or change.state in QUIET or change.kind in PASSING:
                 continue
             incident = unit.incidents.get(change.incident_id) if change.incident_id else None
             labels = dict(incident.labels) if incident else {}

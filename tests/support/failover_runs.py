@@ -1,0 +1,190 @@
+"""Scenarios of a dual link, each on an estate of its own, each with what was measured."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from support.failover import Double, Estate, Request, estate, switched
+
+RULE, WAY_BACK = "checkout_failover", "checkout_failover:return"
+PRIMARY_DOWN, BOTH_DOWN = "the primary of checkout is down", "both copies of checkout are down"
+#: How each robot says that something is over.
+OVER = {"wecom": "Resolved", "dingtalk": "已恢复"}
+#: Seconds in which a refused or impossible switch would have happened many times over.
+LONG_ENOUGH = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cycle:
+    """One kill of the primary, there and back."""
+
+    switch_seconds: float
+    failed: int  #: requests of the user that failed between the kill and the switch
+    failed_later: int  #: after the switch: none may
+    effects: int  #: intents ever committed to leave the primary
+    returns: int  #: and to go back
+    incidents: int
+    firing: dict[str, int]  #: robot -> messages that the primary is down
+    resolved: dict[str, int]
+    back_seconds: float  #: from the first good probe that was possible to traffic on the primary again
+    dwelt_seconds: float  #: from traffic on the backup to traffic on the primary
+    audit_intact: bool
+    load: float = math.nan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quiet:
+    """A scenario in which nothing may be switched."""
+
+    effects: int
+    backup_answers: int
+    seconds: float  #: watched for so long
+    failed: int = 0
+    said: dict[str, int] = field(default_factory=dict)  #: robot -> messages that say what is the matter
+    said_after: float = math.nan  #: seconds until all robots had it
+    detail: str = ""
+    plan: dict[str, Any] = field(default_factory=dict)
+
+
+@contextmanager
+def settled(**options: Any) -> Iterator[Estate]:
+    with tempfile.TemporaryDirectory(prefix="wk-failover-") as text, estate(Path(text), **options) as found:
+        yield found
+
+
+def kill(phase: float = 0.0) -> Cycle:
+    """Kill -9 the primary ``phase`` seconds after the estate is settled; later it comes back."""
+    with settled() as found:
+        _wait(phase)
+        killed = found.kill("primary")
+        found.until("traffic on the backup", lambda: switched(found.user.requests(killed), killed), 60)
+        found.until("the switch is verified", lambda: found.states(RULE) == ["succeeded"], 60)
+        incidents = len(found.up.ask("GET", "/api/wk/incidents?state=all")["incidents"])
+        found.revive("primary")
+        revived = time.monotonic()
+        found.until("traffic on the primary", lambda: found.user.last() == "primary", 120)
+        found.until("the way back is verified", lambda: found.states(WAY_BACK) == ["succeeded"], 60)
+        found.until("the end is told", lambda: all(_told(found.double, PRIMARY_DOWN, over=True).values()), 90)
+        return _cycle(found, killed, revived, incidents)
+
+
+def _cycle(found: Estate, killed: float, revived: float, incidents: int) -> Cycle:
+    requests = found.user.requests(killed - 1.0)
+    seconds = switched(requests, killed)
+    assert seconds is not None
+    over = killed + seconds
+    back = next(one.answered for one in requests if one.sent > over and one.who == "primary")
+    return Cycle(
+        switch_seconds=seconds,
+        failed=sum(one.failed for one in requests if one.sent <= over),
+        failed_later=sum(one.failed for one in requests if one.sent > over),
+        effects=len(found.states(RULE)),
+        returns=len(found.states(WAY_BACK)),
+        incidents=incidents,
+        firing=_told(found.double, PRIMARY_DOWN, over=False),
+        resolved=_told(found.double, PRIMARY_DOWN, over=True),
+        back_seconds=back - revived,
+        dwelt_seconds=back - over,
+        audit_intact=bool(found.up.ask("GET", "/api/wk/audit")["intact"]),
+    )
+
+
+def both() -> Quiet:
+    """Both copies die at once: there is nowhere to go, so nothing is switched, and a P0 goes out."""
+    with settled() as found:
+        killed = found.kill("primary", "backup")
+        found.until("a P0", lambda: all(_told(found.double, BOTH_DOWN, over=False).values()), 60)
+        after = time.monotonic() - killed
+        _wait(LONG_ENOUGH)
+        gates = {str(row["progress"].get("gate")) for row in found.actions() if row["state"] == "suppressed"}
+        worst = [row["severity"] for row in found.up.ask("GET", "/api/wk/incidents")["incidents"]]
+        said = _told(found.double, BOTH_DOWN, over=False)
+        assert all("P0" in text for robot in said for text in found.double.texts(robot) if BOTH_DOWN in text)
+        return _quiet(found, killed, said=said, said_after=after, detail=f"gates {sorted(gates)}, incident {worst}")
+
+
+def freeze(seconds: float = 20.0, watched: float = 32.0) -> Quiet:
+    """Engine and actuator stand still for a while and wake to stale evidence, while all is healthy."""
+    with settled() as found:
+        began = time.monotonic()
+        found.freeze()
+        _wait(seconds)
+        found.wake()
+        _wait(watched)
+        gaps = found.value("max(watchkeeper_clock_gaps_total)")
+        return _quiet(found, began, detail=f"pauses that it noticed: {gaps:g}" if gaps is not None else "none noticed")
+
+
+def cut(seconds: float = 25.0) -> Quiet:
+    """The watcher loses every target, HAProxy and the canaries at once; the users notice nothing."""
+    with settled() as found:
+        began = time.monotonic()
+        found.wires.cut()
+        found.until("it says so", lambda: all(_refused(found.double).values()), 60)
+        after = time.monotonic() - began
+        _wait(max(seconds - after, 0.0))
+        row = next(row for row in found.actions() if row["state"] == "suppressed")
+        reason = found.up.ask("GET", f"/api/wk/actions/{row['id']}")["timeline"][-1]["reason"]
+        found.wires.mend()
+        _wait(15.0)  # what comes back must not be acted on either
+        return _quiet(found, began, said=_refused(found.double), said_after=after, detail=str(reason))
+
+
+def dry_run() -> Quiet:
+    """The primary dies, the rule is a dry-run: the plan is made, nothing is touched."""
+    with settled(mode="dry_run") as found:
+        killed = found.kill("primary")
+        found.until("a plan", lambda: "dry_run" in found.states(RULE), 60)
+        row = next(row for row in found.actions() if row["state"] == "dry_run")
+        after = time.monotonic() - killed
+        _wait(8.0)
+        assert found.servers() == {"primary": "ready", "backup": "maint"}
+        return _quiet(found, killed, said_after=after, plan=row["plan"])
+
+
+def real_plan() -> dict[str, Any]:
+    """The plan of the same death when the rule is automatic."""
+    with settled() as found:
+        found.kill("primary")
+        found.until("an effect", lambda: found.effects() == 1, 60)
+        plan: dict[str, Any] = found.actions()[0]["plan"]
+        return plan
+
+
+def _quiet(found: Estate, since: float, **more: Any) -> Quiet:
+    requests = found.user.requests(since)
+    return Quiet(
+        effects=found.effects(),
+        backup_answers=sum(one.who == "backup" for one in requests),
+        seconds=time.monotonic() - since,
+        failed=_failed(requests),
+        **more,
+    )
+
+
+def _failed(requests: list[Request]) -> int:
+    return sum(one.failed for one in requests)
+
+
+def _told(double: Double, summary: str, *, over: bool) -> dict[str, int]:
+    """Robot -> messages about this alert that say it began, or that it is over."""
+    return {
+        robot: sum(summary in text and (word in text.split(summary)[0]) is over for text in double.texts(robot))
+        for robot, word in OVER.items()
+    }
+
+
+def _refused(double: Double) -> dict[str, int]:
+    return {robot: double.count(robot, RULE, "isolation") for robot in OVER}
+
+
+def _wait(seconds: float) -> None:
+    """Real processes go on meanwhile: this is the scenario's own duration, not a wait for something to be ready."""
+    time.sleep(seconds)
