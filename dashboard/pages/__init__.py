@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dashboard.page import Page
+
 from . import (
     about,
     actions,
@@ -17,7 +19,8 @@ from . import (
     settings,
 )
 
-BUILTIN = (
+#: A roof that serves a page more adds it before it wires the dashboard.
+BUILTIN: list[Page] = [
     overview.PAGE,
     explore.PAGE,
     incidents.PAGE,
@@ -30,4 +33,4 @@ BUILTIN = (
     rules.PAGE,
     settings.PAGE,
     about.PAGE,
-)
+]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from fastapi import APIRouter
 
 from watchkeeper.app.api.app import create
 from watchkeeper.app.compose import compose
@@ -31,8 +32,8 @@ from watchkeeper.telemetry import logger, set_up_logging
 log = logger(__name__)
 
 
-def serve_engine(config: Path | None) -> None:
-    """Run until SIGINT or SIGTERM."""
+def serve_engine(config: Path | None, routers: Sequence[APIRouter] = ()) -> None:
+    """Run until SIGINT or SIGTERM. ``routers`` are routes beside the engine's own."""
     path = config or default_path()
     loaded = load(path)
     data = data_dir(loaded.config).create()
@@ -40,20 +41,20 @@ def serve_engine(config: Path | None) -> None:
     set_up_logging(data.logs / "engine.log", process="engine")
     try:
         engine = compose(loaded, data=data, clock=SystemClock())
-        asyncio.run(_serve(engine))
+        asyncio.run(_serve(engine, routers))
     finally:
         data.engine_ready.unlink(missing_ok=True)
         lock.close()
 
 
-async def _serve(engine: Engine) -> None:
+async def _serve(engine: Engine, routers: Sequence[APIRouter] = ()) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
     with contextlib.suppress(NotImplementedError):
         loop.add_signal_handler(signal.SIGHUP, _reload_soon, engine)
-    server = quiet_server(create(engine), engine.config.engine.listen, engine.config.engine.tls)
+    server = quiet_server(create(engine, routers), engine.config.engine.listen, engine.config.engine.tls)
     await start(engine)
     announcing = asyncio.create_task(_announce(engine, server))
     gc.freeze()  # what composition made lives as long as the process

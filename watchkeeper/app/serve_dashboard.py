@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 from dashboard.app import create
+from dashboard.page import Page
+from dashboard.pages import BUILTIN
 from dashboard.settings import Settings
 from watchkeeper.app.serve import quiet_server
 from watchkeeper.app.wiring import data_dir, engine_url, public_url
@@ -14,8 +17,9 @@ from watchkeeper.config import default_path, load
 from watchkeeper.telemetry import set_up_logging
 
 
-def serve_dashboard(config: Path | None) -> None:
-    """Run until SIGINT or SIGTERM."""
+def serve_dashboard(config: Path | None, pages: Sequence[Page] = ()) -> None:
+    """Run until SIGINT or SIGTERM. ``pages`` come after the dashboard's own."""
+    BUILTIN.extend(pages)
     loaded = load(config or default_path())
     set_up_logging(data_dir(loaded.config).create().logs / "dashboard.log", process="dashboard")
     settings = Settings(

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 from urllib.parse import urlsplit
@@ -34,7 +35,7 @@ def run(config: Path | None, data: DataDir, dashboard_url: str) -> int:
     greeting = Greeting(data, dashboard_url)
     try:
         while not stopping:
-            _look(children)
+            look(children)
             greeting.try_to_say()
             time.sleep(LOOK)
     finally:
@@ -56,7 +57,8 @@ def _argv(name: str, config: Path | None) -> list[str]:
     return [sys.executable, "-m", "watchkeeper", name, *tail]
 
 
-def _look(children: list[Child]) -> None:
+def look(children: Sequence[Child]) -> None:
+    """Notice who has ended, say so, and start again whoever is due."""
     now = time.monotonic()
     for child in children:
         code = child.look(now)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from watchkeeper import __version__
@@ -27,14 +27,16 @@ STATUS: tuple[tuple[type[WatchkeeperError], int], ...] = (
 MAX_BODY = 32 << 20
 
 
-def create(engine: Engine) -> FastAPI:
-    """The application over one engine."""
+def create(engine: Engine, routers: Sequence[APIRouter] = ()) -> FastAPI:
+    """The application over one engine, with ``routers`` beside its own routes."""
     app = FastAPI(title="Watchkeeper", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.engine = engine
     app.state.bands = Bands(engine.detector)
     app.state.overview = overview.Cache()
     for part in (access, actions, business, incidents, overview, prometheus, views):
         app.include_router(part.router)
+    for router in routers:
+        app.include_router(router)
     _own_routes(app)
     _errors(app)
     app.middleware("http")(_around)
