@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from watchkeeper import __version__
+from watchkeeper.app.demo.command import app as demo_app
 from watchkeeper.errors import WatchkeeperError
 
 app = typer.Typer(
@@ -26,6 +27,7 @@ report_app = typer.Typer(help="Reports.", no_args_is_help=True)
 app.add_typer(rules_app, name="rules")
 app.add_typer(notify_app, name="notify")
 app.add_typer(report_app, name="report")
+app.add_typer(demo_app, name="demo")
 
 ConfigOption = Annotated[
     Path | None,

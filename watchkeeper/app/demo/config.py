@@ -1,0 +1,238 @@
+"""What the demo writes for its own engine: watchkeeper.yaml, rules, and the files of HAProxy and supervisord."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from watchkeeper.app.demo.place import Place
+from watchkeeper.app.demo.robot import DINGTALK, SECRET, TOKEN, WECOM
+
+TEMPLATES = Path(__file__).parent / "templates"
+HEADER = """\
+# Written by `watchkeeper demo` at every start; a real watchkeeper.yaml looks the same. Change it here and see what
+# `watchkeeper check-config --config` says of it; the next start writes it anew.
+"""
+#: Slots of the queue's workers, and how many of them run on a calm day.
+SLOTS, CALM = 8, 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Servers:
+    """Programs that are not ours; empty where there is none."""
+
+    haproxy: str
+    supervisord: str
+
+
+def write(place: Place, ports: Mapping[str, int], servers: Servers, language: str) -> None:
+    """Every file that the demo's processes read."""
+    text = yaml.safe_dump(build(place, ports, servers, language), allow_unicode=True, sort_keys=False)
+    place.config.write_text(HEADER + text, encoding="utf-8")
+    names = ["requirements", "alerts"]
+    if servers.haproxy:
+        names.append("dual_link")
+        known = {name: ports[name] for name in ("front", "figures", "primary", "backup")}
+        _fill(place.root / "haproxy.cfg", "haproxy.cfg", socket=str(place.haproxy_socket), **known)
+    if servers.supervisord:
+        names.append("scaling")
+        _supervisord(place)
+    for name in names:
+        (place.rules / f"{name}.yaml").write_bytes((TEMPLATES / f"{name}.yaml").read_bytes())
+
+
+def _fill(file: Path, template: str, **values: object) -> None:
+    file.write_text((TEMPLATES / template).read_text(encoding="utf-8").format(**values), encoding="utf-8")
+
+
+def _supervisord(place: Place) -> None:
+    """Slots as programs of one group: supervisord cannot start a part of ``numprocs``."""
+    command = shlex.join([sys.executable, "-m", "watchkeeper.app.demo.worker", str(place.root)]).replace("%", "%%")
+    programs = [
+        f"[program:worker_{number}]\ncommand={command}\nautostart={str(number < CALM).lower()}\nautorestart=true\n"
+        "startsecs=0\nstopwaitsecs=5\nstdout_logfile=NONE\nstderr_logfile=NONE\n"
+        for number in range(SLOTS)
+    ]
+    _fill(
+        place.root / "supervisord.conf",
+        "supervisord.conf",
+        logs=str(place.logs),
+        run=str(place.root / "run"),
+        socket=str(place.supervisord_socket),
+        workers="".join(programs),
+        names=",".join(f"worker_{number}" for number in range(SLOTS)),
+    )
+
+
+def build(place: Place, ports: Mapping[str, int], servers: Servers, language: str) -> dict[str, Any]:
+    """The configuration as plain data."""
+    return {
+        "data": str(place.data.root),
+        "language": language,
+        "environment": "DEMO",
+        "discover": False,
+        "engine": {"listen": f"127.0.0.1:{ports['engine']}"},
+        "dashboard": {"listen": f"127.0.0.1:{ports['dashboard']}", "refresh": "2s"},
+        "collect": {"own_logs": False, "host_interval": "5s", "sources": _sources(place, ports, servers)},
+        "forecasting": {"every": "5m", "step": "15s"},
+        "capacity": {"every": "5m", "pools": [_pool()]},
+        "rules": {"packs": ["signals", "self"], "directories": ["rules"]},
+        "severities": {"critical": "P1", "warning": "P2"},
+        "notify": {"channels": _channels(ports)},
+        "remediation": _remediation(place, servers),
+    }
+
+
+def _sources(place: Place, ports: Mapping[str, int], servers: Servers) -> list[dict[str, Any]]:
+    found = [
+        _probe("probe-primary", ports["primary"], "checkout", copy="primary"),
+        _probe("probe-backup", ports["backup"], "checkout", copy="backup"),
+        _page("checkout-primary", ports["primary"], "checkout", interval="2s"),
+        _page("checkout-backup", ports["backup"], "checkout", interval="2s"),
+        _page("payment", ports["payment"], "payment"),
+        _page("storage", ports["storage"], "storage"),
+        _page("buyers", ports["traffic"], "traffic", interval="5s"),
+        _probe("chat", ports["robot"], "chat", interval="5s"),
+        {
+            "kind": "sql_query",
+            "name": "shop",
+            "interval": "1s",
+            "service": "shop",
+            "url": f"sqlite:///{place.shop}",
+            "queries": [
+                {"name": "shop_jobs", "sql": JOBS, "values": ["value"], "labels": ["status"]},
+                {"name": "shop_workers", "sql": WORKERS, "values": ["value"]},
+            ],
+        },
+        {
+            "kind": "sql_query",
+            "name": "orders",
+            "interval": "15s",
+            "service": "shop",
+            "url": f"sqlite:///{place.shop}",
+            "queries": [
+                {"name": "shop_orders_today", "sql": ORDERS, "values": ["value", "cents"], "labels": ["state"]}
+            ],
+        },
+        {
+            "kind": "log_file",
+            "name": "shop-logs",
+            "interval": "2s",
+            "service": "gateway",
+            "paths": [f"{place.logs}/*.log"],
+            "from_beginning": True,
+        },
+    ]
+    if servers.haproxy:
+        found.insert(2, _probe("probe-front", ports["front"], "checkout", copy="front"))
+        found.append(_page("proxy", ports["figures"], "checkout"))
+    return found
+
+
+#: Every state is a row, also without jobs: 0 is a value, absence is not.
+JOBS = (
+    "SELECT s.status AS status, (SELECT count(*) FROM jobs j WHERE j.status = s.status) AS value"
+    " FROM (SELECT 'queued' AS status UNION SELECT 'processing' UNION SELECT 'failed') s"
+)
+WORKERS = "SELECT count(*) AS value FROM workers WHERE seen > strftime('%s', 'now') - 5"
+ORDERS = (
+    "SELECT status AS state, count(*) AS value, sum(amount_cents) AS cents FROM orders"
+    " WHERE created_at >= date('now') GROUP BY status"
+)
+
+
+def _probe(name: str, port: int, service: str, interval: str = "1s", **labels: str) -> dict[str, Any]:
+    return {
+        "kind": "http_probe",
+        "name": name,
+        "interval": interval,
+        "service": service,
+        "labels": labels,
+        "timeout": 0.8,
+        "steps": [{"name": "health", "url": f"http://127.0.0.1:{port}/health"}],
+    }
+
+
+def _page(name: str, port: int, service: str, interval: str = "1s") -> dict[str, Any]:
+    url = f"http://127.0.0.1:{port}/metrics"
+    return {"kind": "openmetrics", "name": name, "interval": interval, "service": service, "url": url}
+
+
+def _pool() -> dict[str, Any]:
+    return {
+        "name": "receipts",
+        "resource": "disk",
+        "unit": "bytes",
+        "query": "storage_volume_used_bytes",
+        "limit_query": "storage_volume_size_bytes",
+        "lead_time": "1d",
+    }
+
+
+def _channels(ports: Mapping[str, int]) -> list[dict[str, Any]]:
+    base = f"http://127.0.0.1:{ports['robot']}"
+    common = {"base_url": base, "allow_hosts": ["127.0.0.1"]}
+    return [
+        {
+            "name": "dingtalk",
+            "kind": "dingtalk",
+            "url": f"{base}{DINGTALK}?access_token={TOKEN}",
+            "secret": SECRET,
+            "language": "zh-CN",
+            **common,
+        },
+        {"name": "wecom", "kind": "wecom", "url": f"{base}{WECOM}?key={TOKEN}", "language": "en", **common},
+    ]
+
+
+def _remediation(place: Place, servers: Servers) -> dict[str, Any]:
+    """Short holds and wide budgets: what takes ten minutes in earnest can be watched here, and repeated."""
+    targets: list[dict[str, Any]] = []
+    if servers.haproxy:
+        haproxy = {"kind": "haproxy", "socket": str(place.haproxy_socket)}
+        there = {"ready": ["backup"], "drain": ["primary"]}
+        targets += [
+            {"name": "web", "backend": "shop", "test_target": "web-trial", **haproxy},
+            {"name": "web-trial", "backend": "rehearsal", "test_parameters": there, **haproxy},
+        ]
+    if servers.supervisord:
+        slots = {"kind": "supervisord", "server": str(place.supervisord_socket)}
+        targets += [
+            {"name": "workers", "group": "workers", "floor": CALM, "ceiling": SLOTS, "test_target": "trial", **slots},
+            {"name": "trial", "group": "rehearsal", "test_parameters": {"count": 3}, **slots},
+        ]
+    return {
+        "observe_after_gap": "5s",
+        "verify_within": "60s",
+        "cooldown": "5s",
+        "foreign_hold": "30s",
+        "scale_in_after": "30s",
+        "retry_after": "15s",
+        "flap_changes": 40,
+        "budgets": {"failovers": 10, "actions": 60, "per_day": 1000},
+        "targets": targets,
+        "links": [_link()] if servers.haproxy else [],
+    }
+
+
+def _link() -> dict[str, Any]:
+    return {
+        "name": "checkout",
+        "service": "checkout",
+        "target": "web",
+        "primary": "primary",
+        "backup": "backup",
+        "primary_probe": 'probe_success{copy="primary"}',
+        "backup_probe": 'probe_success{copy="backup"}',
+        "hold": "20s",
+        "dwell": "30s",
+        "cooldown": "10s",
+        "budget": 10,
+        "return_good": 5,
+    }

@@ -1,0 +1,148 @@
+"""The parent of the demo: lays the folder out, starts everything, says where it is, and stops everything."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from watchkeeper.app.children import Child, die_with_parent, stop_all
+from watchkeeper.app.client import Client
+from watchkeeper.app.demo import config, estate
+from watchkeeper.app.demo.faults import Faults
+from watchkeeper.app.demo.place import Place, free_ports
+from watchkeeper.app.demo.shop import Shop
+from watchkeeper.app.paths import write_private
+from watchkeeper.app.up import LOOK, look, say
+from watchkeeper.errors import WatchkeeperError
+
+#: The account that the demo makes.
+USER = "demo"
+#: Rules whose way back is tried before the visitor comes.
+REHEARSED = {"haproxy": ("checkout_failover",), "supervisord": ("queue_scale_out", "queue_scale_in")}
+#: Seconds between two tries of what needs a ready engine.
+AGAIN = 0.5
+
+
+def run(place: Place, language: str) -> int:
+    """Stay until Ctrl-C. Returns the exit code."""
+    die_with_parent()
+    lock = place.claim()
+    place.begin()
+    servers = estate.find_servers()
+    for line in estate.missing(servers):
+        say(line)
+    ports = free_ports()
+    shop = Shop(place.shop)
+    shop.create()
+    orders = shop.seed(datetime.now(UTC))
+    config.write(place, ports, servers, language)
+    place.data.create()
+    os.environ["WATCHKEEPER_DATA"] = str(place.data.root)
+    services = estate.processes(place, ports, servers)
+    children = [*services, *engine(place)]
+    killing = estate.Killing(next(one for one in services if one.name == estate.PRIMARY), Faults(place.faults))
+    stopping: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda got, _frame: stopping.append(got))
+    place.tell({"faults": estate.possible(servers), "missing": estate.missing(servers), "seeded_orders": orders})
+    for child in children:
+        child.start()
+    greeting = Greeting(place, f"http://127.0.0.1:{ports['dashboard']}", language, rehearsals(servers))
+    greeting.start()
+    try:
+        while not stopping:
+            killing.look()
+            look(children)
+            time.sleep(LOOK)
+    finally:
+        greeting.leave()
+        stop_all(children)
+        place.about_file.unlink(missing_ok=True)
+        lock.close()
+    say("The demo has stopped; nothing of it is left running. The next start begins anew.")
+    return 0
+
+
+def engine(place: Place) -> list[Child]:
+    """Watchkeeper itself, as `watchkeeper up` starts it, with the demo's page and API."""
+    return [
+        Child("engine", [sys.executable, "-m", "watchkeeper.app.demo.serve", "engine", str(place.root)]),
+        Child("dashboard", [sys.executable, "-m", "watchkeeper.app.demo.serve", "dashboard", str(place.root)]),
+        Child("actuator", [sys.executable, "-m", "watchkeeper", "actuator", "--config", str(place.config)]),
+    ]
+
+
+def rehearsals(servers: config.Servers) -> list[str]:
+    return [rule for name, rules in REHEARSED.items() if getattr(servers, name) for rule in rules]
+
+
+class Greeting(threading.Thread):
+    """The first account, the rehearsals, and what a visitor needs to know: each as soon as it can be done."""
+
+    def __init__(self, place: Place, dashboard: str, language: str, rules: Sequence[str]) -> None:
+        super().__init__(name="greeting", daemon=True)
+        self.place, self.dashboard, self.language, self.rules = place, dashboard, language, list(rules)
+        self.password = secrets.token_urlsafe(12)
+        self._leaving = threading.Event()
+
+    def leave(self) -> None:
+        self._leaving.set()
+        self.join(5.0)
+
+    def run(self) -> None:
+        for what in (self.make_account, *(lambda rule=rule: self.rehearse(rule) for rule in self.rules)):
+            while not self._done(what):
+                if self._leaving.wait(AGAIN):
+                    return
+        say(self.text())
+
+    def _done(self, what: object) -> bool:
+        try:
+            what()  # type: ignore[operator]
+        except (WatchkeeperError, OSError) as error:
+            self.last = str(error)
+            return False
+        return True
+
+    def make_account(self) -> None:
+        """With the one-time secret, as a person would on the first page."""
+        client = Client.of(self.place.data.root)
+        secret = self.place.data.setup_secret.read_text(encoding="utf-8").strip()
+        zone = "Asia/Shanghai"
+        client.post(
+            "/api/wk/setup",
+            {"secret": secret, "name": USER, "password": self.password, "language": self.language, "time_zone": zone},
+        )
+        write_private(self.place.password, self.password)
+
+    def rehearse(self, rule: str) -> None:
+        """A way back that nobody tried does not count; here it is tried on a target of its own."""
+        Client.of(self.place.data.root).post(f"/api/wk/rules/{rule}/rehearse", {})
+
+    def text(self) -> str:
+        lines = [
+            "",
+            f"  Demo        {self.dashboard}/demo     user {USER}, password {self.password}",
+            f"  Folder      {self.place.root}",
+            "",
+            "  Break something on that page, or in another terminal:",
+            "    watchkeeper demo break checkout-primary",
+            "    watchkeeper demo faults",
+            "",
+            "  Ctrl-C stops everything.",
+            "",
+        ]
+        return "\n".join(lines)
+
+
+def folder(given: Path | None) -> Place:
+    from watchkeeper.app.demo.place import default_folder
+
+    return Place((given or default_folder()).expanduser().resolve())
