@@ -17,7 +17,9 @@ Point = tuple[datetime, Decimal]
 
 #: 2026-03-01, 2026/3/1, 2026.3.1, 2026年3月1日, 20260301, with or without a time of day behind.
 _DATE = re.compile(r"(\d{4})[-/.年](\d{1,2})(?:[-/.月](\d{1,2})日?)?月?(?:[ T](.+))?")
-_NOISE = re.compile(r"[\s,，_'¥￥$€£]|CNY|RMB|元")
+_NOISE = re.compile(r"[\s_¥￥$€£]|CNY|RMB|元")
+#: Commas between thousands. Elsewhere a comma could as well be a decimal point, and guessing is a factor of 100.
+_GROUPED = re.compile(r"[-+]?\d{1,3}([,，']\d{3})+(\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +64,9 @@ def number(raw: Any, minor_units: int = 0) -> Decimal | None:
     if isinstance(raw, bool):
         return Decimal(int(raw))
     text = _NOISE.sub("", str(raw))
-    share = text.endswith(("%", "％"))
+    share, text = text.endswith(("%", "％")), text.rstrip("%％")
     try:
-        value = Decimal(text.rstrip("%％"))
+        value = Decimal(re.sub("[,，']", "", text) if _GROUPED.fullmatch(text) else text)
     except InvalidOperation:
         raise CollectError(f"{str(raw)[:60]!r} is no number", reason="type") from None
     if not value.is_finite():

@@ -116,13 +116,8 @@ def usual(words: Words, row: Mapping[str, Any]) -> str:
     """The band that the figure's own past leads to expect, or how much past is still missing."""
     if row["lower"] is None or row["upper"] is None:
         return words("business.learning_since", have=row["periods"], need=row["periods_needed"])
-    low, high = (amount(words, _possible(row[edge], row["unit"]), row["unit"]) for edge in ("lower", "upper"))
+    low, high = (amount(words, row[edge], row["unit"]) for edge in ("lower", "upper"))
     return words("business.between", low=low, high=high)
-
-
-def _possible(value: float, unit: str) -> float:
-    """A share lies between 0 and 1, whatever a symmetric band says."""
-    return min(max(value, 0.0), 1.0) if unit == "ratio" else value
 
 
 def change(words: Words, row: Mapping[str, Any], against: str) -> str:

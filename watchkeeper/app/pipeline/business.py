@@ -232,7 +232,7 @@ class Business:
         known = self._scored.get(kpi.name)
         if known is None or known[0] != key:
             matrix = to_matrix(kpi, rows, self.engine.config.zone)
-            known = self._scored[kpi.name] = (key, self.engine.detector.score(matrix))
+            known = self._scored[kpi.name] = (key, possible(kpi, matrix, self.engine.detector.score(matrix)))
         return known[1]
 
 
@@ -258,6 +258,14 @@ def to_matrix(kpi: Kpi, rows: Sequence[KpiValue], zone: ZoneInfo) -> Matrix:
     times = np.array([grid_ms(kpi.period, start, zone) for start in starts], dtype=np.int64)
     return Matrix(series=(labels("watchkeeper_kpi", kpi=kpi.name),), times=times, values=values,
                   present=~np.isnan(values))  # fmt: skip
+
+
+def possible(kpi: Kpi, matrix: Matrix, scores: Scores) -> Scores:
+    """The band kept to what the figure can be: never below 0 if it never was, a share never above 1."""
+    values = matrix.values[matrix.present]
+    low = 0.0 if (values >= 0).all() else -np.inf
+    high = 1.0 if kpi.unit == "ratio" and (values <= 1).all() else np.inf
+    return replace(scores, lower=np.clip(scores.lower, low, high), upper=np.clip(scores.upper, low, high))
 
 
 def _usual(scores: Scores) -> Usual:
