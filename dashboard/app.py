@@ -51,7 +51,7 @@ def create(settings: Settings, *, clock: Clock | None = None) -> Dashboard:
     Downloads().register(server)
     serve_plotly(server)
     dash = _dash(server)
-    callbacks = Callbacks(dash)
+    callbacks = Callbacks(dash, clock)
     shell.register(callbacks, BUILTIN)
     for page in BUILTIN:
         page.register(callbacks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import wraps
@@ -10,11 +11,13 @@ from typing import Any
 from dash import ClientsideFunction, Dash, Input, Output, no_update
 from dash.exceptions import PreventUpdate
 
+from watchkeeper.clock import Clock
 from watchkeeper.errors import AccessError
 
 from .client import EngineDownError, EngineError
 from .context import Caller, current
 from .permissions import Permission
+from .shared import Shared
 from .static_tree import lighten
 from .widgets import engine_down, refused
 
@@ -25,17 +28,21 @@ LOG = logging.getLogger("watchkeeper.dashboard")
 class Callbacks:
     """Registers callbacks and remembers what each one needs."""
 
-    def __init__(self, app: Dash) -> None:
+    def __init__(self, app: Dash, clock: Clock) -> None:
         self._app = app
+        self._shared = Shared(clock)
         self.declared: dict[str, Permission] = {}  #: callback id -> permission; a test walks the app's own map
 
     def callback_for(
-        self, permission: Permission, *wiring: Any, blank: Sequence[Any] = (), **options: Any
+        self, permission: Permission, *wiring: Any, blank: Sequence[Any] = (), shared: bool = False, **options: Any
     ) -> Callable[[Handler], Handler]:
         """A callback of signed-in users with ``permission``: ``handler(caller, *values)``.
 
         When the engine is silent or says no, the first output shows that and the others become ``blank`` (left alone
         where ``blank`` is shorter), so that no old value stands there as if it were current.
+
+        ``shared``: the answer depends on nothing but the values, ticks aside, and the reader's role, language, zone and
+        theme, so all who ask within a second get the same one.
         """
         outputs = sum(isinstance(part, Output) for part in wiring)
         rest = [*blank, *([no_update] * (outputs - 1 - len(blank)))]
@@ -50,10 +57,16 @@ class Callbacks:
                 if buttons and not any(_pressed(values[place]) for place in places):
                     raise PreventUpdate  # buttons that have just appeared, and nobody pressed one
                 caller = current()
-                shown = await _attempt(caller, permission, handler, values)
+
+                async def make() -> Any:
+                    found = await _attempt(caller, permission, handler, values)
+                    return found if isinstance(found, _Failed) else lighten(found)
+
+                own = None if not shared else (handler, self._view(caller), self._values(asked, values))
+                shown = await (self._shared.get(own, make) if own else make())
                 if isinstance(shown, _Failed):
                     return [shown.component, *rest] if rest else shown.component
-                return lighten(shown)
+                return shown
 
             before = set(self._app.callback_map)
             self._app.callback(*wiring, **options)(guarded)
@@ -68,6 +81,17 @@ class Callbacks:
         wire: Any = self._app.clientside_callback
         wire(ClientsideFunction("watchkeeper", function), *wiring, **options)
         self._declare(before, Permission.READ)
+
+    @staticmethod
+    def _view(caller: Caller) -> tuple[str, ...]:
+        """All of the caller that a shared answer may depend on."""
+        words = caller.words
+        return caller.principal.role, words.language, words.zone.key, caller.theme
+
+    @staticmethod
+    def _values(asked: Sequence[Any], values: Sequence[Any]) -> str:
+        ticks = {place for place, part in enumerate(asked) if part.component_property == "n_intervals"}
+        return json.dumps([None if place in ticks else value for place, value in enumerate(values)], sort_keys=True)
 
     def _declare(self, before: set[str], permission: Permission) -> None:
         for name in set(self._app.callback_map) - before:

@@ -21,7 +21,9 @@ def layout(caller: Caller, _request: Request) -> Any:
 
 
 def register(callbacks: Callbacks) -> None:
-    @callbacks.callback_for(Permission.READ, Output("about-body", "children"), Input("about-tick", "n_intervals"))
+    @callbacks.callback_for(
+        Permission.READ, Output("about-body", "children"), Input("about-tick", "n_intervals"), shared=True
+    )
     async def refresh(caller: Caller, _ticks: Any) -> Any:
         return body(caller, await caller.get("/api/wk/status"))
 

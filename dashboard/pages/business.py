@@ -57,7 +57,9 @@ def layout(caller: Caller, request: Request) -> Any:
 
 
 def register(callbacks: Callbacks) -> None:
-    @callbacks.callback_for(Permission.READ, Output("business-body", "children"), Input("business-tick", "n_intervals"))
+    @callbacks.callback_for(
+        Permission.READ, Output("business-body", "children"), Input("business-tick", "n_intervals"), shared=True
+    )
     async def refresh(caller: Caller, _ticks: Any) -> Any:
         return body(caller, await caller.get("/api/wk/business"))
 

@@ -59,6 +59,7 @@ def register(callbacks: Callbacks) -> None:
         Input("capacity-tick", "n_intervals"),
         Input("capacity-pool", "value"),
         blank=([], None, []),
+        shared=True,
     )
     async def refresh(caller: Caller, _ticks: Any, chosen: str | None) -> Any:
         rows = (await caller.get("/api/wk/capacity"))["rows"]

@@ -77,6 +77,7 @@ def register(callbacks: Callbacks) -> None:
         Output("collectors-ledger", "children"),
         Input("collectors-tick", "n_intervals"),
         blank=([], []),
+        shared=True,
     )
     async def refresh(caller: Caller, _ticks: Any) -> Any:
         data = await caller.get("/api/wk/collectors")

@@ -53,6 +53,7 @@ def register(callbacks: Callbacks) -> None:
         Input("incident-tick", "n_intervals"),
         Input("incident-notice", "children"),
         State("incident-id", "data"),
+        shared=True,
     )
     async def refresh(caller: Caller, _ticks: Any, _notice: Any, incident_id: str) -> Any:
         return body(caller, await caller.get(f"/api/wk/incidents/{quote(incident_id, safe='')}"))

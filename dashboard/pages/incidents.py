@@ -85,6 +85,7 @@ def register(callbacks: Callbacks) -> None:
         Input("incidents-tick", "n_intervals"),
         Input("incidents-state", "value"),
         blank=([],),
+        shared=True,
     )
     async def refresh(caller: Caller, _ticks: Any, state: str) -> Any:
         wanted = state if state in ("open", "all") else "open"

@@ -30,7 +30,9 @@ def layout(caller: Caller, _request: Request) -> Any:
 
 
 def register(callbacks: Callbacks) -> None:
-    @callbacks.callback_for(Permission.READ, Output("overview-body", "children"), Input("overview-tick", "n_intervals"))
+    @callbacks.callback_for(
+        Permission.READ, Output("overview-body", "children"), Input("overview-tick", "n_intervals"), shared=True
+    )
     async def refresh(caller: Caller, _ticks: int | None) -> Any:
         return body(caller, await caller.get("/api/wk/overview"))
 

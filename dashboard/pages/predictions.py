@@ -47,6 +47,7 @@ def register(callbacks: Callbacks) -> None:
         Input("predictions-tick", "n_intervals"),
         Input("predictions-figure", "value"),
         blank=([], None, []),
+        shared=True,
     )
     async def refresh(caller: Caller, _ticks: Any, chosen: str | None) -> Any:
         rows = (await caller.get("/api/wk/predictions"))["rows"]

@@ -39,6 +39,7 @@ def register(callbacks: Callbacks) -> None:
         Output("reports-body", "children"),
         Input("reports-tick", "n_intervals"),
         Input("reports-notice", "children"),
+        shared=True,
     )
     async def refresh(caller: Caller, _ticks: Any, _notice: Any) -> Any:
         return body(caller, (await caller.get("/api/wk/reports"))["reports"])

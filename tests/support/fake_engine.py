@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import socket
 import threading
@@ -220,7 +221,7 @@ def _caller(engine: FakeEngine, request: Request) -> dict[str, Any]:
         raise HTTPException(401, "sign in first")
     if request.method != "GET" and request.headers.get("x-csrf-token") != f"csrf-{session}":
         raise HTTPException(403, "the CSRF token is missing or wrong")
-    if engine.broken_status and request.url.path != "/api/wk/session":
+    if engine.broken_status and not request.url.path.startswith("/api/wk/session"):
         raise HTTPException(engine.broken_status, "broken on purpose")
     return user
 
@@ -267,6 +268,11 @@ def _access(app: FastAPI, engine: FakeEngine) -> None:  # noqa: C901 - one small
     def session(request: Request, authorization: Annotated[str, Header()] = "") -> dict[str, Any]:
         user = _caller(engine, request)
         return {"user": _public(user), "csrf": f"csrf-{authorization.partition(' ')[2]}", "expires_at": None}
+
+    @app.get("/api/wk/session/changes")
+    def changes(request: Request) -> dict[str, str]:
+        _caller(engine, request)
+        return {"changes": json.dumps([engine.users, sorted(engine.sessions)])}
 
     @app.patch("/api/wk/session")
     async def preferences(request: Request) -> dict[str, Any]:

@@ -158,11 +158,49 @@ async def test_a_disabled_user_is_out_within_a_second(desk: Desk, engine: FakeEn
     assert (await desk.http.get("/_dash-layout")).status_code == 401
 
 
-async def test_the_engine_is_asked_once_a_second_at_most(desk: Desk, engine: FakeEngine) -> None:
+async def test_the_engine_is_asked_for_a_session_once_while_nothing_changes(desk: Desk, engine: FakeEngine) -> None:
     desk.sign(engine.sign_in("viewer"))
     for _ in range(5):
         await desk.http.get("/_dash-layout")
-    assert engine.calls.count("GET /api/wk/session") == 1
+    assert (engine.calls.count("GET /api/wk/session"), engine.calls.count("GET /api/wk/session/changes")) == (1, 1)
+    for _ in range(5):
+        desk.clock.advance(1.0)
+        await desk.http.get("/_dash-layout")
+    assert (engine.calls.count("GET /api/wk/session"), engine.calls.count("GET /api/wk/session/changes")) == (1, 6)
+    desk.clock.advance(30.0)
+    await desk.http.get("/_dash-layout")
+    assert engine.calls.count("GET /api/wk/session") == 2
+
+
+async def test_a_stranger_who_asks_first_makes_nobody_a_stranger(desk: Desk, engine: FakeEngine) -> None:
+    session = engine.sign_in("viewer")
+    desk.sign("stranger")
+    assert (await desk.http.get("/_dash-layout")).status_code == 401
+    desk.sign(session)
+    assert (await desk.http.get("/_dash-layout")).status_code == 200
+
+
+async def test_readers_of_one_role_and_language_share_an_answer_and_others_do_not(
+    desk: Desk, engine: FakeEngine
+) -> None:
+    def asked() -> int:
+        return engine.calls.count("GET /api/wk/overview")
+
+    one, other = engine.sign_in("viewer"), engine.sign_in("viewer")
+    for session in (one, other, one):
+        desk.sign(session)
+        assert (await desk.http.post("/_dash-update-component", json=REFRESH)).status_code == 200
+    assert asked() == 1
+    desk.sign(engine.sign_in("admin"))
+    await desk.http.post("/_dash-update-component", json=REFRESH)
+    assert asked() == 2
+    desk.sign(one)
+    desk.http.cookies.set("wk-theme", "dark")
+    await desk.http.post("/_dash-update-component", json=REFRESH)
+    assert asked() == 3
+    desk.clock.advance(1.0)
+    await desk.http.post("/_dash-update-component", json=REFRESH)
+    assert asked() == 4
 
 
 async def test_head_answers_without_a_body(desk: Desk, engine: FakeEngine) -> None:

@@ -210,7 +210,7 @@ class Recorder(Callbacks):
     """Keeps each handler under the function's name."""
 
     def __init__(self) -> None:
-        super().__init__(Dash("recorder", suppress_callback_exceptions=True, add_log_handler=False))
+        super().__init__(Dash("recorder", suppress_callback_exceptions=True, add_log_handler=False), SystemClock())
         self.found: dict[str, Any] = {}
 
     def callback_for(self, permission: Any, *wiring: Any, **options: Any) -> Callable[[Handler], Handler]:

@@ -16,10 +16,11 @@ from watchkeeper.access.setup import finish_setup, setup_needed
 from watchkeeper.access.tokens import create_token, revoke_token
 from watchkeeper.access.users import create_user, new_user, set_disabled, set_password, set_preferences, set_role
 from watchkeeper.app.api import shapes
+from watchkeeper.app.api.changes import counted
 from watchkeeper.app.api.guard import Caller, needs
 from watchkeeper.app.engine import Engine
 
-router = APIRouter(prefix="/api/wk")
+router = APIRouter(prefix="/api/wk", dependencies=[Depends(counted)])
 
 
 class Setup(BaseModel):
