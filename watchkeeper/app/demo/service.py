@@ -148,6 +148,8 @@ def log_to(file: Path, name: str, *, plain: bool = False) -> logging.Logger:
     plainly = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
     handler.setFormatter(plainly if plain else JsonLines())
     found = logging.getLogger(f"demo.{name}")
+    for old in found.handlers:
+        old.close()
     found.handlers, found.propagate = [handler], False
     found.setLevel(logging.INFO)
     return found
