@@ -47,7 +47,7 @@ class Renderer:
     def alert(self, alert: Alert, now: datetime, *, mention_all: bool = False) -> Message:
         """Firing or resolved, with what a person needs at three in the morning."""
         over = alert.state is AlertState.RESOLVED
-        summary = alert.annotations.get("summary") or alert.rule
+        summary = self._said(alert.annotations, "summary") or alert.rule
         title = self.say("resolved.title" if over else "firing.title", severity=alert.severity, summary=summary)
         lines = [self.say("expr", text=alert.expr), self.say("value", text=self.number(alert.value))]
         lines += [self.say(name, text=alert.labels[name]) for name in _LABELS if alert.labels.get(name)]
@@ -74,7 +74,7 @@ class Renderer:
 
     def incident(self, incident: Incident, now: datetime, *, mention_all: bool = False) -> Message:
         over = incident.state is IncidentState.RESOLVED
-        values = {"severity": incident.severity, "title": incident.title, "alerts": len(incident.alert_ids)}
+        values = {"severity": incident.severity, "title": self._title(incident), "alerts": len(incident.alert_ids)}
         title = self.say("incident.resolved" if over else "incident.opened", **values)
         lines = [self.say(name, text=incident.labels[name]) for name in _LABELS if incident.labels.get(name)]
         lines.append(self.say("since", text=self.time(incident.opened_at)))
@@ -144,8 +144,18 @@ class Renderer:
         return format_duration(timedelta(seconds=max(round(duration.total_seconds()), 0)))
 
     def _annotations(self, annotations: Mapping[str, str]) -> list[str]:
-        found = [self.say("description", text=annotations["description"])] if annotations.get("description") else []
-        return found + [self.say("advice", text=annotations[name]) for name in _ADVICE if annotations.get(name)]
+        description = self._said(annotations, "description")
+        found = [self.say("description", text=description)] if description else []
+        return found + [
+            self.say("advice", text=self._said(annotations, name)) for name in _ADVICE if annotations.get(name)
+        ]
+
+    def _said(self, annotations: Mapping[str, str], name: str) -> str:
+        """In the reader's language where the rule has it (``summary_en``), else as the rule has it."""
+        return annotations.get(f"{name}_{self.language}") or annotations.get(name, "")
+
+    def _title(self, incident: Incident) -> str:
+        return str(incident.details.get(f"title_{self.language}") or incident.title)
 
     def _page(self, path: str, key: str = "link.page") -> dict[str, str]:
         return {self.say(key): f"{self.public_url.rstrip('/')}{path}"} if self.public_url else {}

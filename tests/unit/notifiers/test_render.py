@@ -182,3 +182,17 @@ def test_catalogues_are_plain_files_in_the_package() -> None:
     for language in LANGUAGES:
         path = Path(catalogues.__file__).with_name("locales") / f"{language}.json"
         assert json.loads(path.read_text("utf-8")) == catalogue(language)
+
+
+def test_a_rule_in_two_languages_speaks_the_readers_one() -> None:
+    both = {"summary": "主用副本无响应", "summary_en": "the primary is down", "action": "切换", "action_en": "switch"}
+    alert = replace(ALERT, annotations=both)
+    english, chinese = reader("en").alert(alert, NOON), reader("zh-CN").alert(alert, NOON)
+    assert "the primary is down" in english.title
+    assert "主用副本无响应" in chinese.title
+    assert any("switch" in line for line in english.lines)
+    assert not any("切换" in line for line in english.lines)
+    assert any("切换" in line for line in chinese.lines)
+    incident = replace(INCIDENT, title="主用副本无响应", details={"title_en": "the primary is down"})
+    assert "the primary is down" in reader("en").incident(incident, NOON).title
+    assert "主用副本无响应" in reader("zh-CN").incident(incident, NOON).title
