@@ -34,6 +34,7 @@ KEY = "business"
 #: Figures change by the minute at most.
 SLOWER = 6.0
 COLOURS = {"good": "teal", "warn": "orange", "bad": "red", "learning": "blue", "unknown": "gray"}
+BAR = {"height": 8, "borderRadius": 4, "background": "#2563eb"}
 ORDER = ("bad", "warn", "unknown", "learning", "good")
 
 
@@ -160,7 +161,7 @@ def funnel_card(caller: Caller, shop: str, steps: Sequence[tuple[Mapping[str, An
             title(words, row),
             amount(words, row["exact"], row["unit"]),
             words.ratio(share),
-            html.Progress(value=str(share or 0.0), max="1"),
+            bar(share),
         ]
         for row, share in steps
     ]
@@ -168,6 +169,12 @@ def funnel_card(caller: Caller, shop: str, steps: Sequence[tuple[Mapping[str, An
     return widgets.card(
         widgets.table(head, lines, numeric=(1, 2)), title=words("business.funnel_of", shop=shop, period=when)
     )
+
+
+def bar(share: float | None) -> Any:
+    """A share as a length; nothing while it is not known."""
+    width = f"{100 * (share or 0.0):.1f}%"
+    return html.Div(html.Div(style={"width": width, **BAR}), style={"minWidth": 120})
 
 
 def table(caller: Caller, rows: Sequence[Mapping[str, Any]]) -> Any:
