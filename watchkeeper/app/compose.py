@@ -24,7 +24,7 @@ from watchkeeper.app.engine import Engine
 from watchkeeper.app.paths import DataDir
 from watchkeeper.app.pipeline.act import Acting
 from watchkeeper.app.pipeline.ask import Ask
-from watchkeeper.app.pipeline.business import Business
+from watchkeeper.app.pipeline.business import Business, checked_figures
 from watchkeeper.app.pipeline.collect import Collecting, Source
 from watchkeeper.app.pipeline.foresee import Foreseeing
 from watchkeeper.app.pipeline.judge import Judging
@@ -222,4 +222,5 @@ def check(path: Path | None) -> list[str]:
         f"rules: {rules} in {len(book.groups)} groups, {len(book.remedies)} remediation rules",
         f"channels: {len(config.notify.channels)}",
         f"targets: {len(remediation.targets)}",
+        f"business figures: {checked_figures(loaded)}",
     ]

@@ -17,6 +17,7 @@ from analytics.business import LEAST_HISTORY, Goal, Status, Usual, Verdict
 from analytics.business_periods import Against, grid_ms, midnight, next_start, reference_start, start_of
 from watchkeeper.app.pipeline import business_read, business_series
 from watchkeeper.app.schedule import every
+from watchkeeper.config import Loaded
 from watchkeeper.config.business import Business as Section
 from watchkeeper.config.business import Kpi
 from watchkeeper.config.shop import all_kpis
@@ -71,9 +72,8 @@ class Business:
     @classmethod
     def checked(cls, engine: Engine) -> Business:
         """Raises ConfigError for an address that no reader can use."""
-        found = cls(engine)
-        business_read.check_sources(found.kpis, engine.config.zone)
-        return found
+        checked_figures(engine.loaded)
+        return cls(engine)
 
     @property
     def kpis(self) -> list[Kpi]:
@@ -234,6 +234,13 @@ class Business:
             matrix = to_matrix(kpi, rows, self.engine.config.zone)
             known = self._scored[kpi.name] = (key, possible(kpi, matrix, self.engine.detector.score(matrix)))
         return known[1]
+
+
+def checked_figures(loaded: Loaded) -> int:
+    """How many figures are configured. Raises ConfigError for an address that no reader can use."""
+    kpis = all_kpis(loaded.config.business)
+    business_read.check_sources(kpis, loaded.config.zone)
+    return len(kpis)
 
 
 def schedule(engine: Engine, now: datetime) -> None:
