@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from support.failover import Double, Estate, Request, estate, switched
+
+from remediation.plan import plan_from
 
 RULE, WAY_BACK = "checkout_failover", "checkout_failover:return"
 PRIMARY_DOWN, BOTH_DOWN = "the primary of checkout is down", "both copies of checkout are down"
@@ -19,6 +21,7 @@ PRIMARY_DOWN, BOTH_DOWN = "the primary of checkout is down", "both copies of che
 OVER = {"wecom": "Resolved", "dingtalk": "已恢复"}
 #: Seconds in which a refused or impossible switch would have happened many times over.
 LONG_ENOUGH = 20.0
+GAPS = "watchkeeper_clock_gaps_total"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,13 +99,13 @@ def _cycle(found: Estate, killed: float, revived: float, incidents: int) -> Cycl
     )
 
 
-def both() -> Quiet:
+def both(watched: float = LONG_ENOUGH) -> Quiet:
     """Both copies die at once: there is nowhere to go, so nothing is switched, and a P0 goes out."""
     with settled() as found:
         killed = found.kill("primary", "backup")
         found.until("a P0", lambda: all(_told(found.double, BOTH_DOWN, over=False).values()), 60)
         after = time.monotonic() - killed
-        _wait(LONG_ENOUGH)
+        _wait(watched)
         gates = {str(row["progress"].get("gate")) for row in found.actions() if row["state"] == "suppressed"}
         worst = [row["severity"] for row in found.up.ask("GET", "/api/wk/incidents")["incidents"]]
         said = _told(found.double, BOTH_DOWN, over=False)
@@ -118,11 +121,10 @@ def freeze(seconds: float = 20.0, watched: float = 32.0) -> Quiet:
         _wait(seconds)
         found.wake()
         _wait(watched)
-        gaps = found.value("max(watchkeeper_clock_gaps_total)")
-        return _quiet(found, began, detail=f"pauses that it noticed: {gaps:g}" if gaps is not None else "none noticed")
+        return _quiet(found, began, detail=f"pauses that it noticed: {_pauses(found)}")
 
 
-def cut(seconds: float = 25.0) -> Quiet:
+def cut(seconds: float = 25.0, watched: float = 15.0) -> Quiet:
     """The watcher loses every target, HAProxy and the canaries at once; the users notice nothing."""
     with settled() as found:
         began = time.monotonic()
@@ -133,7 +135,7 @@ def cut(seconds: float = 25.0) -> Quiet:
         row = next(row for row in found.actions() if row["state"] == "suppressed")
         reason = found.up.ask("GET", f"/api/wk/actions/{row['id']}")["timeline"][-1]["reason"]
         found.wires.mend()
-        _wait(15.0)  # what comes back must not be acted on either
+        _wait(watched)  # what comes back must not be acted on either
         return _quiet(found, began, said=_refused(found.double), said_after=after, detail=str(reason))
 
 
@@ -156,6 +158,17 @@ def real_plan() -> dict[str, Any]:
         found.until("an effect", lambda: found.effects() == 1, 60)
         plan: dict[str, Any] = found.actions()[0]["plan"]
         return plan
+
+
+def plan_bytes(plan: Mapping[str, Any]) -> bytes:
+    """The plan as it is hashed, without the version of the rule: that differs by the one word that makes a dry-run."""
+    return replace(plan_from(plan), rule_version="").canonical()
+
+
+def _pauses(found: Estate) -> int:
+    """From the engine's own counter, read where it stands now."""
+    text = found.up.text("/metrics")
+    return int(float(next(line.split()[1] for line in text.splitlines() if line.startswith(GAPS))))
 
 
 def _quiet(found: Estate, since: float, **more: Any) -> Quiet:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -107,9 +107,16 @@ class Direct:
 class World:
     """What tests steer: the clock, what is seen, the pool, and people."""
 
-    def __init__(self, folder: Path, *rules: RemedyRule, rehearsed: bool = True, **options: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *rules: RemedyRule,
+        rehearsed: bool = True,
+        open_state: Callable[[str], State] = State,
+        **options: Any,
+    ) -> None:
         self.folder, self.clock = folder, ManualClock(NOON)
-        self.state = State(sqlite_url(folder / "state.db"))
+        self.state = open_state(sqlite_url(folder / "state.db"))
         event.listen(self.state.engine, "connect", _no_waiting_for_the_disk)
         metadata.create_all(self.state.engine)
         targets = [{"name": "web", "kind": "haproxy", "socket": "/nowhere", "backend": "shop"}]

@@ -79,6 +79,12 @@ class Up:
             with error:
                 raise AssertionError(f"{method} {path}: {error.code} {error.read().decode()[:500]}") from None
 
+    def text(self, path: str) -> str:
+        """An answer of the engine that is no JSON."""
+        request = urllib.request.Request(self.engine + path, headers={"Authorization": f"Session {self.session}"})
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return str(response.read().decode())
+
     def wait(self, what: str, url: str, seconds: float = READY_SECONDS) -> None:
         """Until the address answers 200; the time is kept in ``marks``."""
         deadline = time.monotonic() + seconds

@@ -1,0 +1,50 @@
+"""A dual link on real processes, shortened from ``benchmarks/failover.py``: switched in seconds, or rightly not at all."""
+
+from __future__ import annotations
+
+import pytest
+from support import failover_runs as runs
+from support.failover_config import LINK
+
+pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("failover")]
+#: Seconds from the kill to traffic on the backup, in every run.
+BAR = 5.0
+
+
+@pytest.mark.parametrize("phase", [0.0, 0.5])
+def test_a_killed_primary_is_left_within_seconds_and_returned_to_after_dwell_and_half_open(phase: float) -> None:
+    cycle = runs.kill(phase)
+    assert cycle.switch_seconds <= BAR
+    assert cycle.failed > 0  # the user did notice: what was killed did serve
+    assert cycle.failed_later == 0
+    assert (cycle.effects, cycle.returns, cycle.incidents) == (1, 1, 1)
+    assert cycle.firing == {"wecom": 1, "dingtalk": 1}
+    assert cycle.resolved == {"wecom": 1, "dingtalk": 1}
+    assert cycle.dwelt_seconds >= float(LINK["dwell"][:-1]) + float(LINK["hold"][:-1])
+    assert cycle.audit_intact
+
+
+def test_when_both_copies_die_nothing_is_switched_and_a_p0_goes_out() -> None:
+    found = runs.both(watched=8.0)
+    assert (found.effects, found.backup_answers) == (0, 0)
+    assert set(found.said.values()) == {1}
+    assert "blast_radius" in found.detail
+
+
+def test_a_watcher_that_stood_still_does_nothing_when_it_wakes() -> None:
+    found = runs.freeze(6.0, 8.0)
+    assert (found.effects, found.backup_answers, found.failed) == (0, 0, 0)
+    assert found.detail == "pauses that it noticed: 1"
+
+
+def test_a_watcher_that_is_cut_off_does_nothing_and_says_so() -> None:
+    found = runs.cut(8.0, watched=4.0)
+    assert (found.effects, found.backup_answers, found.failed) == (0, 0, 0)
+    assert set(found.said.values()) == {1}
+    assert "we are cut off" in found.detail
+
+
+def test_a_dry_run_makes_the_same_plan_and_touches_nothing() -> None:
+    found = runs.dry_run()
+    assert (found.effects, found.backup_answers) == (0, 0)
+    assert runs.plan_bytes(found.plan) == runs.plan_bytes(runs.real_plan())

@@ -1,0 +1,99 @@
+"""A healthy primary is left alone, whatever befalls the watcher; and the simulation can tell when it is not."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from support.hours import BEAT, Hours
+
+from remediation import confirm, gates
+from remediation.gates import evidence
+from remediation.gates.base import passed
+
+#: Promised: in so many simulated hours without a fault, no switch.
+PROMISED = 10_000.0
+#: Hours of one seed; a new seed begins with an empty database.
+CHUNK = 250.0
+
+
+def test_in_a_sample_of_faultless_hours_nothing_is_switched(tmp_path: Path) -> None:
+    events: Counter[str] = Counter()
+    for seed in (1, 2):
+        (tmp_path / str(seed)).mkdir()
+        with closing(Hours(tmp_path / str(seed), seed)) as hours:
+            assert hours.run(6) >= 6
+            assert hours.pool.executed() == 0
+            events += hours.events
+            events.update(f"{record.state}" for record in hours.records())
+    assert {"pauses", "suppressed", "cleared"} <= set(events)  # it was tempted
+    assert sum(count for name, count in events.items() if name.startswith("partitions")) >= 3
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_a_real_fault_is_switched_within_a_few_beats_and_stays_switched(tmp_path: Path, seed: int) -> None:
+    fault_at: list[datetime] = []
+
+    def fault(now: datetime) -> bool:
+        return bool(fault_at) and now >= fault_at[0]
+
+    with closing(Hours(tmp_path, seed, fault=fault)) as hours:
+        hours.run(2)
+        assert hours.pool.executed() == 0
+        fault_at.append(hours.clock.now())
+        took = hours.run(2, enough=lambda: hours.pool.executed() > 0) * 3600
+        assert hours.pool.executed() == 1
+        assert took <= 60 * BEAT  # most often five beats; a cut or a pause at that very time puts it off
+        hours.run(0.5)
+        assert [name for name, each in hours.pool.servers.items() if each["state"] == "ready"] == ["web2"]
+
+
+def test_with_one_observer_alone_a_one_way_cut_would_switch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confirm, "OBSERVERS", 1)
+    monkeypatch.setattr(evidence, "OBSERVERS", 1)
+    with closing(Hours(tmp_path, 5)) as hours:
+        link = replace(hours.settings.links[0], observers=[])
+        hours.remediator.settings.links[:] = [link]
+        hours.run(150, enough=lambda: hours.pool.executed() > 0)
+        assert hours.pool.executed() > 0
+
+
+def test_without_gate_4_a_cut_of_our_own_uplink_would_switch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = tuple(
+        (name, (lambda _: passed("isolation")) if name == "isolation" else gate) for name, gate in gates.GATES
+    )
+    monkeypatch.setattr(gates, "GATES", broken)
+    with closing(Hours(tmp_path, 6)) as hours:
+        hours.run(300, enough=lambda: hours.pool.executed() > 0)
+        assert hours.pool.executed() > 0
+
+
+@pytest.mark.long
+def test_in_ten_thousand_faultless_hours_nothing_is_switched(tmp_path: Path) -> None:
+    """``SIMULATED_HOURS`` and ``LONG_SECONDS`` bound it; what was reached is printed, with its seeds."""
+    wanted = float(os.environ.get("SIMULATED_HOURS", PROMISED))
+    first = int(os.environ.get("SIMULATION_SEED", "1000"))
+    began, done, seed, events = time.monotonic(), 0.0, first, Counter[str]()
+    deadline = began + float(os.environ.get("LONG_SECONDS", "3600"))
+    while done < wanted and time.monotonic() < deadline:
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        with closing(Hours(folder, seed)) as hours:
+            done += hours.run(min(CHUNK, wanted - done), enough=lambda: time.monotonic() > deadline)
+            assert hours.pool.executed() == 0, f"seed {seed}: {hours.records()[-1]}"
+            events += hours.events
+            events["proposals refused"] += sum(record.state == "suppressed" for record in hours.records())
+            with hours.state.read() as unit:
+                assert unit.audit.verify() is None
+        seed += 1
+    speed = done / (time.monotonic() - began)
+    print(f"\n{done:.0f} of {wanted:.0f} simulated hours, seeds {first} to {seed - 1}, 0 wrong switches;")
+    print(f"{speed:.1f} simulated hours a second; {dict(events)}")
+    assert done > 0
+    assert timedelta(hours=done) >= timedelta(hours=wanted) or time.monotonic() >= deadline
