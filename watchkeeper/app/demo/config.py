@@ -84,6 +84,7 @@ def build(place: Place, ports: Mapping[str, int], servers: Servers, language: st
         "capacity": {"every": "5m", "pools": [_pool()]},
         "rules": {"packs": ["signals", "self"], "directories": ["rules"]},
         "severities": {"critical": "P1", "warning": "P2"},
+        "incidents": {"reopen_within": "30s"},  # a fault broken again is an incident of its own
         "notify": {"channels": _channels(ports)},
         "remediation": _remediation(place, servers),
     }
