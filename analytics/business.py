@@ -112,13 +112,14 @@ def relative_target(reference: Decimal | None, wanted: Decimal) -> Decimal | Non
     return None if reference is None else reference + abs(reference) * wanted
 
 
-def without_prelude(values: Sequence[Decimal | None]) -> int:
+def without_prelude(values: Sequence[Decimal | None], direction: Direction = "up") -> int:
     """How many leading periods say nothing: before the first value that is neither unknown nor 0.
 
-    A shop that opened last month has no sales before; those zeros must not teach anybody what is usual.
+    A shop that opened last month has no sales before; those zeros must not teach anybody what is usual. Where less
+    is better (failures, refunds) a 0 is a good value like any other.
     """
     for place, value in enumerate(values):
-        if value:
+        if value or (value is not None and direction == "down"):
             return place
     return 0 if any(value is not None for value in values) else len(values)
 

@@ -184,7 +184,7 @@ def table(caller: Caller, rows: Sequence[Mapping[str, Any]]) -> Any:
         [
             html.Span(title(words, row), className="wk-strong", title=row["name"]),
             row["owner"],
-            period(words, row),
+            html.Span(period(words, row), style={"whiteSpace": "nowrap"}),
             amount(words, row["exact"], row["unit"]),
             standing(caller, row),
             target(words, row),

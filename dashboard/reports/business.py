@@ -41,7 +41,7 @@ body{font:15px/1.5 system-ui,"Noto Sans CJK SC","PingFang SC","Microsoft YaHei",
 margin:2rem auto;max-width:64rem;padding:0 1rem}h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:2rem 0 .5rem}
 h3{font-size:1rem;margin:1.25rem 0 .25rem}.meta{color:#64748b;margin:.25rem 0 1.5rem}
 table{border-collapse:collapse;width:100%;font-size:.88rem}th,td{padding:.4rem .5rem;border-bottom:1px solid #e2e8f0;
-text-align:left;vertical-align:top}.n{text-align:right;white-space:nowrap}th{color:#475569;font-weight:600}
+text-align:left;vertical-align:top}.n{text-align:right}.n,.p{white-space:nowrap}th{color:#475569;font-weight:600}
 .good{color:#0f766e;font-weight:600}.warn{color:#b45309;font-weight:600}.bad{color:#b91c1c;font-weight:600}
 .unknown,.learning{color:#64748b;font-style:italic}.small{color:#64748b;font-size:.8rem}svg{max-width:100%;height:auto}
 figure{margin:.5rem 0}.note{color:#475569;margin:.25rem 0}@media print{body{margin:0}figure{break-inside:avoid}}
@@ -56,7 +56,7 @@ _PAGE = """<!doctype html>
 <th>{{ t.standing }}</th><th class="n">{{ t.target }}</th><th class="n">{{ t.usual }}</th>
 <th class="n">{{ t.change_last }}</th><th></th><th class="n">{{ t.data_age }}</th></tr></thead><tbody>
 {% for row in rows %}<tr><td>{{ row.title }}<div class="small">{{ row.name }}
-{% if row.owner %} · {{ row.owner }}{% endif %}</div></td><td>{{ row.period }}</td><td class="n">{{ row.value }}</td>
+{% if row.owner %} · {{ row.owner }}{% endif %}</div></td><td class="p">{{ row.period }}</td><td class="n">{{ row.value }}</td>
 <td class="{{ row.status }}">{{ row.standing }}{% if row.why %}<div class="small">{{ row.why }}</div>{% endif %}</td>
 <td class="n">{{ row.target }}</td><td class="n">{{ row.usual }}</td><td class="n">{{ row.change }}</td>
 <td>{{ row.line }}</td><td class="n">{{ row.age }}</td></tr>

@@ -77,6 +77,7 @@ def test_a_target_of_half_the_baseline() -> None:
 def test_zeros_before_the_shop_opened_are_no_history() -> None:
     assert without_prelude([None, D(0), D(0), D(3), D(0)]) == 3
     assert without_prelude([None, None]) == 2
+    assert without_prelude([None, D(0), D(3)], "down") == 1  # no failure is a good day
     assert without_prelude([D(0), D(0)]) == 0  # nothing but zeros: a count of failures may be just that
 
 

@@ -112,7 +112,7 @@ def test_targets_usual_bands_and_changes_in_words() -> None:
 def test_why_a_figure_stands_as_it_does() -> None:
     assert reasons(EN, ROWS["visitors"]) == "The source cannot be read. HTTP 503"
     assert reasons(EN, ROWS["shop.orders"]) == ""
-    assert summary(EN, DATA["rows"]) == "Missed 1 · Watch 1 · Unknown 1 · Learning 1 · On target 8"
+    assert summary(EN, DATA["rows"]) == "Missed 1 · Watch 1 · Unknown 1 · Learning 1 · Good 8"
 
 
 def test_the_funnel_is_known_whole_or_not_at_all() -> None:

@@ -168,7 +168,7 @@ class Business:
     def judge(self, kpi: Kpi, kept: Sequence[KpiValue], now: datetime, *, read_at: datetime | None) -> Judged:
         """The newest period that is over, against the target and against what was usual before it."""
         zone = self.engine.config.zone
-        rows = list(kept[arithmetic.without_prelude([row.value for row in kept]) :])
+        rows = list(kept[arithmetic.without_prelude([row.value for row in kept], kpi.direction) :])
         newest = business_read.last_settled(kpi, now, zone)
         by_start = {row.start: row for row in rows}
         last, current = by_start.get(newest), by_start.get(start_of(kpi.period, now, zone))
