@@ -153,7 +153,7 @@ def _timeline(caller: Caller, rows: list[Mapping[str, Any]]) -> Any:
             html.Li(
                 [
                     html.Div(_change(caller, row), className="wk-strong"),
-                    html.Div(row["reason"], className="wk-text"),
+                    html.Div(words.word("why", row["reason"]), className="wk-text"),
                     widgets.quiet(
                         " · ".join(part for part in (words.moment(row["at"]), row["subject_id"], row["actor"]) if part)
                     ),
