@@ -62,8 +62,10 @@ async def _reload(engine: Engine) -> str:
 def prepare(engine: Engine) -> Prepared:
     """Read and build. Raises ConfigError with file, line and key; nothing has changed then."""
     from watchkeeper.app.compose import configured_sources, incident_settings, rule_paths
+    from watchkeeper.app.pipeline.business import checked_figures
 
     loaded = load(engine.loaded.path)
+    checked_figures(loaded)
     incidents = incident_settings(loaded)
     telling = Telling.of(
         loaded, state=engine.state, clock=engine.clock, outbound=engine.outbound, routes=incidents.routes

@@ -322,6 +322,18 @@ async def test_figures_taken_out_of_the_configuration_are_gone_at_the_next_readi
     await stop(found)
 
 
+async def test_a_reload_with_an_address_no_reader_can_use_changes_nothing(tmp_path: Path) -> None:
+    shop_at(tmp_path)
+    found = house(tmp_path, shops(tmp_path))
+    file = tmp_path / "watchkeeper.yaml"
+    file.write_text(file.read_text().replace("sqlite:///", "oracle:///"))
+    from watchkeeper.app.reload import reload
+
+    assert "business.shop.orders.source.url: url must be of" in await reload(found)
+    assert "sqlite" in found.business.kpis[0].source.url.get_secret_value()
+    await stop(found)
+
+
 def test_an_address_no_reader_can_use_is_refused_before_anything_starts(tmp_path: Path) -> None:
     kpi = {"name": "x", "source": {"kind": "sql", "url": "oracle://db", "query": "SELECT 1"}}
     with pytest.raises(ConfigError, match=r"business\.x\.source\.url: url must be of"):

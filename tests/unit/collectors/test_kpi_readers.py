@@ -62,6 +62,14 @@ def test_a_query_with_start_and_end_answers_each_local_day_exactly(database: Eng
     assert found == [shop.usual(date(2026, 3, 2)).paid, shop.usual(date(2026, 3, 3)).paid]
 
 
+def test_a_slow_database_answers_the_newest_periods_first_and_the_rest_another_time(
+    database: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collectors.kpi_sql.MOST_SECONDS", -1.0)
+    spans = [(MONDAY, MONDAY + DAY), (MONDAY - DAY, MONDAY)]
+    assert reader(url_of(database), BY_STATE).of_periods(spans) == [shop.usual(date(2026, 3, 2)).paid]
+
+
 def test_cents_become_money_exactly(database: Engine) -> None:
     query = "SELECT SUM(amount) FROM orders WHERE created_at >= :start AND created_at < :end AND status = 'paid'"
     assert reader(url_of(database), query, value="", minor_units=2).of_periods([(MONDAY, MONDAY + DAY)]) == [

@@ -34,6 +34,8 @@ log = logger(__name__)
 AGAINST: tuple[Against, ...] = ("previous", "last_week", "last_year")
 #: Document with the frozen baseline of a figure.
 BASELINE = "business/baseline/"
+#: Connections to one address at the same time.
+AT_ONCE = 2
 #: When figures are first read after the start.
 FIRST = timedelta(seconds=10)
 #: A series that is older than five minutes is none to PromQL.
@@ -68,6 +70,7 @@ class Business:
     _kpis: tuple[Section | None, list[Kpi]] = (None, [])
     _scored: dict[str, tuple[int, Scores]] = field(default_factory=dict)
     _layouts: dict[str, Layout] = field(default_factory=dict)
+    _gates: dict[str, asyncio.Semaphore] = field(default_factory=dict)
 
     @classmethod
     def checked(cls, engine: Engine) -> Business:
@@ -100,14 +103,15 @@ class Business:
 
     async def publish(self, now: datetime) -> None:
         """The figures as series, every minute, so that a rule always finds them."""
-        ticks = [tick for one in self.judged.values() for tick in business_series.ticks(one, now, self._layouts)]
+        ticks = [tick for one in list(self.judged.values()) for tick in business_series.ticks(one, now, self._layouts)]
         if ticks:
             await self.engine.collecting.append_derived("business", ticks)
 
     async def _one(self, kpi: Kpi, now: datetime) -> Exception | None:
         before = await asyncio.to_thread(self._kept, kpi)
         try:
-            values = await business_read.read(self.engine, kpi, before, now)
+            async with self._gate(kpi):
+                values = await business_read.read(self.engine, kpi, before, now)
         except WatchkeeperError as error:
             await asyncio.to_thread(self._failed, kpi, str(error), now)
             return None
@@ -119,6 +123,10 @@ class Business:
             await self._fill_series(judged, now)
         self.judged[kpi.name] = judged
         return None
+
+    def _gate(self, kpi: Kpi) -> asyncio.Semaphore:
+        """Figures of one address take turns: a database is not asked for all of them at once."""
+        return self._gates.setdefault(kpi.source.url.get_secret_value(), asyncio.Semaphore(AT_ONCE))
 
     async def _ratio(self, kpi: Kpi, now: datetime) -> None:
         parts = [self.judged.get(name) for name in (kpi.source.numerator, kpi.source.denominator)]
