@@ -117,16 +117,20 @@ def chat(caller: Caller, rows: Sequence[Mapping[str, Any]]) -> Any:
                 [
                     widgets.row(
                         widgets.badge(words.word("demo.robot", row["kind"]), "blue"),
-                        html.Div(row["title"], className="wk-strong"),
                         widgets.quiet(words.moment(row["at"])),
                     ),
-                    dcc.Markdown(row["text"], link_target="_blank", className="wk-text"),
+                    dcc.Markdown(_lines(row["text"]), link_target="_blank", className="wk-text"),
                 ],
                 className="wk-item",
             )
             for row in rows
         ]
     )
+
+
+def _lines(text: str) -> str:
+    """Robots show every line as one; plain Markdown would join them."""
+    return text.replace("\n", "  \n")
 
 
 PAGE = Page(key=KEY, path="/demo", area="realtime", layout=layout, register=register)
