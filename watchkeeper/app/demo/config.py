@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from watchkeeper.app.demo import managers
 from watchkeeper.app.demo.place import Place
 from watchkeeper.app.demo.robot import DINGTALK, SECRET, TOKEN, WECOM
 
@@ -82,7 +83,8 @@ def build(place: Place, ports: Mapping[str, int], servers: Servers, language: st
         "collect": {"own_logs": False, "host_interval": "5s", "sources": _sources(place, ports, servers)},
         "forecasting": {"every": "5m", "step": "15s"},
         "capacity": {"every": "5m", "pools": [_pool()]},
-        "rules": {"packs": ["signals", "self"], "directories": ["rules"]},
+        "rules": {"packs": ["signals", "business", "self"], "directories": ["rules"]},
+        **managers.sections(place),
         "severities": {"critical": "P1", "warning": "P2"},
         "incidents": {"reopen_within": "30s"},  # a fault broken again is an incident of its own
         "notify": {"channels": _channels(ports)},
