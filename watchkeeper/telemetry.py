@@ -76,6 +76,13 @@ class Telemetry:
         self.clock_gaps = Counter(
             "watchkeeper_clock_gaps", "Times the loop woke more than two intervals late.", registry=registry
         )
+        self.reloads = Counter(
+            "watchkeeper_config_reloads", "Attempts to read the configuration anew.", ["outcome"], registry=registry
+        )
+        self.reload_ok = Gauge(
+            "watchkeeper_config_last_reload_successful", "1: what is in the files is in force.", registry=registry
+        )
+        self.reload_ok.set(1)
         self.store_stats = Gauge("watchkeeper_store", "Figures of the sample store.", ["figure"], registry=registry)
 
     def store_stat(self, name: str, value: float) -> None:

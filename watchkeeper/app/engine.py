@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from watchkeeper.app.pipeline.business import Business
     from watchkeeper.app.pipeline.foresee import Foreseeing
     from watchkeeper.app.pipeline.judge import Judging
+    from watchkeeper.app.pipeline.objectives import Objectives
     from watchkeeper.app.pipeline.predict import Predicting
     from watchkeeper.app.pipeline.tell import Telling
 
@@ -61,6 +62,7 @@ class Engine:
     threads: dict[str, ThreadPoolExecutor]
     sources: dict[str, Source] = field(default_factory=dict)
     reloading: asyncio.Lock = field(default_factory=asyncio.Lock)  #: one reload at a time
+    reload_tried_at: datetime | None = None  #: the last reload, successful or not
     incident_settings: IncidentSettings = field(init=False)
     collecting: Collecting = field(init=False)
     judging: Judging = field(init=False)
@@ -69,6 +71,7 @@ class Engine:
     foreseeing: Foreseeing = field(init=False)
     business: Business = field(init=False)
     predicting: Predicting = field(init=False)
+    objectives: Objectives = field(init=False)
 
     @property
     def config(self) -> Config:

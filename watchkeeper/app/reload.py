@@ -46,17 +46,25 @@ async def reload(engine: Engine) -> str:
 
 
 async def _reload(engine: Engine) -> str:
+    engine.reload_tried_at = engine.clock.now()
     try:
         prepared = await asyncio.to_thread(prepare, engine)
     except ConfigError as error:
         engine.judging.reload_error = str(error)
+        _count(engine, "refused")
         log.error("not reloaded; the last good configuration stays", error=str(error))
         return str(error)
     waiting = changed_at_start(engine.config, prepared.loaded.config)
     await apply(engine, prepared)
     engine.judging.reload_error = ""
+    _count(engine, "ok")
     log.info("reloaded", sources=sorted(prepared.sources), waits_for_restart=waiting)
     return ""
+
+
+def _count(engine: Engine, outcome: str) -> None:
+    engine.telemetry.reloads.labels(outcome).inc()
+    engine.telemetry.reload_ok.set(float(outcome == "ok"))
 
 
 def prepare(engine: Engine) -> Prepared:

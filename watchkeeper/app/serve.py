@@ -34,6 +34,7 @@ log = logger(__name__)
 
 def serve_engine(config: Path | None, routers: Sequence[APIRouter] = ()) -> None:
     """Run until SIGINT or SIGTERM. ``routers`` are routes beside the engine's own."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the loop answers it: what is read below is fresh anyway
     path = config or default_path()
     loaded = load(path)
     data = data_dir(loaded.config).create()

@@ -14,6 +14,7 @@ from typing import TextIO
 from urllib.parse import urlsplit
 
 from watchkeeper.app.children import Child, die_with_parent, stop_all
+from watchkeeper.app.hangup import Hangup
 from watchkeeper.app.paths import DataDir
 
 #: Seconds between two looks at the children.
@@ -30,12 +31,15 @@ def run(config: Path | None, data: DataDir, dashboard_url: str) -> int:
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda got, _frame: stopping.append(got))
+    hangup = Hangup(data.engine_ready)
+    hangup.listen(stopping)
     for child in children:
         child.start()
     greeting = Greeting(data, dashboard_url)
     try:
         while not stopping:
             look(children)
+            hangup.forward(children)
             greeting.try_to_say()
             time.sleep(LOOK)
     finally:

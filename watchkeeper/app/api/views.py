@@ -216,6 +216,7 @@ def status(request: Request) -> dict[str, Any]:
             }
             for job in list(engine.scheduler.jobs.values())
         ],
+        "reload": {"at": shapes.moment(engine.reload_tried_at), "error": engine.judging.reload_error},
         "scored_series": sum(engine.scoring.lanes().values()),
         "now_ms": to_ms(engine.clock.now()),
     }
