@@ -28,6 +28,9 @@ setup-dev: .venv/.dev ## the same with everything the tests need
 up: setup ## start engine, dashboard and actuator on this host
 	@exec $(BIN)/watchkeeper up
 
+demo: setup ## play a shop on this host that can be broken and is mended before your eyes
+	@exec $(BIN)/watchkeeper demo
+
 test: setup-dev ## lint, types, walls and every test; with CI=true against real servers, nothing skipped
 	@if [ "$$CI" = true ]; then bash tests/servers/install.sh; fi
 	@$(MAKE) --no-print-directory lint

@@ -117,7 +117,7 @@ def test_what_is_missing_is_named_with_the_command_that_installs_it() -> None:
     assert estate.missing(BOTH) == []
     lines = "\n".join(estate.missing(NONE))
     assert "apt-get install haproxy" in lines
-    assert "pip install supervisor" in lines
+    assert "apt-get install supervisor" in lines
 
 
 def test_without_a_proxy_the_primary_is_not_killed_and_the_other_faults_are_offered() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-TARGETS = ("setup", "up", "test", "test-long", "bench", "lint", "bundle", "servers")
+TARGETS = ("setup", "up", "demo", "test", "test-long", "bench", "lint", "bundle", "servers")
 INSTALL_LINE = "sudo apt-get install -y make python3 python3-venv"
 #: Hosts of package registries, in two halves so that this file names none.
 REGISTRIES = (

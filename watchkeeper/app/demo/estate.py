@@ -18,8 +18,8 @@ from watchkeeper.app.demo.place import Place
 EXTRA_PATH = ("/usr/sbin", "/sbin", "/usr/local/sbin")
 #: The one command that brings what is missing.
 INSTALL = {
-    "haproxy": "sudo apt-get install haproxy (or `make servers`)",
-    "supervisord": f"{sys.executable} -m pip install supervisor (or sudo apt-get install supervisor)",
+    "haproxy": "sudo apt-get install haproxy (in a checkout: make servers)",
+    "supervisord": "sudo apt-get install supervisor (in a checkout: make servers)",
 }
 #: The copy that ``checkout-primary`` kills.
 PRIMARY = "checkout-primary"
