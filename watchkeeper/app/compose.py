@@ -28,6 +28,7 @@ from watchkeeper.app.pipeline.business import Business, checked_figures
 from watchkeeper.app.pipeline.collect import Collecting, Source
 from watchkeeper.app.pipeline.foresee import Foreseeing
 from watchkeeper.app.pipeline.judge import Judging
+from watchkeeper.app.pipeline.objectives import Objectives
 from watchkeeper.app.pipeline.predict import Predicting
 from watchkeeper.app.pipeline.score import Scoring
 from watchkeeper.app.pipeline.tell import Telling
@@ -140,6 +141,7 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
         book.remedies,
         actuator or SocketClient(data.socket),
         data_dir=data.root,
+        monotonic=clock.monotonic,
     )
     engine.remediation = Acting(
         remediator=remediator,
@@ -157,6 +159,7 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
     engine.collecting.news = engine.remediation.news
     engine.foreseeing = Foreseeing(engine)
     engine.business, engine.predicting = Business.checked(engine), Predicting(engine)
+    engine.objectives = Objectives.checked(engine)
     return engine
 
 
