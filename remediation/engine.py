@@ -47,9 +47,17 @@ class Remediator:
     """
 
     def __init__(
-        self, state: State, settings: Settings, rules: Sequence[RemedyRule], actuator: ActuatorClient, *, data_dir: Path
+        self,
+        state: State,
+        settings: Settings,
+        rules: Sequence[RemedyRule],
+        actuator: ActuatorClient,
+        *,
+        data_dir: Path,
+        monotonic: Callable[[], float] | None = None,
     ) -> None:
-        self._state, self.settings, self._actuator = state, settings, actuator
+        """``monotonic``: the clock of ``step``; with it a step that was held up does nothing on what it saw before."""
+        self._state, self.settings, self._actuator, self._monotonic = state, settings, actuator, monotonic
         self.kill_switch = KillSwitch(data_dir / settings.kill_switch_file, state)
         self.people = People(state, settings)
         self.counts: Counter[str] = Counter()  #: "state:<state>" entered, "refused:<gate>" refusals
@@ -74,14 +82,23 @@ class Remediator:
                 self._rules[rule.name + links.RETURN] = links.return_rule(rule, link)
 
     async def step(
-        self, now: datetime, monotonic: float, observations: Sequence[Observation], facts: Facts
+        self,
+        now: datetime,
+        monotonic: float,
+        observations: Sequence[Observation],
+        facts: Facts,
+        *,
+        asleep: float | None = None,
     ) -> list[Change]:
-        """Take in what was observed, move every action on, open new ones. Safe to repeat."""
+        """Take in what was observed, move every action on, open new ones. Safe to repeat. ``asleep``: see Steady."""
         if not self.settings.enabled:
             return []
         async with self._turn:
-            tick = await self._tick(now, monotonic)
+            tick = await self._tick(now, monotonic, asleep)
             run = self._run(tick, facts)
+            if self._monotonic is not None:
+                clock = self._monotonic
+                run.held_up = lambda: clock() - monotonic
             await asyncio.to_thread(self.kill_switch.latch, now)
             seen = await self._take_in(run, observations)
             await self._watch_targets(run)
@@ -138,11 +155,11 @@ class Remediator:
             counts=self.counts,
         )
 
-    async def _tick(self, now: datetime, monotonic: float) -> Tick:
+    async def _tick(self, now: datetime, monotonic: float, asleep: float | None) -> Tick:
         if self._steady is None:
             kept = await asyncio.to_thread(self._kept_clock)
             self._steady = Steady(kept, self.settings.observe_after_gap)
-        tick = self._steady.advance(now, monotonic, GAP_INTERVALS * self._interval)
+        tick = self._steady.advance(now, monotonic, GAP_INTERVALS * self._interval, asleep)
         if tick.fresh_start:
             for history in self._histories.values():
                 history.forget()

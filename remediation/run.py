@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from watchkeeper.store.state.repositories import Unit
 
 T = TypeVar("T")
+#: Mark of an end that says something about us, not about the action: it need not wait before it is proposed again.
+AGAIN = "again"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,6 +45,7 @@ class Run:
     links: Mapping[str, LinkView] = field(default_factory=dict)  #: rule -> its dual link now
     changes: list[Change] = field(default_factory=list)
     fresh: set[str] = field(default_factory=set)  #: actions whose intent was committed in this very step
+    held_up: Callable[[], float] = lambda: 0.0  #: seconds since this step looked at the world
 
     async def db(self, work: Callable[[Unit], T]) -> T:
         """One write transaction, in a thread."""

@@ -13,7 +13,7 @@ from watchkeeper.model import ActionRecord, ActionState, Observation, RemedyRule
 from . import book
 from .links import RETURN
 from .plan import make_plan
-from .run import Run, write
+from .run import AGAIN, Run, write
 from .survey import EMPTY
 
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ def held_back(unit: Unit, run: Run, rule: RemedyRule) -> bool:
     """True while the rule has an action under way, or was refused less than ``retry_after`` ago."""
     if any(record.plan.rule == rule.name for record in unit.actions.active()):
         return True
-    ends = (record.progress.get("ended_at") for record in unit.actions.of_rule(rule.name, run.tick.wall - LOOK_BACK))
+    earlier = unit.actions.of_rule(rule.name, run.tick.wall - LOOK_BACK)
+    trusted = not run.tick.isolated
+    ends = [one.progress.get("ended_at") for one in earlier if not (trusted and one.progress.get(AGAIN))]
     return any(end and run.tick.now - datetime.fromisoformat(str(end)) < run.settings.retry_after for end in ends)
 
 

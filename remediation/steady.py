@@ -42,8 +42,10 @@ class Steady:
         """Steady time of a wall time of this moment."""
         return wall - self._skew
 
-    def advance(self, wall: datetime, monotonic: float, gap: timedelta) -> Tick:
-        """``gap``: a longer pause of the monotonic clock means that we slept."""
+    def advance(self, wall: datetime, monotonic: float, gap: timedelta, asleep: float | None = None) -> Tick:
+        """``gap``: a longer pause means that we slept. ``asleep``: the longest pause in seconds, by somebody who
+        watches the process itself; without it the time between two steps is taken, and a slow step looks like sleep.
+        """
         trouble = ""
         if self._last is None:
             if self._floor is not None and wall < self._floor:  # the clock was set back while we were down
@@ -54,8 +56,8 @@ class Steady:
             if abs(jump) > TOLERANCE:
                 self._skew += jump
                 trouble = f"the clock jumped by {jump.total_seconds():.0f} s"
-            elif slept > gap:
-                trouble = f"we were paused for {slept.total_seconds():.0f} s"
+            elif (paused := slept if asleep is None else timedelta(seconds=asleep)) > gap:
+                trouble = f"we were paused for {paused.total_seconds():.0f} s"
         self._last = (wall, monotonic)
         if trouble:
             self._quiet_until, self._why = monotonic + self._observe.total_seconds(), trouble

@@ -10,7 +10,7 @@ from remediation.approval import rejected_by
 from remediation.gates import all_passed, evaluate
 from remediation.gates.authority import need_of
 from remediation.gates.evidence import cut_off
-from remediation.run import Run, same_change, verdicts_json
+from remediation.run import AGAIN, Run, same_change, verdicts_json
 from remediation.situation import Situation
 from remediation.survey import plan_now, situation_of
 from watchkeeper.model import ActionRecord, ActionState, Mode, RemedyRule, Verdict
@@ -41,9 +41,17 @@ async def confirming(run: Run, record: ActionRecord) -> ActionRecord | None:
     over = run.past(record, "deadline")
     if over and not bad:
         return await run.move(record, S.CLEARED, "never confirmed")
-    if sure or over:
+    if over or (sure and _calm(run, rule)):
         return await _propose(run, record, rule)
     return await _blind(run, record, rule)
+
+
+def _calm(run: Run, rule: RemedyRule) -> bool:
+    """Taking workers away waits until idle was known, without a gap, for the time of stabilisation."""
+    if rule.scale is None or rule.scale.direction != "in":
+        return True
+    since = run.history(rule.name).idle_since
+    return since is not None and run.tick.now - since >= run.settings.scale_in_after
 
 
 async def _blind(run: Run, record: ActionRecord, rule: RemedyRule) -> ActionRecord | None:
@@ -132,7 +140,9 @@ def _why_allowed(situation: Situation) -> str:
 async def suppress(run: Run, record: ActionRecord, verdict: Verdict, gates: dict[str, object]) -> ActionRecord:
     run.counts[f"refused:{verdict.gate}"] += 1
     reason = f"{verdict.gate}: {verdict.reason}"
-    ended = await run.move(record, S.SUPPRESSED, reason, progress={**gates, "gate": verdict.gate}, evidence=gates)
+    about_us = {AGAIN: True} if run.tick.isolated and verdict.gate == "isolation" else {}
+    progress = {**gates, "gate": verdict.gate, **about_us}
+    ended = await run.move(record, S.SUPPRESSED, reason, progress=progress, evidence=gates)
     run.tell("suppressed", ended, reason, page=verdict.gate in ("breaker", "common_cause"), gate=verdict.gate)
     return ended
 

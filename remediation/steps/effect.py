@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from remediation import book
 from remediation.actions import kind_of
 from remediation.gates import evaluate
-from remediation.run import Run, same_change, verdicts_json, write
+from remediation.gates.evidence import FRESH_INTERVALS
+from remediation.run import AGAIN, Run, same_change, verdicts_json, write
 from remediation.situation import Situation
 from remediation.survey import plan_now, situation_of
 from watchkeeper.errors import ActionError, StoreError
@@ -51,9 +53,20 @@ async def armed(run: Run, record: ActionRecord) -> ActionRecord:
     verdicts = evaluate(situation, last="lock")
     if not verdicts[-1].passed:
         return await abort(run, record, f"{verdicts[-1].gate}: {verdicts[-1].reason}", verdicts=verdicts_json(verdicts))
+    if late := await _held_up(run, record):  # before the intent, which would count for cooldown and budget
+        return late
     if situation.used_keys:
         return await abort(run, record, "intent: this very plan was committed before")
     return await _commit(run, record, rule, situation)
+
+
+async def _held_up(run: Run, record: ActionRecord) -> ActionRecord | None:
+    """What was seen is too old by now: this process stood still, or is starved, in the middle of its step."""
+    rule, age = run.rule_of(record), run.held_up()
+    if rule is not None and timedelta(seconds=age) <= FRESH_INTERVALS * rule.interval:
+        return None
+    record = replace(record, progress={**record.progress, AGAIN: True})
+    return await abort(run, record, f"fresh: this was decided {age:.0f} s ago, on what was seen then")
 
 
 async def _commit(run: Run, record: ActionRecord, rule: RemedyRule, situation: Situation) -> ActionRecord:
@@ -98,6 +111,8 @@ async def intent_committed(run: Run, record: ActionRecord) -> ActionRecord:
         return await abort(run, record, "stopped before the intent was sent")
     if why := await run.stopped():
         return await abort(run, record, f"switch: {why}")
+    if late := await _held_up(run, record):
+        return late
     return await run.move(
         record,
         S.EXECUTING,

@@ -7,6 +7,7 @@ moves the traffic is Watchkeeper. Everything that Watchkeeper sees goes over wir
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 import subprocess
@@ -29,6 +30,9 @@ HERE = Path(__file__).parent
 #: Requests a second of the user.
 PER_SECOND = 50
 #: States of an action that has touched nothing.
+GAPS = "watchkeeper_clock_gaps_total"
+#: ``observe_after_gap``, and a beat.
+DISTRUST = 32.0
 UNTOUCHED = frozenset({"observed", "confirming", "cleared", "suppressed", "dry_run", "suggested"})
 
 
@@ -166,6 +170,11 @@ class Estate:
         rows = self.up.ask("GET", f"/api/v1/query?query={quote(query)}")["data"]["result"]
         return float(rows[0]["value"][1]) if rows else None
 
+    def pauses(self) -> int:
+        """How often the engine noticed that it had stood still, from its own counter."""
+        text = self.up.text("/metrics")
+        return int(float(next(line.split()[1] for line in text.splitlines() if line.startswith(GAPS))))
+
     def servers(self) -> dict[str, str]:
         """What HAProxy itself says about the two copies: ready, drain or maint."""
         from remediation.actions.haproxy import Haproxy
@@ -221,6 +230,16 @@ def settle(found: Estate) -> None:
     found.until("the primary serves", lambda: found.user.last() == "primary")
     good = "count(min_over_time(probe_success[5s]) == 1 and count_over_time(probe_success[5s]) >= 4)"
     found.until("every witness is good", lambda: found.value(good) == 5)
+    trusted(found)
+
+
+def trusted(found: Estate) -> None:
+    """Wait until the engine has not stood still for longer than it distrusts itself after that."""
+    seen, since = 0, -math.inf
+    while (pauses := found.pauses()) and (pauses != seen or time.monotonic() - since < DISTRUST):
+        if pauses != seen:
+            seen, since = pauses, time.monotonic()
+        time.sleep(0.5)
 
 
 def _end(*processes: subprocess.Popen[bytes]) -> None:

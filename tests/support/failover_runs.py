@@ -21,7 +21,6 @@ PRIMARY_DOWN, BOTH_DOWN = "the primary of checkout is down", "both copies of che
 OVER = {"wecom": "Resolved", "dingtalk": "已恢复"}
 #: Seconds in which a refused or impossible switch would have happened many times over.
 LONG_ENOUGH = 20.0
-GAPS = "watchkeeper_clock_gaps_total"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,11 +116,12 @@ def freeze(seconds: float = 20.0, watched: float = 32.0) -> Quiet:
     """Engine and actuator stand still for a while and wake to stale evidence, while all is healthy."""
     with settled() as found:
         began = time.monotonic()
+        before = found.pauses()
         found.freeze()
         _wait(seconds)
         found.wake()
         _wait(watched)
-        return _quiet(found, began, detail=f"pauses that it noticed: {_pauses(found)}")
+        return _quiet(found, began, detail=f"pauses that it noticed: {found.pauses() - before}")
 
 
 def cut(seconds: float = 25.0, watched: float = 15.0) -> Quiet:
@@ -163,12 +163,6 @@ def real_plan() -> dict[str, Any]:
 def plan_bytes(plan: Mapping[str, Any]) -> bytes:
     """The plan as it is hashed, without the version of the rule: that differs by the one word that makes a dry-run."""
     return replace(plan_from(plan), rule_version="").canonical()
-
-
-def _pauses(found: Estate) -> int:
-    """From the engine's own counter, read where it stands now."""
-    text = found.up.text("/metrics")
-    return int(float(next(line.split()[1] for line in text.splitlines() if line.startswith(GAPS))))
 
 
 def _quiet(found: Estate, since: float, **more: Any) -> Quiet:

@@ -139,7 +139,14 @@ class World:
         targets = {str(target["name"]): target for target in self.settings.targets}
         kill_switch = self.folder / self.settings.kill_switch_file
         self.actuator = Direct(Actuator(journal, targets, kill_switch, kinds=lambda _: self.pool))
-        self.remediator = Remediator(self.state, self.settings, self.rules, self.actuator, data_dir=self.folder)
+        self.remediator = Remediator(
+            self.state,
+            self.settings,
+            self.rules,
+            self.actuator,
+            data_dir=self.folder,
+            monotonic=self.clock.monotonic,
+        )
 
     def query(self, expr: str, at: Any) -> Sequence[tuple[Labels, float]]:
         value = self.answers.get(expr, self.symptom)

@@ -14,6 +14,7 @@ from support.remedies import LINK, NOON, RULE
 from remediation import links
 from remediation.links import LinkState, Phase
 from remediation.situation import Watched
+from remediation.steady import Steady
 from watchkeeper.model import ActionState
 
 RULE_OF_LINK = replace(RULE, name="maps", link="maps", target="", parameters={})
@@ -174,3 +175,43 @@ def test_a_watcher_that_reaches_nothing_says_so_at_once_and_does_nothing(tmp_pat
     assert serving(world) == ["web1"]
     assert world.step(40, observers={"probe": None}) == []  # and says it once
     assert not world.pool.effects
+
+
+def test_a_step_that_is_held_up_does_nothing_on_what_it_saw_before(tmp_path: Path) -> None:
+    world = a_world(tmp_path)
+    read = world.pool.read
+
+    def slowly(*arguments: Any) -> Any:
+        world.clock.advance(20)  # the process stands still between the look and the effect
+        return read(*arguments)
+
+    world.symptom, world.answers["probe1"] = 1, 0.0
+    world.step(2)
+    world.pool.read = slowly  # type: ignore[method-assign, assignment]
+    world.step()
+    assert not world.pool.effects
+    assert world.reason().startswith("fresh: this was decided")
+    world.pool.read = read  # type: ignore[method-assign]
+    world.step(8)
+    assert world.pool.executed() == 1  # it is looked at anew, and done
+
+
+def test_a_slow_step_is_no_sleep_when_somebody_watched_the_process() -> None:
+    gap = timedelta(seconds=2)
+    steady = Steady(None, timedelta(seconds=30))
+    steady.advance(NOON, 0.0, gap, 0.0)
+    late = NOON + timedelta(seconds=5)
+    assert not steady.advance(late, 5.0, gap, 0.4).isolated
+    assert "paused for 3 s" in steady.advance(late + timedelta(seconds=3), 8.0, gap, 3.0).isolated
+
+
+def test_what_was_refused_for_our_own_sleep_is_proposed_as_soon_as_we_may_act(tmp_path: Path) -> None:
+    world = a_world(tmp_path)
+    world.symptom, world.answers["probe1"] = 1, 0.0
+    world.step(2, every=1.0)
+    world.clock.advance(600)
+    world.step(6, every=5.0)  # asleep before; observing for thirty seconds
+    assert not world.pool.effects
+    assert world.record().progress["gate"] == "isolation"
+    world.step(3, every=5.0)
+    assert world.pool.executed() == 1

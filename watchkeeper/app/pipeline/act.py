@@ -52,6 +52,7 @@ class Acting:
     services: dict[str, str] = field(default_factory=dict)  #: source -> service of the rules that it feeds
     counted: dict[str, int] = field(default_factory=dict)
     _busy: bool = False
+    _asleep: float = 0.0  #: seconds of the longest pause of the loop since the last step
 
     async def step(self, now: datetime) -> None:
         """One evaluation of the rules that are due, and one step of every action under way. One at a time."""
@@ -74,13 +75,15 @@ class Acting:
         loop = asyncio.get_running_loop()
         observations = await loop.run_in_executor(self.executor, self._observe, due, now)
         facts = await loop.run_in_executor(self.executor, self._facts, now)
-        changes = await self.remediator.step(now, monotonic, observations, facts)
+        asleep, self._asleep = self._asleep, 0.0
+        changes = await self.remediator.step(now, monotonic, observations, facts, asleep=asleep)
         self._count()
         if changes:
             await asyncio.to_thread(self._tell, now, changes)
 
     def on_gap(self, seconds: float) -> None:
-        """The loop woke late; the remediator sees the same in its own clock and only observes for a while."""
+        """The loop woke late: the remediator only observes for a while."""
+        self._asleep = max(self._asleep, seconds)
         self.telemetry.clock_gaps.inc()
         log.warning("woke late: observing only for a while", seconds=round(seconds, 1))
 
