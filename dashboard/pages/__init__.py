@@ -17,6 +17,7 @@ from . import (
     reports,
     rules,
     settings,
+    sla,
 )
 
 #: A roof that serves a page more adds it before it wires the dashboard.
@@ -28,6 +29,7 @@ BUILTIN: list[Page] = [
     capacity.PAGE,
     predictions.PAGE,
     business.PAGE,
+    sla.PAGE,
     reports.PAGE,
     collectors.PAGE,
     rules.PAGE,

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import uvicorn
 from fastapi import Depends, FastAPI, Header, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
-from support import fake_business
+from support import fake_business, fake_sla
 
 #: Markup that must stay text wherever a label or a name is shown.
 PAYLOAD = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>'
@@ -358,6 +358,8 @@ def _reading(app: FastAPI, engine: FakeEngine) -> None:  # noqa: C901 - one smal
     get("/api/wk/capacity", lambda: engine.capacity(now()))
     get("/api/wk/business", lambda: fake_business.business(now()))
     get("/api/wk/predictions", lambda: fake_business.predictions(now()))
+    get("/api/wk/slo", lambda: fake_sla.slo(now()))
+    get("/api/wk/slo/composite", lambda: fake_sla.composite("98.018866", "99.99", contradicts=True))
     get("/api/wk/reports", lambda: {"reports": engine.reports})
     get("/api/wk/reports/{name}", report)
     get("/api/wk/status", lambda: _status(now()))

@@ -234,6 +234,16 @@ def report_business(
     _report("business", output, language, data)
 
 
+@report_app.command("sla")
+def report_sla(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the HTML and CSV files.")] = Path(),
+    language: Annotated[str, typer.Option(help="zh-CN or en.")] = "zh-CN",
+    data: DataOption = None,
+) -> None:
+    """Make the SLA report now: service levels, error budgets and response clocks, as HTML and CSV."""
+    _report("sla", output, language, data)
+
+
 def _report(kind: str, output: Path, language: str, data: Path | None) -> None:
     from watchkeeper.app.client import Client
 
