@@ -17,7 +17,7 @@ import pytest
 from watchkeeper.app.demo import storage as storage_module
 from watchkeeper.app.demo.checkout import COST, Checkout, payment_at
 from watchkeeper.app.demo.faults import Faults
-from watchkeeper.app.demo.payment import CACHED, SLOW, Payment
+from watchkeeper.app.demo.payment import CACHED, SLOW, WINDOW, Payment
 from watchkeeper.app.demo.place import Place
 from watchkeeper.app.demo.service import Request, Service
 from watchkeeper.app.demo.shop import Shop
@@ -177,7 +177,7 @@ def test_a_slow_api_is_slower_than_the_rule_of_fifteen_seconds(place: Place) -> 
     assert 15 < SLOW[0] <= slept[1] <= SLOW[1]
 
 
-def test_the_eight_signals_are_measured_since_the_last_look(place: Place) -> None:
+def test_the_eight_signals_are_measured(place: Place) -> None:
     payment = Payment(place, dice=Loaded(0.9), sleep=lambda _seconds: None)
     page = payment.service.answer(Request("/metrics", "", b"")).body.decode()
     assert "cache_hit_rate NaN" in page, "of nothing nothing is known"
@@ -202,6 +202,20 @@ def test_the_card_cache_is_limited(place: Place) -> None:
     assert len(payment.cards) == CACHED
     assert payment.card(CACHED + 49) == f"tok-{CACHED + 49:06d}"
     assert payment.hits == 1
+
+
+def test_signals_forget_what_is_older_than_their_window(place: Place) -> None:
+    now = [100.0]
+    payment = Payment(place, clock=lambda: now[0])
+    payment.card(1)
+    now[0] += 1
+    assert value(payment.service, "cache_hit_rate") == 0.0
+    payment.card(1)
+    now[0] += 1
+    assert value(payment.service, "cache_hit_rate") == 0.5
+    payment.card(1)
+    now[0] += WINDOW
+    assert value(payment.service, "cache_hit_rate") == 1.0, "the first miss is too long ago"
 
 
 # --- workers and traffic ---

@@ -79,13 +79,6 @@ class Faults:
     def on(self, name: str) -> bool:
         return self.since(name) is not None
 
-    def last(self, name: str) -> float | None:
-        """When it was turned on the last time, over or not; None when it never was or was healed."""
-        try:
-            return float((self._folder / name).read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
-            return None
-
 
 def known(name: str) -> Fault:
     """Raises ConfigError naming the known ones."""

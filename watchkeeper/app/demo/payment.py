@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sys
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -24,10 +24,12 @@ USUAL, ILL = 0.012, 0.33
 QUOTE, SLOW = (0.05, 0.015), (16.0, 19.0)
 #: Cards kept in memory; there are more users than that, so that some are always looked up.
 CACHED = 250
+#: Seconds over which signals are measured: single requests would make them jump.
+WINDOW = 30.0
 
 
 class Payment:
-    """``sleep`` is there for tests."""
+    """``dice``, ``sleep`` and ``clock`` (steady seconds) are there for tests."""
 
     def __init__(
         self,
@@ -35,8 +37,10 @@ class Payment:
         *,
         dice: random.Random | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.dice, self.sleep = dice or random.Random(), sleep  # noqa: S311 - plays a payment network
+        self.dice = dice or random.Random()  # noqa: S311 - plays a payment network
+        self.sleep, self.clock = sleep, clock
         self.shop, self.faults = Shop(place.shop), Faults(place.faults)
         self.log = log_to(place.logs / "payment.log", "payment", plain=True)
         self.cards: OrderedDict[int, str] = OrderedDict()
@@ -82,17 +86,17 @@ class Payment:
 
 
 class Signals:
-    """The eight signals of a service, measured since the last look, and the depth of its queue."""
+    """The eight signals of a service over the last half minute, and the depth of its queue."""
 
     def __init__(self, payment: Payment) -> None:
         self.payment, self.process = payment, psutil.Process()
         self.process.cpu_percent(None)
-        self.before = self._sums()
+        self.seen = deque([self._sums()])
 
     def _sums(self) -> dict[str, float]:
         disk, service = self.process.io_counters(), self.payment.service
         return {
-            "at": time.monotonic(),
+            "at": self.payment.clock(),
             "read": disk.read_bytes,
             "write": disk.write_bytes,
             "receive": service.traffic[0],
@@ -105,8 +109,11 @@ class Signals:
         }
 
     def collect(self) -> Iterable[Metric]:
-        now, before = self._sums(), self.before
-        self.before = now
+        now = self._sums()
+        while len(self.seen) > 1 and now["at"] - self.seen[0]["at"] > WINDOW:
+            self.seen.popleft()
+        before = self.seen[0]
+        self.seen.append(now)
         grew = {name: now[name] - before[name] for name in now}
         yield _gauge("cpu_usage", "Share of one processor.", self.process.cpu_percent(None) / 100)
         yield _gauge("memory_usage", "Share of this machine's memory.", self.process.memory_percent() / 100)

@@ -8,8 +8,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from watchkeeper.app.children import Child, die_with_parent, stop_all
@@ -28,6 +29,8 @@ USER = "demo"
 REHEARSED = {"haproxy": ("checkout_failover",), "supervisord": ("queue_scale_out", "queue_scale_in")}
 #: Seconds between two tries of what needs a ready engine.
 AGAIN = 0.5
+#: Seconds without success after which the reason is printed.
+PATIENCE = 20.0
 
 
 def run(place: Place, language: str) -> int:
@@ -97,19 +100,26 @@ class Greeting(threading.Thread):
         self.join(5.0)
 
     def run(self) -> None:
-        for what in (self.make_account, *(lambda rule=rule: self.rehearse(rule) for rule in self.rules)):
-            while not self._done(what):
-                if self._leaving.wait(AGAIN):
-                    return
+        steps: list[Callable[[], None]] = [self.make_account, *(partial(self.rehearse, rule) for rule in self.rules)]
+        for what in steps:
+            if not self._until_done(what):
+                return
         say(self.text())
 
-    def _done(self, what: object) -> bool:
-        try:
-            what()  # type: ignore[operator]
-        except (WatchkeeperError, OSError) as error:
-            self.last = str(error)
-            return False
-        return True
+    def _until_done(self, what: Callable[[], None]) -> bool:
+        """False when the demo ends before; whoever waits for long is told why."""
+        began, told = time.monotonic(), False
+        while True:
+            try:
+                what()
+            except (WatchkeeperError, OSError) as error:
+                if not told and time.monotonic() - began > PATIENCE:
+                    say(f"The demo is not ready yet: {error}", sys.stderr)
+                    told = True
+            else:
+                return True
+            if self._leaving.wait(AGAIN):
+                return False
 
     def make_account(self) -> None:
         """With the one-time secret, as a person would on the first page."""
