@@ -3,11 +3,12 @@
 from watchkeeper.model.action import ActionRecord, ActionState, Approval, Intent, Mode, Plan, RiskClass, Target, Verdict
 from watchkeeper.model.alert import Alert, AlertState, Severity
 from watchkeeper.model.capacity import CapacityRow, Exhaustion
+from watchkeeper.model.charge import BadRow, Bill, Charge, DayCharge
 from watchkeeper.model.forecast import Backtest, Forecast
 from watchkeeper.model.incident import Incident, IncidentState
 from watchkeeper.model.log import LogLine
 from watchkeeper.model.message import Message
-from watchkeeper.model.rule import Observation, RemedyRule
+from watchkeeper.model.rule import Observation, RemedyRule, Scale
 from watchkeeper.model.score import Scores
 from watchkeeper.model.series import (
     METRIC_NAME,
@@ -35,7 +36,11 @@ __all__ = [
     "AlertState",
     "Approval",
     "Backtest",
+    "BadRow",
+    "Bill",
     "CapacityRow",
+    "Charge",
+    "DayCharge",
     "Exhaustion",
     "Forecast",
     "Incident",
@@ -52,6 +57,7 @@ __all__ = [
     "Observation",
     "Plan",
     "RemedyRule",
+    "Scale",
     "RiskClass",
     "Scores",
     "Severity",

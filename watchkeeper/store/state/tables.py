@@ -281,6 +281,42 @@ kpi_forecasts = Table(
     Index(None, "kpi", "target"),
 )
 
+cost_files = Table(
+    "cost_files",
+    metadata,
+    Column("source", Words, primary_key=True),
+    Column("file", Words, primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("modified_at", Moment, nullable=False),
+    Column("imported_at", Moment, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("bad_rows", Integer, nullable=False),
+    Column("bad", Json, nullable=False),
+    Column("periods", Json, nullable=False),
+)
+
+charges = Table(
+    "charges",
+    metadata,
+    Column("id", SERIAL, primary_key=True, autoincrement=True),
+    Column("source", Words, nullable=False),
+    Column("file", Words, nullable=False),
+    Column("period", Words, nullable=False),
+    Column("day", String(10), nullable=False),  # ISO date on the bill's own calendar
+    Column("provider", Words, nullable=False),
+    Column("service", Words, nullable=False),
+    Column("sku", Words, nullable=False),
+    Column("category", String(20), nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("tags", Json, nullable=False),
+    Column("billed", Words, nullable=False),  # decimal text
+    Column("effective", Words, nullable=False),  # decimal text
+    Column("quantity", Words),  # decimal text
+    Column("unit", Words, nullable=False),
+    Index(None, "source", "file"),
+)
+
 settings = Table(
     "settings",
     metadata,

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from watchkeeper.store.state.repositories.actions import Actions
 from watchkeeper.store.state.repositories.alerts import Alerts
 from watchkeeper.store.state.repositories.audit import Audit
+from watchkeeper.store.state.repositories.charges import Charges
 from watchkeeper.store.state.repositories.documents import Documents
 from watchkeeper.store.state.repositories.incidents import Incidents
 from watchkeeper.store.state.repositories.kpis import Kpis
@@ -60,3 +61,7 @@ class Unit:
     @cached_property
     def kpis(self) -> Kpis:
         return Kpis(self.connection)
+
+    @cached_property
+    def charges(self) -> Charges:
+        return Charges(self.connection)
