@@ -27,6 +27,8 @@ TABLE: dict[RiskClass, dict[Severity, Cell]] = {
     RiskClass.A3: dict(zip(_P, (Cell.ONE, Cell.ONE, Cell.ONE, Cell.SUGGEST), strict=True)),
     RiskClass.A4: dict(zip(_P, (Cell.TWO, Cell.TWO, Cell.TWO, Cell.REFUSED), strict=True)),
 }
+#: Classes whose steps an owner may declare automatic between a minimum and a maximum: scale-out and calm scale-in.
+BOUNDED = frozenset({RiskClass.A2, RiskClass.A3})
 _PEOPLE = {Cell.AUTO: 0, Cell.ONE: 1, Cell.TWO: 2}
 
 
@@ -39,9 +41,19 @@ class Need:
 
 
 def needed(
-    risk: RiskClass, severity: Severity, mode: Mode, *, earned: bool, small_pool: bool, person_asked: bool = False
+    risk: RiskClass,
+    severity: Severity,
+    mode: Mode,
+    *,
+    earned: bool,
+    small_pool: bool,
+    person_asked: bool = False,
+    bounded: bool = False,
 ) -> Need:
-    """How many people other than the requester must approve this. ``earned``: graduated, or declared by the owner."""
+    """How many people other than the requester must approve this. ``earned``: graduated, or declared by the owner.
+
+    ``bounded``: a step of a scaling rule inside the minimum and maximum that its owner declared with ``mode: auto``.
+    """
     cell = TABLE[risk][severity]
     if cell is Cell.REFUSED:
         return Need(people=0, answer="refused")
@@ -51,6 +63,8 @@ def needed(
         return Need(people=1)
     if cell is Cell.EARNED:
         cell = Cell.AUTO if earned else Cell.ONE
+    if bounded and mode is Mode.AUTO and not person_asked and risk in BOUNDED:
+        cell = Cell.AUTO
     people = _PEOPLE[cell]
     if risk is not RiskClass.A0 and (mode is Mode.APPROVE or small_pool):
         people = max(people, 1)

@@ -13,6 +13,7 @@ from . import book
 from .links import RETURN
 from .plan import NOTHING, Planned, make_plan
 from .run import Run, severity_of
+from .scaling import resolved
 from .situation import Situation
 from .verify import guards_now
 
@@ -33,7 +34,14 @@ async def plan_now(run: Run, record: ActionRecord, rule: RemedyRule) -> Planned:
     try:
         reading = await run.actuator.read(Target(kind=str(spec["kind"]), name=rule.target))
         generation, rehearsed = await run.db(lambda unit: _known(unit, run, rule, reading))
-        return make_plan(rule, newest, reading, run.settings, incident_id, generation=generation, rehearsed=rehearsed)
+        planned = record.plan.parameters if record.plan.targets else None
+        window = run.settings.scale_in_after
+        counted, why = resolved(rule, planned, reading, run.facts.query, run.tick.wall, window)
+        made = make_plan(
+            counted, newest, reading, run.settings, incident_id, generation=generation, rehearsed=rehearsed
+        )
+        rated = {"quality": found} if (found := run.facts.quality.get(rule.link)) else {}  # for people; not hashed
+        return replace(made, plan=replace(made.plan, evidence={**made.plan.evidence, **why, **rated}))
     except ActionError as error:
         nothing = make_plan(replace(rule, target=""), newest, EMPTY, run.settings, incident_id)
         return _nothing(nothing, str(error))

@@ -11,10 +11,11 @@ from datetime import timedelta
 from watchkeeper.model import Mode, RemedyRule
 
 from .fields import Fields, as_text
+from .scale import read_scale
 
 KEYS = (
     "name", "when", "confirm", "observers", "action", "target", "parameters", "mode", "owner", "verify", "guards",
-    "rollback", "hold", "cooldown", "interval", "service", "labels", "link",
+    "rollback", "hold", "cooldown", "interval", "service", "labels", "link", "scale",
 )  # fmt: skip
 #: ``3 of 4``: three bad evaluations out of the last four.
 OF = re.compile(r"(\d{1,3}) of (\d{1,3})")
@@ -37,6 +38,7 @@ def read_remedy(fields: Fields) -> RemedyRule:
         action=_filled(fields, "action"),
         target=fields.text("target", ""),
         parameters=_mapping(fields, "parameters"),
+        scale=read_scale(fields),
         mode=_mode(fields),
         owner=fields.text("owner", ""),
         verify=fields.promql("verify", ""),

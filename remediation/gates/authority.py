@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from remediation.approval import Need, approvers, needed, rejected_by
+from remediation.scaling import bounded
 from remediation.situation import Situation
 from watchkeeper.model import RiskClass, Verdict
 
@@ -14,7 +15,13 @@ def need_of(s: Situation) -> Need:
     earned = s.graduated or (s.declared and s.plan.risk in (RiskClass.A1, RiskClass.A2))
     small = s.impact.total < s.settings.small_pool and s.link is None
     return needed(
-        s.plan.risk, s.severity, s.plan.mode, earned=earned, small_pool=small, person_asked=s.requester != s.rule.name
+        s.plan.risk,
+        s.severity,
+        s.plan.mode,
+        earned=earned,
+        small_pool=small,
+        person_asked=s.requester != s.rule.name,
+        bounded=s.declared and bounded(s),
     )
 
 

@@ -11,6 +11,19 @@ from watchkeeper.model.series import Labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """How many workers a rule wants: so many that each has at most ``per_worker`` of the load."""
+
+    direction: str  #: out adds only, in takes away only
+    load: str  #: PromQL, one number: work that waits, or that arrives in a second
+    per_worker: float  #: load that one worker carries
+    min: int
+    max: int
+    step: int  #: workers added or taken away at most, by one action
+    tolerance: float = 0.1  #: share by which the load may differ from what is running without a change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RemedyRule:
     """``when`` says that something is wrong, ``observers`` who else sees it, ``verify`` that it is over."""
 
@@ -22,6 +35,7 @@ class RemedyRule:
     action: str  #: kind of action
     target: str  #: name of a configured target; empty means nothing, never everything
     parameters: Mapping[str, object] = field(default_factory=dict)
+    scale: Scale | None = None  #: the number wanted follows from a load; instead of ``parameters``
     mode: Mode = Mode.DRY_RUN
     owner: str = ""
     verify: str  #: PromQL of the symptom; gone when it returns no series or only 0
