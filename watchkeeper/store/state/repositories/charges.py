@@ -1,4 +1,4 @@
-"""Charges by day and the bills they came from. Amounts are decimal text: what was billed comes back to the last digit."""
+"""Charges by day and the bills they came from. Amounts are decimal text and come back to the last digit."""
 
 from __future__ import annotations
 
