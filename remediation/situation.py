@@ -55,6 +55,7 @@ class Facts:
     bad_services: Mapping[str, datetime] = field(default_factory=dict)  #: service -> bad since
     canaries: Mapping[str, bool | None] = field(default_factory=dict)  #: name -> reachable
     leader: bool = True  #: this engine holds the lease
+    quality: Mapping[str, Mapping[str, object]] = field(default_factory=dict)  #: link -> its providers, rated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

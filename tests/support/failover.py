@@ -7,7 +7,7 @@ moves the traffic is Watchkeeper. Everything that Watchkeeper sees goes over wir
 from __future__ import annotations
 
 import asyncio
-import math
+import json
 import os
 import signal
 import subprocess
@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -235,11 +236,14 @@ def settle(found: Estate) -> None:
 
 def trusted(found: Estate) -> None:
     """Wait until the engine has not stood still for longer than it distrusts itself after that."""
-    seen, since = 0, -math.inf
-    while (pauses := found.pauses()) and (pauses != seen or time.monotonic() - since < DISTRUST):
-        if pauses != seen:
-            seen, since = pauses, time.monotonic()
+    while (at := _stood_still(found.up.data / "log" / "engine.log")) and time.time() - at < DISTRUST:
         time.sleep(0.5)
+
+
+def _stood_still(log: Path) -> float:
+    """When the engine last noticed a pause that makes it observe only, by its log; 0 for never."""
+    rows = [json.loads(line) for line in log.read_text().splitlines() if "woke late" in line]
+    return max((datetime.fromisoformat(row["timestamp"]).timestamp() for row in rows if row["seconds"] >= 2), default=0)
 
 
 def _end(*processes: subprocess.Popen[bytes]) -> None:

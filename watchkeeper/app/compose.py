@@ -30,6 +30,7 @@ from watchkeeper.app.pipeline.foresee import Foreseeing
 from watchkeeper.app.pipeline.judge import Judging
 from watchkeeper.app.pipeline.objectives import Objectives
 from watchkeeper.app.pipeline.predict import Predicting
+from watchkeeper.app.pipeline.rate import Rating
 from watchkeeper.app.pipeline.score import Scoring
 from watchkeeper.app.pipeline.tell import Telling
 from watchkeeper.app.schedule import Scheduler
@@ -157,6 +158,8 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
         soon=lambda when: engine.scheduler.soon("act_on_news", when, engine.remediation.step),
     )
     engine.collecting.news = engine.remediation.news
+    engine.rating = Rating(remediation.links, ask, threads["rules"], engine.collecting.append_derived)
+    engine.remediation.quality = engine.rating.evidence
     engine.foreseeing = Foreseeing(engine)
     engine.business, engine.predicting = Business.checked(engine), Predicting(engine)
     engine.objectives = Objectives.checked(engine)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from watchkeeper.app.pipeline.business import Business
     from watchkeeper.app.pipeline.foresee import Foreseeing
     from watchkeeper.app.pipeline.judge import Judging
+    from watchkeeper.app.pipeline.rate import Rating
     from watchkeeper.app.pipeline.objectives import Objectives
     from watchkeeper.app.pipeline.predict import Predicting
     from watchkeeper.app.pipeline.tell import Telling
@@ -69,6 +70,7 @@ class Engine:
     telling: Telling = field(init=False)
     remediation: Acting = field(init=False)
     foreseeing: Foreseeing = field(init=False)
+    rating: Rating = field(init=False)
     business: Business = field(init=False)
     predicting: Predicting = field(init=False)
     objectives: Objectives = field(init=False)

@@ -31,6 +31,8 @@ log = logger(__name__)
 
 #: How often the remediator looks; each rule has its own interval besides.
 ACT_EVERY = timedelta(seconds=1)
+#: How often the providers of dual links are rated.
+RATE_EVERY = timedelta(seconds=15)
 #: How often incidents are looked at without a change of alerts: waits and clocks run on.
 TEND_EVERY = timedelta(seconds=2)
 #: Rules are first evaluated when this machine has been read twice, so that rates exist.
@@ -73,6 +75,8 @@ def _schedule(engine: Engine, now: datetime) -> None:
         schedule_source(engine, source, now)
     schedule_rules(engine, engine.judging.book, now)
     scheduler.add("act", every(ACT_EVERY, now), engine.remediation.step)
+    if engine.rating.links:
+        scheduler.add("rate", every(RATE_EVERY, now + RATE_EVERY / 2), engine.rating.step)
     scheduler.add("tend", every(TEND_EVERY, now), engine.tend)
     scheduler.add("deliver", every(timedelta(seconds=1), now), engine.telling.deliver)
     scheduler.add("keep", every(KEEP_EVERY, now + KEEP_EVERY), engine.keep)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -47,6 +47,7 @@ class Acting:
     tell: Callable[[datetime, Unit, Sequence[Change]], int]
     wake: Callable[[], None]
     soon: Callable[[datetime], None] = lambda _when: None  #: look again at that moment
+    quality: Callable[[], Mapping[str, Mapping[str, object]]] = dict  #: link -> its providers, rated
     pulses: dict[str, Pulse] = field(default_factory=dict)
     feeds: Feeds = field(default_factory=Feeds)
     services: dict[str, str] = field(default_factory=dict)  #: source -> service of the rules that it feeds
@@ -122,7 +123,14 @@ class Acting:
                 bad[service] = min(bad.get(service, now), alert.fired_at or alert.active_at)
         watched = [self._watched(one) for one in self.sources() if one.kind in TARGETS or one.kind.endswith(PROBES)]
         canaries = {one.name: one.up for one in watched if one.name in self.remediator.settings.canaries}
-        return Facts(query=self.ask, incidents=incidents, watched=watched, bad_services=bad, canaries=canaries)
+        return Facts(
+            query=self.ask,
+            incidents=incidents,
+            watched=watched,
+            bad_services=bad,
+            canaries=canaries,
+            quality=self.quality(),
+        )
 
     def _watched(self, source: Source) -> Watched:
         """A probe is up when its target answered well; a source without a service is of the service it is asked for."""
