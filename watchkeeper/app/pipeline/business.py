@@ -36,6 +36,8 @@ AGAINST: tuple[Against, ...] = ("previous", "last_week", "last_year")
 BASELINE = "business/baseline/"
 #: Connections to one address at the same time.
 AT_ONCE = 2
+#: How often late rows are looked for.
+LATE_EVERY = timedelta(hours=1)
 #: When figures are first read after the start.
 FIRST = timedelta(seconds=10)
 #: A series that is older than five minutes is none to PromQL.
@@ -70,6 +72,7 @@ class Business:
     _kpis: tuple[Section | None, list[Kpi]] = (None, [])
     _scored: dict[str, tuple[int, Scores]] = field(default_factory=dict)
     _layouts: dict[str, Layout] = field(default_factory=dict)
+    _looked_late: dict[str, datetime] = field(default_factory=dict)
     _gates: dict[str, asyncio.Semaphore] = field(default_factory=dict)
 
     @classmethod
@@ -111,18 +114,25 @@ class Business:
         before = await asyncio.to_thread(self._kept, kpi)
         try:
             async with self._gate(kpi):
-                values = await business_read.read(self.engine, kpi, before, now)
+                values = await business_read.read(self.engine, kpi, before, now, late=self._late(kpi, now))
         except WatchkeeperError as error:
             await asyncio.to_thread(self._failed, kpi, str(error), now)
             return None
         except Exception as error:  # noqa: BLE001 - a crash of one reader must not look like health of its figure
             await asyncio.to_thread(self._failed, kpi, f"{type(error).__name__}: {error}", now)
             return error
+        if self._late(kpi, now):
+            self._looked_late[kpi.name] = now
         judged = await asyncio.to_thread(self._take, kpi, values, now)
         if not before:
             await self._fill_series(judged, now)
         self.judged[kpi.name] = judged
         return None
+
+    def _late(self, kpi: Kpi, now: datetime) -> bool:
+        """Late rows are looked for now and then: each look asks for every period that they may change."""
+        before = self._looked_late.get(kpi.name)
+        return before is None or now - before >= LATE_EVERY
 
     def _gate(self, kpi: Kpi) -> asyncio.Semaphore:
         """Figures of one address take turns: a database is not asked for all of them at once."""

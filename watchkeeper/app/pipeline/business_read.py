@@ -63,20 +63,27 @@ def check_sources(kpis: Sequence[Kpi], zone: ZoneInfo) -> None:
                 raise ConfigError(str(error), key=f"business.{kpi.name}.source.url") from None
 
 
-def wanted(kpi: Kpi, section: Section, kept: Sequence[KpiValue], now: datetime, zone: ZoneInfo) -> list[datetime]:
-    """Periods to ask for, newest first: the current one, those not yet known for good, those that late rows change."""
+def wanted(
+    kpi: Kpi, section: Section, kept: Sequence[KpiValue], now: datetime, zone: ZoneInfo, *, late: bool
+) -> list[datetime]:
+    """Periods to ask for, newest first: the current one, and those not yet known for good.
+
+    With ``late`` also those that late rows may have changed; else of them only the newest.
+    """
     known = {row.start for row in kept if row.finished}
     every = list(between(kpi.period, now - section.history, now, zone))[-MOST_FILLED:]
+    again = kpi.restate if late else min(kpi.restate, every[-1] - every[-2] if len(every) > 1 else kpi.restate)
     found = [
-        start
-        for start in reversed(every)
-        if start not in known or now - next_start(kpi.period, start, zone) < kpi.restate
+        start for start in reversed(every) if start not in known or now - next_start(kpi.period, start, zone) < again
     ]
     return found[:MOST_ASKED]
 
 
-async def read(engine: Engine, kpi: Kpi, kept: Sequence[KpiValue], now: datetime) -> Values:
-    """New values by period. Raises CollectError, OutboundError or QueryError; nothing kept is lost then."""
+async def read(engine: Engine, kpi: Kpi, kept: Sequence[KpiValue], now: datetime, *, late: bool = True) -> Values:
+    """New values by period; ``late``: look for late rows too.
+
+    Raises CollectError, OutboundError or QueryError; nothing kept is lost then.
+    """
     zone, section = engine.config.zone, engine.config.business
     kind = kpi.source.kind
     if kind == "http":
@@ -85,7 +92,7 @@ async def read(engine: Engine, kpi: Kpi, kept: Sequence[KpiValue], now: datetime
     if kind == "csv":
         points = await asyncio.to_thread(_csv, engine, kpi, zone)
         return _settled(kpi, kept, points, now, zone)
-    asked = wanted(kpi, section, kept, now, zone)
+    asked = wanted(kpi, section, kept, now, zone, late=late)
     if kind == "promql":
         return await asyncio.to_thread(_promql, engine, kpi, asked, now, zone)
     return await asyncio.to_thread(_sql, kpi, kept, asked, now, zone)
