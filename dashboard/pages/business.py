@@ -15,10 +15,9 @@ from dashboard.context import Caller
 from dashboard.figures import tile_image
 from dashboard.page import Page, Request
 from dashboard.permissions import Permission
-from dashboard.reports.business import (
+from dashboard.reports.business import business_csv, business_html
+from dashboard.reports.business_words import (
     amount,
-    business_csv,
-    business_html,
     change,
     funnels,
     period,
@@ -28,7 +27,7 @@ from dashboard.reports.business import (
     target,
     title,
     usual,
-)  # fmt: skip
+)
 
 KEY = "business"
 #: Figures change by the minute at most.

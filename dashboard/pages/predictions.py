@@ -13,7 +13,13 @@ from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
 from dashboard.page import Page, Request
 from dashboard.permissions import Permission
-from dashboard.reports.business import ahead_lines, amount, quality, title, unknown_why
+from dashboard.reports.business_words import (
+    ahead_lines,
+    amount,
+    quality,
+    title,
+    unknown_why,
+)
 
 KEY = "predictions"
 #: Forecasts change by the day.

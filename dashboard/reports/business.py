@@ -5,26 +5,36 @@ Pure functions over the JSON of GET /api/wk/business and /api/wk/predictions: no
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from babel.numbers import format_currency
 from jinja2 import Environment
 from markupsafe import Markup
 
-from dashboard.i18n import LANGUAGES, UNKNOWN, Words, known_language, zone_of
+from dashboard.i18n import Words, known_language, zone_of
 from watchkeeper.clock import from_ms
 
+from .business_words import (
+    AHEAD,
+    ahead_lines,
+    amount,
+    change,
+    funnels,
+    period,
+    quality,
+    reasons,
+    shown,
+    summary,
+    target,
+    title,
+    unknown_why,
+    usual,
+)
 from .csv_text import csv_bytes
 from .svg import LIGHT, Tick, forecast_chart, sparkline, value_range
 
-#: A unit of three capitals is a currency.
-CURRENCY = re.compile(r"[A-Z]{3}")
-#: The engine's words for a history that is too short.
-TOO_SHORT = re.compile(r"not enough history: (\d+) of (\d+) points")
 #: Columns of the CSV: the API's own names and raw values.
 COLUMNS = (
     "name", "title", "owner", "period", "start", "end", "exact", "unit", "status", "reasons", "low", "high", "expected",
@@ -33,7 +43,6 @@ COLUMNS = (
 )  # fmt: skip
 #: Columns of the forecast of a figure that has one: for each horizon, then how good such forecasts were.
 HORIZONS = (7, 30, 90)
-AHEAD = ("low80", "expected", "high80")
 ACCURACY = ("scored", "coverage80", "mape", "mase", "against_naive")
 
 _STYLE = """
@@ -56,7 +65,8 @@ _PAGE = """<!doctype html>
 <th>{{ t.standing }}</th><th class="n">{{ t.target }}</th><th class="n">{{ t.usual }}</th>
 <th class="n">{{ t.change_last }}</th><th></th><th class="n">{{ t.data_age }}</th></tr></thead><tbody>
 {% for row in rows %}<tr><td>{{ row.title }}<div class="small">{{ row.name }}
-{% if row.owner %} · {{ row.owner }}{% endif %}</div></td><td class="p">{{ row.period }}</td><td class="n">{{ row.value }}</td>
+{% if row.owner %} · {{ row.owner }}{% endif %}</div></td><td class="p">{{ row.period }}</td>
+<td class="n">{{ row.value }}</td>
 <td class="{{ row.status }}">{{ row.standing }}{% if row.why %}<div class="small">{{ row.why }}</div>{% endif %}</td>
 <td class="n">{{ row.target }}</td><td class="n">{{ row.usual }}</td><td class="n">{{ row.change }}</td>
 <td>{{ row.line }}</td><td class="n">{{ row.age }}</td></tr>
@@ -70,140 +80,6 @@ _PAGE = """<!doctype html>
 {% for line in row.lines %}<p class="note">{{ line }}</p>{% endfor %}{% endfor %}{% endif %}
 </body></html>
 """
-
-
-# --- words and numbers, shared with the pages ------------------------------------------------------------------------
-
-
-def amount(words: Words, value: float | str | None, unit: str) -> str:
-    """A figure in its unit: money to the coin in the reader's way, shares in per cent."""
-    if value is None:
-        return UNKNOWN
-    if CURRENCY.fullmatch(unit):
-        return str(format_currency(Decimal(str(value)), unit, locale=LANGUAGES[words.language]))
-    number = float(value)
-    return words.ratio(number, 2) if unit == "ratio" else words.quantity(number, unit)
-
-
-def title(words: Words, row: Mapping[str, Any]) -> str:
-    """The figures of a shop have names in every language; others are called what their owner calls them."""
-    return words.word("business.kpi", row["title"])
-
-
-def period(words: Words, row: Mapping[str, Any], start: str | None = None) -> str:
-    """Which day, hour, week or month this is about, on the reader's clock."""
-    local = words.local(start or row["start"])
-    if local is None:
-        return UNKNOWN
-    if row["period"] == "hour":
-        return f"{local:%Y-%m-%d %H:%M}"
-    if row["period"] == "month":
-        return f"{local:%Y-%m}"
-    return words("business.week_of", day=f"{local:%Y-%m-%d}") if row["period"] == "week" else f"{local:%Y-%m-%d}"
-
-
-def target(words: Words, row: Mapping[str, Any]) -> str:
-    """What is wanted: at least, at most or between; nothing when there is no target."""
-    low, high = (None if row[edge] is None else amount(words, row[edge], row["unit"]) for edge in ("low", "high"))
-    if low is not None and high is not None:
-        return words("business.between", low=low, high=high)
-    if low is not None:
-        return words("business.at_least", value=low)
-    return UNKNOWN if high is None else words("business.at_most", value=high)
-
-
-def usual(words: Words, row: Mapping[str, Any]) -> str:
-    """The band that the figure's own past leads to expect, or how much past is still missing."""
-    if row["lower"] is None or row["upper"] is None:
-        return words("business.learning_since", have=row["periods"], need=row["periods_needed"])
-    low, high = (amount(words, row[edge], row["unit"]) for edge in ("lower", "upper"))
-    return words("business.between", low=low, high=high)
-
-
-def change(words: Words, row: Mapping[str, Any], against: str) -> str:
-    value = row["change"].get(against)
-    return UNKNOWN if value is None else f"{'+' if value > 0 else ''}{words.ratio(value)}"
-
-
-def reasons(words: Words, row: Mapping[str, Any]) -> str:
-    """Why it stands as it does, with the source's own words where it fails."""
-    told = [words.word("business.reason", reason) for reason in row["reasons"]]
-    return " ".join([*told, *([row["error"]] if row["error"] else [])])
-
-
-def summary(words: Words, rows: Sequence[Mapping[str, Any]]) -> str:
-    """How many figures stand how, the worst first."""
-    counts = [
-        (name, sum(row["status"] == name for row in rows)) for name in ("bad", "warn", "unknown", "learning", "good")
-    ]
-    return " · ".join(f"{words(f'business.status.{name}')} {count}" for name, count in counts if count)
-
-
-def funnels(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[Mapping[str, Any], float | None]]]:
-    """The steps of each shop's funnel with their share of all; a share is not known while any step is not."""
-    shops: dict[str, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        if row["group"] == "funnel":
-            shops.setdefault(row["name"].rpartition(".")[0], []).append(row)
-    found = {}
-    for shop, steps in shops.items():
-        values = [row["value"] for row in steps]
-        whole = None if None in values else sum(values)
-        found[shop] = [(row, row["value"] / whole if whole else None) for row in steps]
-    return found
-
-
-def shown(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Figures that stand for themselves: those that only make up others are left out."""
-    return [row for row in rows if row["group"] not in ("funnel", "parts")]
-
-
-def unknown_why(words: Words, row: Mapping[str, Any]) -> str:
-    """Why there is no forecast, in the reader's language."""
-    found = TOO_SHORT.fullmatch(row["unknown"])
-    if found:
-        return words(
-            "predictions.too_short", have=found[1], need=found[2], period=words(f"business.period.{row['period']}")
-        )
-    return words.word("predictions.reason", row["unknown"])
-
-
-def ahead_lines(words: Words, row: Mapping[str, Any]) -> list[str]:
-    """What is expected at each horizon."""
-    return [
-        words(
-            "predictions.ahead",
-            days=each["days"],
-            period=period(words, row, from_ms(each["at_ms"]).isoformat()),
-            **{name: amount(words, _money(each[name], row["unit"]), row["unit"]) for name in AHEAD},
-        )
-        for each in row["ahead"]
-        if each["expected"] is not None
-    ]
-
-
-def _money(value: float, unit: str) -> float:
-    return round(value, 2) if CURRENCY.fullmatch(unit) else value
-
-
-def quality(words: Words, row: Mapping[str, Any]) -> str:
-    """What became of earlier forecasts; before any is over, what the back-test says."""
-    scored = [each for each in row["accuracy"] if each["scored"]]
-    if not scored:
-        tested = row.get("backtest") or {}
-        if tested.get("mase") is None:
-            return words("predictions.not_scored")
-        return words("predictions.backtest", mase=words.number(tested["mase"]),
-                     coverage=words.ratio(tested["coverage80"], 0))  # fmt: skip
-    best = scored[-1]
-    better = best["against_naive"] is not None and best["against_naive"] < 1
-    key = "better" if better else "unclear" if best["against_naive"] is None else "worse"
-    said = words("predictions.scored", scored=best["scored"], days=best["days"], mape=words.ratio(best["mape"]),
-                 coverage=words.ratio(best["coverage80"], 0), naive=words.number(best["against_naive"]))  # fmt: skip
-    return f"{said} {words(f'predictions.{key}')}"
-
-
-# --- the report ------------------------------------------------------------------------------------------------------
 
 
 def business_html(data: Mapping[str, Any], language: str, zone: str, now: datetime) -> bytes:

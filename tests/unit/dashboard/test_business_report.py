@@ -15,11 +15,10 @@ import pytest
 from support import fake_business
 
 from dashboard.i18n import UNKNOWN, Words, zone_of
-from dashboard.reports.business import (
+from dashboard.reports.business import business_csv, business_html
+from dashboard.reports.business_words import (
     ahead_lines,
     amount,
-    business_csv,
-    business_html,
     change,
     funnels,
     period,
