@@ -153,7 +153,7 @@ class Outbound:
         )
         try:
             with anyio.fail_after(timeout):
-                return await self._exchange(core, max_bytes)
+                return await self._sent(core, max_bytes)
         except TimeoutError:
             raise OutboundError(f"no answer within {timeout:g} s", reason="timeout") from None
         except httpcore2.TimeoutException:
@@ -163,6 +163,15 @@ class Outbound:
             raise OutboundError(str(error) or type(error).__name__, reason=reason) from None
         except httpcore2.ProtocolError as error:
             raise OutboundError(str(error) or "broken HTTP", reason="protocol") from None
+
+    async def _sent(self, request: httpcore2.Request, max_bytes: int) -> Response:
+        """A kept connection may have been closed by the other side a moment ago: what only asks is asked once more."""
+        try:
+            return await self._exchange(request, max_bytes)
+        except httpcore2.RemoteProtocolError as error:
+            if request.method not in (b"GET", b"HEAD") or "without sending" not in str(error):
+                raise
+        return await self._exchange(request, max_bytes)
 
     async def _exchange(self, request: httpcore2.Request, max_bytes: int) -> Response:
         response = await self._pool.handle_async_request(request)

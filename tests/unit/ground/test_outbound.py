@@ -161,3 +161,39 @@ def test_private_addresses_need_permission(address: str) -> None:
 
 def test_public_addresses_are_reached() -> None:
     check_address("93.184.216.34", allow_private=False)
+
+
+@pytest.mark.parametrize(("method", "answered"), [("GET", True), ("POST", False)])
+async def test_a_kept_connection_that_was_closed_meanwhile_costs_no_question(method: str, answered: bool) -> None:
+    """The first request keeps the connection; the server hangs up on the second one without a word."""
+    requests = 0
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal requests
+        try:
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                requests += 1
+                if requests == 2:
+                    break
+                writer.write(http(b"fine"))
+                await writer.drain()
+        except asyncio.IncompleteReadError:
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    outbound = Outbound(allow_private=True)
+    try:
+        assert (await outbound.request(method, url)).body == b"fine"
+        if answered:
+            assert (await outbound.request(method, url)).body == b"fine"
+        else:  # what changes something is never sent twice
+            with pytest.raises(OutboundError):
+                await outbound.request(method, url)
+        assert requests == (3 if answered else 2)
+    finally:
+        await outbound.aclose()
+        server.close()
