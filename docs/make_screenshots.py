@@ -1,6 +1,6 @@
-"""Takes the pictures of README.md from a running Watchkeeper that watches this very host.
+"""Takes the pictures of README.md on the tour of the running demo.
 
-Run: .venv/bin/python docs/make_screenshots.py [--seconds 180]
+Run: .venv/bin/python docs/make_screenshots.py [--only NAME ...]
 """
 
 from __future__ import annotations
@@ -8,47 +8,53 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from playwright.sync_api import Page, sync_playwright  # noqa: E402
-from support.servers import chromium  # noqa: E402
-from support.up import PASSWORD, running  # noqa: E402
+from playwright.sync_api import Page  # noqa: E402
+from support.browser import chromium, watched  # noqa: E402
+from support.demo import demo  # noqa: E402
+from support.tour import address, tour, visitor  # noqa: E402
 
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    " --disable-component-update --disable-sync"
-)
-PAGES = {"overview": "/", "capacity": "/capacity"}
-#: Time a page gets to fill itself.
-SETTLE_MS = 5000
+#: Pictures that the README shows, and how much of the page they hold, in pixels; 0: all of it.
+PICTURES = {
+    "overview": 900,
+    "demo": 620,
+    "incident-checkout": 0,
+    "sla": 900,
+    "cost": 900,
+    "business": 900,
+    "predictions": 900,
+    "sla-zh": 900,
+}
+WIDTH = 1280
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=180.0, help="how long to watch before the pictures")
-    seconds = parser.parse_args().seconds
-    with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as up, sync_playwright() as player:
-        up.sign_in()
-        time.sleep(seconds)
-        browser = player.chromium.launch(executable_path=chromium(), args=FLAGS.split())
-        page = browser.new_page(viewport={"width": 1280, "height": 860})
-        page.goto(up.dashboard)
-        page.fill("input[name=name]", "lin")
-        page.fill("input[name=password]", PASSWORD)
-        page.click("button[type=submit]")
-        for name, path in PAGES.items():
-            shoot(page, f"{up.dashboard}{path}", name)
-        browser.close()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="*", default=list(PICTURES), help="pictures to write")
+    wanted = set(parser.parse_args().only)
+    with tempfile.TemporaryDirectory() as folder, demo(Path(folder) / "demo") as found, chromium() as browser:
+        said = found.said()
+        with watched(browser, address(said), width=WIDTH) as seen:
+
+            def look(name: str) -> None:
+                if name in wanted & set(PICTURES):
+                    shoot(seen.page, name)
+
+            tour(visitor(seen.page, said, look))
+            if seen.errors or seen.foreign:
+                raise SystemExit(f"the pages complained: {seen.errors[:3]} {seen.foreign[:3]}")
 
 
-def shoot(page: Page, url: str, name: str) -> None:
-    page.goto(url)
-    page.wait_for_timeout(SETTLE_MS)
-    page.screenshot(path=ROOT / "docs" / "images" / f"{name}.png")
+def shoot(page: Page, name: str) -> None:
+    page.wait_for_timeout(1000)
+    page.evaluate("window.scrollTo(0, 0)")
+    height = PICTURES[name]
+    clip = {"x": 0, "y": 0, "width": WIDTH, "height": height} if height else None
+    page.screenshot(path=ROOT / "docs" / "images" / f"{name}.png", full_page=True, clip=clip)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":
