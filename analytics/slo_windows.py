@@ -69,10 +69,11 @@ class Span:
 
     start: datetime
     end: datetime  #: of a calendar window its end, which may lie ahead; of the rolling one the moment it is asked
+    promised: timedelta | None = None  #: length that the promise speaks of, where whole hours make the window longer
 
     @property
     def seconds(self) -> Decimal:
-        return Decimal(round((self.end - self.start).total_seconds()))
+        return Decimal(round((self.promised or self.end - self.start).total_seconds()))
 
 
 def span_of(window: Window, now: datetime, zone: ZoneInfo) -> Span:
@@ -82,7 +83,7 @@ def span_of(window: Window, now: datetime, zone: ZoneInfo) -> Span:
     """
     local = now.astimezone(zone)
     if window == "30d":
-        return Span(start_of("hour", now - ROLLING, zone), now)
+        return Span(start_of("hour", now - ROLLING, zone), now, ROLLING)
     if window == "year":
         return Span(midnight(date(local.year, 1, 1), zone), midnight(date(local.year + 1, 1, 1), zone))
     first = date(local.year, local.month, 1)

@@ -10,8 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from starlette.testclient import TestClient
 from support.engines import build, clock_of
 
+from watchkeeper.access.roles import Role
+from watchkeeper.access.tokens import create_system_token
+from watchkeeper.app.api.app import create
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.lifecycle import stop
 from watchkeeper.clock import ManualClock, to_ms
@@ -220,3 +224,88 @@ async def test_without_objectives_this_machine_has_one(tmp_path: Path) -> None:
     await step(silent)
     assert silent.objectives.standing() == []
     await stop(silent)
+
+
+def client(found: Engine) -> TestClient:
+    """An operator at the API."""
+    token, _ = create_system_token(found.state, "test", Role.OPERATOR, now=found.clock.now())
+    return TestClient(create(found), headers={"authorization": f"Bearer {token}"})
+
+
+async def test_the_api_says_how_every_promise_stands(tmp_path: Path) -> None:
+    composite = {"name": "platform", "target": 99.99, "of": ["shop"]}
+    shop = {**SHOP, "baseline": 70, "due": "2026-12-31"}
+    found = house(tmp_path, shop, now=NOON + LATER, composites=[composite])
+    store(found, "probe_success", NOON - 36 * HOUR, [1.0] * 2151 + [0.0] * 10)
+    await step(found)
+    with client(found) as api:
+        body = api.get("/api/wk/slo").json()
+        (row,) = body["rows"]
+        month = row["windows"][0]
+        assert (row["target"], month["computed"], month["contract"]) == ("99.9", "44.64", "43.8")
+        assert (month["window"], month["status"], month["used"]) == ("month", "met", 10.0)
+        assert month["left"] == pytest.approx(33.8)
+        assert month["unknown_ratio"] == pytest.approx(0.0)
+        assert row["burns"]["5m"] == pytest.approx(1000.0)
+        assert row["burns"]["3d"] == pytest.approx(10 / 2160 / 0.001)  # just half of it is known
+        assert row["age_seconds"] == 21.0
+        assert row["budget_points"][-1][1] == pytest.approx(33.8 / 43.8)
+        assert len(row["burn_points"]) > 100
+        assert row["progress"] == pytest.approx(((1 - 10 / 2160) * 100 - 70) / 29.9)
+        assert body["composites"] == [
+            {"name": "platform", "of": ["shop"], "target": "99.99", "attainable": "99.9", "needed": "99.99",
+             "contradicts": True}
+        ]  # fmt: skip
+        assert body["response"]["rows"] == []
+    await stop(found)
+
+
+async def test_the_calculator_over_the_api(tmp_path: Path) -> None:
+    found = house(tmp_path)
+    with client(found) as api:
+        answer = api.get("/api/wk/slo/composite", params={"count": 20, "each": "99.9", "target": "99.99"}).json()
+        assert answer["attainable"].startswith("98.0188")
+        assert (answer["needed"], answer["contradicts"]) == ("99.9995", True)
+        for each in ("100", "many", "NaN"):
+            refused = api.get("/api/wk/slo/composite", params={"count": 2, "each": each, "target": "99"})
+            assert refused.status_code == 400, each
+        assert api.get("/api/wk/slo/composite", params={"count": 0, "each": "99", "target": "99"}).status_code == 422
+    await stop(found)
+
+
+async def test_reports_are_made_kept_and_taken_away(tmp_path: Path) -> None:
+    found = house(tmp_path, SHOP, now=NOON + LATER)
+    store(found, "probe_success", NOON - HOUR, [1.0] * 61)
+    await step(found)
+    with client(found) as api:
+        made = api.post("/api/wk/reports/sla", json={"language": "en"})
+        assert made.status_code == 201
+        kept = api.get(f"/api/wk/reports/{made.json()['id']}.csv").content.decode("utf-8-sig")
+        assert "shop" in kept
+        assert "43.8" in kept
+        now = api.get("/api/wk/slo/report.csv", params={"language": "en"})
+        assert now.content.decode("utf-8-sig") == kept
+        assert 'filename="sla-2026-03-02.csv"' in now.headers["content-disposition"]
+        assert "服务等级" in api.get("/api/wk/slo/report.html").text
+        assert api.get("/api/wk/slo/report.pdf").status_code == 404
+        assert TestClient(create(found)).get("/api/wk/slo").status_code == 401
+    await stop(found)
+
+
+async def test_silence_of_the_counter_is_unknown_and_not_the_last_good_news(tmp_path: Path) -> None:
+    found = house(tmp_path, SHOP, now=NOON + LATER)
+    store(found, "probe_success", NOON - HOUR, [1.0] * 61)
+    await step(found)
+    later = clock_of(found).advance(2 * HOUR)
+    account = found.objectives.accounts["shop"]
+    stale = found.objectives.judge(found.config.objectives.items[0], account, later)
+    assert math.isnan(stale.burns["5m"])
+    assert stale.windows["month"].unknown > found.objectives.judged["shop"].windows["month"].unknown + 6000
+    await stop(found)
+
+
+async def test_switched_off_nothing_is_counted(tmp_path: Path) -> None:
+    found = house(tmp_path, SHOP, enabled=False)
+    await step(found)
+    assert found.objectives.standing() == []
+    await stop(found)
