@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,19 @@ def test_programs_of_others_are_started_so_that_they_die_with_the_demo(place: Pl
     children = {child.name: list(child.argv) for child in estate.processes(place, free_ports(), BOTH)}
     for name in ("haproxy", "supervisord"):
         assert children[name][1:3] == ["-m", "watchkeeper.app.demo.tied"]
+
+
+def test_the_engine_waits_for_the_services_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    ports = free_ports()
+    listening = [socket.create_server(("127.0.0.1", ports[name])) for name in PORTS]
+    try:
+        estate.wait_until_listening(ports, [])
+    finally:
+        for one in listening:
+            one.close()
+    monkeypatch.setattr(estate, "READY", 0.1)
+    began = time.monotonic()
+    estate.wait_until_listening(ports, [])
+    assert time.monotonic() - began >= 0.1
+    monkeypatch.setattr(estate, "READY", 600.0)
+    estate.wait_until_listening(ports, [2])

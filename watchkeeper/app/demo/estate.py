@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,8 @@ INSTALL = {
     "haproxy": "sudo apt-get install haproxy (in a checkout: make servers)",
     "supervisord": "sudo apt-get install supervisor (in a checkout: make servers)",
 }
+#: Seconds that services get until they listen.
+READY = 20.0
 #: The copy that ``checkout-primary`` kills.
 PRIMARY = "checkout-primary"
 
@@ -71,6 +75,23 @@ def processes(place: Place, ports: Mapping[str, int], servers: Servers) -> list[
     else:
         found += [_ours(f"worker-{number}", "worker", root) for number in range(2)]
     return found
+
+
+def wait_until_listening(ports: Mapping[str, int], stopping: Sequence[int]) -> None:
+    """Nobody is watched before it runs: what starts would look like what is down. Waits so long and no longer."""
+    deadline = time.monotonic() + READY
+    waiting = [ports[name] for name in ("payment", "primary", "backup", "storage", "robot", "traffic")]
+    while waiting and not stopping and time.monotonic() < deadline:
+        waiting = [port for port in waiting if not _listens(port)]
+        time.sleep(0.05)
+
+
+def _listens(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=0.5):
+            return True
+    except OSError:
+        return False
 
 
 def _ours(name: str, module: str, *arguments: str) -> Child:

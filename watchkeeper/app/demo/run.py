@@ -49,17 +49,21 @@ def run(place: Place, language: str) -> int:
     place.data.create()
     os.environ["WATCHKEEPER_DATA"] = str(place.data.root)
     services = estate.processes(place, ports, servers)
-    children = [*services, *engine(place)]
+    parts = engine(place)
+    children = [*services, *parts]
     killing = estate.Killing(next(one for one in services if one.name == estate.PRIMARY), Faults(place.faults))
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda got, _frame: stopping.append(got))
     place.tell({"faults": estate.possible(servers), "missing": estate.missing(servers), "seeded_orders": orders})
-    for child in children:
-        child.start()
     greeting = Greeting(place, f"http://127.0.0.1:{ports['dashboard']}", language, rehearsals(servers))
-    greeting.start()
     try:
+        for child in services:
+            child.start()
+        estate.wait_until_listening(ports, stopping)
+        for child in parts:
+            child.start()
+        greeting.start()
         while not stopping:
             killing.look()
             look(children)
@@ -97,7 +101,8 @@ class Greeting(threading.Thread):
 
     def leave(self) -> None:
         self._leaving.set()
-        self.join(5.0)
+        if self.is_alive():
+            self.join(5.0)
 
     def run(self) -> None:
         steps: list[Callable[[], None]] = [self.make_account, *(partial(self.rehearse, rule) for rule in self.rules)]
