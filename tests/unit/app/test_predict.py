@@ -147,6 +147,26 @@ async def test_months_are_forecast_as_months(tmp_path: Path) -> None:
     await stop(found)
 
 
+async def test_hours_are_forecast_for_a_month_and_scored_over_one(tmp_path: Path) -> None:
+    start = datetime(2026, 2, 1)  # noqa: DTZ001 - the file is written on the wall clock of Shanghai
+    hours = [start + timedelta(hours=index) for index in range(29 * 24 + 12)]
+    lines = [f"{hour:%Y-%m-%d %H:%M:%S},{100 + 5 * (hour.hour > 8)}" for hour in hours]
+    (tmp_path / "signups.csv").write_text("date,value\n" + "\n".join(lines))
+    source = {"kind": "csv", "file": "signups.csv", "time_zone": "Asia/Shanghai"}
+    found = house(tmp_path, period="hour", source=source)
+    row = await turn(found, NOON)
+    assert len(row["forecast"]) == 720
+    assert [each["expected"] is None for each in row["ahead"]] == [False, False, True]  # 90 days are too far for hours
+    later = NOON + timedelta(hours=2)
+    hours = [start + timedelta(hours=index) for index in range(29 * 24 + 14)]
+    lines = [f"{hour:%Y-%m-%d %H:%M:%S},{100 + 5 * (hour.hour > 8)}" for hour in hours]
+    (tmp_path / "signups.csv").write_text("date,value\n" + "\n".join(lines))
+    row = await turn(found, clock_of(found).advance(later - NOON))
+    assert row["accuracy"][0]["scored"] == 2
+    assert row["accuracy"][0]["mape"] < 0.05
+    await stop(found)
+
+
 async def test_a_share_is_never_forecast_over_one(tmp_path: Path) -> None:
     write(tmp_path / "signups.csv", date(2026, 3, 1), lambda day: 1)
     found = house(tmp_path, unit="ratio")

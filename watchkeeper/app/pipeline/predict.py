@@ -31,8 +31,8 @@ log = logger(__name__)
 
 #: Longest path: a month of hours.
 MOST_STEPS = 720
-#: How far back forecasts are scored.
-SCORED_BACK = timedelta(days=365)
+#: How far back forecasts are scored: about 30,000 rows either way.
+SCORED_BACK, SCORED_BACK_HOURS = timedelta(days=365), timedelta(days=30)
 #: Periods drawn of the past, with what had been forecast for them one step ahead.
 DRAWN_PAST = 120
 BANDS = ("0.025", "0.1", "0.5", "0.9", "0.975")
@@ -134,6 +134,7 @@ class Predicting:
     def _score(self, one: Judged, now: datetime) -> None:
         """Earlier forecasts against what came. Done again when a period has ended or was restated."""
         kpi, done = one.kpi, finished(one)
+        back = SCORED_BACK_HOURS if kpi.period == "hour" else SCORED_BACK
         actuals = {row.start: float(row.value) for row in done if row.value is not None}
         with self.engine.state.read() as unit:
             count = unit.kpis.made_count(kpi.name, kpi.period)
@@ -141,7 +142,7 @@ class Predicting:
             if not count or self._scored.get(kpi.name) == key:
                 return
             limit = max(actuals, default=now) + timedelta(milliseconds=1)
-            rows = unit.kpis.forecasts(kpi.name, kpi.period, until=limit, since=now - SCORED_BACK)
+            rows = unit.kpis.forecasts(kpi.name, kpi.period, until=limit, since=now - back)
             payload = unit.documents.forecast(DOCUMENT + kpi.name)
         if payload is None:
             return
