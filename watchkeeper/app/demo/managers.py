@@ -2,15 +2,53 @@
 
 from __future__ import annotations
 
+import csv
+import random
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from watchkeeper.app.demo.place import Place
-from watchkeeper.app.demo.shop import DAYS
+from watchkeeper.app.demo.shop import DAYS, SEED
+
+#: Yuan a day of a usual day, by service, and how much a day differs (share).
+PRICES = (
+    ("checkout-primary", "46.00", 0.0),
+    ("checkout-backup", "9.00", 0.5),
+    ("payment-fees", "180.00", 0.15),
+    ("database", "62.50", 0.02),
+    ("receipts-volume", "7.80", 0.05),
+)
+#: Days before today on which the backup, billed by the call, carried the load: a jump that has a reason.
+ON_BACKUP, BACKUP_DAY = (9, 10), Decimal("210.00")
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+
+
+def write_bill(place: Place, now: datetime) -> int:
+    """A made-up bill of the weeks before today, the same each time; how many lines it has."""
+    lines = list(_bill(now.astimezone(SHANGHAI).date()))
+    with place.bill.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(["date", "service", "amount", "currency", "made_up_with_seed"])
+        writer.writerows([(day.isoformat(), service, str(amount), "CNY", SEED) for day, service, amount in lines])
+    return len(lines)
+
+
+def _bill(today: date) -> Iterator[tuple[date, str, Decimal]]:
+    """Day, service and yuan of every whole day."""
+    dice = random.Random(SEED)  # noqa: S311 - made-up data, the same each time
+    for back in range(DAYS, 0, -1):
+        for service, price, spread in PRICES:
+            usual = Decimal(price) * Decimal(str(round(dice.uniform(1 - spread, 1 + spread), 4)))
+            amount = BACKUP_DAY if service == "checkout-backup" and back in ON_BACKUP else usual
+            yield today - timedelta(days=back), service, amount.quantize(Decimal("0.01"))
 
 
 def sections(place: Place) -> dict[str, Any]:
-    """Key figures of the shop's database, made-up weeks included, and what checkout promises."""
-    return {"business": _business(place), "objectives": _objectives()}
+    """Key figures of the shop's database, made-up weeks included, what services promise, and what they cost."""
+    return {"business": _business(place), "objectives": _objectives(), "cost": _cost(place)}
 
 
 def _business(place: Place) -> dict[str, Any]:
@@ -29,6 +67,26 @@ def _business(place: Place) -> dict[str, Any]:
                 "payment_target": 0.95,
                 "refund_limit": 0.06,
             }
+        ],
+    }
+
+
+def _cost(place: Place) -> dict[str, Any]:
+    columns = {"date": "date", "service": "service", "amount": "amount", "currency": "currency"}
+    return {
+        "currency": "CNY",
+        "sources": [{"name": "demo-bill", "kind": "bill_csv", "files": [str(place.bill)], "columns": columns}],
+        "budgets": [
+            {"name": "shop", "title": "Shop", "owner": "demo", "amount": 9800, "currency": "CNY"},
+            {
+                "name": "checkout-backup",
+                "title": "Checkout backup",
+                "owner": "demo",
+                "amount": 500,
+                "currency": "CNY",
+                "service": "checkout-backup",
+                "part_of": "shop",
+            },
         ],
     }
 

@@ -75,6 +75,10 @@ class Place:
         return self.root / "run" / "workers.sock"
 
     @property
+    def bill(self) -> Path:
+        return self.root / "bill.csv"
+
+    @property
     def about_file(self) -> Path:
         return self.root / "demo.json"
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from watchkeeper.app.children import Child, die_with_parent, stop_all
 from watchkeeper.app.client import Client
-from watchkeeper.app.demo import config, estate
+from watchkeeper.app.demo import config, estate, managers
 from watchkeeper.app.demo.faults import Faults
 from watchkeeper.app.demo.place import Place, free_ports
 from watchkeeper.app.demo.shop import Shop
@@ -44,7 +44,9 @@ def run(place: Place, language: str) -> int:
     ports = free_ports()
     shop = Shop(place.shop)
     shop.create()
-    orders = shop.seed(datetime.now(UTC))
+    now = datetime.now(UTC)
+    orders = shop.seed(now)
+    managers.write_bill(place, now)
     config.write(place, ports, servers, language)
     place.data.create()
     os.environ["WATCHKEEPER_DATA"] = str(place.data.root)
