@@ -15,6 +15,7 @@ from watchkeeper.errors import ActionError, QueryError
 from watchkeeper.model import RemedyRule, Scale
 from watchkeeper.ports import Reading
 
+from .plan import Planned
 from .situation import Query, Situation
 
 #: Finer steps than this are not asked of the past.
@@ -92,3 +93,13 @@ def bounded(s: Situation) -> bool:
         return False
     after = s.impact.total - (len(s.impact.touched) if scale.direction == "in" else 0)
     return scale.min <= after <= scale.max and len(s.impact.touched) <= scale.step
+
+
+def scaled_enough(rule: RemedyRule, planned: Planned) -> str:
+    """Why a scaling rule has nothing to do; empty when it has, or when the load needs more than may be run."""
+    if rule.scale is None or planned.impact.problem or planned.impact.touched:
+        return ""
+    why = planned.plan.evidence.get("scale")
+    if not isinstance(why, Mapping) or int(why["needed"]) > rule.scale.max:
+        return ""
+    return f"{why['running']} run, and the load of {why['load']:g} needs {why['needed']}"

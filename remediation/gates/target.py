@@ -48,6 +48,9 @@ def _cannot(s: Situation) -> str:
     if s.reading is None:
         return "the target cannot be read"
     if not s.impact.touched:
+        if s.rule.scale is not None:
+            bound = "most" if s.rule.scale.direction == "out" else "least"
+            return f"{s.impact.total:g} run, which is the {bound} allowed"
         return "the target is in the wanted state already"
     unknown = sorted(expr for expr, value in s.guards.items() if value is None or not math.isfinite(value))
     return f"the guard {unknown[0]} cannot be read" if unknown else ""

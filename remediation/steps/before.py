@@ -11,6 +11,7 @@ from remediation.gates import all_passed, evaluate
 from remediation.gates.authority import need_of
 from remediation.gates.evidence import cut_off
 from remediation.run import AGAIN, Run, same_change, verdicts_json
+from remediation.scaling import scaled_enough
 from remediation.situation import Situation
 from remediation.survey import plan_now, situation_of
 from watchkeeper.model import ActionRecord, ActionState, Mode, RemedyRule, Verdict
@@ -91,6 +92,8 @@ def _adopted(run: Run, record: ActionRecord, rule: RemedyRule) -> ActionRecord:
 async def _propose(run: Run, record: ActionRecord, rule: RemedyRule) -> ActionRecord:
     record = _adopted(run, record, rule)
     planned = await plan_now(run, record, rule)
+    if enough := scaled_enough(rule, planned):
+        return await run.move(record, S.CLEARED, enough)
     history = run.history(rule.name)
     voices = confirm.agreeing(history.seen, rule.confirm_k, rule.confirm_n)
     progress = {"impact": dict(planned.plan.evidence).get("impact"), "problem": planned.impact.problem}
