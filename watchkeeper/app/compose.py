@@ -26,6 +26,7 @@ from watchkeeper.app.pipeline.act import Acting
 from watchkeeper.app.pipeline.ask import Ask
 from watchkeeper.app.pipeline.business import Business, checked_figures
 from watchkeeper.app.pipeline.collect import Collecting, Source
+from watchkeeper.app.pipeline.cost import Costing
 from watchkeeper.app.pipeline.foresee import Foreseeing
 from watchkeeper.app.pipeline.judge import Judging
 from watchkeeper.app.pipeline.objectives import Objectives
@@ -162,7 +163,7 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
     engine.remediation.quality = engine.rating.evidence
     engine.foreseeing = Foreseeing(engine)
     engine.business, engine.predicting = Business.checked(engine), Predicting(engine)
-    engine.objectives = Objectives.checked(engine)
+    engine.objectives, engine.costing = Objectives.checked(engine), Costing.of(engine)
     return engine
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rules.book import RuleBook
     from watchkeeper.app.pipeline.act import Acting
     from watchkeeper.app.pipeline.business import Business
+    from watchkeeper.app.pipeline.cost import Costing
     from watchkeeper.app.pipeline.foresee import Foreseeing
     from watchkeeper.app.pipeline.judge import Judging
     from watchkeeper.app.pipeline.rate import Rating
@@ -74,6 +75,7 @@ class Engine:
     business: Business = field(init=False)
     predicting: Predicting = field(init=False)
     objectives: Objectives = field(init=False)
+    costing: Costing = field(init=False)
 
     @property
     def config(self) -> Config:

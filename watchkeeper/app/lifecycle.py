@@ -19,6 +19,7 @@ from watchkeeper.app.engine import Engine
 from watchkeeper.app.paths import write_private
 from watchkeeper.app.pipeline.business import schedule as schedule_business
 from watchkeeper.app.pipeline.collect import Source
+from watchkeeper.app.pipeline.cost import schedule as schedule_cost
 from watchkeeper.app.pipeline.judge import group_key
 from watchkeeper.app.pipeline.objectives import schedule as schedule_objectives
 from watchkeeper.app.schedule import Trigger, at, every
@@ -95,6 +96,7 @@ def _schedule(engine: Engine, now: datetime) -> None:
         scheduler.add("capacity_report", report, engine.foreseeing.send_report)
     schedule_business(engine, now)
     schedule_objectives(engine, now)
+    schedule_cost(engine, now)
     if config.discover:
         scheduler.add("discover", every(DISCOVER_EVERY, now), functools.partial(_discover, engine))
 

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from watchkeeper.config.business import Business
+from watchkeeper.config.cost import Cost
 from watchkeeper.config.objectives import Objectives
 from watchkeeper.config.types import Duration
 
@@ -146,7 +147,7 @@ class Capacity(Section):
 
 class Rules(Section):
     directories: list[Path] = [Path("rules")]  #: folders with *.yaml rule files, relative to this file
-    packs: list[str] = ["signals", "host", "default", "business", "slo", "self"]  #: shipped packs
+    packs: list[str] = ["signals", "host", "default", "business", "slo", "cost", "self"]  #: shipped packs
     interval: Duration = timedelta(seconds=15)
     external_labels: dict[str, str] = {}
 
@@ -186,6 +187,7 @@ class Config(Section):
     capacity: Capacity = Capacity()
     business: Business = Business()
     objectives: Objectives = Objectives()
+    cost: Cost = Cost()
     rules: Rules = Rules()
     severities: dict[str, Literal["P0", "P1", "P2", "P3"]] = {}  #: severity label of a rule -> level
     incidents: dict[str, Any] = {}

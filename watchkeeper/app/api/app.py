@@ -9,7 +9,19 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from watchkeeper import __version__
 from watchkeeper.access import ForbiddenError, WeakPasswordError
-from watchkeeper.app.api import access, actions, business, changes, incidents, overview, prometheus, quality, slo, views
+from watchkeeper.app.api import (
+    access,
+    actions,
+    business,
+    changes,
+    cost,
+    incidents,
+    overview,
+    prometheus,
+    quality,
+    slo,
+    views,
+)
 from watchkeeper.app.api.bands import Bands
 from watchkeeper.app.api.guard import read
 from watchkeeper.app.engine import Engine
@@ -34,7 +46,7 @@ def create(engine: Engine, routers: Sequence[APIRouter] = ()) -> FastAPI:
     app.state.bands = Bands(engine.detector)
     app.state.access_changes = 0
     app.state.overview = overview.Cache()
-    for part in (access, actions, business, changes, incidents, overview, prometheus, quality, slo, views):
+    for part in (access, actions, business, changes, cost, incidents, overview, prometheus, quality, slo, views):
         app.include_router(part.router)
     for router in routers:
         app.include_router(router)
