@@ -244,6 +244,16 @@ def report_sla(
     _report("sla", output, language, data)
 
 
+@report_app.command("cost")
+def report_cost(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the HTML and CSV files.")] = Path(),
+    language: Annotated[str, typer.Option(help="zh-CN or en.")] = "zh-CN",
+    data: DataOption = None,
+) -> None:
+    """Make the cost report now: month to date, its end, budgets and what changed, as HTML and CSV."""
+    _report("cost", output, language, data)
+
+
 def _report(kind: str, output: Path, language: str, data: Path | None) -> None:
     from watchkeeper.app.client import Client
 

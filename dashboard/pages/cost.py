@@ -1,0 +1,197 @@
+"""What it costs: month to date, its end against the budgets, by day, service and tag, and why it changed."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import Input, Output, State, dcc, html
+from plotly import graph_objects
+
+from dashboard import figures, widgets
+from dashboard.callbacks import Callbacks
+from dashboard.context import Caller, Theme
+from dashboard.page import Page, Request
+from dashboard.permissions import Permission
+from dashboard.reports.cost import (
+    amount,
+    converted_line,
+    cost_csv,
+    cost_html,
+    data_line,
+    gap_line,
+    outlook,
+    problems,
+    signed,
+    source_line,
+    tables,
+)
+
+KEY = "cost"
+#: Bills change by the hour at most.
+SLOWER = 12.0
+COLOURS = {"good": "teal", "warn": "orange", "breach": "red", "unknown": "gray"}
+#: Problems shown on the page; the report has all that are kept.
+MOST_PROBLEMS = 20
+
+
+def layout(caller: Caller, request: Request) -> Any:
+    words, query = caller.words, request.query
+    buttons = [
+        dmc.Button(words("cost.download_csv"), id="cost-csv", variant="default", size="xs"),
+        dmc.Button(words("cost.download_html"), id="cost-html", variant="default", size="xs"),
+    ]
+    choices = [
+        dmc.Select(
+            id="cost-month", label=words("cost.month"), data=[], value=query.get("month"), className="wk-choose"
+        ),
+        dmc.Select(id="cost-tag", label=words("cost.tag"), data=[], value=query.get("tag"), className="wk-choose"),
+    ]
+    return html.Div(
+        [
+            widgets.page_head(caller, KEY, *buttons),
+            html.Div(id="cost-notice"),
+            dcc.Download(id="cost-file"),
+            html.Div(choices, className="wk-row"),
+            widgets.waiting("cost-body"),
+            widgets.ticking(caller, KEY, times=SLOWER),
+        ],
+        className="wk-stack",
+    )
+
+
+def register(callbacks: Callbacks) -> None:
+    @callbacks.callback_for(
+        Permission.READ,
+        Output("cost-body", "children"),
+        Output("cost-month", "data"),
+        Output("cost-tag", "data"),
+        Input("cost-tick", "n_intervals"),
+        Input("cost-month", "value"),
+        Input("cost-tag", "value"),
+        blank=([], []),
+        shared=True,
+    )
+    async def refresh(caller: Caller, _ticks: Any, month: str | None, tag: str | None) -> Any:
+        data = await ask(caller, month, tag)
+        return [body(caller, data), data["months"], data["tags"]]
+
+    def downloads(button: str, kind: str) -> None:
+        @callbacks.callback_for(
+            Permission.READ,
+            Output("cost-notice", "children", allow_duplicate=True),
+            Output("cost-file", "data", allow_duplicate=True),
+            Input(button, "n_clicks"),
+            State("cost-month", "value"),
+            State("cost-tag", "value"),
+            prevent_initial_call=True,
+        )
+        async def save(caller: Caller, _clicks: int, month: str | None, tag: str | None) -> Any:
+            data, make = await ask(caller, month, tag), cost_csv if kind == "csv" else cost_html
+            content = make(data, caller.words.language, caller.words.zone.key, caller.now())
+            file = {"filename": f"cost-{data['month']}.{kind}", "base64": True}
+            return ["", {**file, "content": b64encode(content).decode(), "type": None}]
+
+    downloads("cost-csv", "csv")
+    downloads("cost-html", "html")
+
+
+async def ask(caller: Caller, month: str | None, tag: str | None) -> Mapping[str, Any]:
+    wanted = {name: value for name, value in (("month", month), ("tag", tag)) if value}
+    found: Mapping[str, Any] = await caller.get("/api/wk/cost", **wanted)
+    return found
+
+
+def body(caller: Caller, data: Mapping[str, Any]) -> Any:
+    words, stamp = caller.words, widgets.as_of(caller, data["read_at"] or caller.now(), times=SLOWER)
+    wrong = [widgets.notice(text, "orange") for text in problems(words, data)[:MOST_PROBLEMS]]
+    if not data["configured"] or not (data["months"] or data["budgets"]):
+        return html.Div([stamp, *wrong, widgets.empty(caller, KEY)], className="wk-stack")
+    gaps = [
+        widgets.notice(gap_line(words, row), "teal" if row["gap"] == "0.00" else "orange")
+        for row in data["reconciliation"]
+    ]
+    found = tables(words, data)
+    parts = [
+        stamp,
+        html.Div(data_line(words, data), className="wk-strong"),
+        widgets.grid_of([total(caller, row) for row in data["totals"]]),
+        widgets.grid_of([budget(caller, row) for row in data["budgets"]]),
+        widgets.notice(converted_line(words, data["converted"]), "blue") if data["converted"] else None,
+        *gaps,
+        *[chart(caller, data, row) for row in data["days"] if row["days"]],
+        *[widgets.card(widgets.table(one["head"], one["rows"], numeric=one["numeric"]), title=one["title"])
+          for one in found],
+        widgets.card(*[html.Div(source_line(words, row), className="wk-line") for row in data["sources"]], *wrong,
+                     title=words("cost.sources")) if data["sources"] else None,
+    ]  # fmt: skip
+    return html.Div([part for part in parts if part is not None], className="wk-stack")
+
+
+def total(caller: Caller, row: Mapping[str, Any]) -> Any:
+    words = caller.words
+    lines = [
+        words(
+            "cost.against", before=amount(words, row["before"], row["currency"]), change=signed(words, row["change"])
+        ),
+        outlook(words, row),
+    ]
+    head = html.Div(
+        [html.Span(words("cost.month_to_date", currency=row["currency"]), className="wk-tile-name")],
+        className="wk-row wk-row-spread wk-card-head",
+    )
+    value = html.Div(amount(words, row["cost"], row["currency"]), className="wk-value")
+    return widgets.card(head, value, *[html.Div(line, className="wk-line") for line in lines], class_name="wk-tile")
+
+
+def budget(caller: Caller, row: Mapping[str, Any]) -> Any:
+    """How much is used, where the lines lie, and where the period ends."""
+    words = caller.words
+    head = html.Div(
+        [
+            html.Span(row["title"], className="wk-tile-name", title=row["name"]),
+            widgets.badge(words(f"cost.status.{row['status']}"), COLOURS[row["status"]]),
+        ],
+        className="wk-row wk-row-spread wk-card-head",
+    )
+    money = {name: amount(words, row[name], row["currency"])
+             for name in ("amount", "used", "warn_at", "breach_at", "forecast")}  # fmt: skip
+    lines = [
+        words("cost.budget_line", ratio=words.ratio(row["used_ratio"]), **money),
+        words("cost.lines", **money),
+        words("cost.budget_end", status=words(f"cost.status.{row['forecast_status']}"), day=row["last"], **money),
+    ]
+    return widgets.card(
+        head,
+        html.Div(money["used"], className="wk-value"),
+        *[html.Div(line, className="wk-line") for line in lines],
+        class_name="wk-tile",
+    )
+
+
+def chart(caller: Caller, data: Mapping[str, Any], row: Mapping[str, Any]) -> Any:
+    del data
+    graph = dcc.Graph(
+        figure=stacked(row, caller.theme, caller.words("cost.others")),
+        config={"displayModeBar": False, "responsive": True},
+        style={"height": 340},
+    )
+    return widgets.card(graph, title=caller.words("cost.by_day", currency=row["currency"]))
+
+
+def stacked(row: Mapping[str, Any], theme: Theme, others: str) -> dict[str, Any]:
+    """Bars of every day, a colour a service; credits hang below the line."""
+    traces = [
+        graph_objects.Bar(
+            x=row["days"], y=one["values"], name=figures.plain(one["name"] or others),
+            marker={"color": figures.SERIES[index % len(figures.SERIES)]},
+        ).to_plotly_json()
+        for index, one in enumerate(row["series"])
+    ]  # fmt: skip
+    look = {**figures.layout(theme, legend=True), "barmode": "relative"}
+    return {"data": traces, "layout": graph_objects.Layout(look).to_plotly_json()}
+
+
+PAGE = Page(key=KEY, path="/cost", area="reporting", layout=layout, register=register, charts=True)
