@@ -29,7 +29,7 @@ class Episode:
     fired_at: datetime
     resolved_at: datetime | None  #: None: still firing at the end
     peak: float  #: value farthest from zero while it was there
-    severity: Severity
+    severity: Severity | None  #: None: of a remediation, which has that of its incident
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,9 @@ class Backtest:
     episodes: Sequence[Episode]
     per_day: Mapping[str, int]  #: ISO date in the given zone -> episodes that began to fire
     firing: timedelta  #: sum over all episodes
+    kind: str = "alerting"  #: or remediation: ``fired_at`` is when it would have been proposed
+    proposals: Sequence[datetime] = ()  #: of a remediation: the first of each episode, and one after each cooldown
+    interval: timedelta = timedelta(0)  #: time between two evaluations
 
 
 def backtest(
@@ -50,11 +53,7 @@ def backtest(
     interval: timedelta = timedelta(seconds=15), severities: Mapping[str, str] | None = None,
 ) -> Backtest:  # fmt: skip
     """Evaluate the rule at every interval from start to end."""
-    if interval <= timedelta(0) or end < start:
-        raise QueryError("a back-test needs an end after its start and an interval above 0")
-    steps = (end - start) // interval + 1
-    if steps > MAX_STEPS:
-        raise QueryError(f"a back-test of {steps} evaluations is too long; take a longer interval or less time")
+    steps = steps_of(start, end, interval)
     group = Group(name="backtest", file="", rules=(rule,), interval=interval)
     evaluator = Evaluator(RuleBook(groups=(group,)), severities)
     watch = _Watch()
@@ -80,8 +79,18 @@ def backtest(
     firing = sum(((one.resolved_at or end) - one.fired_at for one in episodes), timedelta(0))
     return Backtest(
         rule=rule.name, start=start, end=end, evaluations=steps, failed=failed, pending_only=watch.pending_only,
-        episodes=episodes, per_day=dict(sorted(days.items())), firing=firing,
+        episodes=episodes, per_day=dict(sorted(days.items())), firing=firing, interval=interval,
     )  # fmt: skip
+
+
+def steps_of(start: datetime, end: datetime, interval: timedelta) -> int:
+    """How many evaluations that is. Raises QueryError when it is none, or far too many."""
+    if interval <= timedelta(0) or end < start:
+        raise QueryError("a back-test needs an end after its start and an interval above 0")
+    steps = (end - start) // interval + 1
+    if steps > MAX_STEPS:
+        raise QueryError(f"a back-test of {steps} evaluations is too long; take a longer interval or less time")
+    return steps
 
 
 class _Watch:

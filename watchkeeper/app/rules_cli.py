@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rules.findings import Level
 from rules.lint import lint as find
@@ -54,15 +55,24 @@ def import_files(files: Sequence[Path], to: Path, say: Say) -> int:
 
 
 def backtest(file: Path, rule: str, days: float, data: Path | None, say: Say) -> int:
-    """Run alerting rules over the history of the running engine."""
+    """Run alerting and remediation rules over the history of the running engine."""
     load([file])  # a mistake is told with its place before the engine is asked
     body = {"text": file.read_text(encoding="utf-8"), "file": str(file), "rule": rule, "days": days}
     for row in Client.of(data).post("/api/wk/rules/backtest", body)["rules"]:
-        say(
-            f"{row['rule']}: would have fired {len(row['episodes'])} times, {row['firing_seconds']:.0f} s in all,"
-            f" in {row['evaluations']} evaluations ({row['failed']} failed)"
-        )
+        say(_summary(row))
         for one in row["episodes"]:
             labels = ", ".join(f"{key}={value}" for key, value in sorted(one["labels"].items()))
-            say(f"    {one['fired_at']} .. {one['resolved_at'] or 'still firing'}  peak {one['peak']:g}  {labels}")
+            end = one["resolved_at"] or ("still bad" if row["kind"] == "remediation" else "still firing")
+            say(f"    {one['fired_at']} .. {end}  peak {one['peak']:g}  {labels}")
     return 0
+
+
+def _summary(row: Mapping[str, Any]) -> str:
+    """One line a rule. A remediation is proposed, and again after each cooldown, as if nothing had been done."""
+    spent = f"{row['firing_seconds']:.0f} s in all, in {row['evaluations']} evaluations"
+    if row["kind"] == "alerting":
+        return f"{row['rule']}: would have fired {len(row['episodes'])} times, {spent} ({row['failed']} failed)"
+    return (
+        f"{row['rule']}: would have been proposed {len(row['proposals'])} times in {len(row['episodes'])} episodes,"
+        f" {spent} every {row['interval_seconds']:g} s ({row['failed']} unknown, {row['pending_only']} never confirmed)"
+    )

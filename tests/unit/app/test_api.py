@@ -400,6 +400,14 @@ def test_a_rule_is_backtested_over_what_is_stored(house: Engine, api: TestClient
     (row,) = api.post("/api/wk/rules/backtest", headers=bearer(house), json=body).json()["rules"]
     assert row["rule"] == "Hot"
     assert len(row["episodes"]) == 1
+    assert row["kind"] == "alerting"
+    remedy = (
+        "remediations: [{name: cool, when: temperature > 50, observers: {two: temperature > 60}, confirm: 1 of 1,"
+        " action: webhook, target: fan, verify: temperature > 50}]"
+    )
+    body_too = {"text": remedy, "days": 0.001}
+    (row,) = api.post("/api/wk/rules/backtest", headers=bearer(house), json=body_too).json()["rules"]
+    assert (row["rule"], row["kind"], len(row["proposals"]), len(row["episodes"])) == ("cool", "remediation", 1, 1)
     missing = api.post("/api/wk/rules/backtest", headers=bearer(house), json={**body, "rule": "Cold"})
     assert missing.status_code == 400
     broken = api.post("/api/wk/rules/backtest", headers=bearer(house), json={"text": "groups: [", "days": 1})

@@ -14,6 +14,7 @@ from typing import Any
 
 from rules.alerts import GroupResult, Health
 from rules.backtest import Backtest, backtest
+from rules.backtest_remedy import backtest_remedy
 from rules.book import AlertRule, Group, RuleBook
 from rules.evaluate import Evaluator
 from rules.lint import lint
@@ -133,8 +134,13 @@ class Judging:
                 continue
             interval = max(group.interval, span / MOST_EVALUATIONS)
             rows.append(backtest(rule, end - span, end, self.ask, zone, interval=interval))
+        for remedy in found.remedies:
+            if not name or remedy.name == name:
+                interval = max(remedy.interval, span / MOST_EVALUATIONS)
+                start = end - span
+                rows.append(backtest_remedy(remedy, start, end, self.ask, self.ask.newest, zone, interval=interval))
         if not rows:
-            raise ConfigError(f"no alerting rule named {name!r}" if name else "no alerting rule", file=file)
+            raise ConfigError(f"no alerting or remediation rule{f' named {name!r}' if name else ''}", file=file)
         return [_backtest_view(row) for row in rows]
 
     # --- views -----------------------------------------------------------------------------------------------------
@@ -271,6 +277,9 @@ class Judging:
 def _backtest_view(row: Backtest) -> dict[str, Any]:
     return {
         "rule": row.rule,
+        "kind": row.kind,
+        "interval_seconds": row.interval.total_seconds(),
+        "proposals": [moment.isoformat() for moment in row.proposals],
         "evaluations": row.evaluations,
         "failed": row.failed,
         "pending_only": row.pending_only,
