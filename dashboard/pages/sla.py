@@ -155,14 +155,18 @@ def standing(caller: Caller, status: str) -> Any:
 def table(caller: Caller, rows: Sequence[Mapping[str, Any]]) -> Any:
     """A line for each promise and window, the worst first."""
     words = caller.words
-    names = ("objective", "tier", "window", "target", "attained", "standing", "computed", "contract", "used", "left",
+    names = ("objective", "window", "target", "attained", "standing", "computed", "contract", "used", "left",
              "unknown", "burn_1h", "data_age")  # fmt: skip
     pairs = [(row, found) for row in rows for found in row["windows"]]
     pairs.sort(key=lambda pair: STATUSES.index(pair[1]["status"]))
     lines = [
         [
-            html.Span(title(words, row), className="wk-strong", title=f"{row['name']} {row['owner']}"),
-            tier(words, row),
+            html.Div(
+                [
+                    html.Div(title(words, row), className="wk-strong", title=f"{row['name']} {row['owner']}"),
+                    widgets.quiet(tier(words, row)),
+                ]
+            ),
             html.Span(words(f"sla.window.{found['window']}"), title=days(words, found)),
             f"{row['target']}%",
             attained(words, found),
@@ -177,7 +181,7 @@ def table(caller: Caller, rows: Sequence[Mapping[str, Any]]) -> Any:
         ]
         for row, found in pairs
     ]
-    return widgets.table([words(f"sla.{name}") for name in names], lines, numeric=(3, 4, 6, 7, 8, 9, 10, 11, 12))
+    return widgets.table([words(f"sla.{name}") for name in names], lines, numeric=(2, 3, 5, 6, 7, 8, 9, 10, 11))
 
 
 def detail(caller: Caller, row: Mapping[str, Any]) -> Any:
@@ -222,7 +226,7 @@ def level(points: Sequence[Any], value: float) -> list[list[float]]:
 
 
 def graph(caller: Caller, lines: Sequence[Mapping[str, Any]]) -> Any:
-    if not any(point[1] is not None for point in lines[0]["points"]):
+    if sum(point[1] is not None for point in lines[0]["points"]) < 2:
         return widgets.quiet(caller.words("sla.no_line"))
     figure = figures.chart(lines, caller.theme, caller.words.zone, {"band": "", "anomaly": ""})
     return dcc.Graph(figure=figure, config={"displayModeBar": False, "responsive": True}, style={"height": 260})
