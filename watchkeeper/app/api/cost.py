@@ -5,6 +5,7 @@ Amounts are decimal text, to the last digit; chart values are numbers for drawin
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
@@ -84,7 +85,7 @@ def cost_body(engine: Engine, now: datetime, *, month: date | None = None, tag: 
     through = max((row.day for row in rows), default=None)
     before = _same_days(costing, first, through, last)
     names = arithmetic.tag_names(rows)
-    tag = tag if tag in names else next(iter(names), "")
+    tag = tag if tag in names else _usual_tag(rows)
     totals = _totals(costing, rows, before, current=shown == today.replace(day=1))
     return {
         "now": shapes.moment(now), "time_zone": engine.config.time_zone, "enabled": engine.config.cost.enabled,
@@ -112,6 +113,12 @@ def text(value: Decimal | None) -> str | None:
     whole, _, parts = found.partition(".")
     parts = parts.rstrip("0")
     return f"{whole}.{parts:0<2}"
+
+
+def _usual_tag(rows: Sequence[DayCharge]) -> str:
+    """The tag that most charges have."""
+    counts = Counter(name for row in rows for name, _ in row.tags)
+    return min(counts, key=lambda name: (-counts[name], name), default="")
 
 
 def _same_days(costing: Costing, first: date, through: date | None, last: date) -> list[DayCharge]:
