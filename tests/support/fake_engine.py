@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import uvicorn
 from fastapi import Depends, FastAPI, Header, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
-from support import fake_business, fake_sla
+from support import fake_business, fake_cost, fake_sla
 
 #: Markup that must stay text wherever a label or a name is shown.
 PAYLOAD = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>'
@@ -357,6 +357,7 @@ def _reading(app: FastAPI, engine: FakeEngine) -> None:  # noqa: C901 - one smal
     get("/api/wk/collectors", lambda: _collectors(now()))
     get("/api/wk/capacity", lambda: engine.capacity(now()))
     get("/api/wk/business", lambda: fake_business.business(now()))
+    get("/api/wk/cost", lambda: fake_cost.cost(now()))
     get("/api/wk/predictions", lambda: fake_business.predictions(now()))
     get("/api/wk/slo", lambda: fake_sla.slo(now()))
     get("/api/wk/slo/composite", lambda: fake_sla.composite("98.018866", "99.99", contradicts=True))
