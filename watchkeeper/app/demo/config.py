@@ -157,7 +157,7 @@ def _probe(name: str, port: int, service: str, interval: str = "1s", **labels: s
         "interval": interval,
         "service": service,
         "labels": labels,
-        "timeout": 0.8,
+        "timeout": 3.0,  # what is dead refuses at once; a busy machine is only slow
         "steps": [{"name": "health", "url": f"http://127.0.0.1:{port}/health"}],
     }
 
