@@ -30,6 +30,7 @@ from watchkeeper.app.pipeline.cost import Costing
 from watchkeeper.app.pipeline.foresee import Foreseeing
 from watchkeeper.app.pipeline.judge import Judging
 from watchkeeper.app.pipeline.objectives import Objectives
+from watchkeeper.app.pipeline.objectives import check as check_objectives
 from watchkeeper.app.pipeline.predict import Predicting
 from watchkeeper.app.pipeline.rate import Rating
 from watchkeeper.app.pipeline.score import Scoring
@@ -219,6 +220,7 @@ def check(path: Path | None) -> list[str]:
     _detector(loaded)
     incident_settings(loaded)
     Telling.channels_of(loaded)
+    check_objectives(config.objectives)
     remediation: Any = loaded.section(("remediation",), config.remediation, RemediationSettings)
     book = load_rules(rule_paths(loaded), interval=config.rules.interval)
     rules = sum(len(group.rules) for group in book.groups)

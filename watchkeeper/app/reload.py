@@ -11,6 +11,7 @@ from incidents.settings import Settings as IncidentSettings
 from rules.book import RuleBook
 from rules.load import load as load_rules
 from watchkeeper.app.pipeline.collect import Source, gone
+from watchkeeper.app.pipeline.objectives import check as check_objectives
 from watchkeeper.app.pipeline.tell import Telling
 from watchkeeper.config import Config, Loaded, load
 from watchkeeper.errors import ConfigError
@@ -75,6 +76,7 @@ def prepare(engine: Engine) -> Prepared:
     loaded = load(engine.loaded.path)
     checked_figures(loaded)
     incidents = incident_settings(loaded)
+    check_objectives(loaded.config.objectives)
     telling = Telling.of(
         loaded, state=engine.state, clock=engine.clock, outbound=engine.outbound, routes=incidents.routes
     )

@@ -18,6 +18,7 @@ from watchkeeper.access.tokens import create_system_token
 from watchkeeper.app.api.app import create
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.lifecycle import stop
+from watchkeeper.app.reload import reload
 from watchkeeper.clock import ManualClock, to_ms
 from watchkeeper.errors import ConfigError
 from watchkeeper.model import Layout, Tick, labels
@@ -32,7 +33,9 @@ SHOP: dict[str, Any] = {"name": "shop", "service": "web", "query": "probe_succes
 
 
 def house(folder: Path, *items: dict[str, Any], now: datetime = NOON, **more: Any) -> Engine:
-    return build(folder, objectives={"items": list(items), **more}, clock=ManualClock(now))
+    return build(
+        folder, objectives={"items": list(items), **more}, rules={"packs": ["slo"]}, clock=ManualClock(now)
+    )  # fmt: skip
 
 
 def store(found: Engine, name: str, start: datetime, values: list[float], step: timedelta = MINUTE, **own: str) -> None:
@@ -86,7 +89,9 @@ async def test_an_outage_burns_in_both_windows_and_fires_the_shipped_rule(tmp_pa
     assert rates["5m"] == pytest.approx(1000.0)
     assert rates["1h"] == pytest.approx(5 / 60 / 0.001)
     assert {"6h", "3d"} & rates.keys() == set()  # two hours do not speak for six
-    assert ask(found, 'watchkeeper_burn_rate{window="1h"} > 14.4') != {}
+    rules = {rule.name: rule.expr for _, rule in found.judging.book.alert_rules()}
+    assert ask(found, rules["SloBudgetBurnsFast"]) == {"1h": pytest.approx(5 / 60 / 0.001)}
+    assert ask(found, rules["SloBudgetBurns"]) == {}  # not for six hours yet
     await stop(found)
 
 
@@ -308,4 +313,18 @@ async def test_switched_off_nothing_is_counted(tmp_path: Path) -> None:
     found = house(tmp_path, SHOP, enabled=False)
     await step(found)
     assert found.objectives.standing() == []
+    await stop(found)
+
+
+async def test_a_reload_takes_new_objectives_and_refuses_broken_ones(tmp_path: Path) -> None:
+    found = house(tmp_path, SHOP, now=NOON + LATER)
+    file = tmp_path / "watchkeeper.yaml"
+    written = file.read_text(encoding="utf-8")
+    file.write_text(written.replace("query: probe_success", "query: sum("), encoding="utf-8")
+    assert "objectives.items[0].query (shop)" in await reload(found)
+    assert found.config.objectives.items[0].query == "probe_success"
+    file.write_text(written.replace("name: shop", "name: market"), encoding="utf-8")
+    assert await reload(found) == ""
+    await step(found)
+    assert list(found.objectives.judged) == ["market"]
     await stop(found)
