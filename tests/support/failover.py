@@ -34,7 +34,7 @@ PER_SECOND = 50
 GAPS = "watchkeeper_clock_gaps_total"
 #: ``observe_after_gap``, and a beat.
 DISTRUST = 32.0
-UNTOUCHED = frozenset({"observed", "confirming", "cleared", "suppressed", "dry_run", "suggested"})
+UNTOUCHED = frozenset({"observed", "confirming", "cleared", "suppressed", "dry_run", "suggested", "aborted"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +160,10 @@ class Estate:
 
     def states(self, rule: str = "checkout_failover") -> list[str]:
         return [str(row["state"]) for row in self.actions() if row["plan"]["rule"] == rule]
+
+    def touched(self, rule: str) -> list[str]:
+        """States of those actions of the rule that did something; one that was called off before is none."""
+        return [state for state in self.states(rule) if state not in UNTOUCHED]
 
     def effects(self) -> int:
         """Committed intents: what the actuator was ever told to do."""

@@ -67,12 +67,12 @@ def kill(phase: float = 0.0) -> Cycle:
         _wait(phase)
         killed = found.kill("primary")
         found.until("traffic on the backup", lambda: switched(found.user.requests(killed), killed), 60)
-        found.until("the switch is verified", lambda: found.states(RULE) == ["succeeded"], 60)
+        found.until("the switch is verified", lambda: found.touched(RULE) == ["succeeded"], 60)
         incidents = len(found.up.ask("GET", "/api/wk/incidents?state=all")["incidents"])
         found.revive("primary")
         revived = time.monotonic()
         found.until("traffic on the primary", lambda: found.user.last() == "primary", 120)
-        found.until("the way back is verified", lambda: found.states(WAY_BACK) == ["succeeded"], 60)
+        found.until("the way back is verified", lambda: found.touched(WAY_BACK) == ["succeeded"], 60)
         found.until("the end is told", lambda: all(_told(found.double, PRIMARY_DOWN, over=True).values()), 90)
         return _cycle(found, killed, revived, incidents)
 
@@ -87,8 +87,8 @@ def _cycle(found: Estate, killed: float, revived: float, incidents: int) -> Cycl
         switch_seconds=seconds,
         failed=sum(one.failed for one in requests if one.sent <= over),
         failed_later=sum(one.failed for one in requests if one.sent > over),
-        effects=len(found.states(RULE)),
-        returns=len(found.states(WAY_BACK)),
+        effects=len(found.touched(RULE)),
+        returns=len(found.touched(WAY_BACK)),
         incidents=incidents,
         firing=_told(found.double, PRIMARY_DOWN, over=False),
         resolved=_told(found.double, PRIMARY_DOWN, over=True),
