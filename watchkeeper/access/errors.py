@@ -1,4 +1,4 @@
-"""Kinds of AccessError, so that the API can tell 401 (plain AccessError) from 400, 403 and 429."""
+"""Kinds of AccessError, so that the API can tell 401 (plain AccessError) from 400, 403, 404, 422 and 429."""
 
 from __future__ import annotations
 
@@ -11,6 +11,14 @@ class ForbiddenError(AccessError):
 
 class WeakPasswordError(AccessError):
     """The password, or the name, does not fit the rules; the message says which."""
+
+
+class UnknownUserError(AccessError):
+    """The request names a user or a token that is not there; who asks is known."""
+
+
+class UnknownRoleError(AccessError):
+    """The request names a role that is not one."""
 
 
 class LockedOutError(AccessError):

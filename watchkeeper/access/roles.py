@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from watchkeeper.errors import AccessError
+from watchkeeper.access.errors import UnknownRoleError
 
 
 class Role(StrEnum):
@@ -26,6 +26,7 @@ class Permission(StrEnum):
     APPROVE_RISKY = "approve_risky"  #: classes A3 and A4
     REPORT = "report"
     NOTIFY_TEST = "notify_test"
+    TEST_RULES = "test_rules"  #: back-tests: they change nothing, but cost the engine work
     MANAGE_USERS = "manage_users"
     MANAGE_RULES = "manage_rules"
 
@@ -38,6 +39,7 @@ _OPERATOR = _VIEWER | {
     Permission.APPROVE_REVERSIBLE,
     Permission.REPORT,
     Permission.NOTIFY_TEST,
+    Permission.TEST_RULES,
 }
 _ADMIN = _OPERATOR | {
     Permission.KILL_SWITCH_CLEAR,
@@ -60,12 +62,12 @@ def lesser(one: Role, other: Role) -> Role:
 
 
 def parse_role(text: str) -> Role:
-    """Raises AccessError on a word that is no role."""
+    """Raises UnknownRoleError on a word that is no role."""
     try:
         return Role(text)
     except ValueError:
         known = ", ".join(Role)
-        raise AccessError(f"{text[:40]!r} is not a role; known roles are {known}") from None
+        raise UnknownRoleError(f"{text[:40]!r} is not a role; known roles are {known}") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from watchkeeper.access.errors import ForbiddenError, WeakPasswordError
+from watchkeeper.access.errors import ForbiddenError, UnknownUserError, WeakPasswordError
 from watchkeeper.access.roles import Role, lesser, parse_role
 from watchkeeper.access.secrets import hashed, new_secret
 from watchkeeper.access.users import existing
@@ -51,7 +51,7 @@ def create_system_token(
 def revoke_token(state: State, id_hash: str, *, actor: str, now: datetime) -> None:
     with state.begin() as unit:
         if unit.people.token(id_hash) is None:
-            raise AccessError("there is no such token")
+            raise UnknownUserError("there is no such token")
         unit.people.revoke_token(id_hash, now)
         unit.audit.append(actor, "token.revoke", id_hash[:12], {}, at=now)
 

@@ -9,10 +9,9 @@ from zoneinfo import available_timezones
 
 from argon2 import PasswordHasher
 
-from watchkeeper.access.errors import ForbiddenError, WeakPasswordError
+from watchkeeper.access.errors import ForbiddenError, UnknownUserError, WeakPasswordError
 from watchkeeper.access.passwords import HASHER, check_password, hash_password
 from watchkeeper.access.roles import Role, parse_role
-from watchkeeper.errors import AccessError
 from watchkeeper.store.state import State, Unit
 from watchkeeper.store.state.repositories.people import User
 
@@ -98,7 +97,7 @@ def set_preferences(
 def existing(unit: Unit, name: str) -> User:
     user = unit.people.user(name)
     if user is None:
-        raise AccessError(f"there is no user named {name[:64]!r}")
+        raise UnknownUserError(f"there is no user named {name[:64]!r}")
     return user
 
 

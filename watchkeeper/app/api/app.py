@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from watchkeeper import __version__
-from watchkeeper.access import ForbiddenError, WeakPasswordError
 from watchkeeper.app.api import (
     access,
     actions,
@@ -23,20 +22,10 @@ from watchkeeper.app.api import (
     views,
 )
 from watchkeeper.app.api.bands import Bands
+from watchkeeper.app.api.errors import add_handlers, refusal
 from watchkeeper.app.api.guard import read
+from watchkeeper.app.api.limits import MAX_BODY, BodyLimit, too_large
 from watchkeeper.app.engine import Engine
-from watchkeeper.errors import AccessError, ConfigError, StoreError, WatchkeeperError
-
-#: HTTP status of expected errors, the narrow kinds first.
-STATUS: tuple[tuple[type[WatchkeeperError], int], ...] = (
-    (ForbiddenError, 403),
-    (WeakPasswordError, 400),
-    (AccessError, 401),
-    (StoreError, 503),
-    (ConfigError, 400),
-)
-#: Largest request body taken in.
-MAX_BODY = 32 << 20
 
 
 def create(engine: Engine, routers: Sequence[APIRouter] = ()) -> FastAPI:
@@ -51,7 +40,8 @@ def create(engine: Engine, routers: Sequence[APIRouter] = ()) -> FastAPI:
     for router in routers:
         app.include_router(router)
     _own_routes(app)
-    _errors(app)
+    add_handlers(app)
+    app.add_middleware(BodyLimit)
     app.middleware("http")(_around)
     return app
 
@@ -76,24 +66,11 @@ def _own_routes(app: FastAPI) -> None:
         return JSONResponse(app.openapi())
 
 
-def _errors(app: FastAPI) -> None:
-    @app.exception_handler(HTTPException)
-    async def refused(_request: Request, error: HTTPException) -> JSONResponse:
-        kind = {400: "bad_data", 401: "unauthenticated", 403: "forbidden", 404: "not_found", 409: "conflict"}
-        body = {"error": error.detail, "kind": kind.get(error.status_code, "error")}
-        return JSONResponse(body, status_code=error.status_code, headers=error.headers)
-
-    @app.exception_handler(WatchkeeperError)
-    async def expected(_request: Request, error: WatchkeeperError) -> JSONResponse:
-        status = next((code for kind, code in STATUS if isinstance(error, kind)), 422)
-        return JSONResponse({"error": str(error), "kind": type(error).__name__}, status_code=status)
-
-
 async def _around(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
     """Size limit before, headers and counting after."""
     declared = request.headers.get("content-length", "0")
     if not declared.isdigit() or int(declared) > MAX_BODY:
-        return JSONResponse({"error": "the body is too large", "kind": "too_large"}, status_code=413)
+        return refusal(request, 413, too_large().detail)
     response = await go_on(request)
     response.headers.setdefault("x-content-type-options", "nosniff")
     response.headers.setdefault("cache-control", "no-store")
