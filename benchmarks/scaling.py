@@ -73,7 +73,8 @@ def calm() -> int:
     found = runs.calm()
     figures = [
         Figure("workers taken away during a gap of the metrics", found.during_gap, "workers", 0),
-        Figure("calm known before the first step, least", -found.first_after, "s", -CALM),
+        Figure("end of the gap to the first step", found.first_after, "s"),
+        Figure(f"steps before {CALM} s of known calm", int(found.first_after < CALM), "steps", 0),
         Figure("workers taken away at once, most", found.largest, "workers", 1),
         Figure("workers below the minimum", LEAST - found.least, "workers", 0),
         Figure("changes of direction", found.reversals, "changes", 0),
@@ -87,7 +88,8 @@ def rival() -> int:
     figures = [
         Figure("our changes within the hold-off", found.ours_within, "changes", 0),
         Figure("foreign change to our knowing it", found.noticed_after, "s", 10.0),
-        Figure("refusals that name it", -found.refusals, "actions", -1),
+        Figure("proposals refused for it", found.refusals, "proposals"),
+        Figure("hold-offs without such a refusal", int(found.refusals == 0), "hold-offs", 0),
         Figure("hold-off", found.hold, "s"),
         Figure("foreign change to our next change", found.acted_after, "s"),
     ]

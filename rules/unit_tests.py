@@ -16,6 +16,7 @@ from watchkeeper.model import Labels, RemedyRule, Tick, format_series
 from watchkeeper.promql import Engine, MemoryReader, Scalar, Vector, selectors
 from watchkeeper.promql.notation import parse_series, parse_values
 
+from .backtest_remedy import backtest_remedy
 from .book import RuleBook
 from .evaluate import Evaluator
 from .fields import AsWritten, Fields
@@ -139,7 +140,7 @@ class _Case:
         kinds = {
             "alert_rule_test": (self._alerts, ("eval_time", "alertname", "exp_alerts")),
             "promql_expr_test": (self._expression, ("expr", "eval_time", "exp_samples")),
-            "remediation_test": (self._remedy, ("eval_time", "rule", "expect")),
+            "remediation_test": (self._remedy, ("eval_time", "rule", "expect", "proposals")),
         }
         for kind, (check, keys) in kinds.items():
             for index, data in enumerate(self.fields.items(kind)):
@@ -201,15 +202,26 @@ class _Case:
             self._fail(one, f"{expr}: expected {_samples(wanted)}, got {_samples(got)}")
 
     def _remedy(self, one: Fields) -> None:
-        name, expect = one.text("rule"), one.text("expect")
+        name, expect = one.text("rule"), one.text("expect", "" if "proposals" in one.data else None)
         rule = next((remedy for remedy in self.book.remedies if remedy.name == name), None)
         if rule is None:
             raise one.error(f"no remediation is called {name!r}", "rule")
+        if "proposals" in one.data:
+            self._proposals(one, rule)
+        if not expect:
+            return
         if expect not in VERDICTS:
             raise one.error(f"must be one of {', '.join(VERDICTS)}", "expect")
         observation = observe(rule, EPOCH + one.duration("eval_time"), self.query, self._newest(rule))
         got = next(word for word, bad in VERDICTS.items() if bad is observation.bad)
         self._compare(one, f"{name} at {one.text('eval_time', '0')} ({observation.reason})", expect, got)
+
+    def _proposals(self, one: Fields, rule: RemedyRule) -> None:
+        """How often it was proposed until then: k of n, by two witnesses, again after each cooldown."""
+        end = EPOCH + one.duration("eval_time")
+        found = backtest_remedy(rule, EPOCH, end, self.query, self._newest(rule), UTC)
+        what = f"{rule.name} until {one.text('eval_time', '0')}, proposals"
+        self._compare(one, what, one.number("proposals"), len(found.proposals))
 
     def _newest(self, rule: RemedyRule) -> Callable[[str, datetime], datetime | None]:
         reach = to_ms(EPOCH + 10 * rule.interval) + 300_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, timedelta
+from pathlib import Path
 
 import pytest
 from support.rules import at, newest_over, query_over
@@ -11,6 +12,7 @@ from support.rules import at, newest_over, query_over
 from rules import load_text
 from rules.backtest import Backtest
 from rules.backtest_remedy import backtest_remedy
+from rules.unit_tests import run_tests
 from watchkeeper.errors import QueryError
 from watchkeeper.model import RemedyRule
 from watchkeeper.promql import MemoryReader
@@ -75,3 +77,27 @@ def test_a_single_witness_proposes_nothing_and_a_wrong_span_is_refused() -> None
     assert over("200x60", "9x60", one=replace(rule(), observers={})).proposals == ()
     with pytest.raises(QueryError, match="end after its start"):
         over("200x60", "9x60", seconds=-1)
+
+
+UNIT = """
+rule_files: [rules.yaml]
+evaluation_interval: 15s
+tests:
+- interval: 15s
+  input_series:
+  - {series: pending, values: '0x3 200x30'}
+  - {series: age, values: '0x3 9x30'}
+  remediation_test:
+  - {eval_time: 75s, rule: more, expect: bad, proposals: 0}
+  - {eval_time: 90s, rule: more, proposals: 1}
+  - {eval_time: 5m, rule: more, expect: bad, proposals: WANTED}
+"""
+
+
+@pytest.mark.parametrize(("wanted", "failures"), [("2", []), ("7", ["expected 7, got 2"])])
+def test_a_unit_test_counts_proposals_until_a_moment(tmp_path: Path, wanted: str, failures: list[str]) -> None:
+    (tmp_path / "rules.yaml").write_text(TEXT)
+    (tmp_path / "tests.yaml").write_text(UNIT.replace("WANTED", wanted))
+    report = run_tests([tmp_path / "tests.yaml"])
+    assert report.checks == 5
+    assert [one.message.partition(": ")[2] for one in report.failures] == failures
