@@ -19,6 +19,7 @@ from watchkeeper.app.api import (
     prometheus,
     quality,
     slo,
+    testing,
     views,
 )
 from watchkeeper.app.api.bands import Bands
@@ -35,7 +36,21 @@ def create(engine: Engine, routers: Sequence[APIRouter] = ()) -> FastAPI:
     app.state.bands = Bands(engine.detector)
     app.state.access_changes = 0
     app.state.overview = overview.Cache()
-    for part in (access, actions, business, changes, cost, incidents, overview, prometheus, quality, slo, views):
+    app.state.turns = testing.Turns()
+    for part in (
+        access,
+        actions,
+        business,
+        changes,
+        cost,
+        incidents,
+        overview,
+        prometheus,
+        quality,
+        slo,
+        testing,
+        views,
+    ):
         app.include_router(part.router)
     for router in routers:
         app.include_router(router)

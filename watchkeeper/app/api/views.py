@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from watchkeeper import __version__
 from watchkeeper.access import Permission, Principal
@@ -83,21 +82,6 @@ def _bands(engine: Engine, bands: Bands, expr: str, step_ms: int, result: RangeM
 @router.get("/rules")
 def rules(request: Request) -> dict[str, Any]:
     return {"groups": request.app.state.engine.judging.groups_view()}
-
-
-class Asked(BaseModel):
-    text: str = Field(max_length=1 << 20)  #: a rule file
-    file: str = "rules.yaml"
-    rule: str = ""  #: name of one rule; empty: every alerting rule of the file
-    days: float = Field(default=7.0, gt=0, le=400)
-
-
-@router.post("/rules/backtest")
-def rules_backtest(request: Request, body: Asked) -> dict[str, Any]:
-    """How often alerting rules would have fired over the stored history. Changes nothing."""
-    engine: Engine = request.app.state.engine
-    rows = engine.judging.backtest(body.text, body.file, body.rule, timedelta(days=body.days), engine.config.zone)
-    return {"rules": rows}
 
 
 @router.post("/reload")

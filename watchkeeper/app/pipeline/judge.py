@@ -21,6 +21,7 @@ from rules.lint import lint
 from rules.load import PACKS, load_text
 from rules.persist import Saved, save
 from watchkeeper.app.pipeline.ask import Ask
+from watchkeeper.app.pipeline.bounds import BoundedAsk, Bounds
 from watchkeeper.clock import Clock
 from watchkeeper.errors import ConfigError
 from watchkeeper.model import Tick
@@ -124,21 +125,22 @@ class Judging:
         if messages:
             self.wake()
 
-    def backtest(self, text: str, file: str, name: str, span: timedelta, zone: tzinfo) -> list[dict[str, Any]]:
+    def backtest(
+        self, text: str, file: str, name: str, span: timedelta, zone: tzinfo, *, bounds: Bounds
+    ) -> list[dict[str, Any]]:
         """Rules of a file over what is stored; the interval grows so that a long span stays affordable."""
-        end = self.clock.now()
+        end, ask = self.clock.now(), BoundedAsk(self.ask, bounds)
         found = load_text(text, file, interval=self.default_interval)
-        rows = []
-        for group, rule in found.alert_rules():
-            if name and rule.name != name:
-                continue
-            interval = max(group.interval, span / MOST_EVALUATIONS)
-            rows.append(backtest(rule, end - span, end, self.ask, zone, interval=interval))
-        for remedy in found.remedies:
-            if not name or remedy.name == name:
-                interval = max(remedy.interval, span / MOST_EVALUATIONS)
-                start = end - span
-                rows.append(backtest_remedy(remedy, start, end, self.ask, self.ask.newest, zone, interval=interval))
+        alerts = [(max(group.interval, span / MOST_EVALUATIONS), rule) for group, rule in found.alert_rules()]
+        alerts = [one for one in alerts if name in ("", one[1].name)]
+        remedies = [(max(one.interval, span / MOST_EVALUATIONS), one) for one in found.remedies]
+        remedies = [one for one in remedies if name in ("", one[1].name)]
+        bounds.plan(sum(span // interval + 1 for interval, _ in [*alerts, *remedies]))
+        rows = [backtest(rule, end - span, end, ask, zone, interval=interval) for interval, rule in alerts]
+        rows += [
+            backtest_remedy(remedy, end - span, end, ask, ask.newest, zone, interval=interval)
+            for interval, remedy in remedies
+        ]
         if not rows:
             raise ConfigError(f"no alerting or remediation rule{f' named {name!r}' if name else ''}", file=file)
         return [_backtest_view(row) for row in rows]
