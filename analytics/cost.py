@@ -139,6 +139,14 @@ def sums(rows: Iterable[DayCharge], key: Callable[[DayCharge], Key], basis: Basi
     return dict(found)
 
 
+def total(values: Iterable[Decimal]) -> Decimal:
+    """Exact, where ``sum`` rounds to 28 digits."""
+    whole = Decimal(0)
+    for value in values:
+        whole = EXACT.add(whole, value)
+    return whole
+
+
 def tag_value(row: DayCharge, tag: str) -> str:
     """The value of a tag, empty where a charge has none: untagged cost stays in sight."""
     return dict(row.tags).get(tag, "")

@@ -23,7 +23,7 @@ SIGNS = {"¥": "CNY", "￥": "CNY", "元": "CNY", "人民币": "CNY", "RMB": "CN
 #: Thousands are grouped by comma, the point is the decimal one; anything else is not guessed at.
 NUMBER = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:[eE][+-]?\d{1,3})?")
 #: Amounts beyond this are mistakes of an export, not bills.
-MOST_DIGITS = 30
+MOST_DIGITS = 28
 DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%Y%m%d", "%Y.%m.%d", "%Y年%m月%d日")
 MONTHS = ("%Y-%m", "%Y/%m", "%Y%m", "%Y.%m", "%Y年%m月")
 CLOCKS = ("%H:%M:%S", "%H:%M")

@@ -111,7 +111,7 @@ async def _ahead(costing: Costing, asked: _Asked, today: date) -> Ahead:
     through = min(through, today - DAY) if through == today and today != first else through  # today is not whole yet
     begin = min(asked.daily)
     values = [asked.daily.get(day, Decimal(0)) for day in days_between(begin, through)] if begin <= through else []
-    known = sum((value for day, value in asked.daily.items() if first <= day <= through), Decimal(0))
+    known = arithmetic.total(value for day, value in asked.daily.items() if first <= day <= through)
     start, left = max(first, through + DAY), 0
     left = max((last - start).days + 1, 0)
     common: dict[str, Any] = {
