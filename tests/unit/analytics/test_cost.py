@@ -159,9 +159,9 @@ def test_price_and_quantity_add_up_to_the_change_and_the_largest_comes_first() -
     after = [row("165", quantity=Decimal(15), unit="h"), row("7", service="new")]
     found = drivers(before, after, lambda one: one.service, "billed")
     assert [(one.name, one.kind, one.change) for one in found] == [
-        ("ecs", "changed", 65), ("new", "new", 7), ("old", "gone", -5),
+        ("ecs", "changed", Decimal(65)), ("new", "new", Decimal(7)), ("old", "gone", Decimal(-5)),
     ]  # fmt: skip
-    assert (found[0].quantity_effect, found[0].price_effect) == (50, 15)
+    assert (found[0].quantity_effect, found[0].price_effect) == (Decimal(50), Decimal(15))
     assert found[1].price_effect is None
     assert sum(one.change for one in found) == Decimal(172 - 105)
 
@@ -173,10 +173,10 @@ def test_quantities_that_cannot_be_compared_explain_nothing(other: dict[str, obj
         row("120", **{"quantity": Decimal(9), "unit": "h", **other}),
     )
     (found,) = drivers([before], [after], lambda one: one.service, "billed")
-    assert (found.change, found.quantity_effect, found.price_effect) == (20, None, None)
+    assert (found.change, found.quantity_effect, found.price_effect) == (Decimal(20), None, None)
 
 
 def test_what_did_not_change_is_no_driver_and_currencies_stay_apart() -> None:
     before = [row("1"), row("1", currency="USD")]
     found = drivers(before, [row("1"), row("3", currency="USD")], lambda one: one.service, "billed")
-    assert [(one.currency, one.change) for one in found] == [("USD", 2)]
+    assert [(one.currency, one.change) for one in found] == [("USD", Decimal(2))]
