@@ -62,12 +62,13 @@ def version() -> None:
 def up(config: ConfigOption = None) -> None:
     """Start engine, dashboard and actuator on this host and stay until Ctrl-C."""
     from watchkeeper.app import up as parent
-    from watchkeeper.app.wiring import data_dir, public_url
+    from watchkeeper.app.wiring import addresses, data_dir, public_url
     from watchkeeper.config import default_path, load
 
     path = config or default_path()
     loaded = load(path)
-    raise typer.Exit(parent.run(path, data_dir(loaded.config), public_url(loaded.config)))
+    told = public_url(loaded.config)
+    raise typer.Exit(parent.run(path, data_dir(loaded.config), told, addresses(loaded.config)))
 
 
 @app.command()

@@ -16,15 +16,17 @@ from urllib.parse import urlsplit
 from watchkeeper.app.children import Child, die_with_parent, stop_all
 from watchkeeper.app.hangup import Hangup
 from watchkeeper.app.paths import DataDir
+from watchkeeper.app.ports import check_free
 
 #: Seconds between two looks at the children.
 LOOK = 0.1
 
 
-def run(config: Path | None, data: DataDir, dashboard_url: str) -> int:
-    """Start everything, say where it is, wait. Returns the exit code."""
+def run(config: Path | None, data: DataDir, dashboard_url: str, addresses: Sequence[tuple[str, str, int]] = ()) -> int:
+    """Start everything, say where it is, wait. Returns the exit code; ConfigError when an address is taken."""
     die_with_parent()
     lock = data.create().lock("up")
+    check_free(addresses)
     data.engine_ready.unlink(missing_ok=True)
     os.environ["WATCHKEEPER_DATA"] = str(data.root)
     children = [Child(name, _argv(name, config)) for name in ("engine", "dashboard", "actuator")]

@@ -8,6 +8,9 @@ from pathlib import Path
 from watchkeeper.app.paths import DataDir, default_data
 from watchkeeper.config.schema import Config
 
+#: Listening on every address, and where such a server is found from this machine.
+WILDCARDS = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104 - recognised, never chosen
+
 
 def data_dir(config: Config) -> DataDir:
     """``data:`` of the file, else $WATCHKEEPER_DATA, else the XDG state directory."""
@@ -22,8 +25,19 @@ def listen(text: str) -> tuple[str, int]:
 
 
 def engine_url(config: Config) -> str:
+    """How its own clients reach the engine: an engine on every address is asked on loopback."""
     scheme = "https" if config.engine.tls else "http"
-    return f"{scheme}://{config.engine.listen}"
+    host, port = listen(config.engine.listen)
+    host = WILDCARDS.get(host, host)
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def addresses(config: Config) -> list[tuple[str, str, int]]:
+    """(key of the configuration, host, port) of everything that listens."""
+    return [
+        ("engine.listen", *listen(config.engine.listen)),
+        ("dashboard.listen", *listen(config.dashboard.listen)),
+    ]
 
 
 def public_url(config: Config) -> str:
