@@ -181,11 +181,15 @@ def _failed(requests: list[Request]) -> int:
 
 
 def _told(double: Double, summary: str, *, over: bool) -> dict[str, int]:
-    """Robot -> messages about this alert that say it began, or that it is over."""
-    return {
-        robot: sum(summary in text and (word in text.split(summary)[0]) is over for text in double.texts(robot))
-        for robot, word in OVER.items()
-    }
+    """Robot -> messages about this alert that say it began, or that it is over.
+
+    It begins in a message of its own; the end may come in a digest, and a later alert may name it among others.
+    """
+    found = {}
+    for robot, word in OVER.items():
+        texts = [text if over else text.strip().splitlines()[0] for text in double.texts(robot)]
+        found[robot] = sum(summary in text and (word in text.split(summary)[0]) is over for text in texts)
+    return found
 
 
 def _refused(double: Double) -> dict[str, int]:
