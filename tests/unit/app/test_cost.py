@@ -128,6 +128,25 @@ async def test_little_history_is_a_run_rate_and_less_is_nothing(tmp_path: Path) 
     assert cost_body(found, NOON)["totals"][0]["forecast"]["unknown"] == "too_little"
 
 
+async def test_a_long_history_has_an_interval_and_its_odd_day_is_found(tmp_path: Path) -> None:
+    first, odd = date(2025, 12, 1), date(2026, 3, 8)
+    days = [first + timedelta(days=at) for at in range(100)]
+    amounts = {day: "400.00" if day == odd else f"{100 + day.toordinal() * 7 % 10}.50" for day in days}
+    write(tmp_path / "a.csv", "".join(f"{day},ECS,{amount},pay\n" for day, amount in amounts.items()))
+    section = {"sources": [{**SOURCE, "files": [str(tmp_path / "*.csv")]}]}
+    found = build(
+        tmp_path, cost=section, clock=ManualClock(NOON), forecasting={"enabled": True}, scoring={"enabled": True}
+    )
+    await found.costing.step(NOON)
+    found.workers.close()
+    data = cost_body(found, NOON)
+    ahead = data["totals"][0]["forecast"]
+    low, expected, high = (Decimal(ahead[name]) for name in ("low80", "expected", "high80"))
+    assert Decimal(ahead["known"]) < low < expected < high
+    assert (ahead["method"], ahead["days_known"]) == ("combined", 100)
+    assert [row["day"] for row in data["anomalies"]] == ["2026-03-08"]
+
+
 async def test_a_jump_is_named_and_a_host_counts_until_today(tmp_path: Path) -> None:
     write(tmp_path / "a.csv", lines(date(2026, 2, 1), 28, "1") + lines(date(2026, 3, 1), 11, "9", "OSS"))
     host = {"name": "db", "price": "310.00", "currency": "CNY", "since": "2026-03-01"}

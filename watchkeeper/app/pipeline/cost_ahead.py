@@ -177,6 +177,8 @@ def anomalies(costing: Costing, now: datetime) -> list[Anomaly]:
         column = max(count - SHOWN_BACK, 0) + place
         parts = (scores.expected, scores.lower, scores.upper, scores.value)
         expected, lower, upper, score = (float(part[at, column]) for part in parts)
+        if lower <= values[at, column] <= upper:
+            continue  # the echo of a jump the day before: the cost itself is as expected
         found.append(
             Anomaly(service=names[at][0], currency=names[at][1], day=days[column], cost=float(values[at, column]),
                     expected=expected, lower=lower, upper=upper, score=score)
