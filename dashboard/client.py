@@ -20,6 +20,8 @@ from .settings import Settings
 TIMEOUT = 10.0
 #: Largest answer taken in; a chart of 200 series over 11,000 points fits.
 MAX_BYTES = 64 << 20
+#: The one route that is told a visitor's address, and the header that makes it believed.
+LOGIN, PROOF = "/api/wk/login", "x-watchkeeper-dashboard"
 
 
 class EngineDownError(WatchkeeperError):
@@ -62,7 +64,7 @@ class EngineClient:
         self._base = settings.engine_url.rstrip("/")
         context = ssl.create_default_context(cafile=str(settings.engine_ca_file)) if settings.engine_ca_file else None
         self._outbound = Outbound(allow_private=True, verify=context, max_connections=20)
-        self._clock, self._timeout = clock, timeout
+        self._clock, self._timeout, self._proof = clock, timeout, settings.proof_file
         self.down_since: datetime | None = None
 
     async def raw(
@@ -77,6 +79,8 @@ class EngineClient:
         """One exchange, whatever its status. Raises EngineDownError."""
         url = f"{self._base}{path}" + (f"?{urlencode(query)}" if query else "")
         headers = {"accept": "application/json", "content-type": "application/json", **who.headers(method)}
+        if path == LOGIN:
+            headers |= self._proved()
         content = b"" if body is None else json.dumps(body).encode()
         try:
             answer = await self._outbound.request(
@@ -87,6 +91,13 @@ class EngineClient:
             raise EngineDownError(str(error), since=self.down_since) from None
         self.down_since = None
         return answer
+
+    def _proved(self) -> dict[str, str]:
+        """The engine writes the file at its start, which may come after ours."""
+        try:
+            return {PROOF: self._proof.read_text(encoding="utf-8").strip()} if self._proof else {}
+        except (FileNotFoundError, PermissionError):
+            return {}
 
     async def call(
         self,

@@ -19,6 +19,7 @@ class Settings(BaseModel):
 
     engine_url: str = Field(default="http://127.0.0.1:9700", pattern=r"^https?://[^/\s]+/?$")  #: the engine's API
     engine_ca_file: Path | None = None  #: PEM file that signs the engine's certificate; none: the system's own
+    proof_file: Path | None = None  #: what makes the engine believe a visitor's address; none: it counts our own
     listen: str = Field(default="127.0.0.1:8050", pattern=r"^.*:\d{1,5}$")  #: address of the pages
     public_url: str = Field(
         default="", pattern=r"^(https?://[^/\s]+/?)?$"

@@ -12,6 +12,7 @@ from collectors import BUILTIN as COLLECTORS
 from collectors.discover import discover
 from rules.book import RuleBook
 from watchkeeper.access.roles import Role
+from watchkeeper.access.secrets import new_secret
 from watchkeeper.access.sessions import end_expired
 from watchkeeper.access.setup import new_setup_secret
 from watchkeeper.access.tokens import create_system_token
@@ -63,6 +64,8 @@ def _credentials(engine: Engine, now: datetime) -> None:
     """A token for this user's command line, and the set-up secret while there is no account."""
     token, _ = create_system_token(engine.state, "cli", Role.ADMIN, now=now)
     write_private(engine.data.cli_token, token)
+    if not engine.data.dashboard_proof.exists():  # kept: an installer may have given the dashboard a copy
+        write_private(engine.data.dashboard_proof, new_secret())
     secret = new_setup_secret(engine.state, now)
     if secret is None:
         engine.data.setup_secret.unlink(missing_ok=True)

@@ -68,6 +68,11 @@ class DataDir:
         return self.root / "cli.token"
 
     @property
+    def dashboard_proof(self) -> Path:
+        """What the dashboard shows the engine to be believed about a visitor's address; gives no other right."""
+        return self.root / "dashboard.proof"
+
+    @property
     def setup_secret(self) -> Path:
         return self.root / "setup-secret"
 

@@ -122,8 +122,11 @@ class QuietServer(uvicorn.Server):
         yield
 
 
-def quiet_server(app: object, address: str, tls: Tls | None) -> uvicorn.Server:
-    """A server on one address, TLS 1.2 or newer when there is a certificate."""
+def quiet_server(app: object, address: str, tls: Tls | None, *, proxied: bool = False) -> uvicorn.Server:
+    """A server on one address, TLS 1.2 or newer when there is a certificate.
+
+    ``proxied``: a proxy on this host says who the visitor is; without one X-Forwarded-For is anybody's word.
+    """
     host, port = listen(address)
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]
@@ -132,6 +135,7 @@ def quiet_server(app: object, address: str, tls: Tls | None) -> uvicorn.Server:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=proxied,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=3,
         h11_max_incomplete_event_size=64 << 10,

@@ -21,10 +21,12 @@ def serve_dashboard(config: Path | None, pages: Sequence[Page] = ()) -> None:
     """Run until SIGINT or SIGTERM. ``pages`` come after the dashboard's own."""
     BUILTIN.extend(pages)
     loaded = load(config or default_path())
-    set_up_logging(data_dir(loaded.config).create().logs / "dashboard.log", process="dashboard")
+    data = data_dir(loaded.config).create()
+    set_up_logging(data.logs / "dashboard.log", process="dashboard")
     settings = Settings(
         engine_url=engine_url(loaded.config),
         engine_ca_file=loaded.config.engine.tls.certificate if loaded.config.engine.tls else None,
+        proof_file=data.dashboard_proof,
         listen=loaded.config.dashboard.listen,
         public_url=public_url(loaded.config),
         refresh_seconds=loaded.config.dashboard.refresh.total_seconds(),
@@ -33,7 +35,8 @@ def serve_dashboard(config: Path | None, pages: Sequence[Page] = ()) -> None:
         time_zone=loaded.config.time_zone,
     )
     section = loaded.config.dashboard
-    asyncio.run(_serve(quiet_server(create(settings), section.listen, section.tls)))
+    server = quiet_server(create(settings), section.listen, section.tls, proxied=bool(section.public_url))
+    asyncio.run(_serve(server))
 
 
 async def _serve(server: object) -> None:

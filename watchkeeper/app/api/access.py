@@ -18,6 +18,7 @@ from watchkeeper.access.users import create_user, new_user, set_disabled, set_pa
 from watchkeeper.app.api import shapes
 from watchkeeper.app.api.changes import counted
 from watchkeeper.app.api.guard import Caller, needs
+from watchkeeper.app.api.source import source_of
 from watchkeeper.app.engine import Engine
 
 router = APIRouter(prefix="/api/wk", dependencies=[Depends(counted)])
@@ -98,7 +99,7 @@ def first_account(request: Request, body: Setup) -> dict[str, str]:
 @router.post("/login")
 def sign_in(request: Request, body: Login) -> dict[str, Any]:
     engine = engine_of(request)
-    source = body.source or (request.client.host if request.client else "unknown")
+    source = source_of(request, body.source)
     try:
         signed = log_in(
             engine.state,
