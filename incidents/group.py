@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from watchkeeper.model import Alert, Severity
+from watchkeeper.wording import in_language
 
 
 def group_labels(labels: Mapping[str, str], group_by: Sequence[str]) -> dict[str, str]:
@@ -37,9 +38,8 @@ def worst(severities: Iterable[Severity]) -> Severity:
 
 def title(alert: Alert, language: str = "zh-CN") -> str:
     """The alert's summary in the language, else its name and labels."""
-    for key in ("summary_en", "summary") if language == "en" else ("summary",):
-        if alert.annotations.get(key):
-            return alert.annotations[key]
+    if summary := in_language(alert.annotations, "summary", language):
+        return summary
     where = alert.labels.get("service") or alert.labels.get("instance") or alert.labels.get("job") or ""
     return f"{alert.rule}: {where}" if where else alert.rule
 

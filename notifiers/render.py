@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from watchkeeper.config.types import format_duration
 from watchkeeper.model import ActionRecord, ActionState, Alert, AlertState, Incident, IncidentState, Message, Severity
+from watchkeeper.reasons import span, told
+from watchkeeper.wording import in_language, state_text, title_of
 
 from .catalogue import say
 
@@ -88,9 +89,9 @@ class Renderer:
         plan = record.plan
         title = self.say(f"action.{record.state}", rule=plan.rule)
         lines = [
-            self.say("reason", text=reason or plan.reason),
-            self.say("targets", text=", ".join(target.name for target in plan.targets)),
-            self.say("desired", text=", ".join(f"{name}={value}" for name, value in plan.desired.items())),
+            self.say("reason", text=self.reason(reason or plan.reason)),
+            *([self.say("targets", text=", ".join(target.name for target in plan.targets))] if plan.targets else []),
+            *([self.say("desired", text=state_text(plan.desired))] if plan.desired else []),
             self.say("risk", text=plan.risk),
         ]
         urgent = Severity.P1 if record.state in (ActionState.ESCALATED, ActionState.AWAITING_APPROVAL) else None
@@ -125,12 +126,16 @@ class Renderer:
         return self._message("test", self.say("test.title", channel=channel), lines, None, now, self._page("/"), "")
 
     def channel_off(self, channel: str, reason: str, now: datetime) -> Message:
-        lines = [self.say("escalation.line", reason=reason)]
+        lines = [self.say("escalation.line", reason=self.reason(reason))]
         title = self.say("escalation.title", channel=channel)
         return self._message("escalation", title, lines, Severity.P1, now, self._page("/status"), channel)
 
     def say(self, key: str, **values: object) -> str:
         return say(self.language, key, **values)
+
+    def reason(self, reason: str) -> str:
+        """What the engine gave as a reason, in the reader's words; a person's own words stay."""
+        return told(reason, self.language, self.zone)
 
     def time(self, moment: datetime | None) -> str:
         """In the reader's zone, with its offset; unknown when there is none."""
@@ -139,9 +144,8 @@ class Renderer:
     def number(self, value: float) -> str:
         return f"{value:.6g}" if math.isfinite(value) else self.say("unknown")
 
-    @staticmethod
-    def span(duration: timedelta) -> str:
-        return format_duration(timedelta(seconds=max(round(duration.total_seconds()), 0)))
+    def span(self, duration: timedelta) -> str:
+        return span(max(duration, timedelta(0)), self.language)
 
     def _annotations(self, annotations: Mapping[str, str]) -> list[str]:
         description = self._said(annotations, "description")
@@ -152,10 +156,10 @@ class Renderer:
 
     def _said(self, annotations: Mapping[str, str], name: str) -> str:
         """In the reader's language where the rule has it (``summary_en``), else as the rule has it."""
-        return annotations.get(f"{name}_{self.language}") or annotations.get(name, "")
+        return in_language(annotations, name, self.language)
 
     def _title(self, incident: Incident) -> str:
-        return str(incident.details.get(f"title_{self.language}") or incident.title)
+        return title_of(incident.title, incident.details, self.language)
 
     def _page(self, path: str, key: str = "link.page") -> dict[str, str]:
         return {self.say(key): f"{self.public_url.rstrip('/')}{path}"} if self.public_url else {}

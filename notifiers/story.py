@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from watchkeeper.model import Alert, AlertState, Incident, IncidentState, Message
+from watchkeeper.wording import in_language, title_of
 
 from .render import Renderer
 
@@ -46,12 +47,14 @@ def _why(renderer: Renderer, reason: str) -> list[str]:
 def _others(renderer: Renderer, others: Sequence[Alert]) -> list[str]:
     if not others:
         return []
-    names = list(dict.fromkeys(alert.annotations.get("summary") or alert.rule for alert in others))
+    language = renderer.language
+    names = list(dict.fromkeys(in_language(alert.annotations, "summary", language) or alert.rule for alert in others))
     return [renderer.say("story.others", count=len(others), names="; ".join(names[:NAMED]))]
 
 
 def _escalation(renderer: Renderer, reason: str, incident: Incident, now: datetime) -> Message:
     message = renderer.incident(incident, now, mention_all=incident.severity.rank == 0)
     word = reason if reason in CLOCKS else "respond_late"
-    title = renderer.say(f"story.{word}", severity=incident.severity, title=incident.title)
+    named = title_of(incident.title, incident.details, renderer.language)
+    title = renderer.say(f"story.{word}", severity=incident.severity, title=named)
     return replace(message, kind="escalation", title=title)

@@ -150,7 +150,7 @@ def test_a_resolved_alert_tells_how_long_it_lasted() -> None:
     over = replace(ALERT, state=AlertState.RESOLVED, resolved_at=NOON + timedelta(minutes=7))
     found = reader("en").alert(over, NOON)
     assert found.title.startswith("[Resolved]")
-    assert "Lasted: 7m" in found.lines
+    assert "Lasted: 7 min" in found.lines
     assert "Resolved at: 2026-03-01 20:07:00 +0800" in found.lines
 
 
@@ -163,7 +163,35 @@ def test_every_step_of_an_action_is_told(state: ActionState) -> None:
     found = reader("en").action(replace(RECORD, state=state), NOON, reason="why")
     assert "drain-bad-server" in found.title
     assert "Reason: why" in found.lines
-    assert "State wanted: web1=drain" in found.lines
+    assert "State wanted: web1: drain" in found.lines
+
+
+def test_the_engines_reasons_are_told_in_the_readers_language() -> None:
+    held = replace(RECORD, state=ActionState.VERIFYING)
+    switch = "switch: maintenance of web1 until 2026-03-01T13:00:00+00:00"
+    for reason, english, chinese in (
+        ("verified, holding for 0:00:20", "verified, holding for 20 s", "验证通过，继续观察 20 秒"),
+        (switch, "Kill switch: maintenance of web1 until 2026-03-01 21:00 +0800",
+         "紧急停止：web1 处于维护窗口，至 2026-03-01 21:00 +0800 结束"),
+        ("ann: we deploy", "ann: we deploy", "ann: we deploy"),
+    ):  # fmt: skip
+        assert f"Reason: {english}" in reader("en").action(held, NOON, reason=reason).lines
+        assert f"原因：{chinese}" in reader("zh-CN").action(held, NOON, reason=reason).lines
+    planned = replace(RECORD, plan=replace(PLAN, reason="condition_met"))
+    assert "原因：条件已满足" in reader("zh-CN").action(planned, NOON).lines
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_wanted_state_is_told_without_a_programmers_brackets(language: str) -> None:
+    wanted = {"primary": {"state": "drain"}, "backup": {"state": "ready"}}
+    lines = reader(language).action(replace(RECORD, plan=replace(PLAN, desired=wanted)), NOON).lines
+    assert [line for line in lines if line.endswith("primary: drain, backup: ready")]
+    assert not [line for line in lines if "{" in line or "'" in line]
+
+
+def test_a_plan_without_a_target_yet_has_no_empty_lines() -> None:
+    bare = replace(RECORD, plan=replace(PLAN, targets=(), desired={}))
+    assert reader("en").action(bare, NOON, reason="why").lines == ("Reason: why", "Risk class: A2")
 
 
 def test_steps_nobody_is_told_about_are_a_mistake() -> None:
@@ -196,3 +224,29 @@ def test_a_rule_in_two_languages_speaks_the_readers_one() -> None:
     incident = replace(INCIDENT, title="主用副本无响应", details={"title_en": "the primary is down"})
     assert "the primary is down" in reader("en").incident(incident, NOON).title
     assert "主用副本无响应" in reader("zh-CN").incident(incident, NOON).title
+
+
+@pytest.mark.parametrize(
+    ("annotations", "details", "title"),
+    [
+        (
+            {"summary": "主用副本无响应", "summary_en": "the primary is down"},
+            {"title_en": "the primary is down"},
+            "主用副本无响应",
+        ),
+        (
+            {"summary": "the primary is down", "summary_zh": "主用副本无响应"},
+            {"title_zh": "主用副本无响应"},
+            "the primary is down",
+        ),
+    ],
+)
+def test_other_alerts_and_escalations_are_told_in_the_readers_language(
+    annotations: dict[str, str], details: dict[str, str], title: str
+) -> None:
+    incident = replace(INCIDENT, title=title, details=details)
+    alerts = [ALERT, replace(ALERT, id="alert-2", annotations=annotations, severity=Severity.P2)]
+    for language, expected in (("en", "the primary is down"), ("zh-CN", "主用副本无响应")):
+        told = story(reader(language), "firing", "grew", incident, alerts, NOON)
+        assert told.lines[-1].endswith(expected)
+        assert expected in story(reader(language), "escalation", "respond_late", incident, [], NOON).title
