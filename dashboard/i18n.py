@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale
 from babel.dates import format_datetime, format_time
 from babel.numbers import format_decimal, format_percent
+
+from watchkeeper.reasons import gate_name, told
+from watchkeeper.wording import in_language, title_of
 
 LOCALES = Path(__file__).parent / "locales"
 #: Language of ours -> Babel's name for it.
@@ -73,6 +78,21 @@ class Words:
     def word(self, group: str, value: object) -> str:
         """The text of one of the engine's fixed words; a word we do not know yet is shown as it came."""
         return catalogue(self.language).get(f"{group}.{value}", str(value))
+
+    def why(self, reason: str) -> str:
+        """What the engine gave as a reason, in the reader's words; a person's own words stay."""
+        return told(reason, self.language, self.zone)
+
+    def gate(self, gate: str) -> str:
+        return gate_name(gate, self.language)
+
+    def title(self, incident: Mapping[str, Any]) -> str:
+        """An incident's title in the reader's language where its rule has one."""
+        return title_of(incident["title"], incident["details"], self.language)
+
+    def annotation(self, alert: Mapping[str, Any], name: str) -> str:
+        """An alert's ``summary``, ``description`` or ``action``, likewise."""
+        return in_language(alert["annotations"], name, self.language)
 
     # --- numbers -----------------------------------------------------------------------------------------------------
 

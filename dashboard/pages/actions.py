@@ -16,6 +16,7 @@ from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
 from dashboard.page import Page, Request
 from dashboard.permissions import Permission
+from watchkeeper.wording import state_text
 
 KEY = "actions"
 AWAITING = "awaiting_approval"
@@ -142,7 +143,7 @@ def switch(caller: Caller, found: Mapping[str, Any]) -> Any:
     words = caller.words
     if not found["on"]:
         return widgets.notice(words("kill_switch.off_text"), "teal", title=words("kill_switch.off"))
-    text = words("kill_switch.on_text", by=found["by"], at=words.moment(found["at"]), reason=found["reason"])
+    text = words("kill_switch.on_text", by=found["by"], at=words.moment(found["at"]), reason=words.why(found["reason"]))
     return widgets.notice(text, "red", title=words("kill_switch.on"))
 
 
@@ -167,10 +168,11 @@ def plan(caller: Caller, row: Mapping[str, Any], typed: str = "") -> Any:
                 widgets.badge(words.word("mode", row["mode"])),
                 widgets.quiet(words("action.approvals", have=approved, needs=row["needs"])),
             ),
-            html.Div(row["reason"], className="wk-text"),
+            html.Div(words.why(row["reason"]), className="wk-text"),
             widgets.facts(
                 [
                     (words("action.targets"), ", ".join(row["targets"])),
+                    (words("action.desired"), state_text(row["plan"]["desired"])),
                     (words("action.rule"), row["rule"]),
                     (words("action.created"), words.moment(row["created_at"])),
                     (words("action.plan"), html.Code(row["plan_hash"][:16], className="wk-series")),
@@ -211,7 +213,10 @@ def verdicts(caller: Caller, rows: list[Mapping[str, Any]]) -> Any:
     return html.Ul(
         [
             html.Li(
-                [html.Span(words.word("gate", row["gate"]), className="wk-strong"), html.Span(f" {row['reason']}")],
+                [
+                    html.Span(words.gate(row["gate"]), className="wk-strong"),
+                    html.Span(f" {words.why(row['reason'])}"),
+                ],
                 className=f"wk-gate wk-gate-{'passed' if row['passed'] else 'refused'}",
             )
             for row in rows
@@ -262,9 +267,9 @@ def history(caller: Caller, rows: list[Mapping[str, Any]]) -> Any:
 def _why(caller: Caller, row: Mapping[str, Any]) -> Any:
     refused = [one for one in row["verdicts"] if not one["passed"]]
     if not refused:
-        return row["reason"]
-    gate = caller.words.word("gate", refused[0]["gate"])
-    return html.Div([html.Div(row["reason"]), html.Div(f"{gate}: {refused[0]['reason']}", className="wk-line")])
+        return caller.words.why(row["reason"])
+    first = caller.words.why(f"{refused[0]['gate']}: {refused[0]['reason']}")
+    return html.Div([html.Div(caller.words.why(row["reason"])), html.Div(first, className="wk-line")])
 
 
 def declarations(caller: Caller, rows: list[Mapping[str, Any]]) -> Any:

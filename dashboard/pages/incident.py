@@ -81,7 +81,7 @@ def body(caller: Caller, data: Mapping[str, Any]) -> Any:
     head = html.Div(
         [
             widgets.row(widgets.severity(caller, one["severity"]), widgets.state(caller, one["state"])),
-            html.H2(one["title"], className="wk-title"),
+            html.H2(words.title(one), className="wk-title"),
             widgets.labels(one["labels"]),
         ]
     )
@@ -133,7 +133,7 @@ def _alerts(caller: Caller, rows: list[Mapping[str, Any]]) -> Any:
                         widgets.state(caller, row["state"]),
                         html.Span(words("incident.value", value=words.number(row["value"], 4)), className="wk-text"),
                     ),
-                    html.Div(str(row["annotations"].get("summary", "")), className="wk-text"),
+                    html.Div(words.annotation(row, "summary"), className="wk-text"),
                     widgets.labels(row["labels"]),
                     html.Code(row["expr"], className="wk-series"),
                 ],
@@ -153,7 +153,7 @@ def _timeline(caller: Caller, rows: list[Mapping[str, Any]]) -> Any:
             html.Li(
                 [
                     html.Div(_change(caller, row), className="wk-strong"),
-                    html.Div(words.word("why", row["reason"]), className="wk-text"),
+                    html.Div(words.why(row["reason"]), className="wk-text"),
                     widgets.quiet(
                         " · ".join(part for part in (words.moment(row["at"]), row["subject_id"], row["actor"]) if part)
                     ),
@@ -194,8 +194,13 @@ def _deliveries(caller: Caller, rows: list[Mapping[str, Any]]) -> Any:
                 row["channel"],
                 widgets.state(caller, row["state"]),
                 words.moment(row["at"]),
-                words("incident.repeat", detail=row["detail"]) if row["possible_repeat"] else row["detail"],
+                _detail(caller, row),
             ]
             for row in rows
         ],
     )
+
+
+def _detail(caller: Caller, row: Mapping[str, Any]) -> str:
+    detail = caller.words.why(row["detail"])
+    return caller.words("incident.repeat", detail=detail) if row["possible_repeat"] else detail

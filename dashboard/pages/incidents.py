@@ -63,7 +63,7 @@ def row(caller: Caller, one: Mapping[str, Any]) -> dict[str, Any]:
         "severity": words.word("severity", one["severity"]),
         "severity_key": one["severity"],
         "severity_sort": one["severity"],
-        "title": one["title"],
+        "title": words.title(one),
         "state": words.word("state", one["state"]),
         "state_key": one["state"],
         "opened": words.moment(one["opened_at"]),

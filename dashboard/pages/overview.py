@@ -163,7 +163,7 @@ def incidents(caller: Caller, data: Mapping[str, Any]) -> Any:
         [
             [
                 widgets.severity(caller, row["severity"]),
-                dcc.Link(row["title"], href=f"/incidents/{quote(row['id'], safe='')}", className="wk-strong"),
+                dcc.Link(words.title(row), href=f"/incidents/{quote(row['id'], safe='')}", className="wk-strong"),
                 widgets.state(caller, row["state"]),
                 words.moment(row["opened_at"]),
             ]

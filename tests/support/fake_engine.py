@@ -134,17 +134,17 @@ class FakeEngine:
 
     def actions(self, now: datetime) -> list[dict[str, Any]]:
         verdicts = [
-            {"gate": "evidence", "passed": True, "reason": "fresh: 3 s old"},
-            {"gate": "limits", "passed": True, "reason": "1 of 3 this hour"},
+            {"gate": "confirmed", "passed": True, "reason": "waived by ada"},
+            {"gate": "approval", "passed": False, "reason": "0 of 1 people approved"},
         ]
         base = {
             "mode": "approve", "risk": "A2", "rule": "DrainSlow", "action": "haproxy_drain", "incident_id": "inc-1",
             "created_at": iso(self.started - timedelta(minutes=4)),
             "updated_at": iso(now), "plan_hash": HASH, "needs": 1,
-            "approvals": [], "plan": {"steps": ["drain web-2"], "note": PAYLOAD}, "verdicts": verdicts, "progress": {},
+            "approvals": [], "plan": {"desired": {"web-2": {"state": "drain"}}, "note": PAYLOAD}, "verdicts": verdicts, "progress": {},
             "correlation_id": "c-1",
         }  # fmt: skip
-        refused = [{"gate": "authority", "passed": False, "reason": "no declaration"}]
+        refused = [{"gate": "lock", "passed": False, "reason": "another engine holds the lease"}]
         return [
             {**base, "id": "act-1", "state": self.action_state, "targets": ["web-2"], "reason": "web-2 is slow"},
             {**base, "id": "act-2", "state": "succeeded", "targets": ["web-1"], "reason": PAYLOAD},

@@ -138,7 +138,7 @@ async def test_an_incident_tells_its_story(caller: Caller) -> None:
 async def test_actions_show_plans_refusals_declarations_and_the_chain(caller: Caller) -> None:
     data, audit = await caller.get("/api/wk/actions"), await caller.get("/api/wk/audit")
     said = plain(actions.body(caller, data, audit))
-    for expected in ("Authority: no declaration", "Fallen at", "Valid", "Chain intact"):
+    for expected in ("Lock: another engine holds the lease", "Fallen at", "Valid", "Chain intact"):
         assert expected in said
     broken = {**audit, "intact": False, "broken_at": 5, "rows": []}
     said = plain(actions.body(caller, {**data, "actions": [], "declarations": []}, broken))
@@ -146,7 +146,9 @@ async def test_actions_show_plans_refusals_declarations_and_the_chain(caller: Ca
         assert expected in said
     waiting = plain(actions.waiting(caller, data["actions"][:1]))
     assert "Approvals 0 of 1" in waiting
-    assert "fresh: 3 s old" in waiting
+    assert "Confirmation" in waiting
+    assert "waived by ada" in waiting
+    assert "web-2: drain" in waiting
     on = {"on": True, "by": "ada", "at": None, "reason": "storm"}
     assert "Set by ada" in text(actions.switch(caller, on))
     assert "Nothing waits for approval" in plain(actions.waiting(caller, []))
