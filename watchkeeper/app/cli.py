@@ -160,11 +160,15 @@ def doctor(config: ConfigOption = None) -> None:
 
 
 @app.command()
-def explain(subject: str, data: DataOption = None) -> None:
+def explain(
+    subject: str,
+    language: Annotated[str, typer.Option(help="en, as the rows were written, or zh-CN.")] = "en",
+    data: DataOption = None,
+) -> None:
     """Print the whole chain of an alert, incident or action, with the evidence of each step."""
     from watchkeeper.app.client import Client
 
-    found = Client.of(data).get(f"/api/wk/explain/{subject}")
+    found = Client.of(data).get(f"/api/wk/explain/{subject}", language=language)
     say(f"{found['kind']} {found['id']}  (correlation {found['correlation_id']})")
     for line in found["text"]:
         say(line)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from watchkeeper.app.api import shapes
 from watchkeeper.store.state import Transition, Unit
 
+if TYPE_CHECKING:
+    from dashboard.i18n import Words
 
-def explain(unit: Unit, subject_id: str, zone: ZoneInfo) -> dict[str, Any] | None:
-    """The chain as rows and as lines to read; None when nothing has that id."""
+#: The language rows are written in: their lines are the record, word for word.
+WRITTEN = "en"
+
+
+def explain(unit: Unit, subject_id: str, zone: ZoneInfo, language: str = WRITTEN) -> dict[str, Any] | None:
+    """The chain as rows and as lines to read in ``language``; None when nothing has that id."""
     found = {
         "alert": unit.alerts.get(subject_id),
         "incident": unit.incidents.get(subject_id),
@@ -21,13 +27,14 @@ def explain(unit: Unit, subject_id: str, zone: ZoneInfo) -> dict[str, Any] | Non
         return None
     incident_id = _incident_of(unit, subject_id)
     rows = _rows(unit, subject_id, incident_id, subject.correlation_id)
+    words = _words(language, zone)
     return {
         "id": subject_id,
         "kind": kind,
         "correlation_id": subject.correlation_id,
         "incident_id": incident_id,
         "chain": [shapes.transition(row) for row in rows],
-        "text": [_line(row, zone) for row in rows],
+        "text": [_line(row, zone) if words is None else _told(row, words) for row in rows],
     }
 
 
@@ -52,12 +59,36 @@ def _rows(unit: Unit, subject_id: str, incident_id: str, correlation_id: str) ->
     return sorted(found.values(), key=lambda row: (row.at, row.id))
 
 
+def _words(language: str, zone: ZoneInfo) -> Words | None:
+    """The words of the pages; None for the lines as they were written."""
+    if language == WRITTEN:
+        return None
+    from dashboard.i18n import Words  # Babel is loaded when somebody asks
+
+    return Words(language, zone)
+
+
 def _line(row: Transition, zone: ZoneInfo) -> str:
-    at = row.at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
     change = f"{row.old_state or '-'} -> {row.new_state}" if row.old_state != row.new_state else "note"
+    head = f"{_moment(row, zone)}  {row.kind} {row.subject_id}  {change}"
+    return f"{head}  by {row.actor}: {row.reason}{_evidence(row)}"
+
+
+def _told(row: Transition, words: Words) -> str:
+    """The line in the words of the pages; evidence stays as it was kept."""
+    kind, old, new = words.word("kind", row.kind), row.old_state or "-", words.word("state", row.new_state)
+    change = f"{words.word('state', old)} → {new}" if row.old_state != row.new_state else new
+    head = f"{_moment(row, words.zone)}  {kind} {row.subject_id}  {change}"
+    return f"{head}  {row.actor}: {words.why(row.reason)}{_evidence(row)}"
+
+
+def _moment(row: Transition, zone: ZoneInfo) -> str:
+    return row.at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+
+
+def _evidence(row: Transition) -> str:
     evidence = ", ".join(f"{key}={_short(value)}" for key, value in row.evidence.items())
-    tail = f"  [{evidence}]" if evidence else ""
-    return f"{at}  {row.kind} {row.subject_id}  {change}  by {row.actor}: {row.reason}{tail}"
+    return f"  [{evidence}]" if evidence else ""
 
 
 def _short(value: Any, limit: int = 160) -> str:

@@ -307,6 +307,9 @@ def test_incidents_are_read_acknowledged_noted_and_explained(house: Engine, api:
         assert found["correlation_id"] == "corr-1"
         assert len(found["chain"]) >= 4
         assert len(found["text"]) == len(found["chain"])
+    chinese = api.get("/api/wk/explain/inc-1", headers=viewer, params={"language": "zh-CN"}).json()["text"]
+    assert any("lin 已确认：mine" in line for line in chinese)
+    assert api.get("/api/wk/explain/inc-1", headers=viewer, params={"language": "tlh"}).status_code == 422
     assert api.get("/api/wk/explain/alert-99", headers=viewer).status_code == 404
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -119,3 +120,16 @@ def test_an_alert_without_an_incident_has_a_chain_of_its_own(state: State) -> No
 def test_what_nobody_knows_is_not_explained(state: State) -> None:
     with state.read() as unit:
         assert explain(unit, "inc-404", SHANGHAI) is None
+
+
+def test_in_chinese_the_line_is_told_in_the_words_of_the_pages(state: State) -> None:
+    with state.begin() as unit:
+        held = replace(action("act-1"), state=ActionState.VERIFYING)
+        unit.actions.save(held, reason="verified, holding for 0:00:20", at=NOON + timedelta(seconds=9))
+        found = explain(unit, "alert-1", SHANGHAI, "zh-CN")
+    assert found is not None
+    first, *_, last = found["text"]
+    assert first.startswith("2026-03-01 20:00:00.000  告警 alert-1  未触发 → 告警中  engine: 条件已持续满足规定时间  [")
+    assert "value=60.0" in first
+    assert last.endswith("动作 act-1  已就绪 → 验证中  engine: 验证通过，继续观察 20 秒")
+    assert found["chain"][0]["reason"] == "condition_held", "the rows stay as they were written"

@@ -180,10 +180,10 @@ def end_silence(
 
 
 @router.get("/explain/{subject_id}")
-def explained(request: Request, subject_id: str) -> dict[str, Any]:
+def explained(request: Request, subject_id: str, language: Literal["en", "zh-CN"] = "en") -> dict[str, Any]:
     engine: Engine = request.app.state.engine
     with engine.state.read() as unit:
-        found = explain(unit, subject_id, engine.config.zone)
+        found = explain(unit, subject_id, engine.config.zone, language)
     if found is None:
         raise HTTPException(404, f"nothing is known about {subject_id!r}; ids look like alert-7, inc-3 or act-12")
     return found
