@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from watchkeeper.app.pipeline.cost import Costing
     from watchkeeper.app.pipeline.foresee import Foreseeing
     from watchkeeper.app.pipeline.judge import Judging
-    from watchkeeper.app.pipeline.rate import Rating
     from watchkeeper.app.pipeline.objectives import Objectives
     from watchkeeper.app.pipeline.predict import Predicting
+    from watchkeeper.app.pipeline.rate import Rating
     from watchkeeper.app.pipeline.tell import Telling
 
 log = logger(__name__)
