@@ -32,7 +32,15 @@ def figure(now: datetime, name: str, **changes: Any) -> dict[str, Any]:
 
 def business(now: datetime) -> dict[str, Any]:
     """A shop with one failing source, one missed target and one figure that is too young."""
-    unknown = {"value": None, "exact": None, "score": None, "lower": None, "upper": None, "expected": None, "band": []}
+    unknown: dict[str, Any] = {
+        "value": None,
+        "exact": None,
+        "score": None,
+        "lower": None,
+        "upper": None,
+        "expected": None,
+        "band": [],
+    }
     steps = {"pending": 4, "paid": 80, "failed": 6, "cancelled": 7, "refunded": 3}
     rows = [
         figure(now, "shop.orders"),
