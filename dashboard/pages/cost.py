@@ -45,10 +45,14 @@ def layout(caller: Caller, request: Request) -> Any:
     ]
     choices = [
         dmc.Select(
-            id="cost-month", label=words("cost.month"), data=[], value=query.get("month"), className="wk-choose"
+            id="cost-month", label=words("cost.month"), data=[], value=query.get("month"), className="wk-choose",
+            placeholder=words("cost.newest_month"), clearable=True,
         ),
-        dmc.Select(id="cost-tag", label=words("cost.tag"), data=[], value=query.get("tag"), className="wk-choose"),
-    ]
+        dmc.Select(
+            id="cost-tag", label=words("cost.tag"), data=[], value=query.get("tag"), className="wk-choose",
+            placeholder=words("cost.no_tag"), clearable=True,
+        ),
+    ]  # fmt: skip
     return html.Div(
         [
             widgets.page_head(caller, KEY, *buttons),
