@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +12,7 @@ from urllib.parse import urlencode
 from watchkeeper.clock import Clock
 from watchkeeper.errors import OutboundError, WatchkeeperError
 from watchkeeper.outbound import Outbound, Response
+from watchkeeper.pinned import pinned
 
 from .settings import Settings
 
@@ -62,7 +62,7 @@ class EngineClient:
 
     def __init__(self, settings: Settings, clock: Clock, *, timeout: float = TIMEOUT) -> None:
         self._base = settings.engine_url.rstrip("/")
-        context = ssl.create_default_context(cafile=str(settings.engine_ca_file)) if settings.engine_ca_file else None
+        context = pinned(settings.engine_ca_file) if settings.engine_ca_file else None
         self._outbound = Outbound(allow_private=True, verify=context, max_connections=20)
         self._clock, self._timeout, self._proof = clock, timeout, settings.proof_file
         self.down_since: datetime | None = None

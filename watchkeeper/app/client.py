@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -15,6 +14,7 @@ from typing import Any
 
 from watchkeeper.app.paths import DataDir, default_data
 from watchkeeper.errors import WatchkeeperError
+from watchkeeper.pinned import pinned
 
 #: Seconds the engine has to answer: a report takes the longest.
 TIMEOUT = 60.0
@@ -35,7 +35,7 @@ class Client:
     """JSON in, JSON out, against the engine of one data directory."""
 
     def __init__(self, url: str, token: str, certificate: str | None = None) -> None:
-        """``certificate``: the engine's own, trusted beside those of the system, for it may be self-made."""
+        """``certificate``: the engine's own; with it nothing else is trusted, without it the system's are."""
         self.url, self._token, self._certificate = url.rstrip("/"), token, certificate
 
     @classmethod
@@ -63,23 +63,13 @@ class Client:
         except ValueError:
             raise ClientError(f"what answers at {self.url} is not an engine: its answer is no JSON") from None
 
-    def _context(self) -> ssl.SSLContext:
-        context = ssl.create_default_context()
-        if self._certificate:
-            try:
-                context.load_verify_locations(self._certificate)
-            except OSError as error:
-                raise ClientError(f"{self._certificate} cannot be read: {error}") from None
-            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # the certificate itself is the anchor
-        return context
-
     def raw(self, method: str, path: str, body: bytes | None = None) -> bytes:
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
         request = urllib.request.Request(self.url + path, data=body, method=method, headers=headers)  # noqa: S310 - our own engine's address
         # an environment's proxy must not see the token of an engine on this machine
         ways: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({}), _NoRedirect()]
-        if self.url.startswith("https"):
-            ways.append(urllib.request.HTTPSHandler(context=self._context()))
+        if self._certificate:
+            ways.append(urllib.request.HTTPSHandler(context=pinned(Path(self._certificate))))
         try:
             with urllib.request.build_opener(*ways).open(request, timeout=TIMEOUT) as response:
                 found: bytes = response.read()
