@@ -71,10 +71,24 @@ class Forms:
             return self._page(request, "login.html", 503, error="login.engine_down", next=onward)
         except EngineError as error:
             return self._refused(request, error, onward, body["name"])
+        await self._leave(request.cookies.get(self._settings.cookie, ""))
         response = RedirectResponse(onward, 303)
         self._keep(response, self._settings.cookie, answer["session"])
         response.delete_cookie(FORM_COOKIE, path="/", secure=self._settings.secure, httponly=True, samesite="strict")
         return response
+
+    async def _leave(self, session: str) -> None:
+        """The session this browser had until now ends: whoever else knows it, knows nothing of the new one."""
+        try:
+            before = await self._sessions.principal(session)
+            if before is not None:
+                await self._engine.call("POST", "/api/wk/logout", before.who, body={})
+        except EngineDownError:
+            return  # it runs out by itself; the new one is good all the same
+        except EngineError as error:
+            if error.status != 401:
+                raise
+        self._sessions.forget(session)
 
     def _refused(self, request: Request, error: EngineError, onward: str, name: str) -> Response:
         if error.status == 429:

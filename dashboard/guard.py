@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
+from watchkeeper.asgi import BodyLimit
 from watchkeeper.clock import Clock
 
 from .client import EngineClient, EngineDownError
@@ -69,7 +70,8 @@ class Guard:
     def __init__(
         self, app: App, settings: Settings, engine: EngineClient, sessions: Sessions, clock: Clock, csp: str
     ) -> None:
-        self._app, self._settings, self._engine, self._sessions, self._clock = app, settings, engine, sessions, clock
+        self._app: App = BodyLimit(app, MAX_BODY)  # a declared length is refused earlier, but need not be true
+        self._settings, self._engine, self._sessions, self._clock = settings, engine, sessions, clock
         self._headers = security_headers(csp, secure=settings.secure)
         self._plain_headers = security_headers(PLAIN, secure=settings.secure)
 

@@ -24,7 +24,7 @@ log = logger(__name__)
 
 #: Sections that are only read at start; a change of theirs is said, and waits for the next start.
 AT_START = (
-    "data", "engine", "dashboard", "store", "scoring", "forecasting", "remediation", "scale", "environment",
+    "data", "engine", "dashboard", "actuator", "store", "scoring", "forecasting", "remediation", "scale", "environment",
     "time_zone", "severities",
 )  # fmt: skip
 

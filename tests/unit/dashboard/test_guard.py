@@ -235,6 +235,33 @@ async def test_other_methods_and_large_bodies_are_refused(desk: Desk, engine: Fa
     assert (await desk.http.post("/_dash-update-component", content=b"x" * ((1 << 20) + 1))).status_code == 413
 
 
+@pytest.mark.parametrize("path", ["/login", "/_dash-update-component"])
+async def test_a_large_body_that_declares_no_length_is_refused_too(desk: Desk, engine: FakeEngine, path: str) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield b"x" * (64 << 10)
+
+    desk.sign(engine.sign_in("admin"))
+    answer = await desk.http.post(path, content=endless(), headers={"content-type": "application/json"})
+    assert answer.status_code == 413
+
+
+async def test_a_sign_in_ends_the_session_the_browser_came_with(desk: Desk, engine: FakeEngine) -> None:
+    planted = engine.sign_in("viewer")
+    desk.sign(planted)
+    form = await desk.http.get("/login")
+    proof = form.text.split('name="proof" value="')[1].split('"')[0]
+    body = {"name": "admin", "password": PASSWORD, "proof": proof, "next": "/"}
+    answer = await desk.http.post("/login", data=body)
+    assert answer.status_code == 303
+    fresh = answer.cookies["wk"]
+    assert fresh != planted
+    for session, status in ((planted, 303), (fresh, 200)):
+        desk.http.cookies.clear()
+        desk.sign(session)
+        assert (await desk.http.get("/")).status_code == status
+
+
 async def test_every_answer_carries_the_security_headers(desk: Desk, engine: FakeEngine) -> None:
     stranger = await desk.http.get("/login")
     desk.sign(engine.sign_in("admin"))

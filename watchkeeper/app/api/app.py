@@ -25,8 +25,9 @@ from watchkeeper.app.api import (
 from watchkeeper.app.api.bands import Bands
 from watchkeeper.app.api.errors import add_handlers, refusal
 from watchkeeper.app.api.guard import read
-from watchkeeper.app.api.limits import MAX_BODY, BodyLimit, too_large
+from watchkeeper.app.api.limits import MAX_BODY
 from watchkeeper.app.engine import Engine
+from watchkeeper.asgi import BodyLimit, too_large
 
 
 def create(engine: Engine, routers: Sequence[APIRouter] = ()) -> FastAPI:
@@ -56,7 +57,7 @@ def create(engine: Engine, routers: Sequence[APIRouter] = ()) -> FastAPI:
         app.include_router(router)
     _own_routes(app)
     add_handlers(app)
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, limit=MAX_BODY)
     app.middleware("http")(_around)
     return app
 
@@ -85,7 +86,7 @@ async def _around(request: Request, go_on: Callable[[Request], Awaitable[Respons
     """Size limit before, headers and counting after."""
     declared = request.headers.get("content-length", "0")
     if not declared.isdigit() or int(declared) > MAX_BODY:
-        return refusal(request, 413, too_large().detail)
+        return refusal(request, 413, too_large(MAX_BODY).detail)
     response = await go_on(request)
     response.headers.setdefault("x-content-type-options", "nosniff")
     response.headers.setdefault("cache-control", "no-store")
