@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from .forms import Forms
 from .guard import Guard
 from .headers import policy
 from .lean import LeanDash, serve_plotly
+from .page import Page
 from .pages import BUILTIN
 from .session import Sessions
 from .settings import Settings
@@ -35,8 +36,8 @@ class Dashboard(Guard):
     callbacks: Callbacks
 
 
-def create(settings: Settings, *, clock: Clock | None = None) -> Dashboard:
-    """Everything wired, nothing started."""
+def create(settings: Settings, *, clock: Clock | None = None, pages: Sequence[Page] = ()) -> Dashboard:
+    """Everything wired, nothing started. ``pages`` come after the dashboard's own."""
     clock = clock or SystemClock()
     engine = EngineClient(settings, clock)
     sessions = Sessions(engine, settings, clock)
@@ -52,11 +53,12 @@ def create(settings: Settings, *, clock: Clock | None = None) -> Dashboard:
     serve_plotly(server)
     dash = _dash(server)
     callbacks = Callbacks(dash, clock)
-    shell.register(callbacks, BUILTIN)
-    for page in BUILTIN:
+    shown = (*BUILTIN, *pages)
+    shell.register(callbacks, shown)
+    for page in shown:
         page.register(callbacks)
-    dash.layout = partial(shell.layout, BUILTIN)
-    dash.draws_charts = partial(shell.draws_charts, BUILTIN)
+    dash.layout = partial(shell.layout, shown)
+    dash.draws_charts = partial(shell.draws_charts, shown)
     compressed = GZipMiddleware(server, minimum_size=1000, compresslevel=5)
     guarded = Dashboard(compressed, settings, engine, sessions, clock, policy(dash.csp_hashes()))
     guarded.server, guarded.dash, guarded.callbacks = server, dash, callbacks

@@ -21,8 +21,8 @@ from . import (
     sla,
 )
 
-#: A roof that serves a page more adds it before it wires the dashboard.
-BUILTIN: list[Page] = [
+#: A roof that serves a page more gives it to ``dashboard.app.create``.
+BUILTIN: tuple[Page, ...] = (
     overview.PAGE,
     explore.PAGE,
     incidents.PAGE,
@@ -37,4 +37,4 @@ BUILTIN: list[Page] = [
     rules.PAGE,
     settings.PAGE,
     about.PAGE,
-]
+)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from dashboard.app import create
 from dashboard.page import Page
-from dashboard.pages import BUILTIN
 from dashboard.settings import Settings
 from watchkeeper.app.serve import quiet_server
 from watchkeeper.app.wiring import data_dir, engine_url, public_url
@@ -19,7 +18,6 @@ from watchkeeper.telemetry import set_up_logging
 
 def serve_dashboard(config: Path | None, pages: Sequence[Page] = ()) -> None:
     """Run until SIGINT or SIGTERM. ``pages`` come after the dashboard's own."""
-    BUILTIN.extend(pages)
     loaded = load(config or default_path())
     data = data_dir(loaded.config).create()
     set_up_logging(data.logs / "dashboard.log", process="dashboard")
@@ -35,7 +33,7 @@ def serve_dashboard(config: Path | None, pages: Sequence[Page] = ()) -> None:
         time_zone=loaded.config.time_zone,
     )
     section = loaded.config.dashboard
-    server = quiet_server(create(settings), section.listen, section.tls, proxied=bool(section.public_url))
+    server = quiet_server(create(settings, pages=pages), section.listen, section.tls, proxied=bool(section.public_url))
     asyncio.run(_serve(server))
 
 

@@ -23,7 +23,7 @@ CARD = {
     "APScheduler": ("apscheduler", ("watchkeeper/app/schedule.py",)),
     "SQLAlchemy": ("sqlalchemy", ("watchkeeper/store/state/tables.py", "collectors/sql_query.py")),
     "plotly": ("plotly", ("dashboard/figures.py",)),
-    "dash": ("dash", ("dashboard/app.py",)),
+    "dash": ("dash", ("dashboard/lean.py", "dashboard/pages")),
 }
 LOCKS = sorted(path.name for path in ROOT.glob("requirements*.lock"))
 HEAVY = ("numpy", "pandas", "sklearn", "statsmodels", "scipy", "dash", "plotly", "fastapi", "sqlalchemy", "pyarrow")
