@@ -141,7 +141,8 @@ class FakeEngine:
             "mode": "approve", "risk": "A2", "rule": "DrainSlow", "action": "haproxy_drain", "incident_id": "inc-1",
             "created_at": iso(self.started - timedelta(minutes=4)),
             "updated_at": iso(now), "plan_hash": HASH, "needs": 1,
-            "approvals": [], "plan": {"desired": {"web-2": {"state": "drain"}}, "note": PAYLOAD}, "verdicts": verdicts, "progress": {},
+            "approvals": [], "plan": {"desired": {"web-2": {"state": "drain"}}, "note": PAYLOAD},
+            "verdicts": verdicts, "progress": {},
             "correlation_id": "c-1",
         }  # fmt: skip
         refused = [{"gate": "lock", "passed": False, "reason": "another engine holds the lease"}]
