@@ -1,11 +1,10 @@
-"""The actuator process: a UNIX socket only its owner may open, and effects, nothing else."""
+"""The actuator process: a UNIX socket for its own user and those it is told, and effects, nothing else."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import socket
-import struct
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ from watchkeeper.telemetry import logger
 from .core import Actuator
 from .frames import pack, receive
 from .journal import Journal
+from .peer import peer
 
 #: Seconds a client may take to send a message.
 PATIENCE = 10.0
@@ -49,12 +49,15 @@ async def serve(
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            if _peer(writer) in uids:
+            uid = peer(writer.get_extra_info("socket")).uid
+            if uid in uids:
                 await _talk(core, reader, writer)
+            else:
+                log.warning("stranger_refused", uid=uid)
         finally:
             writer.close()
 
-    server = await asyncio.start_unix_server(connected, sock=_bind(socket_path))
+    server = await asyncio.start_unix_server(connected, sock=_bind(socket_path, shared=len(uids) > 1))
     try:
         async with server:
             await (stop or asyncio.Event()).wait()
@@ -114,20 +117,17 @@ def intent_from(values: Mapping[str, Any]) -> Intent:
         raise WatchkeeperError(f"not an intent: {error}") from error
 
 
-def _bind(path: Path) -> socket.socket:
-    """Never open to others, not even for a moment: the mask is set before the file exists."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+def _bind(path: Path, *, shared: bool) -> socket.socket:
+    """Never open to others, not even for a moment: the mask is set before the file exists.
+
+    ``shared``: open to the group as well, which is how another user's engine gets in; the kernel names it then.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o750 if shared else 0o700)
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o177)
+    before = os.umask(0o117 if shared else 0o177)
     try:
         listener.bind(str(path))
     finally:
         os.umask(before)
     return listener
-
-
-def _peer(writer: asyncio.StreamWriter) -> int:
-    """User of the process at the other end, told by the kernel."""
-    raw = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    return int(struct.unpack("3i", raw)[1])

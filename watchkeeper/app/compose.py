@@ -37,7 +37,7 @@ from watchkeeper.app.pipeline.score import Scoring
 from watchkeeper.app.pipeline.tell import Telling
 from watchkeeper.app.schedule import Scheduler
 from watchkeeper.app.sources import build_source, host_sources
-from watchkeeper.app.wiring import data_dir
+from watchkeeper.app.wiring import actuator_socket, data_dir
 from watchkeeper.app.workers import Workers
 from watchkeeper.clock import Clock
 from watchkeeper.config import Loaded, load
@@ -142,7 +142,7 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
         state,
         remediation,
         book.remedies,
-        actuator or SocketClient(data.socket),
+        actuator or SocketClient(actuator_socket(config, data)),
         data_dir=data.root,
         monotonic=clock.monotonic,
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import pwd
 from pathlib import Path
 
 from watchkeeper.app.paths import DataDir, default_data
 from watchkeeper.config.schema import Config
+from watchkeeper.errors import ConfigError
 
 #: Listening on every address, and where such a server is found from this machine.
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104 - recognised, never chosen
@@ -16,6 +18,23 @@ def data_dir(config: Config) -> DataDir:
     """``data:`` of the file, else $WATCHKEEPER_DATA, else the XDG state directory."""
     named = os.environ.get("WATCHKEEPER_DATA")
     return DataDir((config.data or (Path(named) if named else default_data())).expanduser().resolve())
+
+
+def actuator_socket(config: Config, data: DataDir) -> Path:
+    """Where engine and actuator meet."""
+    return config.actuator.socket.expanduser() if config.actuator.socket else data.socket
+
+
+def allowed_uids(config: Config) -> list[int]:
+    """Numbers of the users in ``actuator.allowed_users``. Raises ConfigError for a name nobody has."""
+    found = []
+    for place, user in enumerate(config.actuator.allowed_users):
+        try:
+            found.append(user if isinstance(user, int) else pwd.getpwnam(user).pw_uid)
+        except KeyError:
+            key = f"actuator.allowed_users.{place}"
+            raise ConfigError(f"this machine has no user {user!r}; write one it has, or a number", key=key) from None
+    return found
 
 
 def listen(text: str) -> tuple[str, int]:

@@ -64,6 +64,11 @@ class Dashboard(Section):
     refresh: Duration = timedelta(seconds=5)  #: how often open pages ask for news
 
 
+class Actuator(Section):
+    socket: Path | None = None  #: where the actuator listens and the engine asks; none: below `data`
+    allowed_users: list[str | int] = []  #: users beside its own whose engine may connect, by name or number
+
+
 class StateStore(Section):
     url: SecretStr = SecretStr("")  #: SQLAlchemy URL, for example postgresql+psycopg://...; empty: SQLite in `data`
 
@@ -180,6 +185,7 @@ class Config(Section):
     discover: Switch = True  #: look for exporters on the usual local ports
     engine: Engine = Engine()
     dashboard: Dashboard = Dashboard()
+    actuator: Actuator = Actuator()
     store: Store = Store()
     collect: Collect = Collect()
     scoring: Scoring = Scoring()

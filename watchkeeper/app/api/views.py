@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
+from remediation.actuator import separation
 from watchkeeper import __version__
 from watchkeeper.access import Permission, Principal
 from watchkeeper.app.api import shapes
@@ -17,6 +18,7 @@ from watchkeeper.app.api.guard import needs, read
 from watchkeeper.app.api.prometheus import LATEST_SECONDS
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.reload import reload
+from watchkeeper.app.wiring import actuator_socket
 from watchkeeper.clock import to_ms
 from watchkeeper.errors import QueryError
 from watchkeeper.model import Matrix, format_series
@@ -188,7 +190,7 @@ def status(request: Request) -> dict[str, Any]:
             "transitions": {f"{kind}/{state}": count for (kind, state), count in transitions.items()},
             "deliveries": {f"{channel}/{state}": count for (channel, state), count in deliveries.items()},
         },
-        "separation": "process",
+        "separation": separation(actuator_socket(engine.config, engine.data)),
         "time_zone": engine.config.time_zone,
         "language": engine.config.language,
         "jobs": [
