@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from watchkeeper.pinned import pinned
 
 PASSWORD = "correct horse battery"
 READY_SECONDS = 60.0
@@ -45,7 +48,16 @@ class Up:
 
     @property
     def engine(self) -> str:
-        return f"http://{self.config['engine']['listen']}"
+        """By loopback, where an engine on all addresses is found too."""
+        section = self.config["engine"]
+        scheme = "https" if section.get("tls") else "http"
+        return f"{scheme}://{section['listen'].replace('0.0.0.0', '127.0.0.1').replace('[::]', '[::1]')}"
+
+    @property
+    def trust(self) -> ssl.SSLContext | None:
+        """What the engine's TLS is checked by."""
+        tls = self.config["engine"].get("tls")
+        return pinned(Path(tls["certificate"])) if tls else None
 
     @property
     def dashboard(self) -> str:
@@ -73,7 +85,7 @@ class Up:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.engine + path, data=data, method=method, headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=30) as response:
+            with urllib.request.urlopen(request, timeout=30, context=self.trust) as response:
                 return json.loads(response.read())
         except urllib.error.HTTPError as error:
             with error:
@@ -82,7 +94,7 @@ class Up:
     def text(self, path: str) -> str:
         """An answer of the engine that is no JSON."""
         request = urllib.request.Request(self.engine + path, headers={"Authorization": f"Session {self.session}"})
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=30, context=self.trust) as response:
             return str(response.read().decode())
 
     def wait(self, what: str, url: str, seconds: float = READY_SECONDS) -> None:
@@ -90,7 +102,8 @@ class Up:
         deadline = time.monotonic() + seconds
         while True:
             try:
-                with urllib.request.urlopen(url, timeout=5) as response:
+                trust = self.trust if url.startswith("https") else None
+                with urllib.request.urlopen(url, timeout=5, context=trust) as response:
                     if response.status == 200:
                         break
             except (OSError, http.client.HTTPException):
