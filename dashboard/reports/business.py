@@ -10,11 +10,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from jinja2 import Environment
 from markupsafe import Markup
 
 from dashboard.i18n import Words, known_language, zone_of
-from watchkeeper.clock import from_ms
 
 from .business_words import (
     AHEAD,
@@ -33,7 +31,8 @@ from .business_words import (
     usual,
 )
 from .csv_text import csv_bytes
-from .svg import LIGHT, Tick, forecast_chart, sparkline, value_range
+from .frame import day_ticks, html_page
+from .svg import LIGHT, forecast_chart, sparkline, value_range
 
 #: Columns of the CSV: the API's own names and raw values.
 COLUMNS = (
@@ -45,9 +44,7 @@ COLUMNS = (
 HORIZONS = (7, 30, 90)
 ACCURACY = ("scored", "coverage80", "mape", "mase", "against_naive")
 
-_STYLE = """
-body{font:15px/1.5 system-ui,"Noto Sans CJK SC","PingFang SC","Microsoft YaHei",sans-serif;color:#0f172a;
-margin:2rem auto;max-width:64rem;padding:0 1rem}h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:2rem 0 .5rem}
+_STYLE = """h2{font-size:1.15rem;margin:2rem 0 .5rem}
 h3{font-size:1rem;margin:1.25rem 0 .25rem}.meta{color:#64748b;margin:.25rem 0 1.5rem}
 table{border-collapse:collapse;width:100%;font-size:.88rem}th,td{padding:.4rem .5rem;border-bottom:1px solid #e2e8f0;
 text-align:left;vertical-align:top}.n{text-align:right}.n,.p{white-space:nowrap}th{color:#475569;font-weight:600}
@@ -56,10 +53,7 @@ text-align:left;vertical-align:top}.n{text-align:right}.n,.p{white-space:nowrap}
 figure{margin:.5rem 0}.note{color:#475569;margin:.25rem 0}@media print{body{margin:0}figure{break-inside:avoid}}
 """
 
-_PAGE = """<!doctype html>
-<html lang="{{ language }}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{{ t.report_title }}</title><style>{{ style }}</style></head><body>
-<h1>{{ t.report_title }}</h1><p class="meta">{{ made }}</p>
+_BODY = """<p class="meta">{{ made }}</p>
 {% if not rows %}<p>{{ t.empty }}. {{ t.empty_hint }}</p>{% else %}<p>{{ summary }}</p>
 <table><thead><tr><th>{{ t.figure }}</th><th>{{ t.period }}</th><th class="n">{{ t.value }}</th>
 <th>{{ t.standing }}</th><th class="n">{{ t.target }}</th><th class="n">{{ t.usual }}</th>
@@ -78,31 +72,28 @@ _PAGE = """<!doctype html>
 {% if row.unknown %}<p class="unknown">{{ row.unknown }}</p>{% endif %}
 {% if row.chart %}<figure>{{ row.chart }}</figure>{% endif %}
 {% for line in row.lines %}<p class="note">{{ line }}</p>{% endfor %}{% endfor %}{% endif %}
-</body></html>
 """
 
 
 def business_html(data: Mapping[str, Any], language: str, zone: str, now: datetime) -> bytes:
     """A page that needs no script, no style sheet and no network. ``data``: rows and predictions."""
     words = Words(known_language(language), zone_of(zone))
-    names = ("report_title", "empty", "empty_hint", "figure", "period", "value", "standing", "target", "usual",
+    names = ("empty", "empty_hint", "figure", "period", "value", "standing", "target", "usual",
              "change_last", "data_age", "funnel", "predictions")  # fmt: skip
     rows = data.get("rows", ())
-    html = (
-        Environment(autoescape=True)
-        .from_string(_PAGE)
-        .render(
-            t={name: words(f"business.{name}") for name in names},
-            language=words.language,
-            made=words("business.report_made", at=words.moment(now), zone=words.zone.key),
-            style=Markup(_STYLE),  # noqa: S704 - ours
-            summary=summary(words, rows),
-            rows=[_row(row, words) for row in shown(rows)],
-            funnels=[(shop, [_step(words, *step) for step in steps]) for shop, steps in funnels(rows).items()],
-            ahead=[_ahead(row, words) for row in data.get("predictions", ())],
-        )
+    return html_page(
+        words,
+        _BODY,
+        title=words("business.report_title"),
+        width=64,
+        style=_STYLE,
+        t={name: words(f"business.{name}") for name in names},
+        made=words("business.report_made", at=words.moment(now), zone=words.zone.key),
+        summary=summary(words, rows),
+        rows=[_row(row, words) for row in shown(rows)],
+        funnels=[(shop, [_step(words, *step) for step in steps]) for shop, steps in funnels(rows).items()],
+        ahead=[_ahead(row, words) for row in data.get("predictions", ())],
     )
-    return html.encode()
 
 
 def business_csv(data: Mapping[str, Any], language: str, zone: str, now: datetime) -> bytes:
@@ -182,8 +173,5 @@ def _chart(row: Mapping[str, Any], words: Words) -> Markup | str:
         return ""
     low, high = value_range(history, forecast, None)
     y_text = {"low": amount(words, round(low, 2), row["unit"]), "high": amount(words, round(high, 2), row["unit"])}
-    times = [float(point[0]) for point in [*history, *forecast]]
-    first, last = min(times), max(times)
-    places = [first + (last - first) * share for share in (0.04, 0.5, 0.96)]
-    ticks = [Tick(at, words.day(from_ms(at))) for at in places]
+    ticks = day_ticks(words, [*history, *forecast])
     return Markup(forecast_chart(history, forecast, LIGHT, limit=None, x_ticks=ticks, y_text=y_text))  # noqa: S704

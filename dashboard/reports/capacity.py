@@ -5,18 +5,17 @@ Pure functions: no clock, disk (but for the texts) or network, so that the engin
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from jinja2 import Environment
 from markupsafe import Markup
 
 from dashboard.i18n import Words, known_language, zone_of
-from watchkeeper.clock import from_ms
 
 from .csv_text import csv_bytes
-from .svg import LIGHT, Tick, forecast_chart, value_range
+from .frame import day_ticks, html_page
+from .svg import LIGHT, forecast_chart, value_range
 
 #: Share of free room below which a row is marked.
 TIGHT, SHORT = 0.2, 0.1
@@ -26,9 +25,7 @@ COLUMNS = (
     "latest", "backtest_mase", "coverage80", "better_than_last_value", "data_age_seconds", "unknown", "proposal",
 )  # fmt: skip
 
-_STYLE = """
-body{font:15px/1.5 system-ui,"Noto Sans CJK SC","PingFang SC","Microsoft YaHei",sans-serif;color:#0f172a;
-margin:2rem auto;max-width:60rem;padding:0 1rem}h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .25rem}
+_STYLE = """h2{font-size:1.1rem;margin:2rem 0 .25rem}
 .meta{color:#64748b;margin:.25rem 0 1.5rem}table{border-collapse:collapse;width:100%;font-size:.9rem}
 th,td{padding:.45rem .6rem;border-bottom:1px solid #e2e8f0;text-align:left;vertical-align:top}
 .n{text-align:right;white-space:nowrap}th{color:#475569;font-weight:600}.short{color:#b91c1c;font-weight:600}
@@ -36,11 +33,8 @@ th,td{padding:.45rem .6rem;border-bottom:1px solid #e2e8f0;text-align:left;verti
 figure{margin:.5rem 0}.note{color:#475569;margin:.25rem 0}@media print{body{margin:0}figure{break-inside:avoid}}
 """
 
-_PAGE = """<!doctype html>
-<html lang="{{ t.language }}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{{ t("capacity.report_title") }}</title><style>{{ style }}</style></head><body>
-<h1>{{ t("capacity.report_title") }}</h1>
-<p class="meta">{{ t("capacity.report_made", at=t.moment(now), zone=zone) }}</p>
+_BODY = """
+<p class="meta">{{ made }}</p>
 {% if not rows %}<p>{{ t("capacity.empty") }}. {{ t("capacity.empty_hint") }}</p>{% else %}
 <table><thead><tr><th>{{ t("capacity.pool") }}</th><th>{{ t("capacity.resource") }}</th>
 <th class="n">{{ t("capacity.now") }}</th><th class="n">{{ t("capacity.limit") }}</th>
@@ -55,7 +49,6 @@ _PAGE = """<!doctype html>
 {% if row.chart %}<figure>{{ row.chart }}</figure>{% endif %}
 <p class="note">{{ row.ahead }}</p><p class="note">{{ row.quality }}</p>
 {% if row.proposal %}<p>{{ row.proposal }}</p>{% endif %}{% endfor %}{% endif %}
-</body></html>
 """
 
 
@@ -63,9 +56,9 @@ def capacity_html(data: Mapping[str, Any], language: str, zone: str, now: dateti
     """A page that needs no script, no style sheet and no network."""
     words = Words(known_language(language), zone_of(zone))
     rows = [_row(row, words) for row in data.get("rows", ())]
-    template = Environment(autoescape=True).from_string(_PAGE)
-    html = template.render(t=words, rows=rows, now=now, zone=words.zone.key, style=Markup(_STYLE))  # noqa: S704 - ours
-    return html.encode()
+    made = words("capacity.report_made", at=words.moment(now), zone=words.zone.key)
+    title = words("capacity.report_title")
+    return html_page(words, _BODY, title=title, width=60, style=_STYLE, made=made, t=words, rows=rows)
 
 
 def capacity_csv(data: Mapping[str, Any], language: str, zone: str, now: datetime) -> bytes:
@@ -141,12 +134,6 @@ def _chart(row: Mapping[str, Any], unit: str, words: Words) -> Markup | str:
     limit = row.get("limit")
     low, high = value_range(history, forecast, limit)
     y_text = {"low": words.quantity(low, unit), "high": words.quantity(high, unit), "limit": words("capacity.limit")}
-    ticks = _ticks([float(point[0]) for point in [*history, *forecast]], words)
+    ticks = day_ticks(words, [*history, *forecast])
     svg = forecast_chart(history, forecast, LIGHT, limit=limit, x_ticks=ticks, y_text=y_text)
     return Markup(svg)  # noqa: S704 - built from numbers; its texts are escaped by svg.py
-
-
-def _ticks(times: Sequence[float], words: Words) -> list[Tick]:
-    first, last = min(times), max(times)
-    places = [first + (last - first) * share for share in (0.04, 0.5, 0.96)]
-    return [Tick(at, words.day(from_ms(at))) for at in places]

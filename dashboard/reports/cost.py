@@ -11,12 +11,11 @@ from decimal import Decimal
 from typing import Any
 
 from babel.numbers import format_currency
-from jinja2 import Environment
-from markupsafe import Markup
 
 from dashboard.i18n import LANGUAGES, UNKNOWN, Words, known_language, zone_of
 
 from .csv_text import csv_bytes
+from .frame import html_page
 
 #: Columns of the CSV after the kind of line.
 COLUMNS = (
@@ -33,9 +32,7 @@ COLUMNS = (
     "note",
 )
 
-_STYLE = """
-body{font:15px/1.5 system-ui,"Noto Sans CJK SC","PingFang SC","Microsoft YaHei",sans-serif;color:#0f172a;
-margin:2rem auto;max-width:64rem;padding:0 1rem}h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:2rem 0 .5rem}
+_STYLE = """h2{font-size:1.15rem;margin:2rem 0 .5rem}
 .meta{color:#64748b;margin:.25rem 0 1.5rem}table{border-collapse:collapse;width:100%;font-size:.88rem}
 th,td{padding:.4rem .5rem;border-bottom:1px solid #e2e8f0;text-align:left;vertical-align:top}
 .n{text-align:right;white-space:nowrap}th{color:#475569;font-weight:600}.good{color:#0f766e;font-weight:600}
@@ -43,10 +40,7 @@ th,td{padding:.4rem .5rem;border-bottom:1px solid #e2e8f0;text-align:left;vertic
 @media print{body{margin:0}}
 """
 
-_PAGE = """<!doctype html>
-<html lang="{{ language }}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{{ title }}</title><style>{{ style }}</style></head><body>
-<h1>{{ title }}</h1><p class="meta">{{ made }}</p>
+_BODY = """<p class="meta">{{ made }}</p>
 {% for line in lines %}<p>{{ line }}</p>{% endfor %}
 {% for error in errors %}<p class="error">{{ error }}</p>{% endfor %}
 {% for table in tables %}<h2>{{ table.title }}</h2><table><thead><tr>
@@ -55,7 +49,6 @@ _PAGE = """<!doctype html>
 {% for cell in row %}<td{% if loop.index0 in table.numeric %} class="n"{% endif %}>{{ cell }}</td>{% endfor %}
 </tr>
 {% endfor %}</tbody></table>{% endfor %}
-</body></html>
 """
 
 
@@ -248,20 +241,17 @@ def summary(words: Words, data: Mapping[str, Any]) -> list[str]:
 def cost_html(data: Mapping[str, Any], language: str, zone: str, now: datetime) -> bytes:
     """A page that needs no script, no style sheet and no network."""
     words = Words(known_language(language), zone_of(zone))
-    html = (
-        Environment(autoescape=True)
-        .from_string(_PAGE)
-        .render(
-            language=words.language,
-            title=words("cost.report_title", month=data["month"]),
-            made=words("cost.report_made", at=words.moment(now), zone=words.zone.key),
-            style=Markup(_STYLE),  # noqa: S704 - ours
-            lines=summary(words, data),
-            errors=problems(words, data),
-            tables=tables(words, data),
-        )
+    return html_page(
+        words,
+        _BODY,
+        title=words("cost.report_title", month=data["month"]),
+        width=64,
+        style=_STYLE,
+        made=words("cost.report_made", at=words.moment(now), zone=words.zone.key),
+        lines=summary(words, data),
+        errors=problems(words, data),
+        tables=tables(words, data),
     )
-    return html.encode()
 
 
 def cost_csv(data: Mapping[str, Any], language: str, zone: str, now: datetime) -> bytes:

@@ -10,14 +10,14 @@ from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
-from jinja2 import Environment
 from markupsafe import Markup
 
 from dashboard.i18n import UNKNOWN, Words, known_language, zone_of
 from watchkeeper.clock import from_ms
 
 from .csv_text import csv_bytes
-from .svg import LIGHT, Tick, forecast_chart, value_range
+from .frame import day_ticks, html_page
+from .svg import LIGHT, forecast_chart, value_range
 
 #: The worst first.
 STATUSES = ("broken", "at_risk", "unknown", "met")
@@ -31,9 +31,7 @@ OF_WINDOW = (
 )  # fmt: skip
 BURNS = ("5m", "30m", "1h", "6h", "3d")
 
-_STYLE = """
-body{font:15px/1.5 system-ui,"Noto Sans CJK SC","PingFang SC","Microsoft YaHei",sans-serif;color:#0f172a;
-margin:2rem auto;max-width:70rem;padding:0 1rem}h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:2rem 0 .5rem}
+_STYLE = """h2{font-size:1.15rem;margin:2rem 0 .5rem}
 h3{font-size:1rem;margin:1.25rem 0 .25rem}.meta{color:#64748b;margin:.25rem 0 1.5rem}
 table{border-collapse:collapse;width:100%;font-size:.85rem}th,td{padding:.4rem .5rem;border-bottom:1px solid #e2e8f0;
 text-align:left;vertical-align:top}.n{text-align:right;white-space:nowrap}th{color:#475569;font-weight:600}
@@ -43,10 +41,7 @@ figure{margin:.5rem 0}.note{color:#475569;margin:.25rem 0}.warn{color:#b45309}
 @media print{body{margin:0}figure{break-inside:avoid}}
 """
 
-_PAGE = """<!doctype html>
-<html lang="{{ language }}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{{ t.report_title }}</title><style>{{ style }}</style></head><body>
-<h1>{{ t.report_title }}</h1><p class="meta">{{ made }}</p>
+_BODY = """<p class="meta">{{ made }}</p>
 {% if not rows %}<p>{{ t.empty }}. {{ t.empty_hint }}</p>{% else %}<p>{{ summary }}</p>
 <table><thead><tr><th>{{ t.objective }}</th><th>{{ t.window }}</th><th class="n">{{ t.target }}</th>
 <th class="n">{{ t.attained }}</th><th>{{ t.standing }}</th><th class="n">{{ t.computed }}</th>
@@ -66,7 +61,6 @@ _PAGE = """<!doctype html>
 <th class="n">{{ t.late }}</th><th class="n">{{ t.running }}</th><th class="n">{{ t.share }}</th></tr></thead><tbody>
 {% for cells in response %}<tr><td>{{ cells[0] }}</td>{% for cell in cells[1:] %}<td class="n">{{ cell }}</td>
 {% endfor %}</tr>{% endfor %}</tbody></table>{% else %}<p class="unknown">{{ t.no_incidents }}</p>{% endif %}
-</body></html>
 """
 
 
@@ -187,31 +181,27 @@ def answered(words: Words, data: Mapping[str, Any]) -> list[list[str]]:
 def sla_html(data: Mapping[str, Any], language: str, zone: str, now: datetime) -> bytes:
     """A page that needs no script, no style sheet and no network. ``data``: the JSON of GET /api/wk/slo."""
     words = Words(known_language(language), zone_of(zone))
-    names = ("report_title", "empty", "empty_hint", "objective", "window", "target", "attained", "standing", "computed",
+    names = ("empty", "empty_hint", "objective", "window", "target", "attained", "standing", "computed",
              "contract", "used", "left", "unknown", "data_age", "how", "composites", "response", "severity", "in_time",
              "late", "running", "share", "no_incidents")  # fmt: skip
     rows = data["rows"]
-    html = (
-        Environment(autoescape=True)
-        .from_string(_PAGE)
-        .render(
-            t={name: words(f"sla.{name}") for name in names},
-            language=words.language,
-            made=words("sla.report_made", at=words.moment(now), zone=words.zone.key),
-            style=Markup(_STYLE),  # noqa: S704 - ours
-            summary=summary(words, rows),
-            rows=[_row(words, row, found) for row in rows for found in row["windows"]],
-            details=[
-                {"title": title(words, row), "lines": notes(words, row), "chart": _chart(words, row)} for row in rows
-            ],
-            chains=[
-                {"text": f"{one['name']}: {chain(words, one)}", "kind": "warn" if one["contradicts"] else "note"}
-                for one in data["composites"]
-            ],
-            response=answered(words, data),
-        )
+    return html_page(
+        words,
+        _BODY,
+        title=words("sla.report_title"),
+        width=70,
+        style=_STYLE,
+        t={name: words(f"sla.{name}") for name in names},
+        made=words("sla.report_made", at=words.moment(now), zone=words.zone.key),
+        summary=summary(words, rows),
+        rows=[_row(words, row, found) for row in rows for found in row["windows"]],
+        details=[{"title": title(words, row), "lines": notes(words, row), "chart": _chart(words, row)} for row in rows],
+        chains=[
+            {"text": f"{one['name']}: {chain(words, one)}", "kind": "warn" if one["contradicts"] else "note"}
+            for one in data["composites"]
+        ],
+        response=answered(words, data),
     )
-    return html.encode()
 
 
 def sla_csv(data: Mapping[str, Any], language: str, zone: str, now: datetime) -> bytes:
@@ -270,6 +260,5 @@ def _chart(words: Words, row: Mapping[str, Any]) -> Markup | str:
         return ""
     low, high = value_range(points, [], 0.0)
     y_text = {"low": words.ratio(low, 0), "high": words.ratio(high, 0), "limit": words("sla.spent")}
-    first, last = float(points[0][0]), float(points[-1][0])
-    ticks = [Tick(at, words.day(from_ms(at))) for at in (first + (last - first) * part for part in (0.04, 0.5, 0.96))]
+    ticks = day_ticks(words, points)
     return Markup(forecast_chart(points, [], LIGHT, limit=0.0, x_ticks=ticks, y_text=y_text))  # noqa: S704
