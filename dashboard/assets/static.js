@@ -3,7 +3,8 @@
 (function () {
   const TAGS = new Set(["div", "span", "p", "a", "img", "code", "pre", "strong", "em", "small", "br", "h1", "h2", "h3", "h4",
     "ul", "ol", "li", "dl", "dt", "dd", "table", "thead", "tbody", "tr", "th", "td", "details", "summary", "nav", "time"]);
-  const HARMLESS = /^(?:\/(?!\/)|#|https?:\/\/|mailto:|data:image\/svg\+xml,)/;
+  /* Browsers drop line breaks and tabs from an address and read a backslash as a slash: /\host is another site. */
+  const HARMLESS = /^(?!.*[\x00-\x1f\\])(?:\/(?!\/)|#|https?:\/\/|mailto:|data:image\/svg\+xml,)/;
 
   /* An address of our own is a page of this very document: the same event as a link of Dash. */
   function go(event) {

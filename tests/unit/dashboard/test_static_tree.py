@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import dash_mantine_components as dmc
+import pytest
 from dash import dcc, html
 
 from dashboard.static_tree import Static, fold, lighten
 from dashboard.widgets import attributes
+
+ASSETS = Path(__file__).parents[3] / "dashboard" / "assets"
 
 
 def sent(component: Any) -> Any:
@@ -83,3 +88,18 @@ def test_lists_of_outputs_and_plain_values_pass() -> None:
     light = lighten([html.Div([html.P("a"), html.P("b")]), rows, None, "text"])
     assert isinstance(light[0], Static)
     assert light[1:] == [rows, None, "text"]
+
+
+@pytest.mark.parametrize(
+    ("address", "kept"),
+    [
+        *((good, True) for good in ("/rules?x=1#y", "#top", "https://wiki.example/a", "mailto:ops@example.com", "/")),
+        *((bad, False) for bad in ("javascript:alert(1)", "JavaScript:alert(1)", "data:text/html,x")),
+        *((bad, False) for bad in ("//evil.example", "/\\evil.example", "/\t/evil.example", "/\n/evil.example")),
+    ],
+)
+def test_only_harmless_addresses_are_drawn(address: str, kept: bool) -> None:
+    script = (ASSETS / "static.js").read_text(encoding="utf-8")
+    found = re.search(r"const HARMLESS = /(.+)/;", script)
+    assert found
+    assert bool(re.match(found[1].replace("\\/", "/"), address)) is kept
