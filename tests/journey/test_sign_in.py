@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import re
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import pytest
@@ -13,7 +14,7 @@ from support.up import PASSWORD, Up, free_port, running
 
 from watchkeeper.app.client import Client
 
-QUIET = {"collect": {"host": False, "own_logs": False}, "rules": {"packs": []}}
+QUIET: dict[str, Any] = {"collect": {"host": False, "own_logs": False}, "rules": {"packs": []}}
 #: Tries that cost no wait.
 FREE = 5
 
