@@ -2,95 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from base64 import b64decode
-from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
 
-import pytest
-from dash.development.base_component import Component
-from plotly.utils import PlotlyJSONEncoder
 from support import fake_business
-from support.fake_engine import FakeEngine, application, free_port, serving
+from support.pages import handlers, markup, recorded, texts
 
-from dashboard.callbacks import Handler
-from dashboard.client import Credentials, EngineClient
-from dashboard.context import Caller, Principal
-from dashboard.i18n import Words, zone_of
+from dashboard.context import Caller
 from dashboard.pages import business, predictions
 from dashboard.permissions import Permission
-from dashboard.settings import Settings
-from watchkeeper.clock import SystemClock
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DATA = fake_business.business(NOON)
 AHEAD = fake_business.predictions(NOON)["rows"]
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[tuple[FakeEngine, str]]:
-    engine = FakeEngine()
-    engine.add_user("viewer", "viewer")
-    with serving(application(engine), free_port()) as url:
-        yield engine, url
-
-
-@pytest.fixture
-async def client(served: tuple[FakeEngine, str]) -> AsyncIterator[EngineClient]:
-    found = EngineClient(Settings(engine_url=served[1]), SystemClock())
-    yield found
-    await found.aclose()
-
-
-def reader(engine: FakeEngine, client: EngineClient, language: str) -> Caller:
-    session = engine.sign_in("viewer")
-    who = Principal("viewer", "viewer", language, "Asia/Shanghai", Credentials(session, f"csrf-{session}"))
-    return Caller(who, Words(language, zone_of("Asia/Shanghai")), "light", client, 5.0, SystemClock())
-
-
-@pytest.fixture
-def caller(served: tuple[FakeEngine, str], client: EngineClient) -> Caller:
-    return reader(served[0], client, "en")
-
-
-@pytest.fixture
-def chinese(served: tuple[FakeEngine, str], client: EngineClient) -> Caller:
-    return reader(served[0], client, "zh-CN")
-
-
-def markup(component: Any) -> str:
-    return json.dumps(component, cls=PlotlyJSONEncoder, ensure_ascii=False)
-
-
-def texts(component: Any) -> str:
-    if isinstance(component, str):
-        return component + "\n"
-    if isinstance(component, list | tuple):
-        return "".join(texts(one) for one in component)
-    return texts(component.children) if isinstance(component, Component) and hasattr(component, "children") else ""
-
-
-class Recorder:
-    """Keeps the handlers of a page by name."""
-
-    def __init__(self) -> None:
-        self.found: dict[str, list[Handler]] = {}
-
-    def callback_for(self, permission: Permission, *wiring: Any, **options: Any) -> Callable[[Handler], Handler]:
-        assert permission == Permission.READ
-
-        def keep(handler: Handler) -> Handler:
-            self.found.setdefault(handler.__name__, []).append(handler)
-            return handler
-
-        return keep
-
-
-def handlers(page: Any) -> dict[str, list[Handler]]:
-    recorder = Recorder()
-    page.PAGE.register(recorder)
-    return recorder.found
 
 
 def test_the_worst_comes_first_with_its_target_band_owner_and_age(caller: Caller) -> None:
@@ -170,3 +94,8 @@ def test_a_figure_without_record_says_so(caller: Caller) -> None:
     said = texts(predictions.detail(caller, {**AHEAD[1], "error": "HTTP 503"}))
     assert "No forecast has come due yet." in said
     assert "HTTP 503" in said
+
+
+def test_whoever_may_read_may_see_and_download_both_pages() -> None:
+    for page in (business, predictions):
+        assert set(recorded(page).declared.values()) == {Permission.READ}

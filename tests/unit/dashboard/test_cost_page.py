@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
-from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
-from plotly.utils import PlotlyJSONEncoder
 from support import fake_cost
-from support.fake_engine import FakeEngine, application, free_port, serving
+from support.fake_engine import FakeEngine
+from support.pages import markup, reader
 
-from dashboard.client import Credentials, EngineClient
-from dashboard.context import Caller, Principal
+from dashboard.client import EngineClient
+from dashboard.context import Caller
 from dashboard.i18n import Words, zone_of
 from dashboard.pages import cost
 from dashboard.reports.cost import amount, converted_line, cost_csv, cost_html, gap_line, outlook, problems, summary
-from dashboard.settings import Settings
-from watchkeeper.clock import SystemClock
 
 NOON = datetime(2026, 3, 11, 4, tzinfo=UTC)
 DATA = fake_cost.cost(NOON)
@@ -30,34 +25,13 @@ GOLDEN = Path(__file__).parents[2] / "golden" / "report"
 EN, ZH = Words("en", zone_of("Asia/Shanghai")), Words("zh-CN", zone_of("Asia/Shanghai"))
 
 
-@pytest.fixture(scope="module")
-def served() -> Iterator[tuple[FakeEngine, str]]:
-    engine = FakeEngine()
-    engine.add_user("viewer", "viewer")
-    with serving(application(engine), free_port()) as url:
-        yield engine, url
-
-
-@pytest.fixture
-async def client(served: tuple[FakeEngine, str]) -> AsyncIterator[EngineClient]:
-    found = EngineClient(Settings(engine_url=served[1]), SystemClock())
-    yield found
-    await found.aclose()
-
-
 @pytest.fixture(params=["en", "zh-CN"])
 def caller(request: pytest.FixtureRequest, served: tuple[FakeEngine, str], client: EngineClient) -> Caller:
-    session = served[0].sign_in("viewer")
-    who = Principal("viewer", "viewer", request.param, "Asia/Shanghai", Credentials(session, f"csrf-{session}"))
-    return Caller(who, Words(request.param, zone_of("Asia/Shanghai")), "light", client, 5.0, SystemClock())
-
-
-def drawn(part: Any) -> str:
-    return json.dumps(part, cls=PlotlyJSONEncoder, ensure_ascii=False)
+    return reader(served[0], client, request.param)
 
 
 async def test_the_page_says_money_budgets_gaps_and_what_is_wrong(caller: Caller) -> None:
-    text = drawn(cost.body(caller, await cost.ask(caller, None, None)))
+    text = markup(cost.body(caller, await cost.ask(caller, None, None)))
     for said in ("1,234.56", "35,000,000.00", "1,380.00", "a.csv", "'abc' is no amount", "no column '金额'", "USD"):
         assert said in text, said
     assert caller.words("cost.status.breach") in text
@@ -73,7 +47,7 @@ def test_the_chart_stacks_days_and_a_service_stays_text() -> None:
 
 def test_without_a_source_the_page_says_what_to_add(caller: Caller) -> None:
     empty = {**DATA, "configured": False, "months": [], "budgets": [], "sources": []}
-    assert "cost.sources" in drawn(cost.body(caller, empty))
+    assert "cost.sources" in markup(cost.body(caller, empty))
 
 
 @pytest.mark.parametrize(

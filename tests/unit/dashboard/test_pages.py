@@ -2,66 +2,28 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
-from dash import Dash
-from dash.development.base_component import Component
-from plotly.utils import PlotlyJSONEncoder
 from pydantic import ValidationError
-from support.fake_engine import FakeEngine, application, free_port, serving
+from support.fake_engine import FakeEngine, free_port
+from support.pages import Recorder, handlers, markup, reader, texts
 
-from dashboard.callbacks import Callbacks, Handler
-from dashboard.client import Credentials, EngineClient, EngineDownError, EngineError
-from dashboard.context import Caller, Principal, current, set_current
-from dashboard.i18n import Words, zone_of
+from dashboard.client import EngineClient, EngineDownError, EngineError
+from dashboard.context import Caller, current, set_current
 from dashboard.page import find
 from dashboard.pages import BUILTIN, about, actions, capacity, collectors, explore, incident, overview, rules, settings
 from dashboard.settings import Settings
 from watchkeeper.clock import SystemClock
 
 
-@pytest.fixture(scope="module")
-def served() -> Iterator[tuple[FakeEngine, str]]:
-    engine = FakeEngine()
-    for role in ("viewer", "operator", "admin"):
-        engine.add_user(role, role)
-    with serving(application(engine), free_port()) as url:
-        yield engine, url
-
-
 def caller_of(engine: FakeEngine, client: EngineClient, role: str = "admin", language: str = "en") -> Caller:
-    session = engine.sign_in(role)
-    who = Principal(role, role, language, "UTC", Credentials(session, f"csrf-{session}"))
-    return Caller(who, Words(language, zone_of("UTC")), "light", client, 5.0, SystemClock())
-
-
-@pytest.fixture
-async def client(served: tuple[FakeEngine, str]) -> AsyncIterator[EngineClient]:
-    found = EngineClient(Settings(engine_url=served[1]), SystemClock())
-    yield found
-    await found.aclose()
+    return reader(engine, client, language, name=role, zone="UTC")
 
 
 @pytest.fixture
 def caller(served: tuple[FakeEngine, str], client: EngineClient) -> Caller:
     return caller_of(served[0], client)
-
-
-def text(component: Any) -> str:
-    """Everything of a component tree, as it goes to the browser."""
-    return json.dumps(component, cls=PlotlyJSONEncoder, ensure_ascii=False)
-
-
-def plain(component: Any) -> str:
-    """The texts alone."""
-    if isinstance(component, str):
-        return component + "\n"
-    if isinstance(component, list | tuple):
-        return "".join(plain(one) for one in component)
-    return plain(component.children) if isinstance(component, Component) and hasattr(component, "children") else ""
 
 
 @pytest.mark.parametrize("language", ["en", "zh-CN"])
@@ -73,7 +35,7 @@ def test_every_frame_draws_for_every_reader(
     reader = caller_of(served[0], client, role, language)
     found = find(BUILTIN, page.path, "?expr=up")
     assert found is not None
-    assert reader.words(f"{page.key}.title") in text(page.layout(reader, found[1]))
+    assert reader.words(f"{page.key}.title") in markup(page.layout(reader, found[1]))
 
 
 def test_addresses_find_their_page() -> None:
@@ -91,7 +53,7 @@ async def test_the_overview_says_what_is_known_and_what_is_not(served: tuple[Fak
     served[0].stale = {"network_io"}
     data = await caller.get("/api/wk/overview")
     served[0].stale = set()
-    said = plain(overview.body(caller, data))
+    said = texts(overview.body(caller, data))
     for expected in (
         "Stale", "Stale: last sample", "No source", "Add a source for MySQL or PostgreSQL.", "Not scored yet",
         "Forecast: not enough history yet", "Expected range: not enough history yet", "Very unusual 0.86",
@@ -102,7 +64,7 @@ async def test_the_overview_says_what_is_known_and_what_is_not(served: tuple[Fak
 
 async def test_a_calm_overview_says_so(caller: Caller) -> None:
     data = {**await caller.get("/api/wk/overview"), "incidents": [], "warnings": []}
-    said = plain(overview.body(caller, data))
+    said = texts(overview.body(caller, data))
     assert "No open incidents" in said
     assert "Nothing is forecast to run out soon" in said
 
@@ -113,16 +75,16 @@ async def test_explore_shows_answers_mistakes_and_nothing(caller: Caller) -> Non
             caller, await caller.get("/api/wk/chart", expr=expr, start_ms=0, end_ms=60_000, step_ms=1000)
         )
 
-    assert "parse error" in text(await ask("sum("))
-    assert "No series answer this expression" in plain(await ask("nothing"))
+    assert "parse error" in markup(await ask("sum("))
+    assert "No series answer this expression" in texts(await ask("nothing"))
     drawn = await ask("up")
-    assert "Series: 2" in plain(drawn)
-    assert "explore-graph" in text(drawn)
-    assert "a warning of the engine" in text(drawn)
+    assert "Series: 2" in texts(drawn)
+    assert "explore-graph" in markup(drawn)
+    assert "a warning of the engine" in markup(drawn)
 
 
 async def test_an_incident_tells_its_story(caller: Caller) -> None:
-    said = plain(incident.body(caller, await caller.get("/api/wk/incidents/inc-1")))
+    said = texts(incident.body(caller, await caller.get("/api/wk/incidents/inc-1")))
     for expected in ("checkout is slow", "SlowCheckout", "alert-1 fired", "haproxy_drain", "possibly a repeat"):
         assert expected in said
     bare = {
@@ -132,26 +94,26 @@ async def test_an_incident_tells_its_story(caller: Caller) -> None:
         "actions": [],
         "deliveries": [],
     }
-    assert "Nobody was told" in plain(incident.body(caller, bare))
+    assert "Nobody was told" in texts(incident.body(caller, bare))
 
 
 async def test_actions_show_plans_refusals_declarations_and_the_chain(caller: Caller) -> None:
     data, audit = await caller.get("/api/wk/actions"), await caller.get("/api/wk/audit")
-    said = plain(actions.body(caller, data, audit))
+    said = texts(actions.body(caller, data, audit))
     for expected in ("Lock: another engine holds the lease", "Fallen at", "Valid", "Chain intact"):
         assert expected in said
     broken = {**audit, "intact": False, "broken_at": 5, "rows": []}
-    said = plain(actions.body(caller, {**data, "actions": [], "declarations": []}, broken))
+    said = texts(actions.body(caller, {**data, "actions": [], "declarations": []}, broken))
     for expected in ("Chain broken at row 5", "The audit is empty", "No actions so far", "No rule may act on its own"):
         assert expected in said
-    waiting = plain(actions.waiting(caller, data["actions"][:1]))
+    waiting = texts(actions.waiting(caller, data["actions"][:1]))
     assert "Approvals 0 of 1" in waiting
     assert "Confirmation" in waiting
     assert "waived by ada" in waiting
     assert "web-2: drain" in waiting
     on = {"on": True, "by": "ada", "at": None, "reason": "storm"}
-    assert "Set by ada" in text(actions.switch(caller, on))
-    assert "Nothing waits for approval" in plain(actions.waiting(caller, []))
+    assert "Set by ada" in markup(actions.switch(caller, on))
+    assert "Nothing waits for approval" in texts(actions.waiting(caller, []))
 
 
 async def test_a_viewer_sees_plans_but_no_live_buttons(served: tuple[FakeEngine, str], client: EngineClient) -> None:
@@ -163,37 +125,37 @@ async def test_a_viewer_sees_plans_but_no_live_buttons(served: tuple[FakeEngine,
 
 
 async def test_rules_show_findings_and_what_cannot_be_judged(caller: Caller) -> None:
-    said = plain(rules.body(caller, (await caller.get("/api/wk/rules"))["groups"]))
+    said = texts(rules.body(caller, (await caller.get("/api/wk/rules"))["groups"]))
     for expected in ("no samples", "W101", "add a for: clause", "3 rules every 15 s"):
         assert expected in said
-    assert "No rules are loaded" in plain(rules.body(caller, []))
+    assert "No rules are loaded" in texts(rules.body(caller, []))
 
 
 async def test_the_book_of_samples_balances_or_says_how_far_it_is_off(caller: Caller) -> None:
     data = await caller.get("/api/wk/collectors")
-    assert "Balanced" in plain(collectors.ledger(caller, data))
+    assert "Balanced" in texts(collectors.ledger(caller, data))
     data["ledger"]["stored"] -= 3
-    assert "3 unaccounted for" in plain(collectors.ledger(caller, data))
+    assert "3 unaccounted for" in texts(collectors.ledger(caller, data))
     data["store"] = {"newest_ms": 0, "engine": "blocks"}
-    assert "blocks" in plain(collectors.ledger(caller, data))
+    assert "blocks" in texts(collectors.ledger(caller, data))
 
 
 async def test_capacity_names_its_reasons(caller: Caller) -> None:
     rows = (await caller.get("/api/wk/capacity"))["rows"]
-    said = plain(capacity.body(caller, rows))
+    said = texts(capacity.body(caller, rows))
     assert "unknown" in said
     assert "20%" in said
-    assert "not enough history" in text(capacity.detail(caller, rows[1]))
-    assert "Parts of the history" in plain(capacity.detail(caller, rows[0]))
-    assert "No pools are planned yet" in plain(capacity.body(caller, []))
+    assert "not enough history" in markup(capacity.detail(caller, rows[1]))
+    assert "Parts of the history" in texts(capacity.detail(caller, rows[0]))
+    assert "No pools are planned yet" in texts(capacity.body(caller, []))
 
 
 async def test_the_status_page_shows_every_book(caller: Caller) -> None:
     data = await caller.get("/api/wk/status")
-    said = plain(about.body(caller, data))
+    said = texts(about.body(caller, data))
     for expected in ("0.1.0", "by process only", "rejected/too_old", "oncall"):
         assert expected in said
-    assert "No channels" in plain(about.channels(caller, []))
+    assert "No channels" in texts(about.channels(caller, []))
 
 
 async def test_an_administrator_cannot_disable_himself_by_a_slip(caller: Caller) -> None:
@@ -208,44 +170,21 @@ async def test_an_administrator_cannot_disable_himself_by_a_slip(caller: Caller)
 # --- callbacks: every handler, as the browser would call it ----------------------------------------------------------
 
 
-class Recorder(Callbacks):
-    """Keeps each handler under the function's name."""
-
-    def __init__(self) -> None:
-        super().__init__(Dash("recorder", suppress_callback_exceptions=True, add_log_handler=False), SystemClock())
-        self.found: dict[str, Any] = {}
-
-    def callback_for(self, permission: Any, *wiring: Any, **options: Any) -> Callable[[Handler], Handler]:
-        register = super().callback_for(permission, *wiring, **options)
-
-        def keep(handler: Handler) -> Handler:
-            self.found.setdefault(handler.__name__, []).append(handler)
-            return register(handler)
-
-        return keep
-
-
-def handlers(page: Any) -> dict[str, Any]:
-    recorder = Recorder()
-    page.PAGE.register(recorder)
-    return recorder.found
-
-
 async def test_refreshing_handlers_answer_for_every_output(caller: Caller) -> None:
     from dashboard.pages import incidents, reports
 
     shown, rows = await handlers(incidents)["refresh"][-1](caller, 1, "all")
     assert [row["id"] for row in rows] == ["inc-1", "inc-2", "inc-3"]
-    assert "wk-as-of" in text(shown)
+    assert "wk-as-of" in markup(shown)
     _, rows, ledger = await handlers(collectors)["refresh"][0](caller, 1)
     assert [row["state_key"] for row in rows] == ["up", "failing"]
-    assert "Book of samples" in plain(ledger)
+    assert "Book of samples" in texts(ledger)
     body, names, chosen, detail = await handlers(capacity)["refresh"][0](caller, 1, None)
     assert (len(names), chosen, len(detail)) == (2, names[0], 1)
-    assert "wk-as-of" in text(body)
-    assert "No reports yet" in plain(await handlers(reports)["refresh"][0](caller, 1, None))
-    assert "PromQL" not in plain(await handlers(explore)["draw"][0](caller, 1, " ", "1h", 1))
-    assert "explore-graph" in text(await handlers(explore)["draw"][0](caller, 1, "up", "nonsense", 1))
+    assert "wk-as-of" in markup(body)
+    assert "No reports yet" in texts(await handlers(reports)["refresh"][0](caller, 1, None))
+    assert "PromQL" not in texts(await handlers(explore)["draw"][0](caller, 1, " ", "1h", 1))
+    assert "explore-graph" in markup(await handlers(explore)["draw"][0](caller, 1, "up", "nonsense", 1))
     one = (await caller.get("/api/wk/incidents"))["incidents"][0]
     assert incidents.row(caller, {**one, "id": "a/b"})["href"] == "/incidents/a%2Fb"
 
@@ -262,7 +201,7 @@ async def test_a_plan_that_did_not_change_is_left_alone_so_that_nobody_loses_his
     _, _, same, _ = await refresh(caller, 1, None, None, print_, ["typing"], [{"id": "act-1"}])
     assert same is no_update
     _, _, cards, _ = await refresh(caller, 1, None, None, "old", ["typing"], [{"id": "act-1"}])
-    assert '"value": "typing"' in text(cards)
+    assert '"value": "typing"' in markup(cards)
 
 
 async def test_downloads_carry_the_report(caller: Caller) -> None:
@@ -277,14 +216,14 @@ async def test_downloads_carry_the_report(caller: Caller) -> None:
 async def test_people_are_added_and_settings_are_checked(served: tuple[FakeEngine, str], caller: Caller) -> None:
     found = handlers(settings)
     refused, _ = await found["save"][0](caller, 1, "en", "Mars/Olympus")
-    assert "Choose a language" in text(refused)
+    assert "Choose a language" in markup(refused)
     await found["save"][0](caller, 1, "en", "Europe/Berlin")
     assert served[0].users["admin"]["time_zone"] == "Europe/Berlin"
     await found["add"][0](caller, 1, " bob ", "long enough words", "viewer")
     assert served[0].users["bob"]["role"] == "viewer"
     with pytest.raises(EngineError, match="12 characters"):
         await found["add"][0](caller, 1, "eve", "short", "viewer")
-    assert "bob" in plain(await found["people"][0](caller, None))
+    assert "bob" in texts(await found["people"][0](caller, None))
 
 
 # --- the client and the context --------------------------------------------------------------------------------------

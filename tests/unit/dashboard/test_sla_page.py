@@ -2,96 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from base64 import b64decode
-from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
 
-import pytest
-from dash.development.base_component import Component
-from plotly.utils import PlotlyJSONEncoder
 from support import fake_sla
-from support.fake_engine import FakeEngine, application, free_port, serving
+from support.pages import handlers, markup, recorded, texts
 
-from dashboard.callbacks import Handler
-from dashboard.client import Credentials, EngineClient
-from dashboard.context import Caller, Principal
-from dashboard.i18n import Words, zone_of
+from dashboard.context import Caller
 from dashboard.page import Request
 from dashboard.pages import sla
 from dashboard.permissions import Permission
-from dashboard.settings import Settings
-from watchkeeper.clock import SystemClock
 
 NOON = datetime(2026, 3, 2, 4, tzinfo=UTC)
 DATA = fake_sla.slo(NOON)
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[tuple[FakeEngine, str]]:
-    engine = FakeEngine()
-    engine.add_user("viewer", "viewer")
-    with serving(application(engine), free_port()) as url:
-        yield engine, url
-
-
-@pytest.fixture
-async def client(served: tuple[FakeEngine, str]) -> AsyncIterator[EngineClient]:
-    found = EngineClient(Settings(engine_url=served[1]), SystemClock())
-    yield found
-    await found.aclose()
-
-
-def reader(engine: FakeEngine, client: EngineClient, language: str) -> Caller:
-    session = engine.sign_in("viewer")
-    who = Principal("viewer", "viewer", language, "Asia/Shanghai", Credentials(session, f"csrf-{session}"))
-    return Caller(who, Words(language, zone_of("Asia/Shanghai")), "light", client, 5.0, SystemClock())
-
-
-@pytest.fixture
-def caller(served: tuple[FakeEngine, str], client: EngineClient) -> Caller:
-    return reader(served[0], client, "en")
-
-
-@pytest.fixture
-def chinese(served: tuple[FakeEngine, str], client: EngineClient) -> Caller:
-    return reader(served[0], client, "zh-CN")
-
-
-def markup(component: Any) -> str:
-    return json.dumps(component, cls=PlotlyJSONEncoder, ensure_ascii=False)
-
-
-def texts(component: Any) -> str:
-    if isinstance(component, str):
-        return component + "\n"
-    if isinstance(component, list | tuple):
-        return "".join(texts(one) for one in component)
-    return texts(component.children) if isinstance(component, Component) and hasattr(component, "children") else ""
-
-
-class Recorder:
-    """Keeps the handlers of a page by name."""
-
-    def __init__(self) -> None:
-        self.found: dict[str, list[Handler]] = {}
-
-    def callback_for(self, permission: Permission, *wiring: Any, **options: Any) -> Callable[[Handler], Handler]:
-        assert permission == Permission.READ
-
-        def keep(handler: Handler) -> Handler:
-            self.found.setdefault(handler.__name__, []).append(handler)
-            return handler
-
-        return keep
-
-
-@pytest.fixture
-def handlers() -> dict[str, list[Handler]]:
-    recorder = Recorder()
-    sla.PAGE.register(recorder)  # type: ignore[arg-type]  # all that a page asks of callbacks
-    return recorder.found
 
 
 def test_the_broken_promise_comes_first_with_both_allowed_minutes(caller: Caller) -> None:
@@ -127,8 +50,8 @@ def test_an_objective_has_both_charts_or_says_why_not(caller: Caller) -> None:
     assert texts(silent).count("Not enough measured time yet to draw this.") == 2
 
 
-async def test_the_page_asks_the_engine_and_keeps_a_choice(caller: Caller, handlers: dict[str, list[Handler]]) -> None:
-    (refresh,) = handlers["refresh"]
+async def test_the_page_asks_the_engine_and_keeps_a_choice(caller: Caller) -> None:
+    (refresh,) = handlers(sla)["refresh"]
     found, names, _, shown = await refresh(caller, 0, "api")
     assert [one["value"] for one in names] == ["checkout", "api", "silent"]
     assert "All objectives" in texts(found)
@@ -136,19 +59,15 @@ async def test_the_page_asks_the_engine_and_keeps_a_choice(caller: Caller, handl
     assert (await refresh(caller, 0, "gone"))[2] == "checkout"
 
 
-async def test_the_calculator_answers_and_refuses_what_is_no_number(
-    caller: Caller, handlers: dict[str, list[Handler]]
-) -> None:
-    (calculate,) = handlers["calculate"]
+async def test_the_calculator_answers_and_refuses_what_is_no_number(caller: Caller) -> None:
+    (calculate,) = handlers(sla)["calculate"]
     assert "98.0188%" in texts(await calculate(caller, "20", "99.9", "99.99"))
     assert "whole number" in texts(await calculate(caller, "many", "99.9", "99.99"))
     assert "whole number" in texts(await calculate(caller, None, "99.9", "99.99"))
 
 
-async def test_both_files_are_the_report_in_the_readers_language(
-    chinese: Caller, handlers: dict[str, list[Handler]]
-) -> None:
-    csv, html = [await save(chinese, 1, 0) for save in handlers["save"]]
+async def test_both_files_are_the_report_in_the_readers_language(chinese: Caller) -> None:
+    csv, html = [await save(chinese, 1, 0) for save in handlers(sla)["save"]]
     assert csv[1]["filename"].endswith(".csv")
     assert "名称" in b64decode(csv[1]["content"]).decode("utf-8-sig")
     assert "服务等级（SLA）报告" in b64decode(html[1]["content"]).decode()
@@ -158,3 +77,7 @@ def test_the_frame_stands_before_the_data(caller: Caller) -> None:
     frame = markup(sla.layout(caller, Request("/sla", "", {"objective": "api"})))
     for part in ("sla-body", "sla-objective", "sla-chain-count", "sla-tick"):
         assert part in frame, part
+
+
+def test_whoever_may_read_may_see_and_download_it() -> None:
+    assert set(recorded(sla).declared.values()) == {Permission.READ}
