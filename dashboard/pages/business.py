@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import dash_mantine_components as dmc
-from dash import Input, Output, State, dcc, html
+from dash import Input, Output, html
 
-from dashboard import widgets
+from dashboard import report_files, widgets
 from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
 from dashboard.figures import tile_image
@@ -39,16 +37,9 @@ ORDER = ("bad", "warn", "unknown", "learning", "good")
 
 def layout(caller: Caller, request: Request) -> Any:
     del request
-    words = caller.words
-    buttons = [
-        dmc.Button(words("business.download_csv"), id="business-csv", variant="default", size="xs"),
-        dmc.Button(words("business.download_html"), id="business-html", variant="default", size="xs"),
-    ]
     return html.Div(
         [
-            widgets.page_head(caller, KEY, *buttons),
-            html.Div(id="business-notice"),
-            dcc.Download(id="business-file"),
+            *report_files.head(caller, KEY),
             widgets.waiting("business-body"),
             widgets.ticking(caller, KEY, times=SLOWER),
         ],
@@ -63,26 +54,12 @@ def register(callbacks: Callbacks) -> None:
     async def refresh(caller: Caller, _ticks: Any) -> Any:
         return body(caller, await caller.get("/api/wk/business"))
 
-    def downloads(button: str, kind: str) -> None:
-        @callbacks.callback_for(
-            Permission.READ,
-            Output("business-notice", "children", allow_duplicate=True),
-            Output("business-file", "data", allow_duplicate=True),
-            Input(button, "n_clicks"),
-            State("business-tick", "n_intervals"),
-            prevent_initial_call=True,
-        )
-        async def save(caller: Caller, _clicks: int, _ticks: Any) -> Any:
-            data, now = await caller.get("/api/wk/business"), caller.now()
-            ahead = await caller.get("/api/wk/predictions")
-            make = business_csv if kind == "csv" else business_html
-            whole = {**data, "predictions": ahead["rows"]}
-            content = make(whole, caller.words.language, caller.words.zone.key, now)
-            file = {"filename": f"business-{caller.words.day(now)}.{kind}", "base64": True}
-            return ["", {**file, "content": b64encode(content).decode(), "type": None}]
+    report_files.register(callbacks, KEY, {"csv": business_csv, "html": business_html}, with_predictions)
 
-    downloads("business-csv", "csv")
-    downloads("business-html", "html")
+
+async def with_predictions(caller: Caller) -> Mapping[str, Any]:
+    data, ahead = await caller.get("/api/wk/business"), await caller.get("/api/wk/predictions")
+    return {**data, "predictions": ahead["rows"]}
 
 
 def body(caller: Caller, data: Mapping[str, Any]) -> Any:

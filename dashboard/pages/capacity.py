@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import Input, Output, State, dcc, html, no_update
+from dash import Input, Output, dcc, html, no_update
 
-from dashboard import figures, widgets
+from dashboard import figures, report_files, widgets
 from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
 from dashboard.page import Page, Request
@@ -24,15 +23,9 @@ MARKS = {"short": "red", "tight": "orange", "unknown": "gray", "": "teal"}
 
 def layout(caller: Caller, request: Request) -> Any:
     words = caller.words
-    buttons = [
-        dmc.Button(words("capacity.download_csv"), id="capacity-csv", variant="default", size="xs"),
-        dmc.Button(words("capacity.download_html"), id="capacity-html", variant="default", size="xs"),
-    ]
     return html.Div(
         [
-            widgets.page_head(caller, KEY, *buttons),
-            html.Div(id="capacity-notice"),
-            dcc.Download(id="capacity-file"),
+            *report_files.head(caller, KEY),
             widgets.waiting("capacity-body"),
             dmc.Select(
                 id="capacity-pool", label=words("capacity.choose"), data=[], value=request.query.get("pool"),
@@ -62,30 +55,18 @@ def register(callbacks: Callbacks) -> None:
         shared=True,
     )
     async def refresh(caller: Caller, _ticks: Any, chosen: str | None) -> Any:
-        rows = (await caller.get("/api/wk/capacity"))["rows"]
+        rows = (await ask(caller))["rows"]
         names = [name_of(row) for row in rows]
         current = chosen if chosen in names else next(iter(names), None)
         shown = [detail(caller, row) for row in rows if name_of(row) == current]
         return [body(caller, rows), names, current if current != chosen else no_update, shown]
 
-    def downloads(button: str, kind: str) -> None:
-        @callbacks.callback_for(
-            Permission.READ,
-            Output("capacity-notice", "children", allow_duplicate=True),
-            Output("capacity-file", "data", allow_duplicate=True),
-            Input(button, "n_clicks"),
-            State("capacity-tick", "n_intervals"),
-            prevent_initial_call=True,
-        )
-        async def save(caller: Caller, _clicks: int, _ticks: Any) -> Any:
-            data, now = await caller.get("/api/wk/capacity"), caller.now()
-            make = capacity_csv if kind == "csv" else capacity_html
-            content = make(data, caller.words.language, caller.words.zone.key, now)
-            file = {"filename": f"capacity-{caller.words.day(now)}.{kind}", "base64": True}
-            return ["", {**file, "content": b64encode(content).decode(), "type": None}]
+    report_files.register(callbacks, KEY, {"csv": capacity_csv, "html": capacity_html}, ask)
 
-    downloads("capacity-csv", "csv")
-    downloads("capacity-html", "html")
+
+async def ask(caller: Caller) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = await caller.get("/api/wk/capacity")
+    return found
 
 
 def body(caller: Caller, rows: list[Mapping[str, Any]]) -> Any:

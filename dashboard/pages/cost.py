@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ import dash_mantine_components as dmc
 from dash import Input, Output, State, dcc, html
 from plotly import graph_objects
 
-from dashboard import figures, widgets
+from dashboard import figures, report_files, widgets
 from dashboard.callbacks import Callbacks
 from dashboard.context import Caller, Theme
 from dashboard.page import Page, Request
@@ -39,10 +38,6 @@ MOST_PROBLEMS = 20
 
 def layout(caller: Caller, request: Request) -> Any:
     words, query = caller.words, request.query
-    buttons = [
-        dmc.Button(words("cost.download_csv"), id="cost-csv", variant="default", size="xs"),
-        dmc.Button(words("cost.download_html"), id="cost-html", variant="default", size="xs"),
-    ]
     choices = [
         dmc.Select(
             id="cost-month", label=words("cost.month"), data=[], value=query.get("month"), className="wk-choose",
@@ -55,9 +50,7 @@ def layout(caller: Caller, request: Request) -> Any:
     ]  # fmt: skip
     return html.Div(
         [
-            widgets.page_head(caller, KEY, *buttons),
-            html.Div(id="cost-notice"),
-            dcc.Download(id="cost-file"),
+            *report_files.head(caller, KEY),
             html.Div(choices, className="wk-row"),
             widgets.waiting("cost-body"),
             widgets.ticking(caller, KEY, times=SLOWER),
@@ -82,24 +75,12 @@ def register(callbacks: Callbacks) -> None:
         data = await ask(caller, month, tag)
         return [body(caller, data), data["months"], data["tags"]]
 
-    def downloads(button: str, kind: str) -> None:
-        @callbacks.callback_for(
-            Permission.READ,
-            Output("cost-notice", "children", allow_duplicate=True),
-            Output("cost-file", "data", allow_duplicate=True),
-            Input(button, "n_clicks"),
-            State("cost-month", "value"),
-            State("cost-tag", "value"),
-            prevent_initial_call=True,
-        )
-        async def save(caller: Caller, _clicks: int, month: str | None, tag: str | None) -> Any:
-            data, make = await ask(caller, month, tag), cost_csv if kind == "csv" else cost_html
-            content = make(data, caller.words.language, caller.words.zone.key, caller.now())
-            file = {"filename": f"cost-{data['month']}.{kind}", "base64": True}
-            return ["", {**file, "content": b64encode(content).decode(), "type": None}]
+    states = (State("cost-month", "value"), State("cost-tag", "value"))
+    report_files.register(callbacks, KEY, {"csv": cost_csv, "html": cost_html}, ask, *states, label=month_of)
 
-    downloads("cost-csv", "csv")
-    downloads("cost-html", "html")
+
+def month_of(_caller: Caller, data: Mapping[str, Any]) -> str:
+    return str(data["month"])
 
 
 async def ask(caller: Caller, month: str | None, tag: str | None) -> Mapping[str, Any]:

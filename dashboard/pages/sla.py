@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import Input, Output, State, dcc, html, no_update
+from dash import Input, Output, dcc, html, no_update
 
-from dashboard import figures, widgets
+from dashboard import figures, report_files, widgets
 from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
 from dashboard.page import Page, Request
@@ -41,15 +40,9 @@ FAST = 14.4
 
 def layout(caller: Caller, request: Request) -> Any:
     words = caller.words
-    buttons = [
-        dmc.Button(words("sla.download_csv"), id="sla-csv", variant="default", size="xs"),
-        dmc.Button(words("sla.download_html"), id="sla-html", variant="default", size="xs"),
-    ]
     return html.Div(
         [
-            widgets.page_head(caller, KEY, *buttons),
-            html.Div(id="sla-notice"),
-            dcc.Download(id="sla-file"),
+            *report_files.head(caller, KEY),
             widgets.waiting("sla-body"),
             dmc.Select(
                 id="sla-objective", label=words("sla.choose"), data=[], value=request.query.get("objective"),
@@ -92,7 +85,7 @@ def register(callbacks: Callbacks) -> None:
         shared=True,
     )
     async def refresh(caller: Caller, _ticks: Any, chosen: str | None) -> Any:
-        data = await caller.get("/api/wk/slo")
+        data = await ask(caller)
         rows = data["rows"]
         names = [{"value": row["name"], "label": title(caller.words, row)} for row in rows]
         known = [row["name"] for row in rows]
@@ -111,24 +104,12 @@ def register(callbacks: Callbacks) -> None:
         found = await caller.get("/api/wk/slo/composite", count=count, each=each or "", target=whole or "")
         return widgets.notice(chain(caller.words, found), "orange" if found["contradicts"] else "teal")
 
-    def downloads(button: str, kind: str) -> None:
-        @callbacks.callback_for(
-            Permission.READ,
-            Output("sla-notice", "children", allow_duplicate=True),
-            Output("sla-file", "data", allow_duplicate=True),
-            Input(button, "n_clicks"),
-            State("sla-tick", "n_intervals"),
-            prevent_initial_call=True,
-        )
-        async def save(caller: Caller, _clicks: int, _ticks: Any) -> Any:
-            data, now = await caller.get("/api/wk/slo"), caller.now()
-            make = sla_csv if kind == "csv" else sla_html
-            content = make(data, caller.words.language, caller.words.zone.key, now)
-            file = {"filename": f"sla-{caller.words.day(now)}.{kind}", "base64": True}
-            return ["", {**file, "content": b64encode(content).decode(), "type": None}]
+    report_files.register(callbacks, KEY, {"csv": sla_csv, "html": sla_html}, ask)
 
-    downloads("sla-csv", "csv")
-    downloads("sla-html", "html")
+
+async def ask(caller: Caller) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = await caller.get("/api/wk/slo")
+    return found
 
 
 def body(caller: Caller, data: Mapping[str, Any]) -> Any:

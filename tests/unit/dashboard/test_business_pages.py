@@ -61,7 +61,7 @@ def test_without_figures_the_page_says_what_to_add(caller: Caller) -> None:
 async def test_the_business_page_refreshes_and_downloads(caller: Caller) -> None:
     found = handlers(business)
     assert "wk-as-of" in markup(await found["refresh"][0](caller, 1))
-    table, page = [(await save(caller, 1, 1))[1] for save in found["save"]]
+    table, page = [(await save(caller, 1))[1] for save in found["save"]]
     assert table["filename"].endswith(".csv")
     assert b64decode(table["content"]).startswith(b"\xef\xbb\xbf")
     assert b"Predictions" in b64decode(page["content"])

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import os
+from base64 import b64decode
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from support import fake_cost
 from support.fake_engine import FakeEngine
-from support.pages import markup, reader
+from support.pages import handlers, markup, reader
 
 from dashboard.client import EngineClient
 from dashboard.context import Caller
@@ -36,6 +37,13 @@ async def test_the_page_says_money_budgets_gaps_and_what_is_wrong(caller: Caller
         assert said in text, said
     assert caller.words("cost.status.breach") in text
     assert caller.words("cost.unknown.too_little") in text
+
+
+async def test_both_files_are_of_the_chosen_month_and_named_after_it(caller: Caller) -> None:
+    sheet, page = [(await save(caller, 1, "2026-03", "team"))[1] for save in handlers(cost)["save"]]
+    assert (sheet["filename"], page["filename"]) == ("cost-2026-03.csv", "cost-2026-03.html")
+    assert b64decode(sheet["content"]).startswith(b"\xef\xbb\xbf")
+    assert b"1,234.56" in b64decode(page["content"])
 
 
 def test_the_chart_stacks_days_and_a_service_stays_text() -> None:

@@ -207,7 +207,7 @@ async def test_a_plan_that_did_not_change_is_left_alone_so_that_nobody_loses_his
 async def test_downloads_carry_the_report(caller: Caller) -> None:
     from base64 import b64decode
 
-    csv_file, html_file = [await save(caller, 1, 1) for save in handlers(capacity)["save"]]
+    csv_file, html_file = [await save(caller, 1) for save in handlers(capacity)["save"]]
     assert csv_file[1]["filename"].endswith(".csv")
     assert b64decode(csv_file[1]["content"]).startswith(b"\xef\xbb\xbf")
     assert b64decode(html_file[1]["content"]).startswith(b"<!doctype html>")

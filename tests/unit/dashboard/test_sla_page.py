@@ -67,7 +67,7 @@ async def test_the_calculator_answers_and_refuses_what_is_no_number(caller: Call
 
 
 async def test_both_files_are_the_report_in_the_readers_language(chinese: Caller) -> None:
-    csv, html = [await save(chinese, 1, 0) for save in handlers(sla)["save"]]
+    csv, html = [await save(chinese, 1) for save in handlers(sla)["save"]]
     assert csv[1]["filename"].endswith(".csv")
     assert "名称" in b64decode(csv[1]["content"]).decode("utf-8-sig")
     assert "服务等级（SLA）报告" in b64decode(html[1]["content"]).decode()
