@@ -23,9 +23,13 @@ window.dash_clientside = Object.assign({}, window.dash_clientside, {
 /* A session that has ended shows the sign-in page, not a page that no longer changes. */
 (function () {
   const ask = window.fetch;
+  let leaving = false;
   window.fetch = async function (...args) {
     const answer = await ask.apply(this, args);
-    if (answer.status === 401 && new URL(answer.url).origin === window.location.origin) { window.location.reload(); }
+    if (answer.status === 401 && !leaving && new URL(answer.url).origin === window.location.origin) {
+      leaving = true;
+      window.location.reload();
+    }
     return answer;
   };
 })();

@@ -14,6 +14,7 @@ from typing import Any
 from support.failover import Double, Estate, Request, estate, switched
 
 from remediation.plan import plan_from
+from watchkeeper.reasons import gate_name
 
 RULE, WAY_BACK = "checkout_failover", "checkout_failover:return"
 PRIMARY_DOWN, BOTH_DOWN = "the primary of checkout is down", "both copies of checkout are down"
@@ -193,7 +194,9 @@ def _told(double: Double, summary: str, *, over: bool) -> dict[str, int]:
 
 
 def _refused(double: Double) -> dict[str, int]:
-    return {robot: double.count(robot, RULE, "isolation") for robot in OVER}
+    """Robot -> messages that gate 4 refused, in whichever language the robot is told."""
+    gates = [gate_name("isolation", language) for language in ("en", "zh-CN")]
+    return {robot: sum(double.count(robot, RULE, gate) for gate in gates) for robot in OVER}
 
 
 def _wait(seconds: float) -> None:
