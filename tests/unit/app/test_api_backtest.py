@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -69,10 +69,12 @@ def test_a_third_back_test_at_once_is_told_to_come_back(house: Engine, app: Fast
 @pytest.mark.parametrize(
     ("bounds", "words"),
     [
-        (Bounds(values=10), "more than 10 values"),
-        (Bounds(seconds=5, clock=iter(range(0, 1000, 2)).__next__), "longer than 5 s"),
+        (lambda: Bounds(values=10), "more than 10 values"),
+        (lambda: Bounds(seconds=5, clock=iter(range(0, 1000, 2)).__next__), "longer than 5 s"),
     ],
 )
-def test_a_back_test_ends_when_its_values_or_seconds_are_spent(house: Engine, bounds: Bounds, words: str) -> None:
+def test_a_back_test_ends_when_its_values_or_seconds_are_spent(
+    house: Engine, bounds: Callable[[], Bounds], words: str
+) -> None:
     with pytest.raises(TooMuchError, match=words):
-        house.judging.backtest(RULES, "r.yaml", "", timedelta(hours=1), house.config.zone, bounds=bounds)
+        house.judging.backtest(RULES, "r.yaml", "", timedelta(hours=1), house.config.zone, bounds=bounds())
