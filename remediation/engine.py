@@ -16,6 +16,7 @@ from watchkeeper.ports import ActuatorClient, Reading
 from . import book, links
 from .change import Change
 from .confirm import History
+from .cuts import Cuts
 from .gates import WAIVABLE
 from .killswitch import KillSwitch
 from .people import People
@@ -62,6 +63,7 @@ class Remediator:
         self.people = People(state, settings)
         self.counts: Counter[str] = Counter()  #: "state:<state>" entered, "refused:<gate>" refusals
         self._histories: dict[str, History] = {}
+        self._cuts = Cuts()
         self._links: dict[str, links.LinkState] = {}
         self._read_at: dict[str, datetime] = {}
         self._refused: dict[str, str] = {}  #: rule -> what it was last refused for, told once
@@ -152,6 +154,7 @@ class Remediator:
             tick=tick,
             facts=facts,
             histories=self._histories,
+            cuts=self._cuts,
             counts=self.counts,
         )
 
@@ -200,6 +203,8 @@ class Remediator:
                     derived.pop()
             for each in derived:
                 history = self._histories.setdefault(each.rule, History())
+                if self._cuts.look(self._rules[each.rule], self.settings, run.facts, run.tick.now):
+                    history.forget()
                 new = history.add(each, run.tick.now, self.settings.flap_window)
                 if new and each.bad is True and each is derived[-1]:  # a link acts for the side that serves
                     bad[each.rule] = self._rules[each.rule]

@@ -15,6 +15,7 @@ from watchkeeper.ports import ActuatorClient
 
 from .change import Change, ChangeKind
 from .confirm import History
+from .cuts import Cuts
 from .killswitch import KillSwitch
 from .settings import Settings
 from .situation import Facts, LinkView
@@ -41,6 +42,7 @@ class Run:
     tick: Tick
     facts: Facts
     histories: Mapping[str, History]
+    cuts: Cuts
     counts: Counter[str]
     links: Mapping[str, LinkView] = field(default_factory=dict)  #: rule -> its dual link now
     changes: list[Change] = field(default_factory=list)
@@ -72,6 +74,10 @@ class Run:
 
     def history(self, rule: str) -> History:
         return self.histories.get(rule) or History()
+
+    def isolated(self, rule: str) -> str:
+        """Why nothing that the rule sees may be trusted now; empty when it may."""
+        return self.tick.isolated or self.cuts.why(rule, self.tick.now)
 
     def incident(self, rule: RemedyRule) -> Incident | None:
         """The open incident with the rule's labels, else the one of its service."""

@@ -28,7 +28,7 @@ def held_back(unit: Unit, run: Run, rule: RemedyRule) -> bool:
     if any(record.plan.rule == rule.name for record in unit.actions.active()):
         return True
     earlier = unit.actions.of_rule(rule.name, run.tick.wall - LOOK_BACK)
-    trusted = not run.tick.isolated
+    trusted = not run.isolated(rule.name)
     ends = [one.progress.get("ended_at") for one in earlier if not (trusted and one.progress.get(AGAIN))]
     return any(end and run.tick.now - datetime.fromisoformat(str(end)) < run.settings.retry_after for end in ends)
 

@@ -77,7 +77,7 @@ async def situation_of(
         action_id=record.id,
         requester=record.requester,
         kill_switch=await run.stopped(),
-        isolated=run.tick.isolated,
+        isolated=run.isolated(rule.name),
         watched=run.facts.watched,
         bad_services=run.facts.bad_services,
         canaries=run.facts.canaries,

@@ -143,7 +143,7 @@ def _why_allowed(situation: Situation) -> str:
 async def suppress(run: Run, record: ActionRecord, verdict: Verdict, gates: dict[str, object]) -> ActionRecord:
     run.counts[f"refused:{verdict.gate}"] += 1
     reason = f"{verdict.gate}: {verdict.reason}"
-    about_us = {AGAIN: True} if run.tick.isolated and verdict.gate == "isolation" else {}
+    about_us = {AGAIN: True} if run.isolated(record.plan.rule) and verdict.gate == "isolation" else {}
     progress = {**gates, "gate": verdict.gate, **about_us}
     ended = await run.move(record, S.SUPPRESSED, reason, progress=progress, evidence=gates)
     run.tell("suppressed", ended, reason, page=verdict.gate in ("breaker", "common_cause"), gate=verdict.gate)

@@ -32,6 +32,8 @@ NOISE = 0.001
 #: Means, in hours, between two pauses, partitions, restarts and steps of the wall clock.
 PAUSE_EVERY, PARTITION_EVERY, RESTART_EVERY, JUMP_EVERY = 3.0, 2.0, 48.0, 72.0
 LOOKBACK = timedelta(minutes=5)
+#: The passive signal is a rate over a minute: what a cut added to it stays for so long.
+LINGER = timedelta(minutes=1)
 
 PRIMARY, BACKUP, FRONT = (f'probe_success{{copy="{name}"}}' for name in ("primary", "backup", "front"))
 ERRORS = "rate(errors_total[1m])"
@@ -88,7 +90,7 @@ class Hours(World):
         self.samples: dict[str, tuple[datetime, float]] = {}
         self.events: Counter[str] = Counter()
         self.partition: Partition | None = None
-        self.until = self.clock.now()
+        self.until = self.lingers_until = self.clock.now()
         self.pool.servers = {"web1": {"state": "ready", "weight": 100}, "web2": {"state": "maint", "weight": 100}}
         self.remediator.people.declare("maps", "ada", "a dual link", NOON)
 
@@ -158,7 +160,9 @@ class Hours(World):
                 self.samples[name] = (now, float(alive and not lost))
         if (cut is None or ERRORS not in cut.lost) and self.chance.random() >= LOSS:
             used = self.pool.servers["web1"]["state"] == "ready"
-            bad = (dead and used) or (cut is not None and cut.errors) or self.chance.random() < NOISE
+            if (dead and used) or (cut is not None and cut.errors):
+                self.lingers_until = now + LINGER
+            bad = now < self.lingers_until or self.chance.random() < NOISE
             self.samples[ERRORS] = (now, float(bad))
 
     def _cut(self) -> Partition | None:
@@ -196,6 +200,7 @@ class Hours(World):
         self.events["jumps of the clock"] += 1
         self.clock.jump(timedelta(seconds=self.chance.choice((-3600, -300, 300, 3600))))
         self.until = min(self.until, self.clock.now() + timedelta(minutes=30))
+        self.lingers_until = min(self.lingers_until, self.clock.now() + LINGER)
 
     def close(self) -> None:
         self.actuator.core._journal.close()

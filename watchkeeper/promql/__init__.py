@@ -5,7 +5,7 @@ from watchkeeper.promql.context import QueryLimits
 from watchkeeper.promql.durations import format_duration, parse_duration
 from watchkeeper.promql.engine import Engine
 from watchkeeper.promql.memory import MemoryReader
-from watchkeeper.promql.parse import metric_names, parse, selectors
+from watchkeeper.promql.parse import metric_names, parse, reach, selectors
 from watchkeeper.promql.result import RangeMatrix, Result, Scalar, StringValue, Vector, format_value, to_json
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "metric_names",
     "parse",
     "parse_duration",
+    "reach",
     "selectors",
     "to_json",
 ]

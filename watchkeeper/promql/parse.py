@@ -91,11 +91,19 @@ def _accepts_empty(matchers: Sequence[Matcher]) -> list[bool]:
 
 
 def selectors(expr: str) -> list[tuple[tuple[Matcher, ...], timedelta, timedelta]]:
-    """(matchers, range, offset) of every selector in the query; range is 0 for an instant selector."""
+    """(matchers, range, offset) of every selector in the query; range is 0 for an instant selector.
+
+    A subquery adds its own range and offset to those of what it holds.
+    """
     found = []
-    for matchers, window, offset in _selectors(parse(expr), 0.0):
+    for matchers, window, offset in _selectors(parse(expr), 0.0, 0.0):
         found.append((matchers, timedelta(milliseconds=window), timedelta(milliseconds=offset)))
     return found
+
+
+def reach(expr: str) -> timedelta:
+    """How far back the answer looks: the longest range and offset in the query. 0 for instant selectors."""
+    return max((window + offset for _, window, offset in selectors(expr)), default=timedelta())
 
 
 def metric_names(expr: str) -> list[str]:
@@ -110,12 +118,14 @@ def metric_names(expr: str) -> list[str]:
     return sorted(names)
 
 
-def _selectors(node: nodes.Node, window: float) -> list[tuple[tuple[Matcher, ...], float, float]]:
+def _selectors(node: nodes.Node, window: float, offset: float) -> list[tuple[tuple[Matcher, ...], float, float]]:
     if isinstance(node, nodes.Selector):
-        return [(node.matchers, window, node.offset.ms)]
+        return [(node.matchers, window, offset + node.offset.ms)]
     if isinstance(node, nodes.Range):
-        return _selectors(node.selector, node.range.ms)
-    return [found for child in nodes.children(node) for found in _selectors(child, window)]
+        return _selectors(node.selector, window + node.range.ms, offset)
+    if isinstance(node, nodes.Subquery):
+        return _selectors(node.expr, window + node.range.ms, offset + node.offset.ms)
+    return [found for child in nodes.children(node) for found in _selectors(child, window, offset)]
 
 
 class _Converter:
