@@ -6,7 +6,7 @@ import pytest
 from support import failover_runs as runs
 from support.failover_config import LINK
 
-pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("failover")]
+pytestmark = pytest.mark.servers
 #: Seconds in which traffic has to be on the backup (SR-041); the benchmark asks for five and prints what it was.
 ASKED = 30.0
 

@@ -84,13 +84,13 @@ def test_a_hangup_takes_over_what_is_good_and_keeps_the_last_good_when_it_is_not
     assert "expr" in error, error
     assert f"Good{to}" in alerts(up)
     assert "Bad" not in alerts(up)
-    assert counted(up, "refused") == refused + 1
+    up.until("the count", lambda: counted(up, "refused") == refused + 1, 10)
     assert json.dumps(error) in (up.data / "log" / "engine.log").read_text()
 
     rules.write_text(RULES.format(name="Mended"))
     os.kill(target, signal.SIGHUP)
     up.until("the mended rule", lambda: "Mended" in alerts(up), 20)
-    assert status(up)["error"] == ""
+    up.until("the error to be gone", lambda: status(up)["error"] == "", 20)
     assert engine_pid(up) == engine, "the engine was started anew instead of reloading"
 
 
