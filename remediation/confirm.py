@@ -16,11 +16,16 @@ LEAVE_AFTER = 10
 
 
 def agreeing(history: Sequence[Observation], k: int, n: int) -> list[str]:
-    """Observers that said bad in at least k of the last n observations. Unknown is not bad."""
+    """Observers that said bad in at least k of the last n observations. Unknown is not bad.
+
+    The rule itself has no voice while its newest look is good: what is well again needs no mending.
+    """
     recent = list(history)[-n:]
     names = sorted({name for seen in recent for name in seen.observers} - {RULE})
     votes = {RULE: sum(seen.bad is True for seen in recent)}
     votes.update({name: sum(seen.observers.get(name) is True for seen in recent) for name in names})
+    if recent and recent[-1].bad is False:
+        votes[RULE] = 0
     return [name for name in (RULE, *names) if votes[name] >= k]
 
 

@@ -54,6 +54,7 @@ class Facts:
     watched: Sequence[Watched] = ()
     bad_services: Mapping[str, datetime] = field(default_factory=dict)  #: service -> bad since
     canaries: Mapping[str, bool | None] = field(default_factory=dict)  #: name -> reachable
+    asked: Mapping[str, datetime] = field(default_factory=dict)  #: canary -> when it was last tried; none: just now
     leader: bool = True  #: this engine holds the lease
     quality: Mapping[str, Mapping[str, object]] = field(default_factory=dict)  #: link -> its providers, rated
 
@@ -123,6 +124,7 @@ class Situation:
     watched: Sequence[Watched] = ()
     bad_services: Mapping[str, datetime] = field(default_factory=dict)
     canaries: Mapping[str, bool | None] = field(default_factory=dict)
+    asked: Mapping[str, datetime] = field(default_factory=dict)
     onset: datetime | None = None  #: wall time of the first bad observation of this episode
     onsets: Sequence[datetime] = ()  #: steady times at which the symptom began, of the flap window
     changes: Sequence[datetime] = ()  #: steady times at which the target changed, by whomever

@@ -81,6 +81,7 @@ async def situation_of(
         watched=run.facts.watched,
         bad_services=run.facts.bad_services,
         canaries=run.facts.canaries,
+        asked=run.facts.asked,
         onset=history.onset,
         onsets=tuple(history.onsets),
         idle_since=history.idle_since,

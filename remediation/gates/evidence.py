@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from remediation.confirm import OBSERVERS, RULE, agreeing
 from remediation.situation import Situation, Watched
@@ -71,7 +71,24 @@ def isolation(s: Situation) -> Verdict:
     """Gate 4: canaries or unrelated targets dark too? Then we are cut off, and know nothing."""
     if s.isolated:
         return refused("isolation", s.isolated)
-    return cut_off(s.rule.service, s.settings.canaries, s.canaries, s.watched)
+    verdict = cut_off(s.rule.service, s.settings.canaries, s.canaries, s.watched)
+    if verdict.passed and not heard(s.settings.canaries, s.canaries, s.asked, s.onset):
+        return refused("isolation", f"no canary was tried since the fault began ({', '.join(s.settings.canaries)})")
+    return verdict
+
+
+def heard(
+    named: Sequence[str],
+    canaries: Mapping[str, bool | None],
+    asked: Mapping[str, datetime],
+    onset: datetime | None,
+) -> bool:
+    """A canary answered since the fault began: what it said before tells nothing of a cut that came with the fault.
+
+    True too when none answers at all: gate 4 has a better reason then.
+    """
+    answer = [name for name in named if canaries.get(name) is True]
+    return onset is None or not answer or any(asked.get(name, onset) >= onset for name in answer)
 
 
 def cut_off(

@@ -9,7 +9,7 @@ from remediation import book, confirm
 from remediation.approval import rejected_by
 from remediation.gates import all_passed, evaluate
 from remediation.gates.authority import need_of
-from remediation.gates.evidence import cut_off
+from remediation.gates.evidence import cut_off, heard
 from remediation.run import AGAIN, Run, same_change, verdicts_json
 from remediation.scaling import scaled_enough
 from remediation.situation import Situation
@@ -42,7 +42,7 @@ async def confirming(run: Run, record: ActionRecord) -> ActionRecord | None:
     over = run.past(record, "deadline")
     if over and not bad:
         return await run.move(record, S.CLEARED, "never confirmed")
-    if over or (sure and _calm(run, rule)):
+    if over or (sure and _calm(run, rule) and _heard(run, rule)):
         return await _propose(run, record, rule)
     return await _blind(run, record, rule)
 
@@ -53,6 +53,12 @@ def _calm(run: Run, rule: RemedyRule) -> bool:
         return True
     since = run.history(rule.name).idle_since
     return since is not None and run.tick.now - since >= run.settings.scale_in_after
+
+
+def _heard(run: Run, rule: RemedyRule) -> bool:
+    """Canaries slower than the rule are waited for: gate 4 would refuse, and hold the rule back."""
+    facts = run.facts
+    return heard(run.settings.canaries, facts.canaries, facts.asked, run.history(rule.name).onset)
 
 
 async def _blind(run: Run, record: ActionRecord, rule: RemedyRule) -> ActionRecord | None:

@@ -91,6 +91,7 @@ class Hours(World):
         self.events: Counter[str] = Counter()
         self.partition: Partition | None = None
         self.until = self.lingers_until = self.clock.now()
+        self.beats, self.canary_every = 0, 1  #: canaries are tried once in so many beats
         self.pool.servers = {"web1": {"state": "ready", "weight": 100}, "web2": {"state": "maint", "weight": 100}}
         self.remediator.people.declare("maps", "ada", "a dual link", NOON)
 
@@ -124,8 +125,9 @@ class Hours(World):
             for name, up in reached.items()
         ]
         canaries = {name: reached[name] for name in (NORTH, SOUTH)}
+        asked = {name: self.samples[name][0] for name in (NORTH, SOUTH) if name in self.samples}
         incidents = [self.incident] if self.incident else []
-        return Facts(query=self.query, watched=watched, canaries=canaries, incidents=incidents)
+        return Facts(query=self.query, watched=watched, canaries=canaries, asked=asked, incidents=incidents)
 
     # --- what is seen ---
 
@@ -151,10 +153,13 @@ class Hours(World):
     def _collect(self) -> None:
         """One round of probes, by what is true, what is cut and what gets lost."""
         now, cut = self.clock.now(), self._cut()
+        self.beats += 1
         dead = self.fault(now)
         serves = self.pool.servers["web2" if dead else "web1"]["state"] == "ready"
         truth = {PRIMARY: not dead, BACKUP: True, FRONT: serves, NORTH: True, SOUTH: True}
         for name, alive in truth.items():
+            if name in (NORTH, SOUTH) and self.beats % self.canary_every:
+                continue
             if cut is None or name not in cut.lost:
                 lost = self.chance.random() < LOSS or (cut is not None and name in cut.dead)
                 self.samples[name] = (now, float(alive and not lost))

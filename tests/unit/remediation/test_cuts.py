@@ -60,6 +60,21 @@ def test_a_fault_that_outlives_the_cut_is_mended_once_everything_seen_is_newer(h
     assert hours.pool.executed() == 1
 
 
+def test_canaries_that_are_slower_than_the_rule_are_waited_for(hours: Scripted) -> None:
+    hours.canary_every, hours.beats = 20, 0
+    hours.run(15 / 3600)  # the canaries have just answered
+    hours.divide("of our own uplink", 150)
+    assert hours.pool.executed() == 0
+
+
+def test_a_fault_waits_for_the_next_answer_of_a_slow_canary_and_no_longer(hours: Scripted) -> None:
+    hours.canary_every, hours.beats = 20, 0
+    hours.run(15 / 3600)
+    hours.fault = lambda _now: True
+    took = hours.run(1, enough=lambda: hours.pool.executed() > 0) * 3600
+    assert 285 <= took <= 300
+
+
 @pytest.mark.parametrize(
     ("expr", "seconds"),
     [

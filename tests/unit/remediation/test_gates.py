@@ -81,6 +81,12 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
         },
     ),
     ("isolation", "we just woke", {"isolated": "paused for 40 s"}),
+    (
+        "isolation",
+        "both canaries answered, but before the fault began",
+        {"asked": dict.fromkeys(("north", "south"), NOON - MINUTE), "onset": NOON},
+    ),
+    ("confirmed", "the newest look is good again", {"history": (*history()[1:], replace(history()[-1], bad=False))}),
     ("isolation", "both canaries are dark", {"canaries": {"north": False, "south": None}}),
     (
         "isolation",

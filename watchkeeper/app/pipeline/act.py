@@ -122,13 +122,16 @@ class Acting:
             if service and alert.state is AlertState.FIRING:
                 bad[service] = min(bad.get(service, now), alert.fired_at or alert.active_at)
         watched = [self._watched(one) for one in self.sources() if one.kind in TARGETS or one.kind.endswith(PROBES)]
-        canaries = {one.name: one.up for one in watched if one.name in self.remediator.settings.canaries}
+        named = self.remediator.settings.canaries
+        canaries = {one.name: one.up for one in watched if one.name in named}
+        asked = {one.name: one.last_at for one in self.sources() if one.name in named and one.last_at is not None}
         return Facts(
             query=self.ask,
             incidents=incidents,
             watched=watched,
             bad_services=bad,
             canaries=canaries,
+            asked=asked,
             quality=self.quality(),
         )
 

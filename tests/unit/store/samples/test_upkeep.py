@@ -118,10 +118,12 @@ def test_a_crowded_head_is_cut_early_by_the_sender_itself(tmp_path: Path) -> Non
 def test_a_long_log_is_cut_early(tmp_path: Path) -> None:
     bench = Bench(tmp_path, sizes=replace(SMALL, log_bytes=5_000))
     bench.run(wide(40), 60)
-    assert bench.maintain()["blocks_cut"] == 1
+    first = bench.maintain()
+    assert first["blocks_cut"] == 1
     bench.run(wide(40), 1)
     bench.store.sync()
-    assert bench.maintain()["segments_dropped"] > 1
+    # what was on disk by then went with the first round, the rest with the second
+    assert first["segments_dropped"] + bench.maintain()["segments_dropped"] > 1
     assert bench.store.stats()["log_bytes"] < 5_000
     bench.check()
 
