@@ -81,7 +81,8 @@ def _run(number: int, count: int) -> runs.Cycle | None:
     except AssertionError as error:
         print(f"  run {number + 1}: {error}", flush=True)
         return None
-    print(f"  run {number + 1}: {json.dumps(asdict(cycle))}", flush=True)
+    told = {name: value for name, value in asdict(cycle).items() if name != "plan"}
+    print(f"  run {number + 1}: {json.dumps(told)}", flush=True)
     return cycle
 
 
@@ -140,7 +141,7 @@ def cut() -> int:
 
 
 def dry_run() -> int:
-    found, real = runs.dry_run(), runs.real_plan()
+    found, real = runs.dry_run(), runs.kill().plan
     differ = int(runs.plan_bytes(found.plan) != runs.plan_bytes(real))
     figures = [*nothing(found), Figure("plans that differ from the real one", differ, "plans", 0)]
     return show(f"failover: dry-run ({len(runs.plan_bytes(real))} bytes of plan)", figures)

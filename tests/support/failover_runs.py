@@ -39,6 +39,7 @@ class Cycle:
     back_seconds: float  #: from the first good probe that was possible to traffic on the primary again
     dwelt_seconds: float  #: from traffic on the backup to traffic on the primary
     audit_intact: bool
+    plan: dict[str, Any]  #: of the switch
     load: float = math.nan
 
 
@@ -96,6 +97,9 @@ def _cycle(found: Estate, killed: float, revived: float, incidents: int) -> Cycl
         back_seconds=back - revived,
         dwelt_seconds=back - over,
         audit_intact=bool(found.up.ask("GET", "/api/wk/audit")["intact"]),
+        plan=next(
+            row["plan"] for row in found.actions() if row["plan"]["rule"] == RULE and row["state"] == "succeeded"
+        ),
     )
 
 
@@ -150,15 +154,6 @@ def dry_run() -> Quiet:
         _wait(8.0)
         assert found.servers() == {"primary": "ready", "backup": "maint"}
         return _quiet(found, killed, said_after=after, plan=row["plan"])
-
-
-def real_plan() -> dict[str, Any]:
-    """The plan of the same death when the rule is automatic."""
-    with settled() as found:
-        found.kill("primary")
-        found.until("an effect", lambda: found.effects() == 1, 60)
-        plan: dict[str, Any] = found.actions()[0]["plan"]
-        return plan
 
 
 def plan_bytes(plan: Mapping[str, Any]) -> bytes:
