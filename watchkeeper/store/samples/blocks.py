@@ -70,9 +70,14 @@ class Block:
         self.last_ms = max((entry.last_ms for entry in file.footer.entries), default=0)
 
 
-def open_blocks(directory: Path, take: Callable[[bytes], Columns], damage: Damage) -> list[Block]:
-    """Every readable block of the directory, oldest first; damaged files are set aside, temporary ones removed."""
-    for left in directory.glob("*.tmp"):
+def open_blocks(
+    directory: Path, take: Callable[[bytes], Columns], damage: Damage, *, tidy: bool = True
+) -> list[Block]:
+    """Every readable block of the directory, oldest first; damaged files are set aside, temporary ones removed.
+
+    Without ``tidy`` no file is touched: the directory is somebody else's.
+    """
+    for left in directory.glob("*.tmp") if tidy else ():
         left.unlink()
     files = []
     for path in sorted(directory.glob("*.block"), key=lambda path: path.name):

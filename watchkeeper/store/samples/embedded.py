@@ -13,9 +13,8 @@ from watchkeeper.clock import Clock, to_ms
 from watchkeeper.errors import StoreError, StoreFullError
 from watchkeeper.model.series import FloatArray, Tick
 from watchkeeper.ports import Appended
-from watchkeeper.store.samples.blocks import Block, FileSection, open_blocks
+from watchkeeper.store.samples.blocks import open_blocks
 from watchkeeper.store.samples.catalogue import Catalogue, TargetState
-from watchkeeper.store.samples.columns import Columns
 from watchkeeper.store.samples.copying import copy_store
 from watchkeeper.store.samples.damage import Damage
 from watchkeeper.store.samples.disk import Disk
@@ -23,7 +22,7 @@ from watchkeeper.store.samples.ledger import Ledger
 from watchkeeper.store.samples.limits import Limits, Sizes
 from watchkeeper.store.samples.lock import DirectoryLock
 from watchkeeper.store.samples.log import Log
-from watchkeeper.store.samples.pieces import Dense
+from watchkeeper.store.samples.opening import add_row, adopt, read_log
 from watchkeeper.store.samples.reader import Reader
 from watchkeeper.store.samples.replay import Replay
 from watchkeeper.store.samples.sealing import seal_old
@@ -75,9 +74,10 @@ class EmbeddedStore(Reader):
         self._damage = Damage(self._directory / "damaged", self._disk, self._sizes.damaged_bytes)
         self._space = Space(self._directory, self._disk, self._sizes.ballast_bytes)
         blocks = open_blocks(self._directory / "blocks", self._catalogue.take_blob, self._damage)
-        self._adopt(blocks)
+        adopt(self._catalogue, blocks, self._damage)
         replay = Replay(self._directory / "log", self._disk, self._damage, self._catalogue.take_blob)
-        self._replay(replay)
+        for size in read_log(self._catalogue, replay, self._sizes):
+            self._relieve(size)
         self._torn_tails, self._replay_failures = replay.torn_tails, replay.fsync_failures
         sequence = max([replay.sequence, *(block.file.footer.sequence for block in blocks)])
         self._log = Log(
@@ -94,35 +94,6 @@ class EmbeddedStore(Reader):
             keep=keep,
             blocks=blocks,
         )
-
-    def _adopt(self, blocks: list[Block]) -> None:
-        for block in blocks:
-            for name, section in block.sections.items():
-                target = self._catalogue.target(name)
-                self._catalogue.own(target, section.columns)
-                target.stored.append(section)
-        for target in self._catalogue.targets.values():
-            target.stored = self._in_order(target.stored)
-            target.blocked_ms = target.newest_ms = max(section.last_ms for section in target.stored)
-
-    def _in_order(self, sections: list[FileSection]) -> list[FileSection]:
-        """Sections by time. Of two that overlap, as only a file copied in by hand can, the later start is left out."""
-        kept: list[FileSection] = []
-        for section in sorted(sections, key=lambda section: section.first_ms):
-            if kept and section.first_ms <= kept[-1].last_ms:
-                self._damage.report(section.place, f"samples of {section.entry.target} are in an earlier block", b"")
-            else:
-                kept.append(section)
-        return kept
-
-    def _replay(self, replay: Replay) -> None:
-        for tick in replay.ticks():
-            target = self._catalogue.target(tick.target)
-            if tick.time_ms > target.newest_ms:
-                columns = replay.columns[tick.key]
-                self._catalogue.own(target, columns)
-                self._add(target, tick.time_ms, columns, tick.values())
-                self._relieve(tick.size)
 
     def _relieve(self, size: int) -> None:
         """While a long log is read back, keep memory low."""
@@ -166,7 +137,7 @@ class EmbeddedStore(Reader):
             self._space.found_full()
             raise
         with self._catalogue.lock:
-            self._add(target, tick.time_ms, admitted.columns, values)
+            add_row(target, tick.time_ms, admitted.columns, values, self._sizes)
         return Appended(received=len(tick.values), stored=len(values), rejected=admitted.rejected, sequence=sequence)
 
     def _verdict(self, tick: Tick, target: TargetState | None) -> Appended | None:
@@ -181,19 +152,6 @@ class EmbeddedStore(Reader):
         if tick.time_ms < to_ms(now - self._retention):
             return Appended(received=size, stored=0, rejected={"too_old": size}, sequence=at)
         return None
-
-    def _add(self, target: TargetState, time_ms: int, columns: Columns, values: FloatArray) -> None:
-        last = target.head[-1] if target.head else None
-        if not isinstance(last, Dense) or last.columns is not columns or last.full:
-            if isinstance(last, Dense):
-                last.close()
-            rows = self._sizes.chunk_bytes // (8 * max(len(columns), 1))
-            last = Dense(columns, min(self._sizes.chunk_rows, max(rows, 16)))
-            last.append(time_ms, values)
-            target.head.append(last)
-        else:
-            last.append(time_ms, values)
-        target.newest_ms = time_ms
 
     # --- durability and upkeep ---
 

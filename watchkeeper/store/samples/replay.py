@@ -20,6 +20,34 @@ from watchkeeper.store.samples.records import COLUMNS, END, TICK, TickRecord, pa
 logger = structlog.get_logger(__name__)
 
 
+def segments_of(directory: Path, damage: Damage) -> list[tuple[Path, Path, Salt]]:
+    """(the file's own name, where it lies, its salt) of every segment, in the order they were written.
+
+    A segment that lies under another one's name is told by the mark at its start, so that exchanged files cost nothing.
+    """
+    paths, salts = sorted(directory.glob("*.log"), key=lambda path: path.name), dict[Path, Salt]()
+    for path in paths:
+        try:
+            segment_number(path)
+            salts[path] = Salt.parse(path.stem.split("-", 1)[1])
+        except (ValueError, IndexError):
+            damage.adopt(path, "the file's name is not one of a log segment")
+    owners = {salt.mark: path for path, salt in salts.items()}
+    found = []
+    for path, salt in salts.items():
+        own = path if (mark := _first_mark(path)) == salt.mark else owners.get(mark, path)
+        found.append((own, path, salts[own]))
+    return sorted(found, key=lambda one: (one[0].name, one[1].name))
+
+
+def _first_mark(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(4)
+    except OSError:
+        return b""
+
+
 @dataclass(slots=True)
 class Replay:
     """What a log directory holds. ``ticks`` is read once; the segments know their newest times afterwards."""
@@ -33,16 +61,11 @@ class Replay:
     sequence: int = 0
     torn_tails: int = 0
     fsync_failures: int = 0
+    tidy: bool = True  #: without it no file is touched: the directory is somebody else's
 
     def ticks(self) -> Iterator[TickRecord]:
         """All ticks, in the order they were written."""
-        for path in sorted(self.directory.glob("*.log"), key=lambda path: path.name):
-            try:
-                segment_number(path)
-                salt = Salt.parse(path.stem.split("-", 1)[1])
-            except (ValueError, IndexError):
-                self.damage.adopt(path, "the file's name is not one of a log segment")
-                continue
+        for _, path, salt in segments_of(self.directory, self.damage):
             yield from self._segment(path, salt)
 
     def _segment(self, path: Path, salt: Salt) -> Iterator[TickRecord]:
@@ -66,9 +89,9 @@ class Replay:
                 yield from self._tick(segment, frame)
         if frames:
             self.segments.append(segment)
-            if not ended:
+            if not ended and self.tidy:
                 self._make_durable(path)
-        else:
+        elif self.tidy:
             path.unlink()
 
     def _gap(self, path: Path, data: bytes, gap: Gap, *, ended: bool) -> None:
