@@ -11,6 +11,7 @@ import typer
 
 from watchkeeper import __version__
 from watchkeeper.app.demo.command import app as demo_app
+from watchkeeper.app.store_cli import app as store_app
 from watchkeeper.errors import WatchkeeperError
 
 app = typer.Typer(
@@ -28,6 +29,7 @@ app.add_typer(rules_app, name="rules")
 app.add_typer(notify_app, name="notify")
 app.add_typer(report_app, name="report")
 app.add_typer(demo_app, name="demo")
+app.add_typer(store_app, name="store")
 
 ConfigOption = Annotated[
     Path | None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -78,20 +78,17 @@ class Replay:
         found = list(scan(data, salt))
         frames = [part for part in found if isinstance(part, Frame)]
         ended = any(frame.payload[:1] == bytes([END]) for frame in frames)
-        for part in found:
-            if isinstance(part, Gap):
-                self._gap(path, data, part, ended=ended)
-        for frame in frames:
-            if frame.payload[:1] == bytes([COLUMNS]):
-                self._take_columns(path, frame)
-        for frame in frames:
-            if frame.payload[:1] == bytes([TICK]):
-                yield from self._tick(segment, frame)
+        for gap in (part for part in found if isinstance(part, Gap)):
+            self._gap(path, data, gap, ended=ended)
+        for frame in _of(frames, COLUMNS):
+            self._take_columns(path, frame)
+        for frame in _of(frames, TICK):
+            yield from self._tick(segment, frame)
         if frames:
             self.segments.append(segment)
-            if not ended and self.tidy:
-                self._make_durable(path)
-        elif self.tidy:
+        if self.tidy and frames and not ended:
+            self._make_durable(path)
+        elif self.tidy and not frames:
             path.unlink()
 
     def _gap(self, path: Path, data: bytes, gap: Gap, *, ended: bool) -> None:
@@ -129,3 +126,7 @@ class Replay:
             logger.error("samples.fsync_failed", path=str(path), error=str(error))
         finally:
             os.close(descriptor)
+
+
+def _of(frames: Sequence[Frame], kind: int) -> list[Frame]:
+    return [frame for frame in frames if frame.payload[:1] == bytes([kind])]
