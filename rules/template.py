@@ -20,8 +20,11 @@ __all__ = ["Context", "TemplateError", "check_template", "render"]
 #: Longer templates and results are a mistake or an attack.
 MAX_TEXT = 65_536
 MAX_NESTING = 16
+#: Longer whole numbers are kept as Go's float64.
+MAX_DIGITS = 18
 
-ACTION = re.compile(r"\{\{(-\s)?\s*(.*?)\s*(\s-)?\}\}", re.DOTALL)
+#: Between ``{{`` and ``}}``: the mark that eats the space before, the action, the mark that eats the space after.
+OPENS, CLOSES = re.compile(r"\{\{(-\s)?"), re.compile(r"\s-\Z")
 TOKEN = re.compile(
     r"""\s*(?:(?P<string>"(?:\\.|[^"\\])*")|`(?P<raw>[^`]*)`|(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"""
     r"""|(?P<path>\$?[A-Za-z_]\w*(?:\.\w+)*|\$?(?:\.\w+)+|\.|\$)|(?P<mark>:=|=|\||\(|\)))"""
@@ -101,10 +104,13 @@ def render(text: str, context: Context) -> str:
     """The text with every action filled in. Raises TemplateError."""
     if "{{" not in text:
         return text
-    output = "".join(_emit(_parsed(text), context.names(), context.dot()))
-    if len(output) > MAX_TEXT:
-        raise TemplateError(f"result is longer than {MAX_TEXT} characters")
-    return output
+    parts, size = [], 0
+    for part in _emit(_parsed(text), context.names(), context.dot()):
+        parts.append(part)
+        size += len(part)
+        if size > MAX_TEXT:
+            raise TemplateError(f"result is longer than {MAX_TEXT} characters")
+    return "".join(parts)
 
 
 # --- reading -------------------------------------------------------------------------------------------------------
@@ -113,17 +119,20 @@ def render(text: str, context: Context) -> str:
 def _split(text: str) -> Iterator[tuple[str, str]]:
     """("text", ...) and ("action", ...) in order; ``{{-`` and ``-}}`` eat the space beside them."""
     at, trim = 0, False
-    for found in ACTION.finditer(text):
+    while (found := OPENS.search(text, at)) is not None:
         before = text[at : found.start()]
         before = before.lstrip() if trim else before
         yield "text", before.rstrip() if found.group(1) else before
-        action = found.group(2)
+        end = text.find("}}", found.end())
+        if end < 0:
+            raise TemplateError("{{ is never closed by }}")
+        inside = text[found.end() : end]
+        trim = CLOSES.search(inside[-2:]) is not None
+        action = (inside[:-2] if trim else inside).strip()
         if not (action.startswith("/*") and action.endswith("*/")):
             yield "action", action
-        at, trim = found.end(), bool(found.group(3))
+        at = end + 2
     rest = text[at:]
-    if "{{" in rest:
-        raise TemplateError("{{ is never closed by }}")
     yield "text", rest.lstrip() if trim else rest
 
 
@@ -183,7 +192,9 @@ def _pipeline(text: str) -> _Pipe:
     return pipe
 
 
-def _calls(tokens: list[tuple[str, str]], name: str = "") -> _Pipe:
+def _calls(tokens: list[tuple[str, str]], name: str = "", depth: int = 0) -> _Pipe:
+    if depth > MAX_NESTING:
+        raise TemplateError("nests too deep")
     calls: list[_Call] = []
     words: list[Any] = []
     while tokens and tokens[0] != ("mark", ")"):
@@ -192,7 +203,7 @@ def _calls(tokens: list[tuple[str, str]], name: str = "") -> _Pipe:
             calls.append(_call(words, piped=bool(calls)))
             words = []
         elif (kind, text) == ("mark", "("):
-            words.append(_calls(tokens))
+            words.append(_calls(tokens, depth=depth + 1))
             if not tokens:
                 raise TemplateError("( is never closed")
             tokens.pop(0)
@@ -206,7 +217,7 @@ def _constant(kind: str, text: str) -> Any:
     if kind == "string":
         return re.sub(r"\\(.)", lambda found: ESCAPES.get(found.group(1), found.group(0)), text[1:-1])
     if kind == "number":
-        return float(text) if re.search(r"[.eE]", text) else int(text)
+        return float(text) if re.search(r"[.eE]", text) or len(text) > MAX_DIGITS else int(text)
     if kind == "mark":
         raise TemplateError(f"unexpected {text!r}")
     return text if kind == "raw" else _Path(text)
@@ -257,6 +268,8 @@ def _evaluate(pipe: _Pipe, names: dict[str, Any], dot: Any) -> Any:
                 raise TemplateError(f"{first.text}: {error}") from None
         else:
             value = _word(first, names, dot)
+        if isinstance(value, str) and len(value) > MAX_TEXT:  # else a few steps double it beyond all memory
+            raise TemplateError(f"a value is longer than {MAX_TEXT} characters")
     if pipe.name:
         names[pipe.name] = value
     return value

@@ -17,8 +17,10 @@ REFUSED = (
     "query", "first", "value", "label", "strvalue", "sortByLabel", "range", "template", "define", "block", "break",
     "continue", "tmpl", "safeHtml",
 )  # fmt: skip
-VERB = re.compile(r"%([-+# 0]*)(\d*)(?:\.(\d*))?([a-zA-Z%])")
+VERB = re.compile(r"%([-+# 0]*+)(\d*+)(?:\.(\d*+))?([a-zA-Z%])")
 MAX_WIDTH = 200
+#: Longest result of printf and of reReplaceAll.
+MAX_MADE = 1 << 20
 
 
 class TemplateError(WatchkeeperError):
@@ -139,6 +141,8 @@ def humanize_timestamp(raw: Any) -> str:
 def printf(pattern: Any, *values: Any) -> str:
     """Go's printf with the verbs s v q d f e g x t and %%."""
     left = list(values)
+    if len(str(pattern)) + sum(len(go_text(value)) for value in left) * 2 > MAX_MADE:
+        raise ValueError(f"the result could be longer than {MAX_MADE} characters")
 
     def fill(found: re.Match[str]) -> str:
         flags, width, precision, verb = found.groups()
@@ -174,9 +178,13 @@ def re_replace_all(pattern: Any, replacement: Any, text: Any) -> str:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    with_groups = re.sub(r"\$\{?(\d)\}?", r"\\\1", str(replacement).replace("\\", "\\\\"))
+    with_groups, groups = re.subn(r"\$\{?(\d)\}?", r"\\\1", str(replacement).replace("\\", "\\\\"))
+    texts = pa.array([str(text)], pa.string())
     try:
-        found = pc.replace_substring_regex(pa.array([str(text)], pa.string()), str(pattern), with_groups)
+        hits = pc.count_substring_regex(texts, str(pattern)).to_pylist()[0]
+        if hits * len(with_groups) + groups * len(str(text)) > MAX_MADE:
+            raise ValueError(f"the result could be longer than {MAX_MADE} characters")
+        found = pc.replace_substring_regex(texts, str(pattern), with_groups)
     except pa.ArrowInvalid as error:
         raise ValueError(str(error)) from None
     return str(found.to_pylist()[0])

@@ -125,6 +125,30 @@ def test_a_template_that_cannot_be_used_is_refused(text: str) -> None:
         check_template(text)
 
 
+BOMBS = {
+    "a space between braces that never close": "{{" + " " * 60_000,
+    "braces that never close": "{{" * 30_000,
+    "a variable doubled twenty times": '{{ $x := "aaaa" }}' + '{{ $x = printf "%s%s" $x $x }}' * 20,
+    "nested brackets": "{{ " + "(" * 20_000 + "1" + ")" * 20_000 + " }}",
+    "a number of ten thousand digits": '{{ printf "%d" ' + "9" * 10_000 + " }}",
+    "one argument many times": f"{{{{ $x := `{'a' * 40_000}` }}}}{{{{ printf `%s` {'$x ' * 5_000}}}}}",
+    "one value printed many times": f"{{{{ $x := `{'a' * 30_000}` }}}}{'{{ $x }}' * 3_000}",
+    "a letter replaced by a book": f"{{{{ $x := `{'a' * 12_000}` }}}}{{{{ $y := reReplaceAll `.` $x $x }}}}",
+    "a group that holds all, often": f"{{{{ $x := `{'a' * 30_000}` }}}}{{{{ reReplaceAll `.*` `{'$0' * 900}` $x }}}}",
+}
+
+
+@pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in BOMBS.items()])
+def test_a_template_made_to_eat_time_or_memory_is_refused_at_once(text: str) -> None:
+    with pytest.raises(TemplateError):
+        render(text, Context(labels={}, value=1.0))
+
+
+def test_a_verb_that_never_comes_is_looked_for_once() -> None:
+    zeros = "%" + "0" * 50_000
+    assert render(f'{{{{ printf "{zeros}" }}}}', Context(labels={}, value=1.0)) == zeros
+
+
 @pytest.mark.parametrize(
     ("series", "seconds", "bad", "reason"),
     [
