@@ -366,7 +366,7 @@ def promqltest(files: list[Path], verbose: Annotated[bool, typer.Option("--verbo
 
 @app.command()
 def backup(destination: Path, config: ConfigOption = None) -> None:
-    """Copy samples and state of a stopped engine, consistently."""
+    """Copy samples, state and journal of the engine, running or stopped, as of one moment."""
     from watchkeeper.app.keep import backup as make
 
     say(make(config, destination))

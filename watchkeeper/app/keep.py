@@ -7,6 +7,8 @@ import json
 import shutil
 from pathlib import Path
 
+from watchkeeper.app.client import Client, ClientError
+from watchkeeper.app.paths import DataDir
 from watchkeeper.app.wiring import data_dir
 from watchkeeper.config import default_path, load
 from watchkeeper.errors import ConfigError
@@ -18,7 +20,7 @@ MANIFEST = "manifest.json"
 
 
 def backup(config: Path | None, destination: Path) -> str:
-    """Copy samples, state and the actuator's journal of a stopped engine into a new folder."""
+    """Copy samples, state and the actuator's journal into a new folder; the engine may be running or not."""
     loaded = load(config or default_path())
     data = data_dir(loaded.config)
     if destination.exists() and any(destination.iterdir()):
@@ -27,21 +29,49 @@ def backup(config: Path | None, destination: Path) -> str:
         raise ConfigError(
             "the state is in a database of its own: back it up with that database's tools", key="store.state"
         )
-    with data.create().lock("engine"), data.lock("actuator"):
-        destination.mkdir(parents=True, exist_ok=True, mode=0o700)
-        shutil.copytree(data.samples, destination / "samples", ignore=shutil.ignore_patterns("*.lock", "lock"))
-        shutil.copytree(data.actuator, destination / "actuator", ignore=shutil.ignore_patterns("*.sock"))
-        if data.kill_switch.exists():  # what was stopped stays stopped after a restore
-            shutil.copy2(data.kill_switch, destination / data.kill_switch.name)
-        if data.state.exists():
-            state = State(sqlite_url(data.state))
-            try:
-                backup_state(state, destination / data.state.name)
-            finally:
-                state.close()
+    try:
+        held = data.create().lock("engine")
+    except ConfigError as error:
+        how = _of_running(data, destination, error)
+    else:
+        with held, data.lock("actuator"):
+            how = _of_stopped(data, destination)
     sums = _sums(destination)
     (destination / MANIFEST).write_text(json.dumps(sums, indent=1, sort_keys=True), encoding="utf-8")
-    return f"{len(sums)} files in {destination}"
+    return f"{len(sums)} files in {destination}, {how}"
+
+
+def _of_stopped(data: DataDir, destination: Path) -> str:
+    destination.mkdir(parents=True, exist_ok=True, mode=0o700)
+    shutil.copytree(data.samples, destination / "samples", ignore=shutil.ignore_patterns("*.lock", "lock"))
+    shutil.copytree(data.actuator, destination / "actuator", ignore=shutil.ignore_patterns("*.sock"))
+    if data.kill_switch.exists():  # what was stopped stays stopped after a restore
+        shutil.copy2(data.kill_switch, destination / data.kill_switch.name)
+    if data.state.exists():
+        state = State(sqlite_url(data.state))
+        try:
+            backup_state(state, destination / data.state.name)
+        finally:
+            state.close()
+    return "of a stopped engine"
+
+
+def _of_running(data: DataDir, destination: Path, held: ConfigError) -> str:
+    """Ask the engine for a snapshot of one moment, copy it, and check the copy. Raises ``held`` when none answers."""
+    try:
+        client = Client.of(data.root)
+    except ClientError:
+        raise held from None
+    name = str(client.post("/api/wk/snapshots", {})["name"])
+    source = data.snapshots / name
+    try:
+        destination.mkdir(parents=True, exist_ok=True, mode=0o700)
+        shutil.copytree(source, destination, dirs_exist_ok=True)
+        if _sums(source) != _sums(destination):
+            raise ConfigError("the copy differs from what was copied; look at this disk", file=str(destination))
+    finally:
+        client.raw("DELETE", f"/api/wk/snapshots/{name}")
+    return "of the running engine"
 
 
 def restore(config: Path | None, source: Path) -> str:

@@ -31,6 +31,11 @@ class DataDir:
         return self.root / "samples"
 
     @property
+    def snapshots(self) -> Path:
+        """Consistent states of the running engine, on their way into a backup."""
+        return self.root / "snapshots"
+
+    @property
     def state(self) -> Path:
         return self.root / "state.sqlite"
 

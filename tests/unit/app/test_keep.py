@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from starlette.testclient import TestClient
+from support.engines import clock_of, engine
+from support.fake_engine import free_port, serving
 
+from watchkeeper.access.roles import Role
+from watchkeeper.access.tokens import create_system_token
+from watchkeeper.app.api.app import create
 from watchkeeper.app.keep import MANIFEST, backup, restore
 from watchkeeper.app.paths import DataDir
 from watchkeeper.clock import ManualClock, to_ms
@@ -54,10 +61,10 @@ def filled(folder: Path) -> DataDir:
     return data
 
 
-def read(data: DataDir) -> list[list[float]]:
+def read(data: DataDir, start_ms: int = to_ms(NOON)) -> list[list[float]]:
     store = samples(data)
     try:
-        found = store.select([Matcher("job", MatchOp.EQUAL, "shop")], to_ms(NOON), to_ms(NOON) + 200_000)
+        found = store.select([Matcher("job", MatchOp.EQUAL, "shop")], start_ms, start_ms + 20_000_000)
         return [row.tolist() for matrix in found for row in matrix.values]
     finally:
         store.close()
@@ -165,3 +172,57 @@ def test_state_in_a_database_of_its_own_is_not_left_out_in_silence(tmp_path: Pat
     with pytest.raises(ConfigError, match="back it up with that database's tools"):
         backup(file, tmp_path / "backup")
     assert not (tmp_path / "backup").exists()
+
+
+def test_a_running_engine_is_backed_up_as_of_one_moment(tmp_path: Path) -> None:
+    with engine(tmp_path) as running, serving(create(running), free_port()) as url:
+        data, clock = running.data, clock_of(running)
+        token, _ = create_system_token(running.state, "cli", Role.ADMIN, now=clock.now())
+        data.engine_ready.write_text(json.dumps({"url": url}))
+        data.cli_token.write_text(token)
+        (data.actuator / "journal").write_bytes(b"begun")
+        stop_sending = threading.Event()
+        sent = 0
+
+        def send() -> None:
+            nonlocal sent
+            while not stop_sending.is_set():
+                moment = to_ms(clock.now()) + sent
+                tick = Tick(target="t", time_ms=moment, layout=LAYOUT, values=np.array([sent, sent / 2]))
+                running.samples.append(tick)
+                sent += 1
+                if sent % 500 == 0:
+                    running.samples.maintain(clock.now())
+
+        sender = threading.Thread(target=send)
+        with data.lock("engine"):
+            sender.start()
+            try:
+                for turn in range(3):
+                    copy, before = tmp_path / f"copy{turn}", sent
+                    assert "of the running engine" in backup(config(tmp_path), copy)
+                    assert restore(config(tmp_path, f"new{turn}"), copy)
+                    rows = read(DataDir(tmp_path / f"new{turn}"), to_ms(clock.now()))
+                    assert len(rows[0]) >= before  # all that was appended before the call, and no gap
+                    assert rows == [[float(at) for at in range(len(rows[0]))], [at / 2 for at in range(len(rows[0]))]]
+                    assert (copy / "actuator" / "journal").read_bytes() == b"begun"
+            finally:
+                stop_sending.set()
+                sender.join()
+        assert list(data.snapshots.iterdir()) == []
+
+
+def test_a_snapshot_is_named_by_the_engine_and_dropped_by_name_only(tmp_path: Path) -> None:
+    with engine(tmp_path) as running, TestClient(create(running)) as web:
+        token, _ = create_system_token(running.state, "cli", Role.ADMIN, now=running.clock.now())
+        headers = {"authorization": f"Bearer {token}"}
+        name = web.post("/api/wk/snapshots", headers=headers).json()["name"]
+        assert (running.data.snapshots / name / "state.sqlite").is_file()
+        for wrong in ("..", "%2e%2e", "nobody", f"..%2f{name}"):
+            assert web.delete(f"/api/wk/snapshots/{wrong}", headers=headers).status_code in (404, 405)
+        assert web.post("/api/wk/snapshots").status_code == 401
+        clock_of(running).advance(timedelta(hours=7))  # nobody fetched it
+        other = web.post("/api/wk/snapshots", headers=headers).json()["name"]
+        assert [path.name for path in running.data.snapshots.iterdir()] == [other]
+        assert web.delete(f"/api/wk/snapshots/{other}", headers=headers).json() == {"dropped": other}
+        assert running.data.state.exists()

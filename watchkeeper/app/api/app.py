@@ -19,6 +19,7 @@ from watchkeeper.app.api import (
     prometheus,
     quality,
     slo,
+    snapshots,
     testing,
     views,
 )
@@ -49,6 +50,7 @@ def create(engine: Engine, routers: Sequence[APIRouter] = ()) -> FastAPI:
         prometheus,
         quality,
         slo,
+        snapshots,
         testing,
         views,
     ):

@@ -169,13 +169,16 @@ class EmbeddedStore(Reader):
             self._burst = 0
             return self._upkeep.run(now)
 
-    def backup(self, destination: Path) -> int:
-        """A consistent copy that opens as a store; returns its bytes. Raises StoreError; the destination is new."""
+    def backup(self, destination: Path, *, link: bool = False) -> int:
+        """A consistent copy that opens as a store; returns its bytes. Raises StoreError; the destination is new.
+
+        It holds everything appended before the call. ``link``: second names instead of copies, where they can be had.
+        """
         with self._maintaining:
             self._log.rotate()
             self._log.sync()
             blocks = [block.file.path for block in self._upkeep.blocks]
-            return copy_store(destination, {"log": self._log.closed_segments(), "blocks": blocks})
+            return copy_store(destination, {"log": self._log.closed_segments(), "blocks": blocks}, link=link)
 
     def stats(self) -> Mapping[str, int | float]:
         """Figures for telemetry; oldest_ms and newest_ms only while there is a sample.
