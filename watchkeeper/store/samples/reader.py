@@ -6,16 +6,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from watchkeeper.model.series import BoolArray, Labels, Matcher, Matrix, is_stale
+from watchkeeper.model.series import STALE_BITS, BoolArray, FloatArray, IntArray, Labels, Matcher, Matrix, is_stale
 from watchkeeper.store.samples.catalogue import Catalogue, Settled
-from watchkeeper.store.samples.pieces import gather
+from watchkeeper.store.samples.columns import picked_size
+from watchkeeper.store.samples.decoded import Decoded
+from watchkeeper.store.samples.pieces import Located
 
 
 class Reader:
     """Answers from head and blocks alike. Thread-safe."""
 
     def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
+        self._catalogue, self._decoded = catalogue, Decoded()
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Matrix]:
         """One matrix per target. Its time column holds every tick of the target in the range, so that a series
@@ -23,7 +25,7 @@ class Reader:
         """
         with self._catalogue.lock:
             settled = self._catalogue.settle(matchers, start_ms, end_ms)
-        found = (_matrix(one) for one in settled)
+        found = (_matrix(one, self._decoded) for one in settled)
         return [matrix for matrix in found if len(matrix.series)]
 
     def series(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Labels]:
@@ -40,16 +42,33 @@ class Reader:
             return self._catalogue.index.values(name, self._catalogue.sids(matchers, start_ms, end_ms))
 
 
-def _matrix(settled: Settled) -> Matrix:
+def _matrix(settled: Settled, decoded: Decoded) -> Matrix:
     series, parts = settled
-    times, values = gather(parts, len(series)) if parts else (np.empty(0, np.int64), np.empty((0, 0)))
+    if not parts:
+        return Matrix(series=(), times=np.empty(0, np.int64), values=np.empty((0, 0)), present=np.empty((0, 0), bool))
+    times, values, whole = _gather(parts, len(series), decoded)
+    if whole:
+        return Matrix(series=series, times=times, values=values, present=np.ones(values.shape, bool))
     absent = is_stale(values)
-    if absent.any():
-        values[absent] = np.nan
-        alive: BoolArray = ~np.all(absent, axis=1)
-        if not alive.all():
-            values, absent = values[alive], absent[alive]
-            series = tuple(labels for labels, lives in zip(series, alive.tolist(), strict=True) if lives)
-    elif not parts:
-        series = ()
+    values[absent] = np.nan
+    alive: BoolArray = ~np.all(absent, axis=1)
+    if not alive.all():
+        values, absent = values[alive], absent[alive]
+        series = tuple(labels for labels, lives in zip(series, alive.tolist(), strict=True) if lives)
     return Matrix(series=series, times=times, values=values, present=~absent)
+
+
+def _gather(parts: Sequence[Located], size: int, decoded: Decoded) -> tuple[IntArray, FloatArray, bool]:
+    """(times, values[size, time], whether every sample is there); absent samples carry staleness bits."""
+    times = np.concatenate([part.times for part in parts])
+    values, at, whole = np.empty((size, len(times))), 0, True
+    for part in parts:
+        into, found = values[:, at : at + len(part.times)], picked_size(part.rows)
+        if found < size:
+            into.view(np.uint64)[...] = STALE_BITS
+        if found:
+            samples, complete = decoded.read(part)
+            into[part.rows] = samples
+            whole = whole and complete
+        whole, at = whole and found == size, at + len(part.times)
+    return times, values, whole
