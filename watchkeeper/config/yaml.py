@@ -16,8 +16,14 @@ from watchkeeper.errors import ConfigError
 #: Larger files are a mistake or an attack.
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
+#: Levels that are composed at all; what is between is refused with its key.
+COMPOSED_DEPTH = 200
+#: Whole numbers beyond are no figures of ours, and printing one of many digits is an error in itself.
+MAX_NUMBER = 1 << 63
 #: The only tags a collection may have.
 COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+
+_LOADER = yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader
 
 Path_ = tuple[str | int, ...]
 _ENV = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -66,7 +72,8 @@ def parse(raw: bytes, file: str, *, environment: Mapping[str, str] | None = None
     except UnicodeDecodeError as error:
         raise ConfigError(f"is not UTF-8 at byte {error.start}; save it as UTF-8", file=file) from None
     try:
-        node = yaml.compose(text, Loader=yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader)
+        _refuse_depth(text, file)
+        node = yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -76,6 +83,16 @@ def parse(raw: bytes, file: str, *, environment: Mapping[str, str] | None = None
     reader = _Reader(file, os.environ if environment is None else environment)
     data = None if node is None else reader.value(node, (), 0)
     return Document(file, data, reader.lines)
+
+
+def _refuse_depth(text: str, file: str) -> None:
+    """Composing calls itself for every level, in C: some thousand levels would end the process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > COMPOSED_DEPTH:
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            raise ConfigError("nests too deep", file=file, line=line)
 
 
 class _Reader:
@@ -121,9 +138,12 @@ class _Reader:
             return self._environment(str(node.value), path, node.start_mark.line + 1)
         if node.tag.startswith("tag:yaml.org,2002:"):
             try:
-                return _PLAIN.construct_document(node)
+                found = _PLAIN.construct_document(node)
             except (yaml.YAMLError, ValueError) as error:
                 raise self._error(f"cannot be read: {error}", node.start_mark.line + 1, path) from None
+            if isinstance(found, int) and abs(found) > MAX_NUMBER:
+                raise self._error("is too large a number", node.start_mark.line + 1, path)
+            return found
         raise self._error(f"tag {node.tag!r} is not allowed", node.start_mark.line + 1, path)
 
     def _environment(self, text: str, path: Path_, line: int) -> str:

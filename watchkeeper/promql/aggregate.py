@@ -23,6 +23,8 @@ Reduction = Callable[[Groups, Block, FloatArray], FloatArray]
 
 
 def _zeroed(block: Block, absent: float = 0.0) -> FloatArray:
+    if block.present.all():
+        return block.values
     filled: FloatArray = np.where(block.present, block.values, absent)
     return filled
 
@@ -156,17 +158,22 @@ def _ratio(block: Block, ratio: FloatArray) -> BoolArray:
     return kept
 
 
-def count_values(node: Aggregate, block: Block, memo: Memo, name: str) -> Block:
-    """How many rows of each group have which value; the value becomes label ``name``."""
+def count_values(node: Aggregate, block: Block, memo: Memo, name: str, afford: Callable[[int], None]) -> Block:
+    """How many rows of each group have which value; the value becomes label ``name``.
+
+    ``afford`` refuses more samples than the query may hold; every value may be a row of its own.
+    """
     if not valid_label_name(name):
         raise QueryError(f'invalid label name "{_escaped(name)}"', kind="execution")
     by = node.labels if node.without else tuple(one for one in node.labels if one != name)
     groups = group(block, Aggregate(op=node.op, expr=node.expr, without=node.without, labels=by), memo)
     steps = block.values.shape[1]
-    blocks = []
+    blocks, made = [], 0
     for g, key in enumerate(groups.labels):
         rows = groups.order[groups.starts[g] : groups.starts[g] + groups.sizes[g]]
         values, present = block.values[rows], block.present[rows]
+        made += len(np.unique(values[present])) * steps
+        afford(made)
         blocks.append(_counted(key, name, values, present))
     if not blocks:
         return empty(steps)

@@ -81,7 +81,7 @@ class Evaluation:
         if not len(block):
             return empty(context.steps)
         if isinstance(param, str):
-            return aggregate.count_values(node, block, context.shared.memo, param)
+            return aggregate.count_values(node, block, context.shared.memo, param, context.afford)
         if isinstance(param, np.ndarray):
             assert node.param is not None
             check_quantile(context, param, node.param.position)

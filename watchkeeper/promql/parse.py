@@ -162,7 +162,7 @@ class _Converter:
             matchers.insert(0, Matcher(METRIC_NAME, MatchOp.EQUAL, tree.name))
         position = self._positions.selector(tree.name)
         return nodes.Selector(
-            matchers=tuple(matchers), offset=self._duration(tree.offset), at=_at(tree.at), position=position, mode=mode
+            matchers=tuple(matchers), offset=self._duration(tree.offset), at=_at(tree), position=position, mode=mode
         )
 
     def _matrixselector(self, tree: Any) -> nodes.Node:
@@ -180,7 +180,7 @@ class _Converter:
             range=self._duration(tree.range),
             step=step,
             offset=self._duration(tree.offset),
-            at=_at(tree.at),
+            at=_at(tree),
             position=expr.position,
         )
 
@@ -230,12 +230,20 @@ def _word(value: Any) -> str:
     return str(value).rpartition(".")[2]
 
 
-def _at(value: Any) -> nodes.At | None:
-    if value is None:
-        return None
-    if _word(value.type) != "At":
-        return nodes.At(kind=_word(value.type).lower())
-    return nodes.At(kind="at", time_ms=round(value.at.timestamp() * 1000))
+def _at(tree: Any) -> nodes.At | None:
+    try:
+        value = tree.at
+        if value is None:
+            return None
+        if _word(value.type) != "At":
+            return nodes.At(kind=_word(value.type).lower())
+        return nodes.At(kind="at", time_ms=round(value.at.timestamp() * 1000))
+    except (ValueError, OverflowError):
+        pass
+    except BaseException as error:  # the native parser panics before 1970, which no handler of Exception sees
+        if type(error).__name__ != "PanicException":
+            raise
+    raise QueryError("the time of the @ modifier must be between 1970 and the year 9999")
 
 
 def _matching(modifier: Any) -> nodes.Matching:

@@ -88,3 +88,59 @@ def test_a_silence_lasts_more_than_nothing_and_at_most_a_year(api: TestClient, d
     answer = api.post("/api/wk/silences", json=asked)
     assert answer.status_code == 400
     assert answer.json()["error"].startswith("duration: ")
+
+
+DOUBLED = "label_replace(" * 14 + 'vector(1), "a", "aaaaaaaa", "", "")' + ', "a", "$1$1", "a", "(.+)")' * 13
+
+
+@pytest.mark.parametrize(
+    "expr",
+    [
+        DOUBLED,
+        f"""label_replace(vector(1), "a", "{"x" * 70_000}", "", "")""",
+        f"""label_join(label_replace(vector(1), "a", "{"x" * 60_000}", "", ""), "b", "", "a", "a")""",
+    ],
+    ids=["doubled", "written", "joined"],
+)
+def test_a_label_value_that_grows_without_end_is_refused(api: TestClient, expr: str) -> None:
+    answer = api.post("/api/v1/query", data={"query": expr})
+    assert answer.status_code == 422
+    assert "longer than 65536 characters" in answer.json()["error"]
+
+
+def test_counting_values_that_are_all_different_is_refused_before_the_memory_is_taken(api: TestClient) -> None:
+    asked: dict[str, Any] = {"query": 'count_values("v", vector(time()))', "start": 0, "end": 10_999, "step": 1}
+    answer = api.post("/api/v1/query_range", data=asked)
+    assert answer.status_code == 422
+    assert "too many samples" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("moment", ["-5", "1e15", "9e11", "-1e300"])
+def test_a_fixed_time_that_the_parser_cannot_hold_is_a_bad_query(api: TestClient, moment: str) -> None:
+    answer = api.get("/api/v1/query", params={"query": f"up @ {moment}"})
+    assert answer.status_code == 400
+    assert "between 1970" in answer.json()["error"]
+
+
+def test_labels_of_thousands_of_digits_have_an_order(api: TestClient) -> None:
+    values = ["9" * 5000, "1" + "0" * 5000, "00" + "8" * 5000]
+    made = " or ".join(f"""label_replace(vector(1), "a", "{value}", "", "")""" for value in values)
+    answer = api.post("/api/v1/query", data={"query": f'sort_by_label({made}, "a")'})
+    assert [row["metric"]["a"] for row in answer.json()["data"]["result"]] == [values[2], values[0], values[1]]
+
+
+@pytest.mark.parametrize("name", ["each", "target"])
+def test_per_cents_of_a_billion_places_are_refused(api: TestClient, name: str) -> None:
+    asked = {"count": "2", "each": "99.9", "target": "99"} | {name: "1e-999999999"}
+    assert api.get("/api/wk/slo/composite", params=asked).status_code == 400
+
+
+def test_a_silence_of_a_book_is_refused(api: TestClient) -> None:
+    for matcher in (["a" * 2000, "=", "x"], ["a", "=", "x" * 20_000]):
+        asked = {"matchers": [matcher], "duration": "1h", "comment": "quiet"}
+        assert api.post("/api/wk/silences", json=asked).status_code == 422
+
+
+@pytest.mark.parametrize("kind", ["capacity", "cost", "business", "sla"])
+def test_a_report_in_no_language_is_refused(api: TestClient, kind: str) -> None:
+    assert api.post(f"/api/wk/reports/{kind}", json={"language": "../x"}).status_code == 422

@@ -68,3 +68,17 @@ def test_values_keep_their_types(tmp_path: Path) -> None:
     assert config.store.retention_bytes == 1000
     assert config.store.retention.total_seconds() == 36 * 3600
     assert config.notify.digest_at.minute == 15
+
+
+@pytest.mark.parametrize("piece", ["[", "{a: ", "? ", "- "])
+def test_a_file_nested_without_end_is_refused_before_it_ends_the_process(tmp_path: Path, piece: str) -> None:
+    (tmp_path / "deep.yaml").write_text(piece * 200_000)
+    with pytest.raises(ConfigError, match="nests too deep"):
+        load(tmp_path / "deep.yaml")
+
+
+@pytest.mark.parametrize("number", ["0x" + "f" * 10_000, "-0b" + "1" * 70, "1" + ":59" * 3000])
+def test_a_number_too_long_to_print_is_refused(tmp_path: Path, number: str) -> None:
+    (tmp_path / "long.yaml").write_text(f"environment: {number}")
+    with pytest.raises(ConfigError, match="environment: is too large a number"):
+        load(tmp_path / "long.yaml")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Request
@@ -45,7 +45,7 @@ def predictions(request: Request) -> dict[str, Any]:
 
 
 class Wanted(BaseModel):
-    language: str = "zh-CN"
+    language: Literal["zh-CN", "en"] = "zh-CN"
 
 
 @router.post("/reports/business", status_code=201)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel
@@ -44,7 +44,7 @@ def cost(request: Request, month: str = "", tag: str = "") -> dict[str, Any]:
 
 
 class Wanted(BaseModel):
-    language: str = "zh-CN"
+    language: Literal["zh-CN", "en"] = "zh-CN"
     month: str = ""
     tag: str = ""
 

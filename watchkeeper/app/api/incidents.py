@@ -34,8 +34,12 @@ class Text(BaseModel):
     text: str = Field(min_length=1, max_length=2000)
 
 
+LabelName = Annotated[str, Field(max_length=200)]
+LabelValue = Annotated[str, Field(max_length=4000)]
+
+
 class NewSilence(BaseModel):
-    matchers: list[tuple[str, Literal["=", "!=", "=~", "!~"], str]] = Field(min_length=1, max_length=20)
+    matchers: list[tuple[LabelName, Literal["=", "!=", "=~", "!~"], LabelValue]] = Field(min_length=1, max_length=20)
     duration: str = "1h"
     comment: str = Field(min_length=1, max_length=500)
 

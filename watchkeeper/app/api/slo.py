@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import Response
@@ -26,6 +27,8 @@ router = APIRouter(prefix="/api/wk", dependencies=[Depends(read)])
 MOST_INCIDENTS = 5000
 #: Services that the calculator takes.
 MOST_SERVICES = 1000
+#: Digits and a point, as a person writes them: an exponent could ask for an answer of a gigabyte.
+PER_CENT = re.compile(r"[0-9.]{1,40}")
 
 
 @router.get("/slo")
@@ -40,6 +43,8 @@ def composite(
 ) -> dict[str, Any]:  # fmt: skip
     """``count`` services of ``each`` per cent in a row, against ``target`` per cent for the whole."""
     try:
+        if not (PER_CENT.fullmatch(each) and PER_CENT.fullmatch(target)):
+            raise ValueError
         found = chain([Decimal(each)] * count, Decimal(target))
     except (ValueError, InvalidOperation):
         raise HTTPException(400, "each and target are per cent between 0 and 100, such as 99.9") from None
@@ -63,7 +68,7 @@ def report_now(request: Request, form: str, language: str = "zh-CN") -> Response
 
 
 class Wanted(BaseModel):
-    language: str = "zh-CN"
+    language: Literal["zh-CN", "en"] = "zh-CN"
 
 
 @router.post("/reports/sla", status_code=201)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
@@ -145,7 +145,7 @@ def reports(request: Request) -> dict[str, Any]:
 
 
 class Wanted(BaseModel):
-    language: str = "zh-CN"
+    language: Literal["zh-CN", "en"] = "zh-CN"
 
 
 @router.post("/reports/capacity", status_code=201)

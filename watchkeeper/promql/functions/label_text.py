@@ -19,6 +19,10 @@ UNIT = re.compile(
     r"\\Q.*?(?:\\E|$)|\\.|\[\^?\]?(?:\\.|\[:\w+:\]|[^\]])*\]|\(\?P?<(?P<name>\w+)>|\((?P<plain>(?!\?))|.", re.DOTALL
 )
 DIGITS = re.compile(r"\d+|\D+")
+#: Characters of one label value that a query may make: nested calls that double it would end with the memory.
+LONGEST = 65_536
+#: Characters of all values that one call may make.
+MOST = 64 << 20
 
 
 def _set(series: Labels, name: str, value: str) -> Labels:
@@ -39,6 +43,8 @@ def _relabelled(block: Block, name: str, values: Sequence[str | None]) -> Block:
 def label_join(block: Block, target: str, separator: str, sources: Sequence[str]) -> Block:
     """Label ``target`` becomes the sources' values joined."""
     _check_name(target, "label_join")
+    between = len(separator) * (len(sources) - 1)
+    _check_sizes([between + sum(len(label(one, source)) for source in sources) for one in block.series], "label_join")
     return _relabelled(
         block, target, [separator.join(label(one, source) for source in sources) for one in block.series]
     )
@@ -62,6 +68,13 @@ def _check_name(name: str, function: str) -> None:
         raise QueryError(f"invalid destination label name in {function}(): {name}", kind="execution")
 
 
+def _check_sizes(sizes: Sequence[int], function: str) -> None:
+    if max(sizes, default=0) > LONGEST:
+        raise QueryError(f"{function}(): a label value would be longer than {LONGEST} characters", kind="execution")
+    if sum(sizes) > MOST:
+        raise QueryError(f"{function}(): its label values would take more than {MOST >> 20} MiB", kind="execution")
+
+
 def replace(texts: Sequence[str], pattern: str, replacement: str) -> list[str | None]:
     """The replacement for each text that matches, None for the others. Patterns are RE2."""
     hits = fullmatch(pattern, texts)
@@ -72,6 +85,9 @@ def replace(texts: Sequence[str], pattern: str, replacement: str) -> list[str | 
         key = reference[2] or reference[3]
         if key and key not in captures:
             captures[key] = _capture(pattern, names, key, found)
+    keys = [reference[2] or reference[3] for reference in REFERENCE.finditer(replacement) if not reference[1]]
+    sizes = [len(replacement) + sum(len(captures[key][i]) for key in keys) for i in range(len(found))]
+    _check_sizes(sizes, "label_replace")
     expanded = iter([_expand(replacement, captures, i) for i in range(len(found))])
     return [next(expanded) if hit else None for hit in hits]
 
@@ -119,10 +135,16 @@ def _natural(left: str, right: str) -> int:
     for a, b in zip(DIGITS.findall(left), DIGITS.findall(right), strict=False):
         if a == b:
             continue
-        if a[0].isdigit() and b[0].isdigit() and int(a) != int(b):
-            return -1 if int(a) < int(b) else 1
+        if a[0].isdecimal() and b[0].isdecimal() and _figure(a) != _figure(b):
+            return -1 if _figure(a) < _figure(b) else 1
         return -1 if a < b else 1
     return (left > right) - (left < right)
+
+
+def _figure(digits: str) -> tuple[int, str]:
+    """Orders as the number does, however many digits it has."""
+    figures = "".join(str(int(digit)) for digit in digits).lstrip("0")
+    return len(figures), figures
 
 
 def order_by_label(series: Sequence[Labels], names: Sequence[str], *, descending: bool) -> list[int]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from watchkeeper.errors import QueryError
 from watchkeeper.model.series import BoolArray, FloatArray
 from watchkeeper.promql.block import Windows
+
+#: Samples between two looks at the clock.
+TICK_EVERY = 1024
 
 
 def _line(values: FloatArray, inside: BoolArray, seconds: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -50,15 +55,20 @@ def double_exponential_smoothing(
             )
     answer = np.full(windows.shape, np.nan)
     for part, values, inside, _ in windows.padded():
-        answer[:, part] = _holt(values, inside, smoothing[part], trend[part])
+        answer[:, part] = _holt(values, inside, smoothing[part], trend[part], windows.tick)
     return answer, windows.present(2)
 
 
-def _holt(values: FloatArray, inside: BoolArray, smoothing: FloatArray, trend: FloatArray) -> FloatArray:
+def _holt(
+    values: FloatArray, inside: BoolArray, smoothing: FloatArray, trend: FloatArray, tick: Callable[[], None]
+) -> FloatArray:
+    """``tick`` stops a computation that takes too long: every sample is a step of its own."""
     if values.shape[-1] < 2:
         return values[..., 0]
     level, slope = values[..., 0], values[..., 1] - values[..., 0]
     for i in range(1, values.shape[-1]):
+        if i % TICK_EVERY == 0:
+            tick()
         more = inside[..., i]
         following = smoothing * values[..., i] + (1 - smoothing) * (level + slope)
         turned = trend * (following - level) + (1 - trend) * slope
