@@ -39,7 +39,7 @@ class Caller:
     refresh_seconds: float
     clock: Clock
     changed: Callable[[], None] = lambda: None  #: to be called when what the engine knows of this user was changed
-    address: str = ""  #: path and query of the document that asks; empty when the browser does not say
+    address: str = ""  #: path and query of the document that is asked for; empty for all else
 
     def may(self, permission: Permission) -> bool:
         return allows(self.principal.role, permission)

@@ -6,7 +6,7 @@ Times are shown on the reader's clock; unknown is a gap, never a line through no
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -109,15 +109,18 @@ _TICKS = [
 ]
 
 
-def local_times(times: Sequence[Any], zone: ZoneInfo) -> list[str]:
-    """Wall-clock texts; Plotly draws a text without zone as it stands."""
-    return [
-        datetime.fromtimestamp(ms / 1000, UTC).astimezone(zone).replace(tzinfo=None).isoformat(timespec="milliseconds")
-        for ms in times
-    ]
+def local_times(times: Sequence[Any], zone: ZoneInfo) -> list[int]:
+    """What the reader's clock showed, in milliseconds; Plotly knows no zones, and reads numbers faster than texts."""
+    return [round(ms + _ahead(ms, zone)) for ms in times]
 
 
-def _line(times: Sequence[str], values: Sequence[Any], name: str, colour: str, dash: str = "solid") -> Figure:
+def _ahead(ms: float, zone: ZoneInfo) -> float:
+    """How far the zone's clock is before UTC at a time, in milliseconds."""
+    offset = datetime.fromtimestamp(ms / 1000, zone).utcoffset() or timedelta()
+    return offset.total_seconds() * 1000
+
+
+def _line(times: Sequence[int], values: Sequence[Any], name: str, colour: str, dash: str = "solid") -> Figure:
     return {
         "type": "scatter",
         "mode": "lines",
@@ -130,7 +133,7 @@ def _line(times: Sequence[str], values: Sequence[Any], name: str, colour: str, d
 
 
 def _band(
-    times: Sequence[str], lower: Sequence[Any], upper: Sequence[Any], colour: str, name: str, opacity: float = 0.12
+    times: Sequence[int], lower: Sequence[Any], upper: Sequence[Any], colour: str, name: str, opacity: float = 0.12
 ) -> list[Figure]:
     edge = {"type": "scatter", "mode": "lines", "x": times, "line": {"width": 0}, "hoverinfo": "skip"}
     red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
@@ -141,7 +144,7 @@ def _band(
     ]
 
 
-def _anomalies(times: Sequence[str], one: Mapping[str, Any], name: str) -> Figure | None:
+def _anomalies(times: Sequence[int], one: Mapping[str, Any], name: str) -> Figure | None:
     scores = one.get("score") or ()
     at = [index for index, score in enumerate(scores) if score is not None and score >= ANOMALOUS]
     if not at:

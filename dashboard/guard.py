@@ -166,17 +166,9 @@ class Guard:
     def _caller(self, request: Request, principal: Principal) -> Caller:
         language = known_language(principal.language, self._settings.language)
         words = Words(language, zone_of(principal.time_zone))
-        refresh, address = self._settings.refresh_seconds, self._address(request)
+        refresh, address = self._settings.refresh_seconds, request.target if request.wants_page else ""
         changed = partial(self._sessions.forget, self._session(request))
         return Caller(principal, words, request.theme, self._engine, refresh, self._clock, changed, address)
-
-    def _address(self, request: Request) -> str:
-        """Path and query of the document: of itself, or by the referrer of our own pages."""
-        if request.wants_page:
-            return request.target
-        own = self._settings.origin(request.host)
-        referrer = request.headers.get("referer", "")
-        return referrer.removeprefix(own) if referrer.startswith(f"{own}/") else ""
 
     def _dressed(self, request: Request, send: Send) -> Send:
         own = self._plain_headers if request.path in FORMS else self._headers

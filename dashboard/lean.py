@@ -4,6 +4,9 @@ Left out of every page: the polyfill for browsers of 2017, which also slows new 
 still asks for is assets/regenerator-runtime), and Dash's old table. Plotly comes with a page that draws charts, or with
 the first chart, as its "basic" bundle (lines, bars, pies), a quarter of the whole. docs/house.md says where both are
 from.
+
+What Dash's script would ask for first of all, the layout and the list of callbacks, stands in the document:
+assets/client.js answers it from there.
 """
 
 from __future__ import annotations
@@ -13,14 +16,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import dash
 from dash import Dash
+from dash.fingerprint import build_fingerprint
 from fastapi import FastAPI
+from plotly.io.json import to_json_plotly
 from starlette.responses import FileResponse
 
 PLOTLY = Path(__file__).parent / "vendor" / "plotly-basic-4.1.1.min.js"
 #: Where Dash looks for the whole bundle.
 PLOTLY_PATH = "/_dash-component-suites/plotly/package_data/plotly.min.js"
 NEEDLESS = ("/dash/deps/polyfill@", "/dash/dash_table/bundle.")
+#: What ``dcc.Graph`` asks for when it is first drawn, Plotly aside.
+GRAPH = "dcc/async-graph.js"
 SCRIPT = re.compile(r'<script src="([^"]+)"></script>\n?')
 
 
@@ -34,9 +42,24 @@ class LeanDash(Dash):
             return "" if any(one in found[1] for one in NEEDLESS) else found[0]
 
         parts["scripts"] = SCRIPT.sub(keep, str(parts.get("scripts", "")))
-        if self.draws_charts():
-            parts["scripts"] += f'<script src="{PLOTLY_PATH}"></script>'
+        parts["config"] += _given("_dash-layout", self.get_layout())
+        parts["config"] += _given("_dash-dependencies", self._callback_list)
+        if self.draws_charts():  # read while the frame is drawn and the first answer is under way
+            parts["renderer"] += "".join(f'<script src="{address}"></script>' for address in _drawing())
         return str(super().interpolate_index(**parts))  # type: ignore[no-untyped-call]
+
+
+def _given(path: str, answer: Any) -> str:
+    """An answer as data, which no browser runs. Nothing in it ends the element or is a mark of the template."""
+    text = str(to_json_plotly(answer)).replace("<", "\\u003c").replace("{%", "\\u007b%")
+    return f'<script type="application/json" id="{path}">{text}</script>'
+
+
+def _drawing() -> tuple[str, str]:
+    """Addresses of what draws a chart; that of Dash's file changes with the file."""
+    changed = int((Path(dash.__file__).parent / GRAPH).stat().st_mtime)
+    name = build_fingerprint(GRAPH, dash.__version__, changed)  # type: ignore[no-untyped-call]
+    return PLOTLY_PATH, f"/_dash-component-suites/dash/{name}"
 
 
 def serve_plotly(server: FastAPI) -> None:

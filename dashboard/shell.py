@@ -13,7 +13,7 @@ from .context import Caller, current
 from .i18n import LANGUAGES
 from .page import AREAS, Page, find
 from .permissions import Permission
-from .static_tree import lighten
+from .static_tree import Node, Static, lighten
 from .widgets import attributes, empty
 
 NAVBAR_WIDTH = 216
@@ -139,22 +139,20 @@ def _account(caller: Caller) -> Any:
 
 
 def _navigation(caller: Caller, pages: Sequence[Page]) -> Any:
-    parts: list[Any] = []
+    """One plain tree; assets/static.js marks the link of the page that is open."""
+    parts: list[Node] = []
     for area in AREAS:
-        parts.append(dmc.Text(caller.words(f"area.{area}"), size="xs", c="dimmed", fw=600, className="wk-area"))
-        parts += [
-            dmc.NavLink(
-                label=caller.words(f"{page.key}.title"),
-                href=page.path,
-                active="partial" if page.below else "exact",
-                leftSection=html.Span(className=f"wk-nav-icon wk-nav-{page.key}"),
-                id=f"nav-{page.key}",
-                className="wk-nav",
-            )
-            for page in pages
-            if page.area == area
-        ]
-    return html.Nav(parts)
+        parts.append(["div", {"className": "wk-area"}, [caller.words(f"area.{area}")]])
+        parts += [_link(caller, page) for page in pages if page.area == area]
+    return Static(["nav", {}, parts])
+
+
+def _link(caller: Caller, page: Page) -> Node:
+    attributes = {"id": f"nav-{page.key}", "href": page.path, "className": "wk-nav", "data-page": ""}
+    if page.below:
+        attributes["data-below"] = ""
+    icon = ["span", {"className": f"wk-nav-icon wk-nav-{page.key}"}, []]
+    return ["a", attributes, [icon, caller.words(f"{page.key}.title")]]
 
 
 def register(callbacks: Callbacks, pages: Sequence[Page]) -> None:

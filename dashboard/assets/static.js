@@ -32,7 +32,21 @@
     return draw(["a", { href: href, className: className, "data-page": "" }, [text]], undefined);
   }
 
-  function Static(props) { return draw(props.tree, "root"); }
+  /* The navigation's link of the page that is open; "data-below" also has the addresses below its own. */
+  function mark() {
+    const path = window.location.pathname;
+    for (const one of document.querySelectorAll(".wk-nav")) {
+      const own = one.getAttribute("href");
+      const here = path === own || (one.dataset.below !== undefined && path.startsWith(own + "/"));
+      if (here) { one.setAttribute("aria-current", "page"); } else { one.removeAttribute("aria-current"); }
+    }
+  }
+  for (const name of ["popstate", "_dashprivate_pushstate"]) { window.addEventListener(name, mark); }
+
+  function Static(props) {
+    React.useEffect(mark, []);
+    return draw(props.tree, "root");
+  }
   const same = (one, other) => JSON.stringify(one.tree) === JSON.stringify(other.tree);
   window.dashboard_static = Object.assign(window.dashboard_static || {}, { Static: React.memo(Static, same), link: link });
 })();

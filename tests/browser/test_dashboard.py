@@ -112,12 +112,14 @@ def test_a_tour_of_all_pages(house: House, language: str, theme: str, width: int
             else:
                 seen.goto(page.path)
             expect(seen.page.locator(".wk-page h2")).to_have_text(TITLES[language][page.key], timeout=15_000)
+            expect(seen.page.locator(".wk-nav[aria-current=page]")).to_have_id(f"nav-{page.key}")
             if page.key != "settings":
                 seen.page.wait_for_selector(".wk-as-of", timeout=15_000)
             too_wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
             assert seen.page.evaluate(too_wide) <= 1, f"{page.key} scrolls sideways"
         seen.goto("/incidents/inc-2")
         seen.page.wait_for_selector(".wk-as-of")
+        expect(seen.page.locator(".wk-nav[aria-current=page]")).to_have_id("nav-incidents")
         seen.goto("/explore?expr=up")
         seen.page.wait_for_selector(".js-plotly-plot .scatterlayer")
         check(seen)

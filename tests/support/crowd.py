@@ -58,8 +58,6 @@ class Reader:
             key = self.chance.choices(keys, chances)[0]
             path = PAGES[key][0]
             await self.page("document", "GET", path, path)
-            await self.page("layout", "GET", "/_dash-layout", path)
-            await self.page("dependencies", "GET", "/_dash-dependencies", path)
             leave, ticks = time.monotonic() + self.chance.expovariate(1 / STAY), 0
             while ticks == 0 or time.monotonic() < min(leave, until):
                 body = refreshing(key, callbacks, ticks)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 from dash import html
 from fastapi import FastAPI
@@ -11,10 +13,10 @@ from starlette.testclient import TestClient
 from dashboard.lean import PLOTLY, PLOTLY_PATH, LeanDash, serve_plotly
 
 
-def document(*, charts: bool = False) -> str:
+def document(*, charts: bool = False, text: str = "") -> str:
     server = FastAPI()
     dash = LeanDash("dashboard", server=server, assets_folder="", serve_locally=True, enable_mcp=False)  # type: ignore[arg-type]
-    dash.layout = html.Div()
+    dash.layout = html.Div(text)
     dash.draws_charts = lambda: charts
     return TestClient(server).get("/").text
 
@@ -44,4 +46,39 @@ def test_the_bundle_is_the_version_that_plotly_speaks() -> None:
 
 def test_plotly_loads_with_the_frame_of_a_page_that_draws() -> None:
     assert PLOTLY_PATH not in document()
-    assert f'<script src="{PLOTLY_PATH}"></script>' in document(charts=True)
+    drawing = document(charts=True).partition('id="_dash-renderer"')[2]
+    assert f'<script src="{PLOTLY_PATH}"></script>' in drawing
+    assert re.search(r'<script src="/_dash-component-suites/dash/dcc/async-graph\.v[^"]+"></script>', drawing)
+
+
+def given(page: str, path: str) -> Any:
+    """What a browser finds in the element."""
+    found = re.search(rf'<script type="application/json" id="{path}">(.*?)</script>', page, re.DOTALL)
+    assert found
+    return json.loads(found[1])
+
+
+def test_layout_and_callbacks_stand_in_the_document_as_data() -> None:
+    page = document(text="hello")
+    assert given(page, "_dash-layout")["props"]["children"] == "hello"
+    assert given(page, "_dash-dependencies") == []
+
+
+def test_no_text_of_the_layout_ends_its_element_or_is_a_mark_of_the_template() -> None:
+    text = "</script><script>alert(1)</script><!-- {%renderer%} {%scripts%}"
+    page = document(text=text)
+    assert given(page, "_dash-layout")["props"]["children"] == text
+    assert "alert(1)</script>" not in page
+    assert page.count("react-dom@") == document().count("react-dom@")
+
+
+def test_the_script_of_charts_is_kept_for_a_year() -> None:
+    server = FastAPI()
+    dash = LeanDash("dashboard", server=server, assets_folder="", serve_locally=True, enable_mcp=False)  # type: ignore[arg-type]
+    dash.layout, dash.draws_charts = html.Div(), lambda: True
+    client = TestClient(server)
+    address = re.search(r'"(/_dash-component-suites/dash/dcc/async-graph[^"]+)"', client.get("/").text)
+    assert address
+    answer = client.get(address[1])
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "public, max-age=31536000"
