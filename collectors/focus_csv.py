@@ -96,7 +96,7 @@ def _tags(text: str) -> tuple[tuple[str, str], ...]:
         return ()
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise RowError("Tags", "tags", f"{text[:60]!r} is no JSON object") from None
     if isinstance(found, Sequence):  # 0.5 and some exports: [{"key": ..., "value": ...}]
         pairs = {str(each.get("key", "")): each.get("value") for each in found if isinstance(each, Mapping)}

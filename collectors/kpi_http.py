@@ -26,7 +26,7 @@ async def fetch(outbound: Outbound, url: str, *, path: str, headers: Mapping[str
         raise CollectError(f"HTTP {answer.status}", reason="http")
     try:
         found = json.loads(answer.body, parse_float=Decimal)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise CollectError("the answer is no JSON", reason="json") from None
     return at_path(found, path)
 
@@ -34,7 +34,7 @@ async def fetch(outbound: Outbound, url: str, *, path: str, headers: Mapping[str
 def at_path(found: Any, path: str) -> Any:
     """One step a name or a place in a list. Raises CollectError with the step that leads nowhere."""
     for step in filter(None, path.split(".")):
-        if isinstance(found, list) and step.isdigit() and int(step) < len(found):
+        if isinstance(found, list) and step.isdecimal() and int(step) < len(found):
             found = found[int(step)]
         elif isinstance(found, dict) and step in found:
             found = found[step]

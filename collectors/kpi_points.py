@@ -16,6 +16,8 @@ TimeFormat = Literal["datetime", "epoch", "epoch_ms"]
 Point = tuple[datetime, Decimal]
 
 #: 2026-03-01, 2026/3/1, 2026.3.1, 2026年3月1日, 20260301, with or without a time of day behind.
+#: Digits of a number, before the point and in all: an exponent could ask for gigabytes of zeros.
+MOST_DIGITS = 60
 _DATE = re.compile(r"(\d{4})[-/.年](\d{1,2})(?:[-/.月](\d{1,2})日?)?月?(?:[ T](.+))?")
 _NOISE = re.compile(r"[\s_¥￥$€£]|CNY|RMB|元")
 #: Commas between thousands. Elsewhere a comma could as well be a decimal point, and guessing is a factor of 100.
@@ -71,4 +73,6 @@ def number(raw: Any, minor_units: int = 0) -> Decimal | None:
         raise CollectError(f"{str(raw)[:60]!r} is no number", reason="type") from None
     if not value.is_finite():
         return None
+    if abs(value.adjusted()) > MOST_DIGITS or len(value.as_tuple().digits) > MOST_DIGITS:
+        raise CollectError(f"{str(raw)[:60]!r} has more digits than figures have", reason="type")
     return value.scaleb(-2 if share else -minor_units)

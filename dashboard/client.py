@@ -122,7 +122,7 @@ class EngineClient:
 def _json(answer: Response) -> Any:
     try:
         return json.loads(answer.body) if answer.body else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         raise EngineError("the engine's answer is not JSON", status=502, kind="protocol") from None
 
 

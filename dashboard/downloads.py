@@ -11,7 +11,7 @@ from .client import EngineDownError
 from .context import current
 
 #: What a report's name may look like; anything else is not asked for.
-REPORT = re.compile(r"^[A-Za-z0-9_-]{1,100}\.(html|csv)$")
+REPORT = re.compile(r"[A-Za-z0-9_-]{1,100}\.(html|csv)")
 #: Headers of the engine that are passed on.
 PASSED = ("content-type", "content-disposition", "content-security-policy")
 
@@ -24,7 +24,7 @@ class Downloads:
 
     async def report(self, name: str) -> Response:
         caller = current()
-        if not REPORT.match(name):
+        if not REPORT.fullmatch(name):
             return PlainTextResponse(caller.words("refused.404") + "\n", 404)
         try:
             answer = await caller.engine.raw("GET", f"/api/wk/reports/{name}", caller.principal.who)

@@ -201,9 +201,13 @@ async def healthy() -> Response:
 
 
 async def fields(request: Request) -> dict[str, str]:
-    """The fields of a plain form; the last of a name wins."""
+    """The fields of a plain form; the last of a name wins. One of too many fields is none of ours, and empty."""
     body = (await request.body()).decode("utf-8", "replace")
-    return {name: values[-1] for name, values in parse_qs(body, keep_blank_values=True, max_num_fields=20).items()}
+    try:
+        found = parse_qs(body, keep_blank_values=True, max_num_fields=20)
+    except ValueError:
+        return {}
+    return {name: values[-1] for name, values in found.items()}
 
 
 def local_path(wanted: str) -> str:

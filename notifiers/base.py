@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +23,8 @@ STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=True, hide_input_in_
 Language = Literal["zh-CN", "en"]
 #: Statuses that say "later"; other 4xx say "never".
 LATER = frozenset({408, 425, 429})
+#: Longest wait in seconds that a receiver may ask for.
+LONGEST_WAIT = 3600
 #: Codes of DeliveryError that leave open whether the message arrived.
 UNSURE = frozenset({"timeout", "broken"})
 
@@ -121,11 +124,16 @@ def judge_status(response: Response) -> None:
     raise DeliveryError(f"HTTP {status}", permanent=True, code=code)
 
 
+def stated_wait(seconds: int) -> float:
+    """Seconds to wait as the receiver says, within reason."""
+    return float(min(max(seconds, 0), LONGEST_WAIT))
+
+
 def retry_after(response: Response) -> float | None:
     for name in ("x-ogw-ratelimit-reset", "retry-after"):
         value = response.headers.get(name, "").strip()
-        if value.isdigit():
-            return float(min(int(value), 3600))
+        if re.fullmatch(r"[0-9]{1,9}", value):
+            return stated_wait(int(value))
     return None
 
 
@@ -133,7 +141,7 @@ def json_of(response: Response) -> dict[str, Any]:
     """The body as an object; empty when it is anything else."""
     try:
         found = json.loads(response.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -21,7 +21,7 @@ from watchkeeper.model import Message
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Receipt
 
-from .base import STRICT, Language, check_host, json_of, judge_code, post, query_value, secret_of, to_json
+from .base import STRICT, Language, check_host, json_of, judge_code, post, query_value, secret_of, stated_wait, to_json
 from .markdown import headline, markdown_links
 from .text import clip, fit, inert
 
@@ -68,7 +68,9 @@ class Dingtalk:
         if "errcode" not in answer and answer.get("status") == 1111:
             wait = answer.get("wait")
             raise DeliveryError(
-                "dingtalk 1111: flood control", retry_after=float(wait) if isinstance(wait, int) else 60.0, code="1111"
+                "dingtalk 1111: flood control",
+                retry_after=stated_wait(wait) if isinstance(wait, int) else 60.0,
+                code="1111",
             )
         return judge_code("dingtalk", answer.get("errcode"), response)
 

@@ -31,6 +31,9 @@ FORBIDDEN = tuple(
         "224.0.0.0/4",
         "ff00::/8",
         "fd00:ec2::/32",
+        "fd20:ce::254/128",
+        "168.63.129.16/32",
+        "192.0.0.192/32",
     )
 )
 #: Reached only with ``allow_private``.
@@ -41,6 +44,7 @@ PRIVATE = tuple(
         "192.0.0.0/24", "240.0.0.0/4", "::1/128", "::/128", "fc00::/7", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16",
     )
 )  # fmt: skip
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +61,25 @@ Trace = Callable[[str, dict[str, Any]], Awaitable[None]]
 
 
 def check_address(text: str, *, allow_private: bool) -> None:
-    """Raises OutboundError when the address may not be reached. Mapped IPv4 counts as IPv4."""
-    address = ipaddress.ip_address(text.split("%", 1)[0])
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    if any(address in net for net in FORBIDDEN if net.version == address.version):
-        raise OutboundError(f"address {address} is never reached", reason="refused_address")
-    if not allow_private and any(address in net for net in PRIVATE if net.version == address.version):
-        raise OutboundError(f"address {address} is private and not allowed here", reason="refused_address")
+    """Raises OutboundError when the address may not be reached. IPv4 inside IPv6 counts as both."""
+    whole = ipaddress.ip_address(text.split("%", 1)[0])
+    mapped = whole.ipv4_mapped if isinstance(whole, ipaddress.IPv6Address) else None
+    inner = mapped or _inner(whole)
+    for address in (mapped or whole, *([inner] if inner else [])):
+        if any(address in net for net in FORBIDDEN if net.version == address.version):
+            raise OutboundError(f"address {whole} is never reached", reason="refused_address")
+        if not allow_private and any(address in net for net in PRIVATE if net.version == address.version):
+            raise OutboundError(f"address {whole} is private and not allowed here", reason="refused_address")
+
+
+def _inner(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that a gateway would make of it: 6to4, NAT64, and the old "compatible" form."""
+    if not isinstance(address, ipaddress.IPv6Address):
+        return None
+    number = int(address)
+    if address in NAT64 or 1 < number < 1 << 32:
+        return ipaddress.IPv4Address(number & 0xFFFFFFFF)
+    return address.sixtofour
 
 
 class CheckedBackend(httpcore2.AsyncNetworkBackend):
@@ -136,7 +151,10 @@ class Outbound:
         trace: Trace | None = None,
     ) -> Response:
         """One request, whole body. Raises OutboundError; 3xx, 4xx and 5xx are answers, not errors."""
-        target = httpx2.URL(url)
+        try:
+            target = httpx2.URL(url)
+        except httpx2.InvalidURL as error:
+            raise OutboundError(f"the address cannot be read: {error}", reason="refused_address") from None
         if target.scheme not in ("http", "https"):
             raise OutboundError(f"scheme {target.scheme!r} is not allowed; use http or https", reason="refused_address")
         sent = {"user-agent": "watchkeeper", "accept-encoding": "gzip", **(headers or {})}

@@ -60,7 +60,7 @@ class Webhook:
             state = dict(mapping(body["state"], "state"))
             told = mapping(body.get("capacity", {}), "capacity")
             capacity = {str(name): float(value) for name, value in told.items()}
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise ActionError(f"{target.name}: the answer is not a state: {error}") from error
         return Reading(state=state, epoch=state_hash(state), capacity=capacity)
 

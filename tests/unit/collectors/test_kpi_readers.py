@@ -269,6 +269,12 @@ async def outbound() -> AsyncIterator[Outbound]:
     await found.aclose()
 
 
+@pytest.mark.parametrize("raw", [Decimal("1e999999999"), "1e999999", "-1e-999999", "9" * 5000, 10**4000])
+def test_a_number_that_would_fill_the_memory_with_zeros_is_refused(raw: object) -> None:
+    with pytest.raises(CollectError, match="more digits than figures have"):
+        number(raw)
+
+
 def test_a_path_leads_into_the_answer_or_says_where_it_ends() -> None:
     answer = {"data": {"items": [{"value": 3}, {"value": 4}]}}
     assert kpi_http.at_path(answer, "data.items.1.value") == 4
@@ -301,7 +307,12 @@ async def test_json_over_http_keeps_its_decimals_and_sends_its_headers(outbound:
 
 @pytest.mark.parametrize(
     ("page", "said"),
-    [(answer(b"{}", status="503 Busy"), "HTTP 503"), (answer(b"<html>"), "no JSON"), (answer(b"[]"), "has no 'a'")],
+    [
+        (answer(b"{}", status="503 Busy"), "HTTP 503"),
+        (answer(b"<html>"), "no JSON"),
+        (answer(b"[" * 200_000), "no JSON"),
+        (answer(b"[]"), "has no 'a'"),
+    ],
 )
 async def test_an_answer_that_is_none_is_told(outbound: Outbound, page: bytes, said: str) -> None:
     async with target(stats=page) as served:

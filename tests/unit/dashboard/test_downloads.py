@@ -37,11 +37,13 @@ async def test_a_report_comes_with_the_engines_own_strict_policy(http: httpx2.As
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-@pytest.mark.parametrize("name", ["rep-1.exe", "..%2fstatus", "rep 1.html", "rep-1.html.csv", "x" * 200 + ".csv"])
+@pytest.mark.parametrize(
+    "name", ["rep-1.exe", "..%2fstatus", "rep 1.html", "rep-1.html.csv", "rep-1.html%0a", "x" * 200 + ".csv"]
+)
 async def test_another_name_is_not_even_asked_for(
     served: tuple[FakeEngine, str], http: httpx2.AsyncClient, name: str
 ) -> None:
-    await http.get(f"/reports/{name}")
+    assert (await http.get(f"/reports/{name}")).status_code == 404
     assert not [call for call in served[0].calls if name in call or call == "GET /api/wk/status"]
 
 

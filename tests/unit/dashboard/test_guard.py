@@ -92,6 +92,13 @@ async def test_another_spelling_of_a_path_is_refused(desk: Desk, path: str) -> N
     assert "AppShell" not in answer.text
 
 
+@pytest.mark.parametrize("path", ["/login", "/setup", "/language"])
+async def test_a_form_of_a_thousand_fields_is_just_a_wrong_form(desk: Desk, path: str) -> None:
+    body = "&".join(f"a{number}=1" for number in range(1000))
+    answer = await desk.http.post(path, content=body, headers={"content-type": "application/x-www-form-urlencoded"})
+    assert answer.status_code in (303, 400)
+
+
 async def test_a_stranger_sees_the_health_sign_and_the_form(desk: Desk) -> None:
     assert (await desk.http.get("/-/healthy")).status_code == 200
     login = await desk.http.get("/login", headers={"accept-language": "zh"})

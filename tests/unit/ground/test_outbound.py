@@ -117,6 +117,28 @@ async def test_a_redirect_is_an_answer_and_not_followed() -> None:
     assert response.status == 302
 
 
+@pytest.mark.parametrize("written", ["2130706433", "0x7f000001", "0177.0.0.1", "127.1", "[::ffff:127.0.0.1]", "[::1]"])
+async def test_another_way_to_write_loopback_needs_permission_too(written: str) -> None:
+    assert await reason(f"http://{written}:9/", allow_private=False) in ("refused_address", "connect")
+    assert await reason(f"http://{written}:9/", allow_private=False) == "refused_address"
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://a/\n", "http://a/\x00", "http://a/" + "x" * 70_000, "//a", ""])
+async def test_what_is_no_address_is_refused(url: str) -> None:
+    assert await reason(url) == "refused_address"
+
+
+@pytest.mark.parametrize(
+    "head",
+    ["content-length: " + "9" * 5000,
+     "content-length: -1", "content-length: \xb2", "content-length: 1\r\ncontent-length: 2",
+     "transfer-encoding: chunked, chunked", "x: " + "y" * 200_000, "x: a\x00b"],
+)  # fmt: skip
+async def test_a_hostile_head_is_a_broken_answer(head: str) -> None:
+    async with serving(f"HTTP/1.1 200 OK\r\n{head}\r\n\r\nbody".encode("latin-1")) as url:
+        assert await reason(url) in ("protocol", "too_large")
+
+
 async def test_loopback_needs_permission() -> None:
     async with serving(http(b"secret")) as url:
         assert await reason(url, allow_private=False) == "refused_address"
@@ -132,8 +154,11 @@ async def test_a_closed_port_is_a_connect_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["169.254.169.254", "::ffff:169.254.169.254", "fe80::1", "0.0.0.0", "100.100.100.200"]
-)
+    "address",
+    ["169.254.169.254", "::ffff:169.254.169.254", "::ffff:a9fe:a9fe", "::169.254.169.254", "64:ff9b::169.254.169.254",
+     "2002:a9fe:a9fe::1", "fe80::1", "fe80::1%eth0", "0.0.0.0", "::ffff:0.0.0.0", "100.100.100.200", "168.63.129.16",
+     "192.0.0.192", "fd00:ec2::254", "fd20:ce::254", "::ffff:224.0.0.1"],
+)  # fmt: skip
 def test_metadata_addresses_are_never_reached(address: str) -> None:
     with pytest.raises(OutboundError, match="never reached"):
         check_address(address, allow_private=True)
@@ -151,6 +176,8 @@ def test_metadata_addresses_are_never_reached(address: str) -> None:
         "fc00::1",
         "64:ff9b::7f00:1",
         "::ffff:10.0.0.1",
+        "::10.0.0.1",
+        "2002:a00:1::1",
     ],
 )
 def test_private_addresses_need_permission(address: str) -> None:
