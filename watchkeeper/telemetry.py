@@ -130,7 +130,8 @@ _SECRET_KEYS = re.compile(r"secret|token|passw|authorization|cookie|api_?key|cre
 _SECRET_TEXT = re.compile(
     r"(?i)((?:access_token|token|key|sign|secret|password|passwd|pwd)=)[^&\s\"']+"
     r"|((?:bearer|session)\s+)[A-Za-z0-9._~+/=-]{8,}"
-    r"|(://[^/\s:@]*:)[^@/\s]+(?=@)"
+    r"|(://[^/\s:@]*:)[^/\s]+(?=@)"
+    r"|(://)[^/\s:@?#]+(?=@)"
     r"|(/bot/v2/hook/)[A-Za-z0-9-]+"
 )
 #: Characters that can make a log line read as something else: bidirectional controls and C1 controls.

@@ -94,6 +94,10 @@ class Source(BaseModel):
     def options(self) -> dict[str, Any]:
         return dict(self.model_extra or {})
 
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        """Without the options: passwords and tokens may be among them."""
+        return [("kind", self.kind), ("name", self.name)]
+
 
 class Collect(Section):
     interval: Duration = timedelta(seconds=15)  #: default interval of every source
@@ -163,7 +167,7 @@ class Heartbeat(Section):
 
 
 class Notify(Section):
-    channels: list[dict[str, Any]] = []  #: name, kind and the options of the kind
+    channels: list[dict[str, Any]] = Field(default=[], repr=False)  #: name, kind and the options of the kind
     routes: list[dict[str, Any]] = []  #: first match wins; without routes everything goes to every channel
     digest_at: time = time(8, 30)  #: daily "I am alive", in `time_zone`
     digest_channels: list[str] = []  #: empty: every channel

@@ -34,7 +34,7 @@ class Document:
     """Plain data and, for each key path, the line it stands on."""
 
     file: str
-    data: Any
+    data: Any = field(repr=False)  #: with the secrets that stand in the file
     lines: Mapping[Path_, int] = field(default_factory=dict)
 
     def line(self, path: Path_) -> int:

@@ -43,6 +43,10 @@ def test_metrics_are_exposed_as_text() -> None:
         "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=CANARY",
         "https://open.feishu.cn/open-apis/bot/v2/hook/CANARY-1",
         "postgresql://user:CANARY@db/x",
+        "postgresql://user:a@CANARY@db/x",
+        "postgresql://user:a:CANARY@db/x",
+        "https://CANARY@git.example.com/x",
+        "https://api.example.com/x?api_key=CANARY",
         "Authorization: Bearer CANARY1234",
     ],
 )
