@@ -53,6 +53,24 @@ class SampleReader(Protocol):
     def label_values(self, name: str, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[str]: ...
 
 
+class AgedSamples(Protocol):
+    """Aggregates that answer for a time whose samples are no longer kept."""
+
+    @property
+    def until_ms(self) -> int:
+        """From here on the samples are there."""
+        ...
+
+    @property
+    def resolution_ms(self) -> int:
+        """Width of the widest bucket in the answer."""
+        ...
+
+    def reader(self, view: str) -> SampleReader:
+        """One aggregate as if it were samples: min, max, sum, count, last, or counter (last, with resets shown)."""
+        ...
+
+
 class SampleStore(SampleReader, Protocol):
     """Append is visible on return and durable within 1 s; ``sync`` waits for the disk."""
 

@@ -121,10 +121,11 @@ class Bench:
         retention: timedelta = timedelta(days=15),
         retention_bytes: int | None = None,
         block_span: timedelta = timedelta(hours=2),
+        tiers: Mapping[int, timedelta] | None = None,
     ) -> None:
         self.directory, self.clock, self.sent = directory, ManualClock(NOON), list[Tick]()
         self._limits, self._sizes, self._disk, self._span = limits, sizes, disk, block_span
-        self._retention, self._retention_bytes = retention, retention_bytes
+        self._retention, self._retention_bytes, self._tiers = retention, retention_bytes, tiers or {}
         self.store = self.open()
 
     def open(self) -> EmbeddedStore:
@@ -137,6 +138,7 @@ class Bench:
             retention=self._retention,
             retention_bytes=self._retention_bytes,
             block_span=self._span,
+            tiers=self._tiers,
         )
         return self.store
 

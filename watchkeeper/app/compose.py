@@ -67,7 +67,11 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
     state = State(config.store.state.url.get_secret_value() or sqlite_url(data.state))
     migrate(state)
     samples = EmbeddedStore(
-        data.samples, clock=clock, retention=config.store.retention, retention_bytes=config.store.retention_bytes
+        data.samples,
+        clock=clock,
+        retention=config.store.retention,
+        retention_bytes=config.store.retention_bytes,
+        tiers={300_000: config.store.retention_5m, 3_600_000: config.store.retention_1h},
     )
     threads = {name: ThreadPoolExecutor(1, thread_name_prefix=name) for name in THREADS}
     promql = PromQL(samples)

@@ -87,6 +87,8 @@ def stat(
     say(f"series    {found.series} of {found.targets} targets")
     say(f"blocks    {len(found.blocks)}: {found.block_samples} samples, {found.block_bytes} bytes{each}")
     say(f"log       {found.log_samples} samples in no block yet, {found.log_bytes} bytes")
+    for width, size in found.tier_bytes.items():
+        say(f"{width:<9} {size} bytes of aggregates")
     say(f"damaged   {found.damaged} places" + ("; see `watchkeeper store check`" if found.damaged else ""))
     for name, count in found.metrics:
         say(f"  {count:>9} series  {name}")

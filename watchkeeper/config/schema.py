@@ -76,6 +76,8 @@ class StateStore(Section):
 class Store(Section):
     retention: Duration = timedelta(days=15)  #: age at which samples are dropped
     retention_bytes: int | None = None  #: size at which the oldest blocks are dropped; none: no limit
+    retention_5m: Duration = timedelta(days=90)  #: age at which 5-minute aggregates are dropped
+    retention_1h: Duration = timedelta(days=730)  #: age at which hourly aggregates are dropped
     state: StateStore = StateStore()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from watchkeeper.errors import QueryError
 from watchkeeper.model import Matrix
-from watchkeeper.promql import aggregate, binary, extended, nodes, select
+from watchkeeper.promql import aged, aggregate, binary, extended, nodes, select
 from watchkeeper.promql.block import Block, Windows, empty
 from watchkeeper.promql.context import DEFAULT_SUBQUERY_STEP_MS, Context
 from watchkeeper.promql.durations import milliseconds
@@ -32,7 +32,8 @@ class Evaluation:
             case nodes.Text():
                 return node.value
             case nodes.Selector():
-                return select.instant(context, node)
+                found = aged.instant(context, node, self._block)
+                return select.instant(context, node) if found is None else found
             case nodes.Negate():
                 return self._negate(context, node)
             case nodes.Binary():
@@ -48,7 +49,14 @@ class Evaluation:
         if handler is None:
             raise QueryError(f"function {node.name!r} is not supported", kind="execution")
         extended.check_call(node)
-        return handler(self, context, node)
+        found = aged.call(context, node, self._block)
+        return handler(self, context, node) if found is None else found
+
+    def _block(self, context: Context, node: nodes.Node) -> Block:
+        """As ``evaluate`` of what is known to be an instant vector."""
+        value = self.evaluate(context, node)
+        assert isinstance(value, Block)
+        return value
 
     def _negate(self, context: Context, node: nodes.Negate) -> Value:
         value = self.evaluate(context, node.expr)

@@ -70,9 +70,7 @@ class Block:
         self.last_ms = max((entry.last_ms for entry in file.footer.entries), default=0)
 
 
-def open_blocks(
-    directory: Path, take: Callable[[bytes], Columns], damage: Damage, *, tidy: bool = True
-) -> list[Block]:
+def open_blocks(directory: Path, take: Callable[[bytes], Columns], damage: Damage, *, tidy: bool = True) -> list[Block]:
     """Every readable block of the directory, oldest first; damaged files are set aside, temporary ones removed.
 
     Without ``tidy`` no file is touched: the directory is somebody else's.

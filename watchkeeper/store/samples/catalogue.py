@@ -55,6 +55,7 @@ class TargetState:
     sids: set[int] = field(default_factory=set)  #: series ever seen and not yet forgotten
     admitted: list[Admitted] = field(default_factory=list)
     owned: set[bytes] = field(default_factory=set)  #: keys of the column lists whose series are in ``sids``
+    tiers: dict[tuple[int, str], list[FileSection]] = field(default_factory=dict)  #: by resolution in ms and aggregate
 
     def bounds(self) -> list[tuple[int, int]]:
         """(first, last) time of the whole; empty when nothing is held."""
@@ -62,9 +63,20 @@ class TargetState:
         return [(min(piece.first_ms for piece in pieces), max(piece.last_ms for piece in pieces))] if pieces else []
 
     def pieces(self) -> Iterator[Piece]:
-        """All of them, in time order."""
+        """All of them, samples in time order and then aggregates."""
         yield from self.stored
         yield from self.head
+        for sections in self.tiers.values():
+            yield from sections
+
+    @property
+    def empty(self) -> bool:
+        return not (self.stored or self.head or self.tiers)
+
+    @property
+    def raw_from_ms(self) -> int:
+        """Time of the oldest sample; after every time when there is none any more."""
+        return min((piece.first_ms for piece in (*self.stored[:1], *self.head[:1])), default=1 << 62)
 
     def spans(self, start_ms: int, end_ms: int) -> Iterator[tuple[Piece, int]]:
         """Pieces that may have a time in the range, each with the last time to take from it.
@@ -138,7 +150,7 @@ class Catalogue:
             self._sharing.update({target.number, *before[others & (before != SEVERAL)].tolist()})
         self._owner[sids] = np.where(others, SEVERAL, target.number)
 
-    def _owners(self, wanted: Ids) -> list[TargetState]:
+    def owners(self, wanted: Ids) -> list[TargetState]:
         """Targets that may have any of the series."""
         numbers = set(np.unique(self._owner[wanted]).tolist())
         if SEVERAL in numbers:
@@ -215,7 +227,7 @@ class Catalogue:
         """Per target: its matching series with columns in the range, and the pieces to read them from."""
         wanted = self.index.match(matchers)
         answer = []
-        for target in self._owners(wanted):
+        for target in self.owners(wanted):
             mine = self._present(target, wanted, start_ms, end_ms)
             if len(mine):
                 found = [locate(piece, mine, start_ms, edge) for piece, edge in target.spans(start_ms, end_ms)]
@@ -225,7 +237,7 @@ class Catalogue:
     def sids(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Ids:
         """Matching series that have a column in the range, ascending."""
         wanted = self.index.match(matchers)
-        found = [self._present(target, wanted, start_ms, end_ms) for target in self._owners(wanted)]
+        found = [self._present(target, wanted, start_ms, end_ms) for target in self.owners(wanted)]
         return np.unique(np.concatenate(found)) if found else wanted[:0]
 
     def _present(self, target: TargetState, wanted: Ids, start_ms: int, end_ms: int) -> Ids:

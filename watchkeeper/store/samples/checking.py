@@ -44,7 +44,7 @@ def check(directory: Path) -> Checked:
     if not (directory / "blocks").is_dir() or not (directory / "log").is_dir():
         raise StoreError(f"{directory} holds no samples: name the folder with `log` and `blocks` in it")
     checked = Checked()
-    for path in sorted((directory / "blocks").glob("*.block")):
+    for path in block_files(directory):
         _check_block(path, checked)
     noted, keys = Noted(directory), set[bytes]()
     for named, path, salt in segments_of(directory / "log", noted):
@@ -56,6 +56,11 @@ def check(directory: Path) -> Checked:
 
 
 # --- blocks ---
+
+
+def block_files(directory: Path) -> list[Path]:
+    """Blocks of samples and of aggregates."""
+    return [*sorted((directory / "blocks").glob("*.block")), *sorted((directory / "tiers").glob("*/*.block"))]
 
 
 def _check_block(path: Path, checked: Checked) -> None:

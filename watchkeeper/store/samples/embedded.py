@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,8 +11,9 @@ import numpy as np
 
 from watchkeeper.clock import Clock, to_ms
 from watchkeeper.errors import StoreError, StoreFullError
-from watchkeeper.model.series import FloatArray, Tick
+from watchkeeper.model.series import FloatArray, Matcher, Tick
 from watchkeeper.ports import Appended
+from watchkeeper.store.samples.aged import Aged, find_aged
 from watchkeeper.store.samples.blocks import open_blocks
 from watchkeeper.store.samples.catalogue import Catalogue, TargetState
 from watchkeeper.store.samples.copying import copy_store
@@ -27,10 +28,13 @@ from watchkeeper.store.samples.reader import Reader
 from watchkeeper.store.samples.replay import Replay
 from watchkeeper.store.samples.sealing import seal_old
 from watchkeeper.store.samples.space import Space
+from watchkeeper.store.samples.tiers import Tiers
 from watchkeeper.store.samples.upkeep import Keep, Upkeep
 
 #: Kept without any option: half a month, as Prometheus keeps it.
 RETENTION = timedelta(days=15)
+#: How long aggregates are kept without any option, by the width of their buckets in milliseconds.
+TIERS = {300_000: timedelta(days=90), 3_600_000: timedelta(days=730)}
 #: Span of one block.
 BLOCK_SPAN = timedelta(hours=2)
 
@@ -50,6 +54,7 @@ class EmbeddedStore(Reader):
         retention_bytes: int | None = None,
         limits: Limits | None = None,
         block_span: timedelta = BLOCK_SPAN,
+        tiers: Mapping[int, timedelta] = TIERS,
         sizes: Sizes | None = None,
         disk: Disk | None = None,
     ) -> None:
@@ -63,14 +68,14 @@ class EmbeddedStore(Reader):
         self._writing, self._maintaining = threading.Lock(), threading.Lock()
         super().__init__(Catalogue(self._limits))
         try:
-            self._open(Keep(age=retention, size_bytes=retention_bytes, block_span=block_span))
+            self._open(Keep(age=retention, size_bytes=retention_bytes, block_span=block_span), tiers)
         except BaseException:
             self._held.release()
             raise
 
     # --- opening ---
 
-    def _open(self, keep: Keep) -> None:
+    def _open(self, keep: Keep, tiers: Mapping[int, timedelta]) -> None:
         self._damage = Damage(self._directory / "damaged", self._disk, self._sizes.damaged_bytes)
         self._space = Space(self._directory, self._disk, self._sizes.ballast_bytes)
         blocks = open_blocks(self._directory / "blocks", self._catalogue.take_blob, self._damage)
@@ -93,6 +98,7 @@ class EmbeddedStore(Reader):
             sizes=self._sizes,
             keep=keep,
             blocks=blocks,
+            tiers=Tiers(self._directory / "tiers", tiers, self._catalogue, self._disk, self._damage),
         )
 
     def _relieve(self, size: int) -> None:
@@ -153,6 +159,17 @@ class EmbeddedStore(Reader):
             return Appended(received=size, stored=0, rejected={"too_old": size}, sequence=at)
         return None
 
+    # --- aggregates ---
+
+    def aged(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, resolution_ms: int) -> Aged | None:
+        """Aggregates for what is older than the samples, of buckets up to ``resolution_ms`` where there are any.
+
+        None where the samples reach.
+        """
+        if start_ms >= self._upkeep.tiers.aged_until_ms:
+            return None
+        return find_aged(self, self._catalogue, matchers, start_ms, end_ms, resolution_ms)
+
     # --- durability and upkeep ---
 
     def sync(self) -> int:
@@ -178,7 +195,11 @@ class EmbeddedStore(Reader):
             self._log.rotate()
             self._log.sync()
             blocks = [block.file.path for block in self._upkeep.blocks]
-            return copy_store(destination, {"log": self._log.closed_segments(), "blocks": blocks}, link=link)
+            return copy_store(
+                destination,
+                {"log": self._log.closed_segments(), "blocks": blocks, **self._upkeep.tiers.files()},
+                link=link,
+            )
 
     def stats(self) -> Mapping[str, int | float]:
         """Figures for telemetry; oldest_ms and newest_ms only while there is a sample.
@@ -187,12 +208,13 @@ class EmbeddedStore(Reader):
         """
         with self._catalogue.lock:
             figures = _head_figures(self._catalogue)
-        log_bytes, block_bytes = self._log.nbytes, self._upkeep.block_bytes()
+        log_bytes, block_bytes, tier_bytes = self._log.nbytes, self._upkeep.block_bytes(), self._upkeep.tiers.nbytes()
         return figures | {
             **self._ledger.totals(),
             "blocks": len(self._upkeep.blocks),
             "block_bytes": block_bytes,
-            "bytes": block_bytes + log_bytes,
+            "tier_bytes": tier_bytes,
+            "bytes": block_bytes + tier_bytes + log_bytes,
             "log_bytes": log_bytes,
             "damaged_frames": self._damage.frames,
             "torn_tails": self._torn_tails,

@@ -32,6 +32,7 @@ class Figures:
     blocks: list[BlockFigures] = field(default_factory=list)
     log_bytes: int = 0
     log_samples: int = 0  #: in no block yet
+    tier_bytes: dict[str, int] = field(default_factory=dict)  #: of aggregates, by the width of their buckets
     damaged: int = 0
     metrics: list[tuple[str, int]] = field(default_factory=list)  #: names with the most series, most first
 
@@ -71,6 +72,8 @@ def stat(directory: Path, *, metrics: int = 10) -> Figures:
         )
     figures.log_bytes = sum(segment.size for segment in snapshot.replay.segments)
     figures.log_samples, figures.damaged = snapshot.head_samples(), snapshot.damage.frames
+    for path in sorted((directory / "tiers").glob("*/*.block")):
+        figures.tier_bytes[path.parent.name] = figures.tier_bytes.get(path.parent.name, 0) + path.stat().st_size
     names = Counter(metric_name(labels) for labels in snapshot.series([], -(1 << 60), 1 << 60))
     figures.metrics = names.most_common(metrics)
     return figures

@@ -12,7 +12,7 @@ import numpy as np
 
 from watchkeeper.errors import StoreError
 from watchkeeper.store.samples.blockfile import BlockFile, BlockWriter, Entry
-from watchkeeper.store.samples.checking import Checked, bad_columns, check, check_tick, list_keys
+from watchkeeper.store.samples.checking import Checked, bad_columns, block_files, check, check_tick, list_keys
 from watchkeeper.store.samples.chunks import Packed
 from watchkeeper.store.samples.columns import Columns, decode_series
 from watchkeeper.store.samples.damage import Damage
@@ -50,12 +50,12 @@ def _repair(directory: Path) -> Repaired:
     disk, before = Disk(), check(directory)
     done = Repaired(before, before)
     damage = Damage(directory / "damaged", disk, 1 << 62)
-    for left in [*(directory / "blocks").glob("*.tmp"), *(directory / "log").glob("*.tmp")]:
+    for left in [*directory.glob("*/*.tmp"), *directory.glob("tiers/*/*.tmp")]:
         disk.unlink(left)
         done.removed += 1
     names = {finding.file for finding in before.findings}
-    known = _column_lists(directory / "blocks")
-    for path in sorted((directory / "blocks").glob("*.block")):
+    known = _column_lists(directory)
+    for path in block_files(directory):
         if path.name in names:
             done.rewritten += _repair_block(path, known, disk, damage)
     done.rewritten += _repair_log(directory / "log", names, disk, damage)
@@ -66,7 +66,7 @@ def _repair(directory: Path) -> Repaired:
 def _column_lists(directory: Path) -> dict[str, bytes]:
     """Every column list that any block tells, by its key."""
     known: dict[str, bytes] = {}
-    for path in sorted(directory.glob("*.block")):
+    for path in block_files(directory):
         try:
             file = BlockFile(path)
         except (StoreError, OSError):

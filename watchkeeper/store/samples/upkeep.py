@@ -26,6 +26,7 @@ from watchkeeper.store.samples.log import NO_SPACE, Log
 from watchkeeper.store.samples.pieces import Dense, Sealed
 from watchkeeper.store.samples.sealing import seal_old
 from watchkeeper.store.samples.space import Space
+from watchkeeper.store.samples.tiers import DAY_MS, Tiers
 
 logger = structlog.get_logger(__name__)
 
@@ -40,7 +41,7 @@ class Keep:
     """What retention allows."""
 
     age: timedelta
-    size_bytes: int | None  #: blocks and log together; None for no bound
+    size_bytes: int | None  #: blocks, aggregates and log together; None for no bound
     block_span: timedelta
 
 
@@ -59,9 +60,10 @@ class Upkeep:
         sizes: Sizes,
         keep: Keep,
         blocks: Sequence[Block],
+        tiers: Tiers,
     ) -> None:
         self._directory, self._catalogue, self._log, self._disk = directory, catalogue, log, disk
-        self._damage, self._space, self._sizes, self._keep = damage, space, sizes, keep
+        self._damage, self._space, self._sizes, self._keep, self.tiers = damage, space, sizes, keep, tiers
         self.blocks: Sequence[Block] = sorted(blocks, key=lambda block: block.last_ms)  #: replaced whole, never changed
         self._span_ms = round(keep.block_span / timedelta(milliseconds=1))
         self._boundary_ms = max((block.file.footer.boundary_ms for block in blocks), default=-1)
@@ -72,7 +74,8 @@ class Upkeep:
         done: Counter[str] = Counter()
         try:
             done["blocks_cut"] = self._cut(now)
-            done["blocks_dropped"] = self._retain(now)
+            done["days_rolled_up"] = self.tiers.roll_up(self._boundary_ms // DAY_MS * DAY_MS)
+            done["blocks_dropped"] = self._retain(now) + self.tiers.retain(now, self._keep.size_bytes)
             done["segments_dropped"] = self._log.drop_covered(self._covered)
         except OSError as error:
             self.block_failures += 1
@@ -84,6 +87,7 @@ class Upkeep:
             self._space.hold()
         done["head_evicted"] = self._evict(now)
         done["sealed"] = seal_old(self._catalogue, self._sizes)  # last: what went to a block needs no sealing
+        self.tiers.look()
         with self._catalogue.lock:
             done["series_forgotten"] = self._catalogue.forget()
         return dict(done)
@@ -163,13 +167,14 @@ class Upkeep:
         return self._keep.size_bytes is not None and self.nbytes() > self._keep.size_bytes
 
     def _drop(self, block: Block) -> None:
+        self.tiers.cover(block, max(block.file.footer.boundary_ms, self._boundary_ms))
         self._disk.unlink(block.file.path)
         with self._catalogue.lock:
             self.blocks = [other for other in self.blocks if other is not block]
             for name, section in block.sections.items():
                 target = self._catalogue.targets[name]
                 target.stored.remove(section)
-                if not target.stored and not target.head:
+                if target.empty:
                     self._catalogue.drop_target(target)
 
     def _covered(self, name: str, last_ms: int) -> bool:
@@ -188,8 +193,8 @@ class Upkeep:
         return sum(block.file.size for block in self.blocks)
 
     def nbytes(self) -> int:
-        """On disk: blocks and log."""
-        return self.block_bytes() + self._log.nbytes
+        """On disk: blocks, aggregates and log."""
+        return self.block_bytes() + self.tiers.nbytes() + self._log.nbytes
 
 
 def _evictable(target: TargetState, piece: Dense | Sealed, old_ms: int) -> bool:

@@ -16,11 +16,13 @@ from watchkeeper.model import Tick
 from watchkeeper.store.samples import EmbeddedStore
 
 SHAPE = wide(50)
+#: Between two ticks: ten days of them are more than two hundred lives write.
+STEP = timedelta(seconds=2)
 
 
 def numbered(number: int) -> Tick:
-    """Tick ``number``, 15 seconds after the one before."""
-    at = NOON + timedelta(seconds=15 * number)
+    """Tick ``number``, a step after the one before."""
+    at = NOON + number * STEP
     return tick(at, SHAPE, [float(number * 1000 + place) for place in range(len(SHAPE))])
 
 
@@ -31,7 +33,7 @@ def main(directory: Path, first: int) -> None:
     number = first
     while True:
         for _ in range(5):
-            store.append(numbered(number))
+            assert store.append(numbered(number)).stored == len(SHAPE)
             number += 1
         store.sync()
         print(number - 1, flush=True)
