@@ -3,37 +3,46 @@
 The last page is kept as a template: its lines without the values. While the next page has the same lines, one pass
 strips each known key and converts what is left; the pass proves itself, because any line that did not start with its
 key would leave too many bytes over. Otherwise every line is looked up in a dictionary, only unknown keys are parsed,
-by the official client, and the template is learnt anew (PERFORMANCE, section 1: 5 to 6 times less CPU than Prometheus).
+by the official client, and once the new order has come twice it is the template.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import compress, islice
+from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
 
 from watchkeeper.errors import CollectError
 from watchkeeper.model import STALE_NAN, Labels, Layout
-from watchkeeper.model.series import FloatArray
+from watchkeeper.model.series import BoolArray, FloatArray
 
 from .base import merge_labels
+from .exposition_index import KeyIndex
 from .exposition_line import (
     BrokenSeriesError,
     BrokenValueError,
+    LabelLimits,
     LimitError,
     LineParser,
     check_exemplar,
+    milliseconds,
     number,
 )
+from .exposition_template import BLOCK, Template, first_of_each, learn
 
-#: Lines taken apart at a time: their memory is used again for the next ones and stays in the processor's cache.
-BLOCK = 1024
 #: Ways of writing one series (label order, spaces) that are remembered, on average.
 MAX_FORMS = 4
+#: In place of a column: the line is no sample, is not kept, or its series is not wanted by ``relabel``.
+UNKNOWN, COMMENT, REFUSED, DROPPED = -4, -3, -2, -1
+#: The composite value of a native histogram, as OpenMetrics 2 writes it.
+_text = itemgetter(2)
+_NATIVE = re.compile(rb"[ \t]\{(?:count|sum|schema):")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,82 +62,51 @@ class Page:
     values: FloatArray  #: STALE_NAN for series that were on the last page and are not on this one
     received: int
     rejected: Mapping[str, int]
-    timestamps: int = 0  #: samples whose own time stamp was read over
+    stamps: Mapping[int, int] = field(default_factory=dict)  #: column -> the sample's own time in ms
+    exemplars: int = 0  #: read over
+    added: int = 0  #: series that were not on the last page
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Block:
-    """A run of lines of a page, without their values."""
-
-    lines: int
-    is_sample: list[bool]
-    is_other: list[bool]
-    others: list[bytes]  #: comments and empty lines with their line ends, which must come again exactly
-    keys: list[bytes]  #: what stands before each value, with the space
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Template:
-    """A page without its values."""
-
-    blocks: list[_Block]
-    samples: int
-    fixed_bytes: int  #: length of the page without its values and their line ends
-    columns: npt.NDArray[np.intp] | None  #: which of the values are kept, None when all are, in order
-    rejected: Mapping[str, int]
-
-    def values(self, body: bytes) -> FloatArray | None:
-        """The values of a page of exactly this shape, None when it has another one."""
-        values = np.empty(self.samples, np.float64)
-        page, done, size = BytesIO(body), 0, self.fixed_bytes
-        for block in self.blocks:
-            lines = list(islice(page, block.lines))
-            if len(lines) != block.lines:
-                return None
-            if block.others:
-                if list(compress(lines, block.is_other)) != block.others:
-                    return None
-                lines = list(compress(lines, block.is_sample))
-            rests = list(map(bytes.removeprefix, lines, block.keys))
-            joined = b"".join(rests)
-            size += len(joined)
-            if b"_" in joined:
-                return None
-            try:
-                values[done : done + len(rests)] = np.fromiter(map(float, rests), np.float64, len(rests))
-            except ValueError:
-                return None
-            done += len(rests)
-        return values if size == len(body) and done == self.samples else None
-
-
-@dataclass(slots=True)
 class _Reading:
-    """One page while it is read line by line."""
+    """One page while it is read: a column and a value for each line, in order."""
 
-    values: list[float | None]
-    keys: list[bytes] = field(default_factory=list)
-    kept: list[int] = field(default_factory=list)  #: column of each sample line, -1 when it was refused
-    rejected: dict[str, int] = field(default_factory=dict)
-    regular: bool = True  #: every sample line was key, space, value: a template can be learnt
-    timestamps: int = 0
+    def __init__(self, lines: int) -> None:
+        self.columns = np.full(lines, COMMENT, np.intp)
+        self.values = np.zeros(lines, np.float64)
+        self.rejected: dict[str, int] = {}
+        self.others: list[bytes] = []  #: comments and empty lines
+        self.stamps: dict[int, int] = {}  #: line -> its own time in ms
+        self.exemplars = 0
+        self.regular = True  #: every sample line was key, space, value: a template can be learnt
 
     def refuse(self, reason: str) -> None:
         self.rejected[reason] = self.rejected.get(reason, 0) + 1
-        self.kept.append(-1)
 
 
 class Exposition:
-    """Reads the pages of one target. ``sample_limit``: known series stay, new ones beyond it are refused."""
+    """Reads the pages of one target. ``sample_limit``: known series stay, new ones beyond it are refused.
 
-    def __init__(self, target: Mapping[str, str], *, sample_limit: int, honor_labels: bool = False) -> None:
-        self._target, self._limit, self._honor = dict(target), sample_limit, honor_labels
+    ``relabel`` has the last word on each new series: other labels, or None when it is not wanted.
+    """
+
+    def __init__(
+        self,
+        target: Mapping[str, str],
+        *,
+        sample_limit: int,
+        honor_labels: bool = False,
+        relabel: Callable[[Labels], Labels | None] | None = None,
+        limits: LabelLimits | None = None,
+    ) -> None:
+        self._target, self._limit, self._honor, self._relabel = dict(target), sample_limit, honor_labels, relabel
         self._columns: dict[bytes, int] = {}
+        self._index: KeyIndex | None = None  #: of the columns, made anew when they change
         self._by_labels: dict[Labels, int] = {}
         self._series: list[Labels] = []
         self._layout = Layout(())
-        self._template: _Template | None = None
-        self._parser = LineParser()
+        self._template: Template | None = None
+        self._order: npt.NDArray[np.intp] | None = None  #: of the last page that no template read
+        self._parser = LineParser(limits or LabelLimits())
         self.metadata: dict[str, Metadata] = {}
 
     @property
@@ -141,84 +119,117 @@ class Exposition:
         template = self._template
         values = template.values(body) if template is not None else None
         if template is None or values is None:
-            return self._slow(body, openmetrics=openmetrics)
+            return self._any_order(body, openmetrics=openmetrics)
         received = len(values)
         if template.columns is not None:
             values = values[template.columns]
         return Page(layout=self._layout, values=values, received=received, rejected=template.rejected)
 
-    def _slow(self, body: bytes, *, openmetrics: bool) -> Page:
-        lines = body.removesuffix(b"\n").split(b"\n")
+    # --- any order ---
+
+    def _any_order(self, body: bytes, *, openmetrics: bool) -> Page:
+        """Every line by its key; only unknown keys are parsed."""
         if openmetrics:
-            _check_end(lines)
+            _check_end(body)
         known = len(self._series)
-        reading = _Reading(values=[None] * known)
-        samples = [bool(line.strip()) and not line.lstrip(b" \t").startswith(b"#") for line in lines]
-        others = [line for line, sample in zip(lines, samples, strict=True) if not sample]
         try:
-            for at, line in enumerate(lines):
-                if samples[at]:
-                    self._line(line, at, reading)
+            reading = self._lines(
+                body, self._index or KeyIndex(self._columns, unknown=UNKNOWN), openmetrics=openmetrics
+            )
+            if len(first_of_each(reading.columns)) < np.count_nonzero(reading.columns >= 0):
+                reading = self._lines(body, KeyIndex({}, unknown=UNKNOWN), openmetrics=openmetrics)
         except CollectError:
             self._undo(known)
             raise
         finally:
             self._parser.forget()
-        if reading.rejected.get("parse") and all(column is None for column in reading.values):
+        if reading.rejected.get("parse") and not (reading.columns >= DROPPED).any():
             self._undo(known)
             raise CollectError("no line of the page is a sample", reason="parse")
-        self.metadata = read_metadata(others)
-        page = self._finish(reading)
-        self._template = None
-        if len(self._columns) > MAX_FORMS * len(self._series):
-            self._columns = {}  # a source that writes its series in ever new ways must not fill the memory
-        if reading.regular:
-            self._learn(body, samples, reading)
+        self.metadata = read_metadata(reading.others)
+        page = self._finish(reading, known)
+        lines = len(reading.columns)
+        if len(self._columns) > MAX_FORMS * max(len(self._series), lines):
+            self._columns, self._index = (
+                {},
+                None,
+            )  # a source that writes its series in ever new ways must not fill the memory
+        self._learn_when_steady(body, reading, page)
         return page
 
-    def _line(self, line: bytes, at: int, reading: _Reading) -> None:
+    def _lines(self, body: bytes, index: KeyIndex, *, openmetrics: bool) -> _Reading:
+        reading = _Reading(body.count(b"\n") + (not body.endswith(b"\n")))
+        self._index, raw, start = index if len(index) else None, BytesIO(body), 0
+        while lines := list(islice(raw, BLOCK)):
+            parts = [line.rpartition(b" ") for line in lines]
+            found = index.find(parts)
+            done = self._bulk(list(map(_text, parts)), found, reading, start)
+            for at in done:
+                self._line(lines[at], start + at, reading, openmetrics=openmetrics)
+            start += len(lines)
+        return reading
+
+    @staticmethod
+    def _bulk(texts: list[bytes], found: npt.NDArray[np.intp], reading: _Reading, start: int) -> Iterable[int]:
+        """Take the lines of known keys with one number behind them; answers which lines are left."""
+        odd = np.flatnonzero(found == UNKNOWN)
+        if len(odd):
+            texts = list(compress(texts, (found != UNKNOWN).tolist()))
+        if b"_" in b"".join(texts):
+            return range(len(found))
+        try:
+            values = np.fromiter(map(float, texts), np.float64, len(texts))
+        except ValueError:
+            return range(len(found))
+        here = slice(start, start + len(found))
+        if len(odd):
+            reading.values[here][found != UNKNOWN] = values
+            found[odd] = COMMENT
+        else:
+            reading.values[here] = values
+        reading.columns[here] = found
+        return odd.tolist()
+
+    def _line(self, line: bytes, at: int, reading: _Reading, *, openmetrics: bool) -> None:
+        """One line that is a comment, new, or more than key and value."""
+        if not line.strip() or line.lstrip(b" \t").startswith(b"#"):
+            return reading.others.append(line)
+        line = line.removesuffix(b"\n")
+        try:
+            known = self._known(line, openmetrics=openmetrics)
+        except ValueError:
+            known = None
+        if known is None:
+            return self._new_line(line, at, reading, openmetrics=openmetrics)
+        column, value, stamp, exemplar = known
+        reading.columns[at], reading.values[at] = column, value
+        if stamp is not None:
+            reading.stamps[at] = stamp
+        reading.exemplars += exemplar
+        reading.regular = reading.regular and stamp is None and not exemplar
+        return None
+
+    def _known(self, line: bytes, *, openmetrics: bool) -> tuple[int, float, int | None, bool] | None:
+        """(column, value, own time, whether with exemplar) of a series that is known. Raises ValueError."""
         key, _, text = line.rpartition(b" ")
         column = self._columns.get(key)
-        if column is None:
-            return self._stamped_line(line, at, reading)
-        try:
-            value = number(text)
-        except ValueError:
-            return self._odd_line(line, at, reading)
-        reading.keys.append(key + b" ")
-        return _keep(reading, column, value)
-
-    def _stamped_line(self, line: bytes, at: int, reading: _Reading) -> None:
-        """``key value timestamp`` of a known series: the common form of cAdvisor's pages."""
-        head = line.rsplit(b" ", 2)
-        column = self._columns.get(head[0]) if len(head) == 3 else None
-        if column is None:
-            return self._exemplar_line(line, at, reading)
-        try:
-            value, _ = number(head[1]), number(head[2])
-        except ValueError:
-            return self._odd_line(line, at, reading)
-        reading.regular = False
-        reading.timestamps += 1
-        return _keep(reading, column, value)
-
-    def _exemplar_line(self, line: bytes, at: int, reading: _Reading) -> None:
-        """``key value # exemplar`` of a known series: only the exemplar is new."""
+        if column is not None:
+            return column, number(text), None, False
         head, mark, exemplar = line.partition(b" # ")
-        key, _, text = head.rpartition(b" ")
-        column = self._columns.get(key) if mark else None
-        if column is None:
-            return self._odd_line(line, at, reading)
-        try:
-            value = number(text)
+        if mark:
             check_exemplar(exemplar.decode())
-        except ValueError:
-            return self._odd_line(line, at, reading)
-        reading.regular = False
-        return _keep(reading, column, value)
+            key, _, text = head.rpartition(b" ")
+            column = self._columns.get(key)
+            if column is not None:
+                return column, number(text), None, True
+        pieces = head.rsplit(b" ", 2)
+        column = self._columns.get(pieces[0]) if len(pieces) == 3 else None
+        if column is None:
+            return None
+        return column, number(pieces[1]), milliseconds(pieces[2], openmetrics=openmetrics), bool(mark)
 
-    def _odd_line(self, line: bytes, at: int, reading: _Reading) -> None:
-        """A new series, or a line that is not plain ``key value``."""
+    def _new_line(self, line: bytes, at: int, reading: _Reading, *, openmetrics: bool) -> None:
+        reading.columns[at] = REFUSED
         try:
             said = self._parser.parse(line.decode())
         except LimitError:
@@ -226,32 +237,37 @@ class Exposition:
             return reading.refuse("label_limit")
         except BrokenValueError:
             reading.regular = False  # the series is certain, the value is not: this line alone is lost
-            return reading.refuse("parse")
+            return reading.refuse("native_histogram" if _NATIVE.search(line) else "parse")
         except (BrokenSeriesError, UnicodeDecodeError) as error:
             start = line[:60].decode(errors="replace")
             raise CollectError(f"line {at + 1} is no sample ({error}): {start!r}", reason="parse") from None
-        reading.timestamps += said.stamped
-        column = self._column(merge_labels(said.name, said.labels, self._target, honor=self._honor), reading)
+        reading.regular = reading.regular and said.plain
+        reading.exemplars += said.exemplar
+        if said.stamp:
+            try:
+                reading.stamps[at] = milliseconds(said.stamp, openmetrics=openmetrics)
+            except ValueError:
+                return reading.refuse("parse")
+        column = self._column(merge_labels(said.name, said.labels, self._target, honor=self._honor))
         key = said.key.encode()
-        if column >= 0 and line[len(key) :].startswith(b" "):
-            self._columns[key] = column
-        if said.plain:
-            reading.keys.append(key + b" ")
-        else:
-            reading.regular = False
-        if column < 0:
+        if column != REFUSED and line[len(key) :].startswith(b" "):
+            self._columns[key], self._index = column, None
+        if column == REFUSED:
             return reading.refuse("sample_limit")
-        return _keep(reading, column, said.value)
+        reading.columns[at], reading.values[at] = column, said.value
+        return None
 
-    def _column(self, series: Labels, reading: _Reading) -> int:
+    def _column(self, said: Labels) -> int:
+        series = said if self._relabel is None else self._relabel(said)
+        if series is None:
+            return DROPPED
         found = self._by_labels.get(series)
         if found is not None:
             return found
         if len(self._series) >= self._limit:
-            return -1
+            return REFUSED
         self._by_labels[series] = len(self._series)
         self._series.append(series)
-        reading.values.append(None)
         return len(self._series) - 1
 
     def _undo(self, known: int) -> None:
@@ -260,72 +276,66 @@ class Exposition:
             del self._by_labels[series]
         del self._series[known:]
         self._columns = {key: column for key, column in self._columns.items() if column < known}
-        self._template = None
+        self._template = self._index = None
 
-    def _finish(self, reading: _Reading) -> Page:
-        gone = [at for at, value in enumerate(reading.values) if value is None]
-        if gone or len(self._series) != len(self._layout):
-            self._layout = Layout(tuple(self._series))
+    def _finish(self, reading: _Reading, known: int) -> Page:
+        columns = reading.columns
+        dropped = int(np.count_nonzero(columns == DROPPED))
+        if dropped:
+            reading.rejected["metric_relabel"] = dropped
+        lines = first_of_each(columns)
+        twice = int(np.count_nonzero(columns >= 0)) - len(lines)
+        if twice:
+            reading.rejected["duplicate"] = twice
+        values = np.full(len(self._series), STALE_NAN)
+        values[columns[lines]] = reading.values[lines]
+        here = np.zeros(len(values), np.bool_)
+        here[columns[lines]] = True
+        if len(self._series) != len(self._layout):
+            self._layout, self._template = Layout(tuple(self._series)), None
         whole = self._layout
-        values = np.array([STALE_NAN if value is None else value for value in reading.values], dtype=np.float64)
-        if gone:
-            self._prune(set(gone), reading)
+        first = set(lines.tolist()) if reading.stamps else set()
+        stamps = {int(columns[at]): time for at, time in reading.stamps.items() if at in first}
+        if not here.all():
+            self._prune(here, reading)
         return Page(
             layout=whole,
             values=values,
-            received=len(reading.kept),
+            received=int(np.count_nonzero(columns != COMMENT)),
             rejected=reading.rejected,
-            timestamps=reading.timestamps,
+            stamps=stamps,
+            exemplars=reading.exemplars,
+            added=len(whole) - known,
         )
 
-    def _prune(self, gone: set[int], reading: _Reading) -> None:
+    def _prune(self, here: BoolArray, reading: _Reading) -> None:
         """Drop series that are no longer on the page and close the gaps they leave."""
-        stay = [at for at in range(len(self._series)) if at not in gone]
-        moved = {old: new for new, old in enumerate(stay)}
-        self._series = [self._series[at] for at in stay]
+        moved = np.where(here, np.cumsum(here) - 1, REFUSED)
+        self._series = [series for series, stays in zip(self._series, here.tolist(), strict=True) if stays]
         self._by_labels = {series: at for at, series in enumerate(self._series)}
-        self._columns = {key: moved[column] for key, column in self._columns.items() if column in moved}
-        self._layout = Layout(tuple(self._series))
-        reading.kept = [moved[column] if column >= 0 else -1 for column in reading.kept]
+        self._columns = {
+            key: column if column < 0 else int(moved[column])
+            for key, column in self._columns.items()
+            if column < 0 or here[column]
+        }
+        self._layout, self._template, self._index = Layout(tuple(self._series)), None, None
+        kept = reading.columns >= 0
+        reading.columns[kept] = moved[reading.columns[kept]]
 
-    def _learn(self, body: bytes, samples: list[bool], reading: _Reading) -> None:
-        order = {column: at for at, column in enumerate(reading.kept) if column >= 0}
-        rows = [order[column] for column in range(len(self._series))]
-        raw, keys, blocks = BytesIO(body), iter(reading.keys), list[_Block]()
-        while lines := list(islice(raw, BLOCK)):
-            at = len(blocks) * BLOCK
-            is_sample = samples[at : at + len(lines)]
-            is_other = [not sample for sample in is_sample]
-            blocks.append(
-                _Block(
-                    lines=len(lines),
-                    is_sample=is_sample,
-                    is_other=is_other,
-                    others=list(compress(lines, is_other)),
-                    keys=list(islice(keys, sum(is_sample))),
-                )
-            )
-        comments = sum(len(line) for block in blocks for line in block.others)
-        self._template = _Template(
-            blocks=blocks,
-            samples=len(reading.keys),
-            fixed_bytes=comments + sum(map(len, reading.keys)),
-            columns=None if rows == list(range(len(reading.kept))) else np.array(rows, dtype=np.intp),
-            rejected=reading.rejected,
-        )
+    # --- the template ---
+
+    def _learn_when_steady(self, body: bytes, reading: _Reading, page: Page) -> None:
+        """Learning costs more than reading: a page that is in a new order each time is never learnt."""
+        steady = self._order is None or np.array_equal(self._order, reading.columns)
+        self._order = reading.columns
+        if not reading.regular:
+            self._template = None
+        elif steady or page.added == len(page.layout):
+            self._template = learn(body, reading.columns, reading.columns != COMMENT, reading.rejected)
 
 
-def _keep(reading: _Reading, column: int, value: float) -> None:
-    if reading.values[column] is not None:
-        return reading.refuse("duplicate")
-    reading.values[column] = value
-    reading.kept.append(column)
-    return None
-
-
-def _check_end(lines: list[bytes]) -> None:
-    filled = [line for line in lines[-2:] if line]
-    if not filled or filled[-1].strip() != b"# EOF":
+def _check_end(body: bytes) -> None:
+    if body[-200:].rstrip(b"\n").rpartition(b"\n")[2].strip() != b"# EOF":
         raise CollectError("the page does not end with # EOF, so it is not whole", reason="parse")
 
 

@@ -58,15 +58,25 @@ class LimitError(ValueError):
     """The series is well formed and over a limit of labels."""
 
 
+class LabelLimits(NamedTuple):
+    """What a series may have at most, in labels and in characters of each name and value."""
+
+    labels: int = MAX_LABELS
+    name: int = MAX_LABEL_VALUE
+    value: int = MAX_LABEL_VALUE
+
+
 class Line(NamedTuple):
-    """What one line says. ``key`` is the text of the series; ``plain``: key, one space, value and nothing else."""
+    """What one line says. ``key`` is the text of the series; ``stamp`` the text of its own time, empty without one;
+    ``plain``: key, one space, value and nothing else."""
 
     key: str
     name: str
     labels: tuple[tuple[str, str], ...]
     value: float
-    stamped: bool
+    stamp: str
     plain: bool
+    exemplar: bool
 
 
 class LineParser:
@@ -75,7 +85,8 @@ class LineParser:
     A page says ``method="GET"`` a thousand times: a pair that the client has read is not given to it again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limits: LabelLimits | None = None) -> None:
+        self._limits = limits or LabelLimits()
         self._next = ""
         self._families: Iterator[Metric] | None = None
         self._pairs: dict[str, tuple[str, str]] = {}
@@ -85,15 +96,15 @@ class LineParser:
         key = series_text(text)
         tail = text[len(key) :]
         try:
-            value, stamped = _check_tail(tail)
+            value, stamp, exemplar = _check_tail(tail)
             broken = None
         except BrokenValueError as error:
-            value, stamped, broken = 0.0, False, error
+            value, stamp, exemplar, broken = 0.0, "", False, error
         name, pairs = self._series(key, " 0" if broken else tail.partition(" # ")[0])
-        _check_limits(pairs)
+        _check_limits(pairs, self._limits)
         if broken:
             raise broken
-        return Line(key, name, pairs, value, stamped, plain=tail == " " + tail.split(None, 1)[0])
+        return Line(key, name, pairs, value, stamp, tail == " " + tail.split(None, 1)[0], exemplar)
 
     def forget(self) -> None:
         """The page is read: what it repeated need not be kept."""
@@ -160,15 +171,15 @@ def series_text(text: str) -> str:
     return found.group()
 
 
-def _check_limits(pairs: tuple[tuple[str, str], ...]) -> None:
-    if len(pairs) > MAX_LABELS:
-        raise LimitError(f"more than {MAX_LABELS} labels")
-    if any(len(value) > MAX_LABEL_VALUE for _, value in pairs):
-        raise LimitError(f"a label value is longer than {MAX_LABEL_VALUE} characters")
+def _check_limits(pairs: tuple[tuple[str, str], ...], limits: LabelLimits) -> None:
+    if len(pairs) > limits.labels:
+        raise LimitError(f"more than {limits.labels} labels")
+    if any(len(name) > limits.name or len(value) > limits.value for name, value in pairs):
+        raise LimitError(f"a label is longer than {limits.name} (name) or {limits.value} (value) characters")
 
 
-def _check_tail(tail: str) -> tuple[float, bool]:
-    """(value, whether a time stamp follows). Raises BrokenValueError."""
+def _check_tail(tail: str) -> tuple[float, str, bool]:
+    """(value, text of the time stamp, whether with exemplar). Raises BrokenValueError."""
     head, mark, exemplar = tail.partition(" # ")
     parts = head.encode().split()
     if not 1 <= len(parts) <= 2:
@@ -181,7 +192,7 @@ def _check_tail(tail: str) -> tuple[float, bool]:
         raise BrokenValueError(str(error)) from None
     if mark:
         check_exemplar(exemplar)
-    return value, len(parts) == 2
+    return value, parts[1].decode() if len(parts) == 2 else "", bool(mark)
 
 
 def check_exemplar(text: str) -> None:
@@ -198,6 +209,15 @@ def check_exemplar(text: str) -> None:
         list(openmetrics_families(f"# TYPE x counter\nx_total 1 # {text}\n# EOF\n"))  # type: ignore[no-untyped-call]  # theirs
     except ValueError as error:
         raise BrokenValueError(f"broken exemplar: {error}") from None
+
+
+def milliseconds(text: str | bytes, *, openmetrics: bool) -> int:
+    """A time stamp: whole milliseconds on a classic page, seconds in OpenMetrics. Raises ValueError."""
+    seconds_or_ms = number(text)
+    found = round(seconds_or_ms * 1000) if openmetrics else int(text)
+    if not -(1 << 62) < found < 1 << 62:
+        raise ValueError("the time stamp is out of range")
+    return found
 
 
 def number(text: str | bytes) -> float:

@@ -32,15 +32,22 @@ async def fetch(
     content: bytes = b"",
     bearer_token_file: str = "",
     statuses: tuple[int, ...] = (200,),
+    large: bool = False,
 ) -> Response:
-    """The answer, if its status is one of ``statuses``. The URL is not repeated in errors: it may hold a secret."""
+    """The answer, if its status is one of ``statuses``; ``large``: a GET whose body may be megabytes, often.
+
+    The URL is not repeated in errors: it may hold a secret.
+    """
     sent = dict(headers)
     if bearer_token_file:
         sent["authorization"] = f"Bearer {read_token(bearer_token_file)}"
     try:
-        response = await outbound.request(
-            method, url, headers=sent, content=content, timeout=timeout, max_bytes=max_bytes
-        )
+        if large:
+            response = await outbound.page(url, headers=sent, timeout=timeout, max_bytes=max_bytes)
+        else:
+            response = await outbound.request(
+                method, url, headers=sent, content=content, timeout=timeout, max_bytes=max_bytes
+            )
     except OutboundError as error:
         raise CollectError(str(error), reason=error.reason) from None
     if response.status in statuses:

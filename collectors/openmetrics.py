@@ -13,13 +13,17 @@ from pydantic.dataclasses import dataclass
 
 from watchkeeper.clock import to_ms
 from watchkeeper.errors import CollectError
-from watchkeeper.model import STALE_NAN, Tick
+from watchkeeper.model import STALE_NAN, Labels, Layout, Tick
+from watchkeeper.model.series import FloatArray
 from watchkeeper.outbound import Outbound, Response
 from watchkeeper.ports import Collected
+from watchkeeper.relabel import Rule, relabel
 
 from .base import STRICT, target_labels
 from .exposition import Exposition, Metadata, Page
+from .exposition_line import LabelLimits
 from .fetch import fetch
+from .stamped import Stamped
 
 #: Classic text first: it has no exemplars, so the page keeps its shape and the fast path holds.
 ACCEPT = "text/plain;version=0.0.4;q=0.9,application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1"
@@ -32,7 +36,7 @@ class Openmetrics:
     """All series of one exporter's page, with ``job`` and ``instance``; series that went away are marked stale.
 
     Good for: anything that speaks Prometheus text or OpenMetrics. Not for: another Prometheus's results (use
-    ``prometheus_api``). Time stamps on the page are read over and counted in ``timestamps_ignored``.
+    ``prometheus_api``). Exemplars are counted in ``exemplars`` and not kept; a native histogram is refused by its name.
     """
 
     name: str = ""  #: set by the configuration
@@ -46,6 +50,11 @@ class Openmetrics:
     job: str = ""  #: job label; the collector's name when empty
     instance: str = ""  #: instance label; host:port of the URL when empty
     honor_labels: bool = False  #: keep the page's own job, instance, ... instead of renaming them exported_*
+    honor_timestamps: bool = True  #: keep the page's own time stamps; without it every sample has the scrape's time
+    label_limit: int = Field(default=64, gt=0)  #: labels of a series; a series with more is refused
+    label_name_length_limit: int = Field(default=4096, gt=0)  #: characters
+    label_value_length_limit: int = Field(default=4096, gt=0)  #: characters
+    metric_relabel_configs: list[Rule] = field(default_factory=list)  #: Prometheus's rules over each new series
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
@@ -57,6 +66,9 @@ class Openmetrics:
         )
         self.target = f"openmetrics/{self.name}"
         self.timestamps_ignored = 0  #: samples whose own time stamp was read over, since start
+        self.exemplars = 0  #: read over since start
+        self._stamped, self._last = Stamped(self.target), Layout(())
+        self._before: frozenset[Labels] = frozenset()  #: series of the last page before failures
         self._page = self._new_page()
 
     @property
@@ -73,9 +85,13 @@ class Openmetrics:
             timeout=self.timeout,
             max_bytes=self.max_bytes,
             bearer_token_file=self.bearer_token_file,
+            large=True,
         )
         _check_whole(response)
-        openmetrics = "openmetrics-text" in response.headers.get("content-type", "")
+        kind = response.headers.get("content-type", "")
+        if "application/vnd.google.protobuf" in kind:
+            raise CollectError("the page is protobuf: native histograms are not read, ask for text", reason="protobuf")
+        openmetrics = "openmetrics-text" in kind
         if len(response.body) > INLINE_BYTES:
             page = await asyncio.to_thread(self._page.read, response.body, openmetrics=openmetrics)
         else:
@@ -84,8 +100,10 @@ class Openmetrics:
 
     def stale_tick(self, now: datetime) -> Tick | None:
         """After a failed scrape: marks every series of the last page stale, once."""
-        layout = self._page.layout
-        self._page = self._new_page()  # a thread may still be at work on the old one
+        layout = self._last
+        if len(self._page.layout):
+            self._before = frozenset(self._page.layout.series)  # what comes back after a failure is not new
+        self._page, self._last = self._new_page(), Layout(())  # a thread may still be at work on the old one
         if not len(layout):
             return None
         return Tick(target=self.target, time_ms=to_ms(now), layout=layout, values=np.full(len(layout), STALE_NAN))
@@ -96,17 +114,42 @@ class Openmetrics:
         return [] if tick is None else [tick]
 
     async def close(self) -> None:
-        self._page = self._new_page()
+        self._page, self._last = self._new_page(), Layout(())
 
     def _new_page(self) -> Exposition:
-        return Exposition(self.target_labels, sample_limit=self.sample_limit, honor_labels=self.honor_labels)
+        rules = self.metric_relabel_configs
+        return Exposition(
+            self.target_labels,
+            sample_limit=self.sample_limit,
+            honor_labels=self.honor_labels,
+            relabel=(lambda series: relabel(series, rules)) if rules else None,
+            limits=LabelLimits(self.label_limit, self.label_name_length_limit, self.label_value_length_limit),
+        )
 
     def _collected(self, now: datetime, page: Page, size: int) -> Collected:
-        self.timestamps_ignored += page.timestamps
-        ticks = []
-        if len(page.layout):
-            ticks = [Tick(target=self.target, time_ms=to_ms(now), layout=page.layout, values=page.values)]
-        return Collected(ticks=ticks, rejected=dict(page.rejected), body_bytes=size)
+        self.exemplars += page.exemplars
+        layout, values, ticks = page.layout, page.values, list[Tick]()
+        if self.honor_timestamps:
+            layout, values, ticks = self._own_times(page)
+        else:
+            self.timestamps_ignored += len(page.stamps)
+        self._last = layout
+        if len(layout):
+            ticks.insert(0, Tick(target=self.target, time_ms=to_ms(now), layout=layout, values=values))
+        added, self._before = self._added(page), frozenset()
+        return Collected(ticks=ticks, rejected=dict(page.rejected), body_bytes=size, added=added)
+
+    def _own_times(self, page: Page) -> tuple[Layout, FloatArray, list[Tick]]:
+        """Stamped samples go into ticks of their own."""
+        if not page.stamps and not self._stamped.any:
+            return page.layout, page.values, []
+        layout, values = self._stamped.split(page.layout, page.values, page.stamps)
+        return layout, values, self._stamped.ticks(page.layout, page.values, page.stamps)
+
+    def _added(self, page: Page) -> int:
+        if not self._before:
+            return page.added
+        return sum(series not in self._before for series in page.layout.series)
 
 
 def _check_whole(response: Response) -> None:

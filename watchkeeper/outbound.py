@@ -12,13 +12,16 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import httpcore2
 import httpx2
 
 from watchkeeper.errors import OutboundError
+
+if TYPE_CHECKING:
+    from watchkeeper.bulk import Pages
 
 #: Never reached by anybody: cloud metadata services, carrier-grade NAT, NAT64, multicast and the unspecified address.
 FORBIDDEN = tuple(
@@ -131,6 +134,8 @@ class Outbound:
         self, *, allow_private: bool, verify: ssl.SSLContext | None = None, max_connections: int = 200
     ) -> None:
         context = verify or ssl.create_default_context()
+        self._allow_private, self._context = allow_private, context
+        self._pages: Pages | None = None
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=context,
             max_connections=max_connections,
@@ -182,6 +187,16 @@ class Outbound:
         except httpcore2.ProtocolError as error:
             raise OutboundError(str(error) or "broken HTTP", reason="protocol") from None
 
+    async def page(
+        self, url: str, *, headers: Mapping[str, str] | None = None, timeout: float = 10.0, max_bytes: int = 1 << 20
+    ) -> Response:
+        """As ``request`` with GET, for bodies of megabytes that come again and again: at a sixth of its cost."""
+        if self._pages is None:
+            from watchkeeper.bulk import Pages
+
+            self._pages = Pages(allow_private=self._allow_private, context=self._context)
+        return await self._pages.get(url, headers=headers or {}, timeout=timeout, max_bytes=max_bytes)
+
     async def _sent(self, request: httpcore2.Request, max_bytes: int) -> Response:
         """A kept connection may have been closed by the other side a moment ago: what only asks is asked once more."""
         try:
@@ -206,7 +221,7 @@ class Outbound:
 
     @staticmethod
     async def _body(response: httpcore2.Response, encoding: str, max_bytes: int) -> bytes:
-        decoder = _Gunzip(max_bytes) if encoding.strip().lower() == "gzip" else None
+        decoder = Gunzip(max_bytes) if encoding.strip().lower() == "gzip" else None
         chunks: list[bytes] = []
         size = 0
         async for chunk in response.aiter_stream():
@@ -220,6 +235,8 @@ class Outbound:
         return b"".join(chunks)
 
     async def aclose(self) -> None:
+        if self._pages is not None:
+            await self._pages.aclose()
         await self._pool.aclose()
 
 
@@ -230,7 +247,7 @@ def _certificate_expires(stream: httpcore2.AsyncNetworkStream | None) -> float |
     return float(ssl.cert_time_to_seconds(str(said["notAfter"]))) if said else None
 
 
-class _Gunzip:
+class Gunzip:
     """gzip with a lid: stops at ``limit`` bytes of output, whatever the input claims."""
 
     def __init__(self, limit: int) -> None:

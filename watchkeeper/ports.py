@@ -107,6 +107,7 @@ class Collected:
     logs: Sequence[LogLine] = ()
     rejected: Mapping[str, int] = field(default_factory=dict)  #: reason -> samples or lines refused
     body_bytes: int = 0
+    added: int | None = None  #: series that were not there last time; None where the kind does not know
 
 
 class Collector(Protocol):

@@ -233,7 +233,7 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size
 def read_line(text: str) -> tuple[str, dict[str, str], float, bool]:
     line = LineParser().parse(text)
     assert text.startswith(line.key)
-    return line.name, dict(line.labels), line.value, line.stamped
+    return line.name, dict(line.labels), line.value, bool(line.stamp)
 
 
 def escape(text: str) -> str:

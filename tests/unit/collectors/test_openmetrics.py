@@ -116,7 +116,7 @@ def test_an_address_that_is_no_url_is_refused_at_once(url: str) -> None:
 async def test_time_stamps_on_the_page_are_read_over_and_counted(outbound: Outbound) -> None:
     body = b'container_cpu{id="/"} 1.5 1700000000000\ncontainer_cpu{id="/a b"} 2.5 1700000000000\n'
     async with target(cadvisor=answer(body)) as server:
-        part = scraper(server.url("/cadvisor"))
+        part = scraper(server.url("/cadvisor"), honor_timestamps=False)
         for _ in range(3):
             (tick,) = (await part.collect(NOON, outbound)).ticks
     assert tick.values.tolist() == [1.5, 2.5]

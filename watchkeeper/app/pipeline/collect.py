@@ -24,6 +24,8 @@ log = logger(__name__)
 UNBOUNDED, GRACE = 60.0, 5.0
 #: Series written about every source, beside what it said itself.
 HEALTH = ("up", "scrape_duration_seconds", "scrape_samples_scraped")
+#: And beside a scraped page.
+SCRAPED = (*HEALTH, "scrape_samples_post_metric_relabeling", "scrape_series_added")
 #: What a probe says about its target; reading the probe itself always works.
 PROBED = "probe_success"
 
@@ -90,7 +92,7 @@ class Collecting:
         source.reach(_content(source.kind, collected.ticks), now)
         source.series = sum(len(tick.layout) for tick in collected.ticks)
         source.samples = sum(_present(tick) for tick in collected.ticks)
-        ticks = [*collected.ticks, _health(source, now, up=1.0)]
+        ticks = [*collected.ticks, _health(source, now, collected)]
         await self.append(source, ticks)
         self.telemetry.collections.labels(source.name, "ok").inc()
         await self._hand_on(source, collected)
@@ -125,7 +127,7 @@ class Collecting:
         source.reach(False, now)
         self.telemetry.collections.labels(source.name, reason).inc()
         stale: Sequence[Tick] = getattr(source.collector, "stale_ticks", _nothing)(now)
-        await self.append(source, [*stale, _health(source, now, up=0.0)])
+        await self.append(source, [*stale, _health(source, now, None)])
         if stale:
             await self.scored(stale)  # what is not known has no score either
 
@@ -197,12 +199,21 @@ def _present(tick: Tick) -> int:
     return int(len(tick.layout) - np.count_nonzero(is_stale(tick.values)))
 
 
-def _health(source: Source, now: datetime, *, up: float) -> Tick:
-    """``up`` and the scrape's own figures, under the labels of the source's series."""
+def _health(source: Source, now: datetime, collected: Collected | None) -> Tick:
+    """``up`` and the scrape's own figures, under the labels of the source's series; None: it failed."""
+    page = source.kind == "openmetrics"
     if source.health_layout is None:
-        source.health_layout = Layout(tuple(labels(name, source.health_labels) for name in HEALTH))
-    brought = float(source.samples) if up else 0.0
-    values = np.array([up, source.seconds, brought], dtype=np.float64)
+        source.health_layout = Layout(
+            tuple(labels(name, source.health_labels) for name in (SCRAPED if page else HEALTH))
+        )
+    found = [0.0, source.seconds, *[0.0] * (len(source.health_layout) - 2)]
+    if collected is not None:
+        found[0], found[2] = 1.0, float(source.samples)
+        if page:
+            refused = sum(collected.rejected.values())
+            found[2] += refused
+            found[3:] = [found[2] - collected.rejected.get("metric_relabel", 0), float(collected.added or 0)]
+    values = np.array(found, dtype=np.float64)
     return Tick(target=f"health/{source.name}", time_ms=to_ms(now), layout=source.health_layout, values=values)
 
 
