@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 EXECUTABLE = "/usr/bin/chromium"
 FLAGS = (
@@ -51,6 +52,26 @@ def chromium() -> Iterator[Browser]:
 def watched(browser: Browser, base: str, *, width: int = 1280, height: int = 900) -> Iterator[Watched]:
     """A fresh, cookie-less page."""
     context = browser.new_context(viewport={"width": width, "height": height}, locale="en-US")
+    yield _watch(context, base)
+    context.close()
+
+
+@contextmanager
+def resident(folder: Path, base: str) -> Iterator[Watched]:
+    """A page with a profile on disk, as people have it: compiled scripts are kept there, but in no fresh context."""
+    with sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            folder,
+            executable_path=EXECUTABLE,
+            args=list(FLAGS),
+            viewport={"width": 1280, "height": 900},
+            locale="en-US",
+        )
+        yield _watch(context, base)
+        context.close()
+
+
+def _watch(context: BrowserContext, base: str) -> Watched:
     found = Watched(context.new_page(), base)
 
     def console(message: ConsoleMessage) -> None:
@@ -65,5 +86,4 @@ def watched(browser: Browser, base: str, *, width: int = 1280, height: int = 900
     found.page.on("console", console)
     found.page.on("pageerror", lambda error: found.errors.append(str(error)))
     found.page.on("request", lambda one: request(one.url))
-    yield found
-    context.close()
+    return found
