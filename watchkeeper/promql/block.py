@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -107,10 +107,24 @@ class Windows:
 
     def take(self, array: npt.NDArray[np.generic], index: npt.NDArray[np.intp]) -> npt.NDArray[np.generic]:
         """``array`` at one position per window; positions outside are clipped (their windows are empty)."""
-        index = np.clip(index, 0, array.shape[-1] - 1)
         if index.ndim == 1:
-            return array[..., index]
-        return np.take_along_axis(array, index, axis=1)
+            return array.take(index, axis=-1, mode="clip")
+        return np.take_along_axis(array, np.clip(index, 0, array.shape[-1] - 1), axis=1)
+
+    def of(self, rows: npt.NDArray[np.intp]) -> Windows:
+        """The samples and windows of these rows only; extended ranges are not cut."""
+        assert self.edges is None
+        own = self.times.ndim > 1
+        return replace(
+            self,
+            series=[self.series[row] for row in rows.tolist()],
+            values=self.values[rows],
+            times=self.times[rows] if own else self.times,
+            lo=self.lo[rows] if own else self.lo,
+            hi=self.hi[rows] if own else self.hi,
+            drop=self.drop[rows],
+            born=None if self.born is None else self.born[rows],
+        )
 
     def first(self) -> FloatArray:
         found: FloatArray = self.take(self.values, self.lo)  # type: ignore[assignment]  # dtype is kept

@@ -42,6 +42,8 @@ class Groups:
         return answer
 
     def count(self, present: BoolArray) -> FloatArray:
+        if present.all():
+            return np.repeat(self.sizes.astype(np.float64)[:, None], present.shape[1], axis=1)
         return self.reduce(np.add, present.astype(np.float64))
 
     def total(self, rows: FloatArray) -> FloatArray:

@@ -57,11 +57,15 @@ Result = Vector | Scalar | StringValue | RangeMatrix
 
 def format_value(value: float) -> str:
     """The shortest text that reads back as the same float, as Prometheus writes it: NaN, +Inf, 1e+100."""
+    size = abs(value)
+    if 1e-4 <= size < 1e16:  # nearly all there are, and Python writes them as Go does but for ".0"
+        text = repr(float(value))
+        return text[:-2] if text.endswith(".0") else text
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
-    if value == 0 or 1e-6 <= abs(value) < 1e21:
+    if value == 0 or 1e-6 <= size < 1e21:
         return format_plain(value)
     mantissa, _, exponent = repr(float(value)).partition("e")
     return f"{mantissa.removesuffix('.0')}e{int(exponent):+03d}"
@@ -96,5 +100,7 @@ def to_json(result: Result) -> dict[str, Any]:
 
 
 def _points(seconds: Sequence[float], values: FloatArray, present: BoolArray) -> list[list[float | str]]:
+    if present.all():
+        return [[at, format_value(value)] for at, value in zip(seconds, values.tolist(), strict=True)]
     listed = values.tolist()
     return [[seconds[i], format_value(listed[i])] for i in np.flatnonzero(present).tolist()]

@@ -14,6 +14,8 @@ from watchkeeper.promql.block import Windows
 
 #: Extrapolate to the window's edge when it is nearer than this many average sample distances.
 EXTRAPOLATION_THRESHOLD = 1.1
+#: Above 1 by more than rounding: whether any line may meet zero is asked roughly first, as hardly any does.
+NEARLY = 1 + 1e-9
 
 
 def extrapolated(windows: Windows, *, counter: bool, per_second: bool) -> tuple[FloatArray, BoolArray]:
@@ -23,7 +25,7 @@ def extrapolated(windows: Windows, *, counter: bool, per_second: bool) -> tuple[
     begin = windows.first()
     change = windows.last() - begin
     if counter:
-        change += resets_correction(windows)
+        add_resets(windows, change)
     first, last = windows.time_at(windows.lo), windows.time_at(windows.hi - 1)
     to_start, to_end = (first - windows.starts) / 1000, (windows.ends - last) / 1000
     sampled, present = (last - first) / 1000, windows.present(2)
@@ -31,7 +33,7 @@ def extrapolated(windows: Windows, *, counter: bool, per_second: bool) -> tuple[
     threshold = average * EXTRAPOLATION_THRESHOLD
     to_start = np.where(to_start >= threshold, average / 2, to_start)
     to_end = np.where(to_end >= threshold, average / 2, to_end)
-    if counter:
+    if counter and bool((begin * sampled <= to_start * change * NEARLY).any()):
         to_start = np.minimum(to_start, _to_zero(begin, change, sampled))
     if counter and windows.born is not None:  # it is known when the counter stood at zero
         start, inside = first_birth(windows)
@@ -59,24 +61,24 @@ def _between(windows: Windows, running: FloatArray, first: npt.NDArray[np.intp])
     return gained
 
 
-def resets_correction(windows: Windows) -> FloatArray:
-    """What the counter had reached before each reset inside the window, summed."""
-    before, after = windows.values[:, :-1], windows.values[:, 1:]
-    reset = after < before
+def add_resets(windows: Windows, change: FloatArray) -> None:
+    """Add what the counter had reached before each reset inside the window. Few rows have any."""
+    reset = windows.values[:, 1:] < windows.values[:, :-1]
     if windows.born is not None:
         reset |= restarts(windows)
-    if not reset.any():
-        return np.zeros(windows.shape)
-    lost = np.zeros(windows.values.shape)
-    lost[:, 1:] = np.where(reset, before, 0.0)
+    rows = np.flatnonzero(reset.any(axis=1))
+    if not len(rows):
+        return
+    some = windows.of(rows)
+    lost = np.zeros(some.values.shape)
+    np.copyto(lost[:, 1:], some.values[:, :-1], where=reset[rows])
     total = np.cumsum(lost, axis=1)
-    if np.isfinite(total).all():
-        return _between(windows, total, windows.lo)
-    inner = np.zeros(windows.shape)  # an infinite value would poison every later prefix: add up window by window
-    losses = replace(windows, values=lost)
+    if np.isfinite(total[:, -1]).all():
+        change[rows] += _between(some, total, some.lo)
+        return
+    losses = replace(some, values=lost)  # an infinite value would poison every later prefix: window by window
     for part, values, inside, _ in losses.padded():
-        inner[:, part] = np.where(inside[..., 1:], values[..., 1:], 0.0).sum(axis=-1)
-    return inner
+        change[rows, part] += np.where(inside[..., 1:], values[..., 1:], 0.0).sum(axis=-1)
 
 
 def instant_change(windows: Windows, *, rate: bool) -> tuple[FloatArray, BoolArray]:

@@ -83,8 +83,11 @@ def _warned(compute: Compute, context: Context, call: Call, windows: Windows) ->
 
 def _remark_gauges(context: Context, block: Block, call: Call) -> None:
     """Remark on metrics that may not be counters by their name; only those that have an answer."""
+    gauges = _gauges(context, block, call.args[0])
+    if not gauges:
+        return
     answered = np.logical_or.reduce(block.present, axis=1)
-    for name in sorted(_gauges(context, block, call.args[0])):
+    for name in sorted(gauges):
         if not any(answered[i] for i, series in enumerate(block.series) if metric_name(series) == name):
             continue
         context.inform(

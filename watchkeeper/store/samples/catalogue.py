@@ -243,6 +243,8 @@ class Catalogue:
     def _present(self, target: TargetState, wanted: Ids, start_ms: int, end_ms: int) -> Ids:
         """Those of ``wanted`` (ascending) that are columns of the target somewhere in the range."""
         lists = {id(piece.columns): piece.columns for piece, _ in target.spans(start_ms, end_ms)}
+        if len(lists) == 1:
+            return next(iter(lists.values())).narrow(wanted)
         hit = np.zeros(len(wanted), dtype=np.bool_)
         for columns in lists.values():
             hit[columns.locate(wanted)[0]] = True

@@ -19,12 +19,16 @@ Pick = slice | IntArray
 
 #: A stored column list larger than this is damage.
 MAX_JSON_BYTES = 1 << 30
+#: Questions remembered per column list.
+LOCATED = 64
+#: Questions after more series are not remembered: they are rare, and large.
+LOCATED_SERIES = 1 << 16
 
 
 class Columns:
     """Series in column order. ``key`` is a hash of their text: equal keys are equal columns, here and on disk."""
 
-    __slots__ = ("__weakref__", "_blob", "_order", "_sorted", "key", "series", "sids")
+    __slots__ = ("__weakref__", "_blob", "_located", "_order", "_sorted", "key", "series", "sids")
 
     def __init__(self, series: Sequence[Labels], sids: Ids, *, key: bytes = b"", blob: bytes = b"") -> None:
         self.series, self.sids, self.key, self._blob = tuple(series), sids, key, blob
@@ -50,9 +54,31 @@ class Columns:
         ascending = bool(np.all(self.sids[1:] > self.sids[:-1]))
         self._order = None if ascending else np.argsort(self.sids, kind="stable")
         self._sorted = self.sids if self._order is None else self.sids[self._order]
+        self._located: dict[int, tuple[Ids, tuple[Pick, Pick], Ids]] = {}
 
     def locate(self, wanted: Ids) -> tuple[Pick, Pick]:
         """(positions in ``wanted``, columns here) of the series present in both. ``wanted`` is ascending."""
+        return self._recall(wanted)[1]
+
+    def narrow(self, wanted: Ids) -> Ids:
+        """Those of ``wanted`` that are columns here: the very same array for the very same question."""
+        return self._recall(wanted)[2]
+
+    def _recall(self, wanted: Ids) -> tuple[Ids, tuple[Pick, Pick], Ids]:
+        """What was asked lately is known by the identity of the question, which is held. Under the store's lock."""
+        found = self._located.get(id(wanted))
+        if found is None:
+            rows, columns = self._locate(wanted)
+            mine = wanted if picked_size(rows) == len(wanted) else wanted[rows]
+            found = (wanted, (rows, columns), mine)
+            if len(self._located) >= LOCATED:
+                self._located.clear()
+            if len(wanted) <= LOCATED_SERIES:
+                self._located[id(wanted)] = found
+                self._located[id(mine)] = (mine, (slice(0, len(mine)), columns), mine)
+        return found
+
+    def _locate(self, wanted: Ids) -> tuple[Pick, Pick]:
         if wanted is self._sorted or np.array_equal(wanted, self._sorted):
             return slice(0, len(wanted)), slice(0, len(self)) if self._order is None else self._order
         if not len(self.sids):

@@ -12,12 +12,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from watchkeeper.model.series import BoolArray, Labels, Matcher, MatchOp
+from watchkeeper.model.series import BoolArray, IntArray, Labels, Matcher, MatchOp
 from watchkeeper.store.samples.columns import Ids
-from watchkeeper.store.samples.patterns import compile_matcher
+from watchkeeper.store.samples.patterns import Words, compile_matcher
 
 #: Answers of matchers kept per label name.
 KEPT_ANSWERS = 128
+#: Series, answers and label lists that the index holds for questions asked again: 16 MB of ids and 32 MB of pointers.
+HELD_SERIES, HELD_ANSWERS, HELD_NAMES = 4 << 20, 4096, 16384
+#: A scan takes about as long as sorting so much less.
+FEW = 16
+#: A tail up to here is scanned faster than sorted in.
+SCANNED = 4096
 
 
 class Growing:
@@ -44,10 +50,13 @@ class LabelColumn:
     """One label name: which series have it, and its value as a code."""
 
     def __init__(self) -> None:
-        self.values: list[str] = []
+        self.values = Words()
         self._codes: dict[str, int] = {}
         self.sids, self.codes = Growing(), Growing()
         self._answers: OrderedDict[Matcher, BoolArray] = OrderedDict()
+        self._postings: Ids = np.empty(0, dtype=np.int32)  #: series by code, ascending within each
+        self._starts: IntArray = np.zeros(1, dtype=np.int64)  #: where each code's begin, and the end of the last
+        self._sorted_size = 0  #: series in the postings; those after them are the tail
 
     def code(self, value: str) -> int:
         found = self._codes.setdefault(value, len(self.values))
@@ -65,15 +74,66 @@ class LabelColumn:
             return answer
         answer = self._answers.pop(matcher, np.zeros(0, dtype=np.bool_))
         if len(answer) < len(self.values):
-            answer = np.concatenate([answer, compile_matcher(matcher).test(self.values[len(answer) :])])
+            fresh = self.values[len(answer) :] if len(answer) else self.values
+            answer = np.concatenate([answer, compile_matcher(matcher).test(fresh)])
         self._answers[matcher] = answer
         if len(self._answers) > KEPT_ANSWERS:
             self._answers.popitem(last=False)
         return answer
 
+    def fitting(self, matcher: Matcher, codes: Ids, *, fits_absent: bool) -> BoolArray:
+        """Per given code (-1 for no value): whether it fits. Few codes are tried alone, without the other values."""
+        if matcher not in self._answers and matcher.op is not MatchOp.EQUAL and len(codes) * FEW < len(self.values):
+            distinct, place = np.unique(codes, return_inverse=True)
+            absent = int(len(distinct) > 0 and distinct[0] < 0)
+            words = [self.values[code] for code in distinct[absent:].tolist()]
+            fits = np.concatenate([np.full(absent, fits_absent), compile_matcher(matcher).test(words)])
+            few: BoolArray = fits.astype(np.bool_)[place]
+            return few
+        every: BoolArray = np.append(self.matching(matcher), fits_absent)[codes]  # code -1 picks the appended answer
+        return every
+
+    def forget_answers(self) -> None:
+        self._answers.clear()
+
+    def having(self, answer: BoolArray) -> Ids:
+        """Series whose value is one of those: by the postings where they are few, by a scan where they are many."""
+        codes = np.flatnonzero(answer)
+        self._sort(len(answer))
+        starts, ends = self._starts[codes], self._starts[codes + 1]
+        tail_sids, tail_codes = self.sids.array[self._sorted_size :], self.codes.array[self._sorted_size :]
+        if len(codes) == 1:
+            found = self._postings[starts[0] : ends[0]]
+        elif int((ends - starts).sum()) * FEW < self.sids.size:
+            found = np.concatenate([self._postings[:0], *map(self._slice, starts.tolist(), ends.tolist())])
+            found.sort()
+        else:
+            return self.sids.array[answer[self.codes.array]]
+        return np.concatenate([found, tail_sids[answer[tail_codes]]])
+
+    def _slice(self, start: int, end: int) -> Ids:
+        return self._postings[start:end]
+
+    def _sort(self, codes: int) -> None:
+        """Postings of what is there, anew once an eighth of it has been added since; the tail is scanned."""
+        size = self.sids.size
+        if self._sorted_size < size - max(size // 8, SCANNED) or len(self._starts) == 1:
+            order = np.argsort(self.codes.array, kind="stable")
+            self._postings, self._sorted_size = self.sids.array[order], size
+            counts = np.bincount(self.codes.array, minlength=codes)
+            self._starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts)])
+        if len(self._starts) <= codes:  # values that came since have no postings yet
+            more = np.full(codes + 1 - len(self._starts), self._starts[-1])
+            self._starts = np.concatenate([self._starts, more])
+
     def codes_of(self, sids: Ids) -> Ids:
         """The code of each series, -1 where it lacks this label. ``sids`` is ascending."""
         mine, codes = self.sids.array, self.codes.array
+        if len(mine) and mine[-1] == len(mine) - 1:  # every series up to here has it: its place is its number
+            found = np.full(len(sids), -1, dtype=np.int32)
+            inside = int(np.searchsorted(sids, len(mine)))
+            found[:inside] = codes[sids[:inside]]
+            return found
         places = np.minimum(np.searchsorted(mine, sids), max(len(mine) - 1, 0))
         found = np.full(len(sids), -1, dtype=np.int32)
         if len(mine):
@@ -89,6 +149,9 @@ class SeriesIndex:
         self.ids: dict[Labels, int] = {}
         self.labels: list[Labels] = []
         self.columns: dict[str, LabelColumn] = {}
+        self._matched: OrderedDict[tuple[Matcher, ...], tuple[int, Ids]] = OrderedDict()
+        self._named: OrderedDict[int, tuple[Ids, tuple[Labels, ...]]] = OrderedDict()
+        self.held = 0  #: series in both of them
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -114,7 +177,41 @@ class SeriesIndex:
         return np.array(found, dtype=np.int32)
 
     def match(self, matchers: Sequence[Matcher]) -> Ids:
-        """Ids of the series that fit every matcher, ascending. Raises QueryError on a bad pattern."""
+        """Ids of the series that fit every matcher, ascending. Raises QueryError on a bad pattern.
+
+        The very same array while the answer is the same: what depends on it is then found by identity.
+        """
+        key = tuple(matchers)
+        kept = self._matched.pop(key, None)
+        found = kept[1] if kept is not None and kept[0] == len(self) else self._match(key)
+        if kept is not None and (len(kept[1]) != len(found) or not np.array_equal(kept[1], found)):
+            self.held -= len(kept[1])
+            kept = None
+        if kept is None:
+            found.setflags(write=False)
+            self._hold(len(found))
+        self._matched[key] = (len(self), found if kept is None else kept[1])
+        return self._matched[key][1]
+
+    def _hold(self, size: int) -> None:
+        """Make room: what was asked longest ago goes."""
+        self.held += size
+        while self.held > HELD_SERIES or len(self._matched) >= HELD_ANSWERS or len(self._named) >= HELD_NAMES:
+            store: OrderedDict[Any, Any] = self._named if len(self._named) > len(self._matched) else self._matched
+            if not store:
+                self.held = size
+                break
+            self.held -= len(store.popitem(last=False)[1][1])
+
+    def forget_answers(self) -> None:
+        """As if nobody had asked anything yet."""
+        self._matched.clear()
+        self._named.clear()
+        self.held = 0
+        for column in self.columns.values():
+            column.forget_answers()
+
+    def _match(self, matchers: Sequence[Matcher]) -> Ids:
         tests = [(matcher, compile_matcher(matcher).fits_absent) for matcher in matchers]
         tests.sort(key=lambda test: (test[1], test[0].op is not MatchOp.EQUAL))  # narrowest first
         found: Ids | None = None
@@ -130,15 +227,18 @@ class SeriesIndex:
         if column is None:
             assert everything is not None
             return everything if fits_absent else everything[:0]
-        answer = column.matching(matcher)
         if everything is None:
-            return column.sids.array[answer[column.codes.array]]
+            return column.having(column.matching(matcher))
         codes = column.codes_of(everything)
-        fits: BoolArray = np.append(answer, fits_absent)[codes]  # code -1 picks the appended answer
-        return everything[fits]
+        return everything[column.fitting(matcher, codes, fits_absent=fits_absent)]
 
     def series(self, sids: Ids) -> tuple[Labels, ...]:
-        return tuple(map(self.labels.__getitem__, sids.tolist()))
+        """Their labels; the very same tuple for the very same array."""
+        found = self._named.get(id(sids))
+        if found is None:
+            self._hold(len(sids))
+            found = self._named[id(sids)] = (sids, tuple(map(self.labels.__getitem__, sids.tolist())))
+        return found[1]
 
     def values(self, name: str, sids: Ids) -> list[str]:
         """Distinct values of one label among the series, sorted."""

@@ -7,9 +7,10 @@ The rest goes to RE2 through pyarrow, imported only then: it would cost an idle 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -88,13 +89,56 @@ def _re2(pattern: str) -> Test:
     import pyarrow.compute as pc
 
     def run(values: Sequence[str], regex: str) -> BoolArray:
-        column = pa.array([value.encode("utf-8", "replace") for value in values], type=pa.binary())
         try:
-            answer: BoolArray = pc.match_substring_regex(column, regex).to_numpy(zero_copy_only=False).astype(np.bool_)
+            answer: BoolArray = pc.match_substring_regex(arrow(values), regex).to_numpy(zero_copy_only=False)
         except pa.ArrowInvalid as error:
             raise QueryError(f"the regular expression {pattern!r} is not valid RE2: {error}") from None
-        return answer
+        return answer.astype(np.bool_, copy=False)
 
     run([""], pattern)  # alone first: the anchors below must not complete a broken pattern
     anchored = f"^(?s:{pattern})$"
     return lambda values: run(values, anchored)
+
+
+class Words(Sequence[str]):
+    """Distinct values that only grow, kept as RE2 reads them from the first regular expression on."""
+
+    def __init__(self) -> None:
+        self._words: list[str] = []
+        self._packed: Any = None  #: the first ``_size`` words as an Arrow array
+        self._size = 0
+
+    def append(self, word: str) -> None:
+        self._words.append(word)
+
+    def __len__(self) -> int:
+        return len(self._words)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._words[place]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._words)
+
+    def arrow(self) -> Any:
+        import pyarrow as pa
+
+        if self._size < len(self._words):
+            fresh = _packed(self._words[self._size :])
+            self._packed = fresh if self._packed is None else pa.concat_arrays([self._packed, fresh])
+            self._size = len(self._words)
+        return self._packed
+
+
+def arrow(values: Sequence[str]) -> Any:
+    """The values as Arrow text; what is no UTF-8 reads as a question mark."""
+    return values.arrow() if isinstance(values, Words) and len(values) else _packed(list(values))
+
+
+def _packed(values: list[str]) -> Any:
+    import pyarrow as pa
+
+    try:
+        return pa.array(values, type=pa.large_string())
+    except UnicodeEncodeError:
+        return pa.array([value.encode("utf-8", "replace").decode() for value in values], type=pa.large_string())
