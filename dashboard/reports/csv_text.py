@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
+#: Spaces, seen and unseen, that may stand before a formula.
+UNSEEN = " \u00a0\u2002\u2003\u2009\u3000\u200b\u200c\u200d\u2060\ufeff\x00"
+#: What spreadsheets of some countries take for the next cell, and a formula in it.
+NEXT_CELL = re.compile(r"([;\t]\s{0,8})(?=[=+\-@|%＝＋－＠])")
 #: A cell that starts so is run as a formula by spreadsheets.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "＝", "＋", "－", "＠")
 
@@ -17,8 +22,8 @@ def cell(value: object) -> str:
         return ""
     if isinstance(value, bool | int | float | Decimal):
         return str(value)
-    text = str(value)
-    return f"'{text}" if text.lstrip(" \u00a0\u3000").startswith(FORMULA) or text.startswith(FORMULA) else text
+    text = NEXT_CELL.sub(r"\1'", str(value))
+    return f"'{text}" if text.lstrip(UNSEEN).startswith(FORMULA) else text
 
 
 def csv_bytes(head: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:

@@ -294,6 +294,24 @@ def test_an_injected_script_does_not_run(house: House, visitor: Watched) -> None
     assert any("Content Security Policy" in error for error in visitor.errors)
 
 
+FOREIGN_MARKUP = "img[src='x'], a[href^='javascript' i], a[href^='data' i], iframe, [onerror], [onload]"
+
+
+def test_names_and_texts_chosen_by_an_attacker_stay_text_on_every_page(house: House, visitor: Watched) -> None:
+    house.engine.hostile = True
+    visitor.sign_in("ada", PASSWORD)
+    shown = 0
+    for path in (*(page.path for page in BUILTIN if page.key != "settings"), "/incidents/inc-1"):
+        visitor.goto(path)
+        visitor.page.wait_for_selector(".wk-as-of, .wk-body .wk-card", timeout=15_000)
+        if path.startswith(("/explore", "/capacity", "/cost")):
+            visitor.page.wait_for_selector(".js-plotly-plot .main-svg", timeout=15_000)
+        assert visitor.page.locator(FOREIGN_MARKUP).count() == 0, path
+        shown += "javascript:window.pwned" in visitor.page.locator("#page").inner_text()
+        check(visitor)
+    assert shown >= 8
+
+
 def test_reports_are_made_and_read(house: House, visitor: Watched) -> None:
     visitor.sign_in("ada", PASSWORD)
     visitor.goto("/reports")

@@ -10,12 +10,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import wraps
 from typing import Annotated, Any
 
 import uvicorn
 from fastapi import Depends, FastAPI, Header, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
 from support import fake_business, fake_cost, fake_sla
+from support.hostile import poisoned
 
 #: Markup that must stay text wherever a label or a name is shown.
 PAYLOAD = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>'
@@ -55,6 +57,7 @@ class FakeEngine:
         self.incident_state, self.action_state = "opened", "awaiting_approval"
         self.notes: list[dict[str, Any]] = []
         self.reports: list[dict[str, Any]] = []
+        self.hostile = False  #: every name and text was chosen by an attacker
         self.broken_status = 0  #: answer every authenticated call with this status
 
     def add_user(self, name: str, role: str, language: str = "zh-CN") -> None:
@@ -312,7 +315,12 @@ def _reading(app: FastAPI, engine: FakeEngine) -> None:  # noqa: C901 - one smal
         _caller(engine, request)
 
     def get(path: str, answer: Any) -> None:
-        app.add_api_route(path, answer, methods=["GET"], dependencies=[Depends(known)], response_model=None)
+        @wraps(answer)
+        def given(**asked: Any) -> Any:
+            found = answer(**asked)
+            return poisoned(found) if engine.hostile else found
+
+        app.add_api_route(path, given, methods=["GET"], dependencies=[Depends(known)], response_model=None)
 
     def now() -> datetime:
         return datetime.now(UTC)

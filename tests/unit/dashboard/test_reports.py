@@ -116,6 +116,17 @@ def test_text_that_looks_like_a_formula_is_escaped(start: str) -> None:
     assert cell(f'{start}cmd|" /C calc"!A0') == f'\'{start}cmd|" /C calc"!A0'
 
 
+@pytest.mark.parametrize("before", ["\ufeff", "\u200b", "\u2003", "\x00", " \u00a0\u200d"])
+def test_an_unseen_character_before_it_does_not_hide_a_formula(before: str) -> None:
+    assert cell(f"{before}=1+1").startswith("'")
+
+
+@pytest.mark.parametrize("separator", [";", "; ", "\t"])
+def test_a_formula_behind_a_separator_of_another_country_is_no_cell_of_its_own(separator: str) -> None:
+    assert cell(f"disk{separator}=HYPERLINK(1)") == f"disk{separator}'=HYPERLINK(1)"
+    assert cell("a; b; c=d") == "a; b; c=d"
+
+
 def test_numbers_stay_numbers_and_unknown_stays_empty() -> None:
     assert [cell(value) for value in (-1.5, 3, None, True, "a-b", "")] == ["-1.5", "3", "", "True", "a-b", ""]
 
