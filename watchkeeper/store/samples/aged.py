@@ -46,6 +46,7 @@ def find_aged(
     """
     until, coarsest = -(1 << 62), 0
     with catalogue.lock:
+        catalogue.load(start_ms, end_ms)
         wanted = catalogue.index.match(matchers)
         for target in catalogue.owners(wanted):
             for resolution, _, first, last in _chain(target, fitting_ms, "last"):
@@ -76,6 +77,7 @@ class AgedReader:
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Matrix]:
         with self._catalogue.lock:
+            self._catalogue.load(start_ms, end_ms)
             wanted = self._catalogue.index.match(matchers)
             settled = [self._settle(target, wanted, start_ms, end_ms) for target in self._catalogue.owners(wanted)]
         found = [self._matrix(*one) for one in settled if one is not None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,14 +24,35 @@ logger = structlog.get_logger(__name__)
 CUT_VALUES = 4 << 20
 
 
+#: Of a section that nobody has asked for yet.
+UNLOADED = Columns([], np.empty(0, dtype=np.int32))
+
+
 class FileSection:
-    """One target's part of one block."""
+    """One target's part of one block. Its columns are loaded when somebody asks for its time: memory follows use."""
 
-    __slots__ = ("_block", "_damage", "columns", "entry", "first_ms", "last_ms")
+    __slots__ = ("_block", "_damage", "columns", "entry", "first_ms", "idle", "last_ms", "loaded")
 
-    def __init__(self, block: BlockFile, entry: Entry, columns: Columns, damage: Damage) -> None:
-        self._block, self.entry, self.columns, self._damage = block, entry, columns, damage
+    def __init__(self, block: BlockFile, entry: Entry, damage: Damage) -> None:
+        self._block, self.entry, self._damage = block, entry, damage
         self.first_ms, self.last_ms = entry.first_ms, entry.last_ms
+        self.columns, self.loaded, self.idle = UNLOADED, False, 0
+
+    def names(self) -> bytes:
+        """The stored column list. Raises StoreError."""
+        return self._block.names(self.entry)
+
+    def load(self, columns: Columns | None) -> None:
+        """None: the list is damaged here and told nowhere else, so the section stays without columns."""
+        self.loaded, self.idle = True, 0
+        if columns is not None:
+            self.columns = columns
+            return
+        what = f"the column list of {self.entry.target} is damaged here and told nowhere else"
+        self._damage.report(f"{self._block.path.stem}-{self.entry.names.offset}", what, b"")
+
+    def unload(self) -> None:
+        self.columns, self.loaded = UNLOADED, False
 
     @property
     def times(self) -> IntArray:
@@ -70,53 +91,26 @@ class Block:
         self.last_ms = max((entry.last_ms for entry in file.footer.entries), default=0)
 
 
-def open_blocks(directory: Path, take: Callable[[bytes], Columns], damage: Damage, *, tidy: bool = True) -> list[Block]:
+def open_blocks(directory: Path, damage: Damage, *, tidy: bool = True) -> list[Block]:
     """Every readable block of the directory, oldest first; damaged files are set aside, temporary ones removed.
 
     Without ``tidy`` no file is touched: the directory is somebody else's.
     """
     for left in directory.glob("*.tmp") if tidy else ():
         left.unlink()
-    files = []
+    found = []
     for path in sorted(directory.glob("*.block"), key=lambda path: path.name):
         try:
-            files.append(BlockFile(path))
+            found.append(open_block(path, damage))
         except (StoreError, OSError) as error:
             damage.adopt(path, str(error))
-    known: dict[str, Columns] = {}
-    for file in files:
-        _learn(file, known, take)
-    return [Block(file, _sections(file, known, damage)) for file in files]
+    return found
 
 
-def _learn(file: BlockFile, known: dict[str, Columns], take: Callable[[bytes], Columns]) -> None:
-    """Column lists that no earlier block has told. A damaged one may still be told by another block."""
-    for entry in file.footer.entries:
-        if entry.key not in known:
-            try:
-                known[entry.key] = take(file.names(entry))
-            except StoreError as error:
-                logger.warning("samples.columns_unreadable", target=entry.target, error=str(error))
-
-
-def _sections(file: BlockFile, known: Mapping[str, Columns], damage: Damage) -> dict[str, FileSection]:
-    sections = {}
-    for entry in file.footer.entries:
-        columns = known.get(entry.key)
-        if columns is None:
-            what = f"the column list of {entry.target} is damaged here and told nowhere else"
-            damage.report(f"{file.path.stem}-{entry.names.offset}", what, b"")
-        else:
-            sections[entry.target] = FileSection(file, entry, columns, damage)
-    return sections
-
-
-def open_block(path: Path, take: Callable[[bytes], Columns], damage: Damage) -> Block:
-    """A block just written. Raises StoreError."""
+def open_block(path: Path, damage: Damage) -> Block:
+    """Raises StoreError."""
     file = BlockFile(path)
-    known: dict[str, Columns] = {}
-    _learn(file, known, take)
-    return Block(file, _sections(file, known, damage))
+    return Block(file, {entry.target: FileSection(file, entry, damage) for entry in file.footer.entries})
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,9 @@ from itertools import count
 from weakref import WeakValueDictionary
 
 import numpy as np
+import structlog
 
+from watchkeeper.errors import StoreError
 from watchkeeper.model.series import IntArray, Labels, Layout, Matcher
 from watchkeeper.store.samples.blocks import FileSection
 from watchkeeper.store.samples.columns import Columns, Ids, decode_series
@@ -23,8 +25,12 @@ from watchkeeper.store.samples.index import SeriesIndex
 from watchkeeper.store.samples.limits import Limits
 from watchkeeper.store.samples.pieces import Dense, Located, Piece, Sealed, locate
 
+logger = structlog.get_logger(__name__)
+
 #: Layouts remembered per target, so that a source alternating between a few shapes pays for each once.
 REMEMBERED_LAYOUTS = 4
+#: Rounds of upkeep, one a minute, after which columns nobody asked for are let go.
+IDLE_ROUNDS = 5
 #: Fewer dead series than this are not worth a new index.
 FORGET_FROM = 1000
 
@@ -68,6 +74,10 @@ class TargetState:
         yield from self.head
         for sections in self.tiers.values():
             yield from sections
+
+    def files(self) -> list[list[FileSection]]:
+        """Everything that is in files: samples, and aggregates by kind; each in time order."""
+        return [sections for sections in (self.stored, *self.tiers.values()) if sections]
 
     @property
     def empty(self) -> bool:
@@ -122,6 +132,7 @@ class Catalogue:
         self._owner = np.full(1024, NOBODY, dtype=np.int32)  #: per series id: number of its target
         self._sharing: set[int] = set()  #: numbers of targets with series that others have too
         self._columns: WeakValueDictionary[bytes, Columns] = WeakValueDictionary()
+        self._filed_until_ms = -(1 << 62)
         self._blobs: WeakValueDictionary[bytes, Columns] = WeakValueDictionary()
 
     def target(self, name: str) -> TargetState:
@@ -149,6 +160,13 @@ class Catalogue:
         if others.any():
             self._sharing.update({target.number, *before[others & (before != SEVERAL)].tolist()})
         self._owner[sids] = np.where(others, SEVERAL, target.number)
+
+    def owner_numbers(self, wanted: Ids) -> Ids:
+        """Number of each series' target; NOBODY or SEVERAL below 0."""
+        return self._owner[wanted]
+
+    def by_number(self, number: int) -> TargetState | None:
+        return self._by_number.get(number)
 
     def owners(self, wanted: Ids) -> list[TargetState]:
         """Targets that may have any of the series."""
@@ -178,6 +196,55 @@ class Catalogue:
     def share(self, columns: Columns) -> Columns:
         """The one object for these columns."""
         return self._columns.setdefault(columns.key, columns)
+
+    # --- columns on demand ---
+
+    def look(self) -> None:
+        """Find anew up to when there are sections in files."""
+        sections = (part[-1].last_ms for target in self.targets.values() for part in target.files())
+        self._filed_until_ms = max(sections, default=-(1 << 62))
+
+    def load(self, start_ms: int, end_ms: int) -> None:
+        """Have the columns of every section in the range, registered in the index."""
+        if start_ms <= self._filed_until_ms:
+            for target in list(self.targets.values()):
+                self.load_target(target, start_ms, end_ms)
+
+    def load_target(self, target: TargetState, start_ms: int, end_ms: int) -> None:
+        for sections in target.files():
+            for place in range(bisect_left(sections, start_ms, key=_last_ms), len(sections)):
+                if sections[place].first_ms > end_ms:
+                    break
+                if not sections[place].loaded:
+                    sections[place].load(self._columns_in_file(sections[place]))
+                    self.own(target, sections[place].columns)
+                sections[place].idle = 0
+
+    def _columns_in_file(self, section: FileSection) -> Columns | None:
+        """By key where somebody has them, else from the file, else from another file that tells the same list."""
+        found = self._columns.get(bytes.fromhex(section.entry.key))
+        if found is not None:
+            return found
+        try:
+            return self.take_blob(section.names())
+        except StoreError as error:
+            logger.warning("samples.columns_unreadable", target=section.entry.target, error=str(error))
+        for target in self.targets.values():
+            for other in (one for sections in target.files() for one in sections):
+                if other is not section and other.entry.key == section.entry.key:
+                    try:
+                        return self.take_blob(other.names())
+                    except StoreError:  # the next may tell it
+                        continue
+        return None
+
+    def unload(self) -> None:
+        """Let go of columns nobody asked for lately; ``forget`` then drops series that are in no others."""
+        for target in self.targets.values():
+            for section in (one for sections in target.files() for one in sections):
+                section.idle += 1
+                if section.loaded and section.idle > IDLE_ROUNDS:
+                    section.unload()
 
     # --- letting in ---
 
@@ -225,6 +292,7 @@ class Catalogue:
 
     def settle(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Settled]:
         """Per target: its matching series with columns in the range, and the pieces to read them from."""
+        self.load(start_ms, end_ms)
         wanted = self.index.match(matchers)
         answer = []
         for target in self.owners(wanted):
@@ -236,6 +304,7 @@ class Catalogue:
 
     def sids(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Ids:
         """Matching series that have a column in the range, ascending."""
+        self.load(start_ms, end_ms)
         wanted = self.index.match(matchers)
         found = [self._present(target, wanted, start_ms, end_ms) for target in self.owners(wanted)]
         return np.unique(np.concatenate(found)) if found else wanted[:0]

@@ -18,12 +18,11 @@ def adopt(catalogue: Catalogue, blocks: Sequence[Block], damage: Damage) -> None
     """Every section of the blocks, under its target."""
     for block in blocks:
         for name, section in block.sections.items():
-            target = catalogue.target(name)
-            catalogue.own(target, section.columns)
-            target.stored.append(section)
+            catalogue.target(name).stored.append(section)
     for target in catalogue.targets.values():
         target.stored = in_order(target.stored, damage)
         target.blocked_ms = target.newest_ms = max(section.last_ms for section in target.stored)
+    catalogue.look()
 
 
 def in_order(sections: Sequence[FileSection], damage: Damage) -> list[FileSection]:

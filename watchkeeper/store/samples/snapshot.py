@@ -56,7 +56,7 @@ class Snapshot(Reader):
         super().__init__(Catalogue(Limits()))
         self.damage = Noted(self.directory)
         take = self._catalogue.take_blob
-        self.blocks: list[Block] = open_blocks(self.directory / "blocks", take, self.damage, tidy=False)
+        self.blocks: list[Block] = open_blocks(self.directory / "blocks", self.damage, tidy=False)
         adopt(self._catalogue, self.blocks, self.damage)
         self.replay = Replay(self.directory / "log", Disk(), self.damage, take, tidy=False)
         burst = 0
@@ -76,6 +76,7 @@ class Snapshot(Reader):
         return (min(first for first, _ in spans), max(last for _, last in spans)) if spans else None
 
     def series_count(self) -> int:
+        self._catalogue.load(-(1 << 62), 1 << 62)
         return len(self._catalogue.index)
 
     def head_samples(self) -> int:

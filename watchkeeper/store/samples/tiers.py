@@ -45,7 +45,7 @@ class Tier:
         self._catalogue, self._disk, self._damage = catalogue, disk, damage
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.blocks: Sequence[Block] = []
-        for block in open_blocks(directory, catalogue.take_blob, damage):
+        for block in open_blocks(directory, damage):
             self._take(block)
 
     def _take(self, block: Block) -> None:
@@ -53,10 +53,10 @@ class Tier:
         for name, section in block.sections.items():
             target_name, _, aggregate = name.rpartition(SEPARATOR)
             target = self._catalogue.target(target_name)
-            self._catalogue.own(target, section.columns)
             sections = target.tiers.setdefault((self.resolution_ms, aggregate), [])
             sections.append(section)
             sections.sort(key=lambda one: one.first_ms)
+        self._catalogue.look()
 
     def nbytes(self) -> int:
         return sum(block.file.size for block in self.blocks)
@@ -106,6 +106,7 @@ class Tier:
         try:
             for target, low, high in parts:
                 with self._catalogue.lock:
+                    self._catalogue.load_target(target, low, high - 1)
                     pieces = list(target.spans(low, high - 1))
                 wrote |= self._write_target(writer, target.name, pieces, low, high)
             if not wrote:
@@ -116,7 +117,7 @@ class Tier:
             writer.abandon()
             raise
         with self._catalogue.lock:
-            self._take(open_block(path, self._catalogue.take_blob, self._damage))
+            self._take(open_block(path, self._damage))
 
     def _write_target(
         self, writer: BlockWriter, name: str, spans: Sequence[tuple[Piece, int]], low: int, high: int

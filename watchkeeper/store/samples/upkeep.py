@@ -89,6 +89,7 @@ class Upkeep:
         done["sealed"] = seal_old(self._catalogue, self._sizes)  # last: what went to a block needs no sealing
         self.tiers.look()
         with self._catalogue.lock:
+            self._catalogue.unload()
             done["series_forgotten"] = self._catalogue.forget()
         return dict(done)
 
@@ -133,13 +134,13 @@ class Upkeep:
         boundary = (span + 1) * self._span_ms
         write_block(path, self._disk, targets, sequence=self._log.sequence, boundary_ms=boundary)
         with self._catalogue.lock:
-            block = open_block(path, self._catalogue.take_blob, self._damage)
+            block = open_block(path, self._damage)
             self.blocks = sorted([*self.blocks, block], key=lambda block: block.last_ms)
             for name, section in block.sections.items():
                 target = self._catalogue.targets[name]
-                self._catalogue.own(target, section.columns)
                 target.stored.append(section)
                 target.blocked_ms = section.last_ms
+            self._catalogue.look()
 
     def _evict(self, now: datetime) -> int:
         """Drop pieces of the head that are in blocks, sealed or no longer new; returns how many."""
