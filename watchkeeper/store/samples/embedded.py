@@ -78,7 +78,7 @@ class EmbeddedStore(Reader):
     def _open(self, keep: Keep, tiers: Mapping[int, timedelta]) -> None:
         self._damage = Damage(self._directory / "damaged", self._disk, self._sizes.damaged_bytes)
         self._space = Space(self._directory, self._disk, self._sizes.ballast_bytes)
-        blocks = open_blocks(self._directory / "blocks", self._catalogue.take_blob, self._damage)
+        blocks = open_blocks(self._directory / "blocks", self._damage)
         adopt(self._catalogue, blocks, self._damage)
         replay = Replay(self._directory / "log", self._disk, self._damage, self._catalogue.take_blob)
         for size in read_log(self._catalogue, replay, self._sizes):
