@@ -11,7 +11,7 @@ import numpy.typing as npt
 from watchkeeper.errors import QueryError
 from watchkeeper.model import Labels, Matcher, Matrix
 from watchkeeper.model.series import BoolArray, FloatArray, IntArray
-from watchkeeper.promql import extended, nodes
+from watchkeeper.promql import extended, nodes, recent
 from watchkeeper.promql.births import births_of
 from watchkeeper.promql.block import Block, Edges, Windows, concat
 from watchkeeper.promql.context import Context
@@ -77,6 +77,9 @@ def lookup(context: Context, node: nodes.Selector) -> tuple[Block, FloatArray]:
     """The newest sample of each series at every step, and when it was taken (milliseconds)."""
     moments = context.moments(milliseconds(node.offset, context), node.at)
     start = int(moments.min()) - context.lookback_ms + 1
+    rows = recent.read(context, node.matchers, start, int(moments.max()), newest=True)
+    if rows is not None:
+        return recent.lookup(rows, int(moments[0]), context.lookback_ms)
     blocks, times = [], []
     for matrix in read(context, node.matchers, start, int(moments.max())):
         column = np.searchsorted(matrix.times, moments, side="right") - 1
@@ -101,6 +104,10 @@ def ranges(context: Context, node: nodes.Range) -> list[Windows]:
     starts = ends - milliseconds(node.range, context, positive=True)
     before = context.lookback_ms if selector.mode else 0
     after = context.lookback_ms if selector.mode == "smoothed" else 0
+    if not selector.mode:
+        rows = recent.read(context, selector.matchers, int(starts.min()) + 1, int(ends.max()), newest=False)
+        if rows is not None:
+            return [recent.windows(rows, starts, ends)]
     found: list[Windows] = []
     for matrix in read(context, selector.matchers, int(starts.min()) - before + 1, int(ends.max()) + after):
         drop = np.zeros(len(matrix.series), bool)

@@ -11,22 +11,31 @@ from watchkeeper.store.samples.catalogue import Catalogue, Settled
 from watchkeeper.store.samples.columns import picked_size
 from watchkeeper.store.samples.decoded import Decoded
 from watchkeeper.store.samples.pieces import Located
+from watchkeeper.store.samples.recent import Recent, Rows
 
 
 class Reader:
     """Answers from head and blocks alike. Thread-safe."""
 
     def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue, self._decoded = catalogue, Decoded()
+        self._catalogue, self._decoded, self._recent = catalogue, Decoded(), Recent(catalogue)
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Matrix]:
         """One matrix per target. Its time column holds every tick of the target in the range, so that a series
         that ended shows as not present; series without any sample in the range are left out.
         """
         with self._catalogue.lock:
+            self._recent.tidy()
             settled = self._catalogue.settle(matchers, start_ms, end_ms)
         found = (_matrix(one, self._decoded) for one in settled)
         return [matrix for matrix in found if len(matrix.series)]
+
+    def recent(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, *, newest: bool) -> Rows | None:
+        """The same samples as ``select``, and perhaps some before, of many targets in one piece; only the newest of
+        each series counts if ``newest``. None where ``select`` is the way: few targets, or too long ago.
+        """
+        with self._catalogue.lock:
+            return self._recent.read(matchers, start_ms, end_ms, newest=newest)
 
     def series(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Labels]:
         """Matching series that belong to a piece of store that overlaps the range, sorted."""
