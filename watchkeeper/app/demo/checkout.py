@@ -31,7 +31,7 @@ class Checkout:
     def __init__(self, copy: str, place: Place, pay: Pay, *, dice: random.Random | None = None) -> None:
         self.copy, self.pay = copy, pay
         self.dice = dice or random.Random()  # noqa: S311 - plays users
-        self.shop, self.faults = Shop(place.shop), Faults(place.faults)
+        self.shop, self.faults = Shop.of(place), Faults(place.faults)
         self.log = log_to(place.logs / f"checkout-{copy}.json.log", f"checkout-{copy}")
         self.service = Service(copy)
         self.service.route("/buy", self.buy)

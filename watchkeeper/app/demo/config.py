@@ -32,9 +32,9 @@ class Servers:
     supervisord: str
 
 
-def write(place: Place, ports: Mapping[str, int], servers: Servers, language: str) -> None:
-    """Every file that the demo's processes read."""
-    text = yaml.safe_dump(build(place, ports, servers, language), allow_unicode=True, sort_keys=False)
+def write(place: Place, ports: Mapping[str, int], servers: Servers, language: str, shop: str = "") -> None:
+    """Every file that the demo's processes read. ``shop``: address of its PostgreSQL, else it lies in SQLite."""
+    text = yaml.safe_dump(build(place, ports, servers, language, shop), allow_unicode=True, sort_keys=False)
     place.config.write_text(HEADER + text, encoding="utf-8")
     names = ["requirements", "alerts"]
     if servers.haproxy:
@@ -71,8 +71,9 @@ def _supervisord(place: Place) -> None:
     )
 
 
-def build(place: Place, ports: Mapping[str, int], servers: Servers, language: str) -> dict[str, Any]:
+def build(place: Place, ports: Mapping[str, int], servers: Servers, language: str, shop: str = "") -> dict[str, Any]:
     """The configuration as plain data."""
+    shop = shop or f"sqlite:///{place.shop}"
     return {
         "data": str(place.data.root),
         "language": language,
@@ -80,11 +81,11 @@ def build(place: Place, ports: Mapping[str, int], servers: Servers, language: st
         "discover": False,
         "engine": {"listen": f"127.0.0.1:{ports['engine']}"},
         "dashboard": {"listen": f"127.0.0.1:{ports['dashboard']}", "refresh": "2s"},
-        "collect": {"own_logs": False, "host_interval": "5s", "sources": _sources(place, ports, servers)},
+        "collect": {"own_logs": False, "host_interval": "5s", "sources": _sources(place, ports, servers, shop)},
         "forecasting": {"every": "5m", "step": "15s"},
         "capacity": {"every": "5m", "pools": [_pool()]},
         "rules": {"packs": ["signals", "business", "self"], "directories": ["rules"]},
-        **managers.sections(place),
+        **managers.sections(place, shop),
         "severities": {"critical": "P1", "warning": "P2"},
         "incidents": {"reopen_within": "30s"},  # a fault broken again is an incident of its own
         "notify": {"channels": _channels(ports)},
@@ -92,7 +93,8 @@ def build(place: Place, ports: Mapping[str, int], servers: Servers, language: st
     }
 
 
-def _sources(place: Place, ports: Mapping[str, int], servers: Servers) -> list[dict[str, Any]]:
+def _sources(place: Place, ports: Mapping[str, int], servers: Servers, shop: str) -> list[dict[str, Any]]:
+    dialect = SQLITE if shop.startswith("sqlite") else POSTGRES
     found = [
         _probe("probe-primary", ports["primary"], "checkout", copy="primary"),
         _probe("probe-backup", ports["backup"], "checkout", copy="backup"),
@@ -107,10 +109,10 @@ def _sources(place: Place, ports: Mapping[str, int], servers: Servers) -> list[d
             "name": "shop",
             "interval": "1s",
             "service": "shop",
-            "url": f"sqlite:///{place.shop}",
+            "url": shop,
             "queries": [
                 {"name": "shop_jobs", "sql": JOBS, "values": ["value"], "labels": ["status"]},
-                {"name": "shop_workers", "sql": WORKERS, "values": ["value"]},
+                {"name": "shop_workers", "sql": WORKERS.format(**dialect), "values": ["value"]},
             ],
         },
         {
@@ -118,9 +120,14 @@ def _sources(place: Place, ports: Mapping[str, int], servers: Servers) -> list[d
             "name": "orders",
             "interval": "15s",
             "service": "shop",
-            "url": f"sqlite:///{place.shop}",
+            "url": shop,
             "queries": [
-                {"name": "shop_orders_today", "sql": ORDERS, "values": ["value", "cents"], "labels": ["state"]}
+                {
+                    "name": "shop_orders_today",
+                    "sql": ORDERS.format(**dialect),
+                    "values": ["value", "cents"],
+                    "labels": ["state"],
+                }
             ],
         },
         {
@@ -138,15 +145,18 @@ def _sources(place: Place, ports: Mapping[str, int], servers: Servers) -> list[d
     return found
 
 
+#: The seconds of now and the beginning of today, as each database says it.
+SQLITE = {"seconds": "strftime('%s', 'now')", "today": "date('now')"}
+POSTGRES = {"seconds": "extract(epoch FROM now())", "today": "date_trunc('day', now())"}
 #: Every state is a row, also without jobs: 0 is a value, absence is not.
 JOBS = (
     "SELECT s.status AS status, (SELECT count(*) FROM jobs j WHERE j.status = s.status) AS value"
     " FROM (SELECT 'queued' AS status UNION SELECT 'processing' UNION SELECT 'failed') s"
 )
-WORKERS = "SELECT count(*) AS value FROM workers WHERE seen > strftime('%s', 'now') - 5"
+WORKERS = "SELECT count(*) AS value FROM workers WHERE seen > {seconds} - 5"
 ORDERS = (
     "SELECT status AS state, count(*) AS value, sum(amount_cents) AS cents FROM orders"
-    " WHERE created_at >= date('now') GROUP BY status"
+    " WHERE created_at >= {today} GROUP BY status"
 )
 
 

@@ -99,7 +99,7 @@ def _ours(name: str, module: str, *arguments: str) -> Child:
 
 
 def _theirs(name: str, *argv: str) -> Child:
-    return Child(name, [sys.executable, "-m", "watchkeeper.app.demo.tied", *argv])
+    return Child(name, [sys.executable, "-m", "watchkeeper.app.demo.tied", "", *argv])
 
 
 @dataclass(slots=True)

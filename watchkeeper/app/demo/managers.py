@@ -46,19 +46,19 @@ def _bill(today: date) -> Iterator[tuple[date, str, Decimal]]:
             yield today - timedelta(days=back), service, amount.quantize(Decimal("0.01"))
 
 
-def sections(place: Place) -> dict[str, Any]:
+def sections(place: Place, shop: str) -> dict[str, Any]:
     """Key figures of the shop's database, made-up weeks included, what services promise, and what they cost."""
-    return {"business": _business(place), "objectives": _objectives(), "cost": _cost(place)}
+    return {"business": _business(shop), "objectives": _objectives(), "cost": _cost(place)}
 
 
-def _business(place: Place) -> dict[str, Any]:
+def _business(shop: str) -> dict[str, Any]:
     return {
         "every": "30s",
         "history": f"{DAYS - 1}d",  # the first day is not whole
         "shops": [
             {
                 "name": "shop",
-                "url": f"sqlite:///{place.shop}",
+                "url": shop,
                 "owner": "sales",
                 "currency": "CNY",
                 "amount": "amount_cents",

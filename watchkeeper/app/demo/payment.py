@@ -41,7 +41,7 @@ class Payment:
     ) -> None:
         self.dice = dice or random.Random()  # noqa: S311 - plays a payment network
         self.sleep, self.clock = sleep, clock
-        self.shop, self.faults = Shop(place.shop), Faults(place.faults)
+        self.shop, self.faults = Shop.of(place), Faults(place.faults)
         self.log = log_to(place.logs / "payment.log", "payment", plain=True)
         self.cards: OrderedDict[int, str] = OrderedDict()
         self.hits, self.misses = 0, 0

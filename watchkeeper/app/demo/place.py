@@ -18,6 +18,8 @@ from watchkeeper.errors import ConfigError
 MARK = ".watchkeeper-demo"
 #: Longest path of a UNIX socket is 107 bytes, and HAProxy writes a temporary name of up to 12 more at first.
 SOCKET_LIMIT = 94
+#: Name of a cluster outside of the folder begins so.
+CLUSTER = "watchkeeper-demo-postgres-"
 PORTS = (
     "engine", "dashboard", "front", "figures", "primary", "backup", "payment", "storage", "traffic", "robot",
 )  # fmt: skip
@@ -47,6 +49,19 @@ class Place:
     @property
     def shop(self) -> Path:
         return self.root / "shop.sqlite"
+
+    @property
+    def shop_address(self) -> Path:
+        """Address of the shop's PostgreSQL; no such file where the shop lies in SQLite."""
+        return self.root / "shop.postgres"
+
+    def shop_server(self) -> str:
+        return self.shop_address.read_text(encoding="utf-8") if self.shop_address.exists() else ""
+
+    @property
+    def postgres(self) -> Path:
+        """The private cluster, or a link to it where this folder is closed to the account that it runs as."""
+        return self.root / "postgres"
 
     @property
     def faults(self) -> Path:
@@ -99,6 +114,9 @@ class Place:
 
     def begin(self) -> None:
         """Empty the claimed folder and lay it out."""
+        cluster = self.postgres.resolve()  # the one link that is followed: to a folder that only the demo makes
+        if self.postgres.is_symlink() and cluster.name.startswith(CLUSTER):
+            shutil.rmtree(cluster, ignore_errors=True)
         for found in self.root.iterdir():
             if found.name not in (MARK, "run"):
                 shutil.rmtree(found) if found.is_dir() and not found.is_symlink() else found.unlink()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from watchkeeper.app.children import Child, die_with_parent, stop_all
 from watchkeeper.app.client import Client
-from watchkeeper.app.demo import config, estate, managers
+from watchkeeper.app.demo import config, estate, managers, postgres
 from watchkeeper.app.demo.faults import Faults
 from watchkeeper.app.demo.place import Place, free_ports
 from watchkeeper.app.demo.shop import Shop
@@ -41,18 +41,47 @@ def run(place: Place, language: str) -> int:
     servers = estate.find_servers()
     for line in estate.missing(servers):
         say(line)
-    ports = free_ports()
-    shop = Shop(place.shop)
-    shop.create()
     now = datetime.now(UTC)
+    cluster = database(place)
+    try:
+        return _play(place, language, now, servers, cluster)
+    finally:
+        if cluster is not None:
+            cluster.stop()
+            cluster.remove()
+        lock.close()
+
+
+def database(place: Place) -> postgres.Cluster | None:
+    """The shop's PostgreSQL, running; None means SQLite. Says which, and why not the other."""
+    binaries = postgres.find_binaries()
+    if binaries is None:
+        say("The shop's database is SQLite; with `sudo apt-get install postgresql` it is PostgreSQL.")
+        return None
+    try:
+        found = postgres.start(place, binaries)
+    except postgres.PostgresError as error:
+        say(f"The shop's database is SQLite, as PostgreSQL of {binaries} does not start: {error}", sys.stderr)
+        return None
+    say(f"The shop's database is PostgreSQL of {binaries}, at {found.folder}; Watchkeeper only reads it.")
+    return found
+
+
+def _play(place: Place, language: str, now: datetime, servers: config.Servers, cluster: postgres.Cluster | None) -> int:
+    ports = free_ports()
+    shop = Shop.of(place)
+    shop.create()
     orders = shop.seed(now)
+    shop.close()
+    if cluster is not None:
+        postgres.grant(cluster)
     managers.write_bill(place, now)
-    config.write(place, ports, servers, language)
+    config.write(place, ports, servers, language, cluster.url if cluster else "")
     place.data.create()
     os.environ["WATCHKEEPER_DATA"] = str(place.data.root)
     services = estate.processes(place, ports, servers)
     parts = engine(place)
-    children = [*services, *parts]
+    children = [*services, *parts, *([cluster.child] if cluster else [])]
     killing = estate.Killing(next(one for one in services if one.name == estate.PRIMARY), Faults(place.faults))
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -72,9 +101,8 @@ def run(place: Place, language: str) -> int:
             time.sleep(LOOK)
     finally:
         greeting.leave()
-        stop_all(children)
+        stop_all([*services, *parts])  # the database last
         place.about_file.unlink(missing_ok=True)
-        lock.close()
     say("The demo has stopped; nothing of it is left running. The next start begins anew.")
     return 0
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import random
-import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from watchkeeper.app.demo.place import Place
+from watchkeeper.app.demo.sessions import File, Server, Session, Sessions
 
 #: Same seed, same past: visitors can compare notes.
 SEED = 20_260_101
@@ -20,52 +22,64 @@ PER_DAY = 320
 STAMP = "%Y-%m-%d %H:%M:%S"
 SCHEMA = """
 CREATE TABLE orders (
-    id INTEGER PRIMARY KEY,
+    id {key},
     user_id INTEGER NOT NULL,
     status TEXT NOT NULL CHECK (status IN ('pending', 'paid', 'failed', 'cancelled', 'refunded')),
     amount_cents INTEGER NOT NULL,
     currency TEXT NOT NULL DEFAULT 'CNY',
     demo_seed INTEGER NOT NULL DEFAULT 0,
-    created_at TEXT NOT NULL
+    created_at {time} NOT NULL
 );
 CREATE INDEX orders_by_time ON orders (created_at);
 CREATE TABLE jobs (
-    id INTEGER PRIMARY KEY,
+    id {key},
     order_id INTEGER,
     status TEXT NOT NULL CHECK (status IN ('queued', 'processing', 'completed', 'failed')),
     progress INTEGER NOT NULL DEFAULT 0,
-    created_at TEXT NOT NULL
+    created_at {time} NOT NULL
 );
 CREATE INDEX jobs_by_state ON jobs (status, id);
-CREATE TABLE workers (pid INTEGER PRIMARY KEY, seen REAL NOT NULL);
+CREATE TABLE workers (pid INTEGER PRIMARY KEY, seen DOUBLE PRECISION NOT NULL);
 CREATE TABLE cards (user_id INTEGER PRIMARY KEY, token TEXT NOT NULL);
 """
+#: The oldest waiting job; what follows is the database's own way to lock it.
+TAKE = (
+    "UPDATE jobs SET status = 'processing', progress = 5 WHERE id ="
+    " (SELECT id FROM jobs WHERE status = 'queued' ORDER BY id LIMIT 1 "
+)
 #: How a made-up order ended, in hundredths.
 ENDS = (("paid", 88), ("cancelled", 5), ("failed", 3), ("refunded", 3), ("pending", 1))
 USERS = 400
 
 
 class Shop:
-    """Short connections to one SQLite file, as the many processes of the demo need them."""
+    """Short transactions, as the many processes of the demo need them; PostgreSQL where ``server`` is its address."""
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        self.open = 0  #: connections now
+    def __init__(self, file: Path, server: str = "") -> None:
+        self.sessions: Sessions = Server(server) if server else File(file)
+        self.open = 0  #: connections in use now
         self.most = 0  #: most at once since somebody asked
         self._count = threading.Lock()
 
+    @classmethod
+    def of(cls, place: Place) -> Shop:
+        """The shop of a running demo: its PostgreSQL where it has one."""
+        return cls(place.shop, place.shop_server())
+
     @contextmanager
-    def connection(self) -> Iterator[sqlite3.Connection]:
+    def connection(self) -> Iterator[Session]:
         """One transaction: committed at the end, rolled back by an error."""
-        found = sqlite3.connect(self.file, timeout=10.0)
         self._opened(1)
         try:
-            found.execute("PRAGMA synchronous=OFF")  # a shop for an hour; nobody mourns it
-            with found:
+            with self.sessions.begin() as found:
                 yield found
         finally:
-            found.close()
             self._opened(-1)
+
+    def close(self) -> None:
+        """Connections that are kept for later."""
+        if isinstance(self.sessions, Server):
+            self.sessions.close()
 
     def _opened(self, by: int) -> None:
         with self._count:
@@ -74,8 +88,12 @@ class Shop:
 
     def create(self) -> None:
         with self.connection() as found:
-            found.execute("PRAGMA journal_mode=WAL")
-            found.executescript(SCHEMA)
+            if isinstance(self.sessions, File):
+                found.execute("PRAGMA journal_mode=WAL")
+            for statement in filter(
+                str.strip, SCHEMA.format(key=self.sessions.key, time=self.sessions.time).split(";")
+            ):
+                found.execute(statement)
             found.executemany(
                 "INSERT INTO cards VALUES (?, ?)", [(user, f"tok-{user:06d}") for user in range(1, USERS + 1)]
             )
@@ -95,10 +113,11 @@ class Shop:
     def add_order(self, user: int, cents: int, now: datetime) -> int:
         with self.connection() as found:
             made = found.execute(
-                "INSERT INTO orders (user_id, status, amount_cents, created_at) VALUES (?, 'pending', ?, ?)",
+                "INSERT INTO orders (user_id, status, amount_cents, created_at)"
+                " VALUES (?, 'pending', ?, ?) RETURNING id",
                 (user, cents, now.strftime(STAMP)),
             )
-            return int(made.lastrowid or 0)
+            return int(made.fetchone()[0])
 
     def settle(self, order: int, status: str, now: datetime) -> None:
         """The order's end; a paid one becomes a job for the workers."""
@@ -130,11 +149,10 @@ class Shop:
     def take(self, worker: int, now: float) -> int | None:
         """The oldest waiting job, for this worker alone; None when there is none."""
         with self.connection() as found:
-            found.execute("INSERT OR REPLACE INTO workers VALUES (?, ?)", (worker, now))
-            rows = found.execute(
-                "UPDATE jobs SET status = 'processing', progress = 5 WHERE id ="
-                " (SELECT min(id) FROM jobs WHERE status = 'queued') RETURNING id"
-            ).fetchall()
+            found.execute(
+                "INSERT INTO workers VALUES (?, ?) ON CONFLICT (pid) DO UPDATE SET seen = excluded.seen", (worker, now)
+            )
+            rows = found.execute(TAKE + self.sessions.locking + ") RETURNING id").fetchall()
         return int(rows[0][0]) if rows else None
 
     def finish(self, job: int) -> None:
@@ -158,7 +176,7 @@ class Shop:
         return int(pending), int(ever)
 
 
-def _queue(found: sqlite3.Connection, order: int | None, now: datetime) -> None:
+def _queue(found: Session, order: int | None, now: datetime) -> None:
     found.execute(
         "INSERT INTO jobs (order_id, status, created_at) VALUES (?, 'queued', ?)", (order, now.strftime(STAMP))
     )

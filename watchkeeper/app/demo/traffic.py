@@ -37,7 +37,7 @@ def rate(elapsed: float) -> float:
 class Traffic:
     def __init__(self, place: Place, front: int, payment: int) -> None:
         self.front, self.payment = front, payment
-        self.shop, self.faults = Shop(place.shop), Faults(place.faults)
+        self.shop, self.faults = Shop.of(place), Faults(place.faults)
         self.storm = log_to(place.logs / "gateway.log", "gateway", plain=True)
         self.dice = random.Random()  # noqa: S311 - plays buyers
         self.service = Service("traffic")

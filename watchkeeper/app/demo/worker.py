@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-import sqlite3
 import sys
 import threading
 import time
@@ -39,11 +38,11 @@ def main(root: str) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # supervisord may be killed
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
-    shop = Shop(Place(Path(root)).shop)
+    shop = Shop.of(Place(Path(root)))
     while not stopping.is_set():
         try:
             work(shop, stopping)
-        except sqlite3.OperationalError:  # locked for too long on a busy machine: try again
+        except shop.sessions.errors():  # locked for too long on a busy machine, or started anew: try again
             stopping.wait(1.0)
 
 
