@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
@@ -13,10 +15,13 @@ import yaml
 from support.servers import need
 
 from watchkeeper.app.compose import check
-from watchkeeper.app.demo import config, postgres
+from watchkeeper.app.demo import config, managers, postgres
 from watchkeeper.app.demo.place import CLUSTER, Place, free_ports
 from watchkeeper.app.demo.run import database
 from watchkeeper.app.demo.shop import SEED, Shop
+from watchkeeper.app.pipeline.business_read import sql_reader
+from watchkeeper.config.business import Business
+from watchkeeper.config.shop import all_kpis
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 NONE = config.Servers(haproxy="", supervisord="")
@@ -169,3 +174,22 @@ def test_a_cluster_that_a_killed_demo_left_outside_is_removed_at_the_next_start(
     place.begin()
     assert not left.exists()
     assert not place.postgres.is_symlink()
+
+
+@pytest.mark.servers
+def test_yesterdays_key_figures_are_the_same_as_of_sqlite(running: Running, tmp_path: Path) -> None:
+    beside = Shop(tmp_path / "shop.sqlite")
+    beside.create()
+    beside.seed(NOON)
+    day = NOON.replace(hour=0)
+    span = (day - timedelta(days=1), day)
+
+    def figures(url: str) -> dict[str, Decimal | None]:
+        shops = managers.sections(running[0], url)["business"]
+        kpis = [kpi for kpi in all_kpis(Business.model_validate(shops)) if kpi.source.kind == "sql"]
+        readers = {kpi.name: sql_reader(kpi, ZoneInfo("UTC")) for kpi in kpis}
+        return {name: reader.of_periods([span])[0] for name, reader in readers.items() if reader.by_period}
+
+    found = figures(running[1].url)
+    assert found == figures(f"sqlite:///{tmp_path / 'shop.sqlite'}")
+    assert (found["shop.orders"] or 0) > 100
