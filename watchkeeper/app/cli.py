@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from watchkeeper import __version__
+from watchkeeper.app.config_cli import app as config_app
 from watchkeeper.app.demo.command import app as demo_app
 from watchkeeper.app.import_cli import app as import_app
 from watchkeeper.app.store_cli import app as store_app
@@ -30,6 +31,7 @@ app.add_typer(rules_app, name="rules")
 app.add_typer(notify_app, name="notify")
 app.add_typer(report_app, name="report")
 app.add_typer(demo_app, name="demo")
+app.add_typer(config_app, name="config")
 app.add_typer(store_app, name="store")
 app.add_typer(import_app, name="import")
 

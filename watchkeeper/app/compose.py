@@ -36,6 +36,8 @@ from watchkeeper.app.pipeline.rate import Rating
 from watchkeeper.app.pipeline.score import Scoring
 from watchkeeper.app.pipeline.tell import Telling
 from watchkeeper.app.schedule import Scheduler
+from watchkeeper.app.scrape import Scraping
+from watchkeeper.app.scrape_files import scrapes
 from watchkeeper.app.sources import build_source, host_sources
 from watchkeeper.app.wiring import actuator_socket, data_dir
 from watchkeeper.app.workers import Workers
@@ -44,6 +46,7 @@ from watchkeeper.config import Loaded, load
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import ActuatorClient, Detector
 from watchkeeper.promql import Engine as PromQL
+from watchkeeper.promql import Gate
 from watchkeeper.registry import Registry
 from watchkeeper.store.samples import EmbeddedStore
 from watchkeeper.store.state import State, Unit, sqlite_url
@@ -74,8 +77,9 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
         tiers={300_000: config.store.retention_5m, 3_600_000: config.store.retention_1h},
     )
     threads = {name: ThreadPoolExecutor(1, thread_name_prefix=name) for name in THREADS}
-    promql = PromQL(samples)
-    ask = Ask(promql)
+    gate = Gate()
+    promql = PromQL(samples, gate=gate)
+    ask = Ask(PromQL(samples, gate=gate, urgent=True))  # rules wait for nobody's question
     detector = _detector(loaded)
     scoring = Scoring(
         detector,
@@ -168,6 +172,7 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
     engine.remediation.quality = engine.rating.evidence
     engine.foreseeing = Foreseeing(engine)
     engine.business, engine.predicting = Business.checked(engine), Predicting(engine)
+    engine.scraping = Scraping(engine, scrapes(loaded))
     engine.objectives, engine.costing = Objectives.checked(engine), Costing.of(engine)
     return engine
 
@@ -221,6 +226,7 @@ def check(path: Path | None) -> list[str]:
     loaded = load(path)
     config = loaded.config
     configured_sources(loaded)
+    jobs = len(scrapes(loaded))
     _detector(loaded)
     incident_settings(loaded)
     Telling.channels_of(loaded)
@@ -232,6 +238,7 @@ def check(path: Path | None) -> list[str]:
         f"configuration: {path or 'built-in defaults'}",
         f"data: {data_dir(config).root}",
         f"sources: {len(config.collect.sources)} configured" + (", and this machine" if config.collect.host else ""),
+        f"scrape configurations: {jobs}",
         f"rules: {rules} in {len(book.groups)} groups, {len(book.remedies)} remediation rules",
         f"channels: {len(config.notify.channels)}",
         f"targets: {len(remediation.targets)}",

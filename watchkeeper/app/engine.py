@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from watchkeeper.app.pipeline.predict import Predicting
     from watchkeeper.app.pipeline.rate import Rating
     from watchkeeper.app.pipeline.tell import Telling
+    from watchkeeper.app.scrape import Scraping
 
 log = logger(__name__)
 
@@ -76,6 +77,7 @@ class Engine:
     predicting: Predicting = field(init=False)
     objectives: Objectives = field(init=False)
     costing: Costing = field(init=False)
+    scraping: Scraping = field(init=False)
 
     @property
     def config(self) -> Config:

@@ -24,6 +24,7 @@ from watchkeeper.app.pipeline.cost import schedule as schedule_cost
 from watchkeeper.app.pipeline.judge import group_key
 from watchkeeper.app.pipeline.objectives import schedule as schedule_objectives
 from watchkeeper.app.schedule import Trigger, at, every
+from watchkeeper.app.scrape import EVERY as SCRAPE_EVERY
 from watchkeeper.app.sources import discovered_source
 from watchkeeper.errors import StoreError
 from watchkeeper.registry import Registry
@@ -77,6 +78,7 @@ def _schedule(engine: Engine, now: datetime) -> None:
     config, scheduler = engine.config, engine.scheduler
     for source in engine.sources.values():
         schedule_source(engine, source, now)
+    scheduler.add("targets", every(SCRAPE_EVERY, now), engine.scraping.step)
     schedule_rules(engine, engine.judging.book, now)
     scheduler.add("act", every(ACT_EVERY, now), engine.remediation.step)
     if engine.rating.links:

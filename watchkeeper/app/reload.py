@@ -13,6 +13,7 @@ from rules.load import load as load_rules
 from watchkeeper.app.pipeline.collect import Source, gone
 from watchkeeper.app.pipeline.objectives import check as check_objectives
 from watchkeeper.app.pipeline.tell import Telling
+from watchkeeper.app.scrape_files import Scrapes, scrapes
 from watchkeeper.config import Config, Loaded, load
 from watchkeeper.errors import ConfigError
 from watchkeeper.telemetry import logger
@@ -38,6 +39,7 @@ class Prepared:
     incidents: IncidentSettings
     telling: Telling
     book: RuleBook
+    scrapes: list[Scrapes]
 
 
 async def reload(engine: Engine) -> str:
@@ -84,7 +86,7 @@ def prepare(engine: Engine) -> Prepared:
     changed = {row.name for row in loaded.config.collect.sources if before.get(row.name) != row}
     found = {source.name: source for source in configured_sources(loaded) if source.name in changed}
     book = load_rules(rule_paths(loaded), interval=loaded.config.rules.interval)
-    return Prepared(loaded, found, incidents, telling, book)
+    return Prepared(loaded, found, incidents, telling, book, scrapes(loaded))
 
 
 async def apply(engine: Engine, prepared: Prepared) -> None:
@@ -100,6 +102,7 @@ async def apply(engine: Engine, prepared: Prepared) -> None:
         engine.sources[name] = source
         schedule_source(engine, source, now)
     engine.loaded, engine.incident_settings = prepared.loaded, prepared.incidents
+    engine.scraping.use(prepared.scrapes)
     engine.telling.take_over(prepared.telling)
     await asyncio.get_running_loop().run_in_executor(engine.threads["rules"], engine.judging.use, prepared.book, now)
 

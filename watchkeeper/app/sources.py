@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from collectors.discover import discover_logs
+from collectors.scrape_config import ScrapeTarget
 from watchkeeper.app.pipeline.collect import Source
 from watchkeeper.app.pipeline.own import OwnMetrics
 from watchkeeper.config import Config
@@ -46,6 +47,12 @@ def discovered_source(settings: dict[str, Any], config: Config, registry: Regist
     options = {key: value for key, value in settings.items() if key not in ("kind", "name")}
     labels = {"environment": config.environment} if config.environment else {}
     return _source(registry, settings["kind"], settings["name"], config.collect.interval, labels, options)
+
+
+def target_source(name: str, target: ScrapeTarget, config: Config, registry: Registry) -> Source:
+    """One target of Prometheus's ``scrape_configs``."""
+    labels = {**({"environment": config.environment} if config.environment else {}), **target.labels}
+    return _source(registry, "openmetrics", name, target.interval, labels, dict(target.options))
 
 
 def _own(config: Config, engine: Engine) -> Source:

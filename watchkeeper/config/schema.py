@@ -106,6 +106,7 @@ class Collect(Section):
     host: Switch = True  #: watch this machine
     host_interval: Duration = timedelta(seconds=5)
     own_logs: Switch = True  #: read the system's and our own log files
+    scrape_config_files: list[Path] = []  #: Prometheus configurations whose scrape_configs are read as they stand
     sources: list[Source] = []
 
     @model_validator(mode="after")
