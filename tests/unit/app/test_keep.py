@@ -121,7 +121,7 @@ def test_a_damaged_backup_is_refused_and_nothing_is_written(place: str, tmp_path
 def test_a_backup_with_a_file_lost_is_refused(tmp_path: Path) -> None:
     filled(tmp_path)
     backup(config(tmp_path), tmp_path / "backup")
-    victim = sorted((tmp_path / "backup" / "samples").rglob("*"))[-1]
+    victim = max(path for path in (tmp_path / "backup" / "samples").rglob("*") if path.is_file())
     victim.unlink()
     with pytest.raises(ConfigError, match="is missing or damaged; this backup cannot be trusted"):
         restore(config(tmp_path, "new"), tmp_path / "backup")
