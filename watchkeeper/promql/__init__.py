@@ -4,12 +4,14 @@ from watchkeeper.errors import QueryError
 from watchkeeper.promql.context import QueryLimits
 from watchkeeper.promql.durations import format_duration, parse_duration
 from watchkeeper.promql.engine import Engine
+from watchkeeper.promql.gate import Gate
 from watchkeeper.promql.memory import MemoryReader
 from watchkeeper.promql.parse import metric_names, parse, reach, selectors
 from watchkeeper.promql.result import RangeMatrix, Result, Scalar, StringValue, Vector, format_value, to_json
 
 __all__ = [
     "Engine",
+    "Gate",
     "MemoryReader",
     "QueryError",
     "QueryLimits",

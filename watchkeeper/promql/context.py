@@ -38,6 +38,7 @@ class Shared:
     deadline: float
     monotonic: Callable[[], float]
     memo: Memo
+    rest: Callable[[], None] | None = None  #: lets rules go first; none: this is a rule
     samples: int = 0
     warnings: dict[str, None] = field(default_factory=dict)  #: ordered set
     infos: dict[str, None] = field(default_factory=dict)
@@ -65,7 +66,9 @@ class Context:
         return replace(self, times=times, step_ms=step_ms)
 
     def check(self) -> None:
-        """Raises QueryError once the time is up. Called between operators."""
+        """Let rules go first; raises QueryError once the time is up. Called between operators."""
+        if self.shared.rest is not None:
+            self.shared.rest()
         if self.shared.monotonic() > self.shared.deadline:
             limit = self.shared.limits.timeout_seconds
             raise QueryError(f"query timed out in expression evaluation after {limit:g}s", kind="timeout")

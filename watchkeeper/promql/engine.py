@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from watchkeeper.promql import extended, nodes
 from watchkeeper.promql.block import Block, Windows
 from watchkeeper.promql.context import Context, QueryLimits, Shared
 from watchkeeper.promql.evaluate import Evaluation
+from watchkeeper.promql.gate import Gate
 from watchkeeper.promql.memo import Memo
 from watchkeeper.promql.merge import drop_names
 from watchkeeper.promql.parse import TOO_DEEP, parse
@@ -37,8 +39,12 @@ class Engine:
         lookback: timedelta = DEFAULT_LOOKBACK,
         limits: QueryLimits | None = None,
         clock_monotonic: Callable[[], float] = time.monotonic,
+        gate: Gate | None = None,
+        urgent: bool = False,
     ) -> None:
+        """``gate`` bounds how many questions run at once; an ``urgent`` engine does not wait, it goes first."""
         self._reader = reader
+        self._gate, self._urgent = gate, urgent
         self._lookback_ms = lookback // timedelta(milliseconds=1)
         self._limits = limits or QueryLimits()
         self._monotonic = clock_monotonic
@@ -54,7 +60,7 @@ class Engine:
     def instant_of(self, node: nodes.Node, at_ms: int) -> Result:
         """As ``instant``, of a query already parsed."""
         context = self._context(np.array([at_ms], dtype=np.int64), 0)
-        with np.errstate(all="ignore"):
+        with self._turn(context), np.errstate(all="ignore"):
             if isinstance(node, nodes.Range | nodes.Subquery):
                 return _raw(context, self._evaluation.windows(context, node))
             value = self._evaluation.evaluate(context, node)
@@ -88,12 +94,21 @@ class Engine:
         if isinstance(node, nodes.Range | nodes.Subquery | nodes.Text):
             kind = "string" if isinstance(node, nodes.Text) else "range vector"
             raise QueryError(f"invalid expression type {kind!r} for range query, must be Scalar or instant Vector")
-        with np.errstate(all="ignore"):
+        with self._turn(context), np.errstate(all="ignore"):
             value = self._evaluation.evaluate(context, node)
             assert not isinstance(value, str)  # only literals are strings
             if not isinstance(value, Block):
                 value = Block(((),), value[None], np.ones((1, context.steps), bool), np.zeros(1, bool))
             return _matrix(context, drop_names(value, self._memo))
+
+    def ahead(self) -> AbstractContextManager[None]:
+        """For a run of urgent questions: the others rest meanwhile."""
+        return nullcontext() if self._gate is None else self._gate.ahead()
+
+    def _turn(self, context: Context) -> AbstractContextManager[None]:
+        if self._gate is None or self._urgent:
+            return nullcontext()
+        return self._gate.enter(context.shared.deadline)
 
     def _context(self, times: IntArray, step_ms: int, end_ms: int | None = None) -> Context:
         deadline = self._monotonic() + self._limits.timeout_seconds
@@ -105,7 +120,13 @@ class Engine:
             end_ms=int(times[-1]) if end_ms is None else end_ms,
             query_step_ms=step_ms,
             lookback_ms=self._lookback_ms,
-            shared=Shared(self._limits, deadline, self._monotonic, self._memo),
+            shared=Shared(
+                self._limits,
+                deadline,
+                self._monotonic,
+                self._memo,
+                rest=None if self._gate is None or self._urgent else self._gate.rest,
+            ),
         )
 
 

@@ -102,7 +102,8 @@ class Judging:
             if group is None:
                 return None
             started = time.perf_counter()
-            result = self.evaluator.evaluate_group(group, now, self.ask)
+            with self.ask.promql.ahead():
+                result = self.evaluator.evaluate_group(group, now, self.ask)
             self._write(now, result.changes)
             self.ran[group_name] = Ran(now, time.perf_counter() - started)
         return result
