@@ -16,6 +16,7 @@ from watchkeeper.model.series import IntArray
 from watchkeeper.promql import extended, nodes
 from watchkeeper.promql.block import Block, Windows
 from watchkeeper.promql.context import Context, QueryLimits, Shared
+from watchkeeper.promql.cost import Cost, cost
 from watchkeeper.promql.evaluate import Evaluation
 from watchkeeper.promql.gate import Gate
 from watchkeeper.promql.memo import Memo
@@ -100,6 +101,11 @@ class Engine:
             if not isinstance(value, Block):
                 value = Block(((),), value[None], np.ones((1, context.steps), bool), np.zeros(1, bool))
             return _matrix(context, drop_names(value, self._memo))
+
+    def cost(self, expr: str, start_ms: int, end_ms: int, step_ms: int) -> Cost:
+        """What a question would read and work out; step 0 for an instant one. Raises QueryError."""
+        span = (start_ms, end_ms, step_ms)
+        return cost(self._reader, expr, span, lookback_ms=self._lookback_ms, max_samples=self._limits.max_samples)
 
     def ahead(self) -> AbstractContextManager[None]:
         """For a run of urgent questions: the others rest meanwhile."""

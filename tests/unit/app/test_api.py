@@ -283,6 +283,18 @@ def test_a_chart_has_its_expected_band(house: Engine, api: TestClient) -> None:
     assert wrong["error"]
 
 
+def test_a_question_tells_its_cost_before_it_is_asked(house: Engine, api: TestClient) -> None:
+    feed(house, *[float(n) for n in range(200)])
+    now = to_ms(house.clock.now())
+    query: dict[str, Any] = {"expr": "sum(temperature)", "start_ms": now - 600_000, "end_ms": now, "step_ms": 60_000}
+    told = api.get("/api/wk/query-cost", headers=bearer(house), params=query)
+    assert (told.status_code, told.json()["steps"], told.json()["over"]) == (200, 11, False)
+    assert [one["series"] for one in told.json()["selectors"]] == [1]
+    assert api.get("/api/wk/query-cost", params=query).status_code == 401
+    for wrong, status in (({"expr": "sum("}, 400), ({"start_ms": now + 1}, 422)):
+        assert api.get("/api/wk/query-cost", headers=bearer(house), params={**query, **wrong}).status_code == status
+
+
 def test_incidents_are_read_acknowledged_noted_and_explained(house: Engine, api: TestClient) -> None:
     incident(house)
     waiting_action(house)
