@@ -79,8 +79,8 @@ def ours(data: Sequence[Recording], folder: Path) -> float:
     return float(figures["block_bytes"])
 
 
-def theirs(data: Sequence[Recording], peer: Peer, folder: Path) -> tuple[float, float]:
-    """(bytes with the index, bytes without) after everything was flushed and merged."""
+def theirs(data: Sequence[Recording], peer: Peer, folder: Path) -> tuple[float, float, float]:
+    """(bytes with the index, bytes without, parts of the data) after everything was flushed and merged."""
     for one in data:
         peer.write(_series(one))
     for path in ("force_flush", "force_merge"):
@@ -91,7 +91,14 @@ def theirs(data: Sequence[Recording], peer: Peer, folder: Path) -> tuple[float, 
         time.sleep(1)
         size = _size(folder / "data")
         steady, last = (steady + 1 if size == last else 0), size
-    return last + _size(folder / "indexdb"), last
+    return last + _size(folder / "indexdb"), last, _parts(peer)
+
+
+def _parts(peer: Peer) -> float:
+    """One, two or so: everything is merged."""
+    with urllib.request.urlopen(f"{peer.url}/metrics", timeout=30) as response:
+        lines = response.read().decode().splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith('vm_parts{type="storage'))
 
 
 def _series(one: Recording) -> Iterator[tuple[Labels, IntArray, FloatArray]]:
@@ -117,13 +124,15 @@ def compare(name: str, data: Sequence[Recording]) -> list[Figure]:
         with peers(folder, only="VictoriaMetrics") as running:
             if not running:
                 sys.exit("there is no victoria-metrics here")
-            whole, values = (size / samples for size in theirs(data, running[0], folder / "victoria"))
+            whole, values, parts = theirs(data, running[0], folder / "victoria")
+            whole, values = whole / samples, values / samples
     return [
         Figure(f"{name}: samples", samples / 1e6, "million"),
         Figure(f"{name}: series", float(sum(len(one.series) for one in data)), ""),
         Figure(f"{name}: ours", mine, "B/sample"),
         Figure(f"{name}: VictoriaMetrics with its index", whole, "B/sample"),
         Figure(f"{name}: VictoriaMetrics, data alone", values, "B/sample"),
+        Figure(f"{name}: VictoriaMetrics, parts", parts, ""),
         Figure(f"{name}: ours / VictoriaMetrics", mine / whole, "", BAR),
         Figure(f"{name}: ours / VictoriaMetrics's data alone", mine / values, ""),
     ]

@@ -216,11 +216,11 @@ class Catalogue:
                 if sections[place].first_ms > end_ms:
                     break
                 if not sections[place].loaded:
-                    sections[place].load(self._columns_in_file(sections[place]))
+                    sections[place].load(self.columns_in_file(sections[place]))
                     self.own(target, sections[place].columns)
                 sections[place].idle = 0
 
-    def _columns_in_file(self, section: FileSection) -> Columns | None:
+    def columns_in_file(self, section: FileSection) -> Columns | None:
         """By key where somebody has them, else from the file, else from another file that tells the same list."""
         found = self._columns.get(bytes.fromhex(section.entry.key))
         if found is not None:

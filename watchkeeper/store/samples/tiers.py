@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from watchkeeper.clock import to_ms
-from watchkeeper.model.series import is_stale
+from watchkeeper.errors import StoreError
+from watchkeeper.model.series import FloatArray, IntArray, Labels, is_stale
 from watchkeeper.store.samples.blockfile import BlockWriter
-from watchkeeper.store.samples.blocks import CUT_VALUES, Block, open_block, open_blocks
+from watchkeeper.store.samples.blocks import CUT_VALUES, UNLOADED, Block, FileSection, open_block, open_blocks
 from watchkeeper.store.samples.catalogue import Catalogue, TargetState
 from watchkeeper.store.samples.chunks import Packed, pack
-from watchkeeper.store.samples.columns import Columns
+from watchkeeper.store.samples.columns import Columns, Pick, decode_series
 from watchkeeper.store.samples.damage import Damage
 from watchkeeper.store.samples.disk import Disk
 from watchkeeper.store.samples.pieces import Piece, gather, locate, union
@@ -106,8 +107,9 @@ class Tier:
         try:
             for target, low, high in parts:
                 with self._catalogue.lock:
-                    self._catalogue.load_target(target, low, high - 1)
-                    pieces = list(target.spans(low, high - 1))
+                    spans = list(target.spans(low, high - 1))
+                ids: dict[Labels, int] = {}
+                pieces = [(self._local(piece, ids), edge) for piece, edge in spans]
                 wrote |= self._write_target(writer, target.name, pieces, low, high)
             if not wrote:
                 writer.abandon()
@@ -119,12 +121,26 @@ class Tier:
         with self._catalogue.lock:
             self._take(open_block(path, self._damage))
 
+    def _local(self, piece: Piece, ids: dict[Labels, int]) -> Piece:
+        """The piece with series numbered for this target alone: a day's worth of them need not be in the index."""
+        columns = piece.columns
+        series: Sequence[Labels] = columns.series
+        if isinstance(piece, FileSection) and columns is UNLOADED:
+            try:
+                series = decode_series(piece.names())[1]
+            except StoreError:  # another block may tell the same list
+                with self._catalogue.lock:
+                    told = self._catalogue.columns_in_file(piece)
+                series = () if told is None else told.series
+        numbers = np.array([ids.setdefault(labels, len(ids)) for labels in series], dtype=np.int32)
+        return _Local(piece, Columns(series, numbers, key=b"local"))
+
     def _write_target(
         self, writer: BlockWriter, name: str, spans: Sequence[tuple[Piece, int]], low: int, high: int
     ) -> bool:
         """Every aggregate of one target as a section; False when there was no sample."""
         pieces = [piece for piece, _ in spans]
-        columns = pieces[0].columns if len({id(piece.columns) for piece in pieces}) == 1 else union(pieces)
+        columns = union(pieces)
         order = np.argsort(columns.sids)
         packed: dict[str, list[Packed]] = {aggregate: [] for aggregate in AGGREGATES}
         kept, times = [], np.empty(0, dtype=np.int64)
@@ -176,6 +192,21 @@ class Tier:
                     del target.tiers[(self.resolution_ms, aggregate)]
                 if target.empty:
                     self._catalogue.drop_target(target)
+
+
+class _Local:
+    """A piece whose series have other numbers."""
+
+    def __init__(self, piece: Piece, columns: Columns) -> None:
+        self._piece, self.columns = piece, columns
+        self.first_ms, self.last_ms, self.nbytes = piece.first_ms, piece.last_ms, piece.nbytes
+
+    @property
+    def times(self) -> IntArray:
+        return self._piece.times
+
+    def read(self, pick: Pick, low: int, high: int) -> FloatArray:
+        return self._piece.read(pick, low, high)
 
 
 class Tiers:
