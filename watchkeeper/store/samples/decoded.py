@@ -8,7 +8,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
-from watchkeeper.model.series import FloatArray, is_stale
+import numpy as np
+
+from watchkeeper.model.series import STALE_BITS, FloatArray
 from watchkeeper.store.samples.columns import Pick
 from watchkeeper.store.samples.pieces import Dense, Located, Piece
 
@@ -41,7 +43,7 @@ class Decoded:
         """(values[picked columns, wanted rows], whether no sample is absent); not to be written to."""
         if isinstance(part.piece, Dense):
             values = part.piece.read(part.columns, part.low, part.high)
-            return values, not is_stale(values).any()
+            return values, _complete(values)
         key = (id(part.piece), _name(part.columns))
         with self._lock:
             found, again = self._find(key), key in self._seen
@@ -51,13 +53,13 @@ class Decoded:
                 self._seen[key] = None
                 if len(self._seen) > SEEN:
                     self._seen.popitem(last=False)
-            return values, not is_stale(values).any()
+            return values, _complete(values)
         if found is None:
             found = self._decode(key, part)
         if part.low == 0 and part.high == found.values.shape[1]:
             return found.values, found.whole
         values = found.values[:, part.low : part.high]
-        return values, found.whole or not is_stale(values).any()
+        return values, found.whole or _complete(values)
 
     def _find(self, key: Hashable) -> _Kept | None:
         now = self._monotonic()
@@ -72,7 +74,7 @@ class Decoded:
     def _decode(self, key: Hashable, part: Located) -> _Kept:
         values = part.piece.read(part.columns, 0, len(part.piece.times))
         values.setflags(write=False)
-        made = _Kept(part.piece, values, not is_stale(values).any(), self._monotonic())
+        made = _Kept(part.piece, values, _complete(values), self._monotonic())
         if values.nbytes <= self._budget // 4:
             with self._lock:
                 if key not in self._kept:
@@ -90,3 +92,8 @@ class Decoded:
 
 def _name(pick: Pick) -> Hashable:
     return (pick.start, pick.stop) if isinstance(pick, slice) else pick.tobytes()
+
+
+def _complete(values: FloatArray) -> bool:
+    """No sample is absent. Looked at in the order of memory, whichever way the array is turned."""
+    return not bool((values.view(np.uint64) == np.uint64(STALE_BITS)).any())
