@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
 from benchmarks._figures import Figure, median
 from watchkeeper.model import Labels, Matcher, MatchOp
@@ -13,7 +13,11 @@ from watchkeeper.store.samples.index import SeriesIndex
 SERIES = 1_000_000
 #: (what, matchers, bar in ms). The first answer of a pattern, not a kept one.
 CASES: tuple[tuple[str, tuple[Matcher, ...], float], ...] = (
-    ("name and pod regex", (Matcher("__name__", MatchOp.EQUAL, "metric_7"), Matcher("pod", MatchOp.REGEX, "pod-00[0-9]+-.*")), 5),
+    (
+        "name and pod regex",
+        (Matcher("__name__", MatchOp.EQUAL, "metric_7"), Matcher("pod", MatchOp.REGEX, "pod-00[0-9]+-.*")),
+        5,
+    ),
     ("pod regex, 50,000 values", (Matcher("pod", MatchOp.REGEX, "pod-0[0-3]1[0-9]+-.*"),), 5),
     ("namespace regex, 3 %", (Matcher("ns", MatchOp.REGEX, "ns-0[0-2]"),), 5),
     ("namespace regex, half", (Matcher("ns", MatchOp.REGEX, "ns-[0-4][0-9]"),), 5),
@@ -32,7 +36,7 @@ def estate() -> list[Labels]:
     ]
 
 
-def measure(folder: Path, rounds: int) -> list[Figure]:
+def measure(rounds: int) -> list[Figure]:
     index = SeriesIndex()
     index.add(estate())
     figures = []
@@ -40,7 +44,7 @@ def measure(folder: Path, rounds: int) -> list[Figure]:
         taken = [_fresh(index, matchers) for _ in range(rounds)]
         hits = taken[0][1]
         figures.append(Figure(f"{what}: {hits:,} hits", median([one for one, _ in taken]), "ms", bar))
-        again = median([_wall(lambda matchers=matchers: index.match(matchers)) for _ in range(rounds)])
+        again = median([_wall(partial(index.match, matchers)) for _ in range(rounds)])
         figures.append(Figure("  the same pattern again", again, "ms"))
     return figures
 

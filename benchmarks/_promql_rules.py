@@ -7,6 +7,7 @@ series or more. Half are thresholds, the others rates, ratios and sums. One in f
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Sequence
 from datetime import timedelta
@@ -20,9 +21,10 @@ from benchmarks._promql_estate import STEP_MS, Source, feed, fill
 from rules.evaluate import Evaluator
 from rules.load import load_text
 from watchkeeper.app.pipeline.ask import Ask
-from watchkeeper.clock import ManualClock
+from watchkeeper.clock import ManualClock, from_ms
+from watchkeeper.errors import QueryError
 from watchkeeper.model import Layout, Tick, labels
-from watchkeeper.promql import Engine
+from watchkeeper.promql import Engine, Gate
 from watchkeeper.store.samples import EmbeddedStore
 
 TARGETS, METRICS, RULES, GROUPS = 100, 1000, 1000, 20
@@ -144,3 +146,46 @@ def _ours(
                 store.append(tick)
         taken.append(time.process_time() - began)
     return taken[3:], len(evaluator.active()), written
+
+
+def while_busy(store: EmbeddedStore, end_ms: int, rounds: int) -> list[Figure]:
+    """Wall time of a group of twenty rules: alone, and while a hundred threads ask for six hours of rates each."""
+    gate = Gate(waiting=100)
+    pages, ask = Engine(store, gate=gate), Ask(Engine(store, gate=gate, urgent=True))
+    rules = [f"rate(wide_total[5m]) > {1e6 + number}" for number in range(20)]
+    stop, asked, refused = threading.Event(), [0], [0]
+
+    def page() -> None:
+        while not stop.is_set():
+            try:
+                pages.range("sum by (x) (rate(wide_total[5m]))", end_ms - 6 * 3_600_000, end_ms, 60_000)
+                asked[0] += 1
+            except QueryError:
+                refused[0] += 1
+
+    def group() -> float:
+        began = time.perf_counter()
+        with ask.promql.ahead():
+            for rule in rules:
+                ask(rule, from_ms(end_ms))
+        return (time.perf_counter() - began) * 1000
+
+    group()
+    alone = [group() for _ in range(rounds)]
+    crowd = [threading.Thread(target=page, daemon=True) for _ in range(100)]
+    for thread in crowd:
+        thread.start()
+    busy = []
+    for _ in range(4 * rounds):
+        time.sleep(1.0)
+        busy.append(group())
+    stop.set()
+    for thread in crowd:
+        thread.join()
+    return [
+        Figure("twenty rules alone", median(alone), "ms"),
+        Figure("while 100 heavy questions are asked", median(busy), "ms"),
+        Figure("  the slowest", max(busy), "ms", 5000.0),
+        Figure("  questions answered meanwhile", asked[0], ""),
+        Figure("  questions that timed out in the line", refused[0], ""),
+    ]
