@@ -75,7 +75,9 @@ def ours(data: Sequence[Recording], folder: Path) -> float:
     clock.advance(timedelta(hours=4))
     store.maintain(clock.now())
     figures = store.stats()
+    found = sum(int(matrix.present.sum()) for matrix in store.select([], 0, 1 << 60))
     store.close()
+    assert found == sum(int((~is_stale(one.values)).sum()) for one in data), "samples are missing"
     return float(figures["block_bytes"])
 
 
