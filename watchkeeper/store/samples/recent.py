@@ -20,6 +20,8 @@ from watchkeeper.store.samples.pieces import Piece, union
 
 #: Questions over fewer targets gain nothing.
 MANY_TARGETS = 8
+#: Nor do questions over more series of each target than this: a target's own matrix is as good then.
+FEW_EACH = 64
 #: Ticks kept of each target, and how many of them a first look takes: twelve minutes and nine at 15 seconds.
 WIDTH, TAKEN = 48, 36
 #: Series kept side by side: 50 MB. Beyond it questions go the usual way.
@@ -90,7 +92,7 @@ class Recent:
             return None
         owners = self._catalogue.owner_numbers(wanted)
         numbers = np.unique(owners)
-        if len(numbers) < MANY_TARGETS or numbers[0] < 0:
+        if len(numbers) < MANY_TARGETS or numbers[0] < 0 or len(wanted) > FEW_EACH * len(numbers):
             return None
         self._asked = self._monotonic()
         if not self._refresh(numbers.tolist(), start_ms):
