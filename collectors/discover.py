@@ -86,5 +86,5 @@ def _job(names: set[str], port: int) -> str:
 
 def discover_logs(candidates: Sequence[str] = LOGS) -> list[dict[str, Any]]:
     """Settings of one ``log_file`` collector for the standard logs that can be read here, or none."""
-    readable = [path for path in candidates if Path(path).is_file() and os.access(path, os.R_OK)]
+    readable = [path for path in candidates if os.access(path, os.R_OK) and Path(path).is_file()]
     return [{"kind": "log_file", "name": "system", "paths": readable}] if readable else []

@@ -35,6 +35,8 @@ app.add_typer(config_app, name="config")
 app.add_typer(store_app, name="store")
 app.add_typer(import_app, name="import")
 
+#: Commands that run for weeks: what ends them is told with its whole trace.
+SERVING = {"engine", "dashboard", "actuator"}
 ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", "-c", help="Configuration file; default $WATCHKEEPER_CONFIG or ./watchkeeper.yaml."),
@@ -51,8 +53,16 @@ def main() -> None:
     try:
         app()
     except WatchkeeperError as error:
-        sys.stderr.write(f"watchkeeper: {error}\n")
-        sys.exit(1)
+        refuse(str(error))
+    except OSError as error:
+        if error.filename is None or SERVING & set(sys.argv[1:2]):
+            raise
+        refuse(f"{error.filename}: {error.strerror}; mend that, or name another file or folder")
+
+
+def refuse(text: str) -> None:
+    sys.stderr.write(f"watchkeeper: {text}\n")
+    sys.exit(1)
 
 
 # --- running ---------------------------------------------------------------------------------------------------------

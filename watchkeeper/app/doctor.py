@@ -28,8 +28,8 @@ class Finding:
 
 def examine(config: Path | None) -> list[Finding]:
     """All findings, in the order to mend them."""
-    path = config or default_path()
     try:
+        path = config or default_path()
         loaded = load(path)
     except ConfigError as error:
         return [Finding("configuration", ok=False, detail=str(error))]
@@ -51,16 +51,19 @@ def _python() -> Finding:
 
 def _space(loaded: Loaded) -> Finding:
     root = data_dir(loaded.config).root
-    existing = next(folder for folder in (root, *root.parents) if folder.exists())
-    free = shutil.disk_usage(existing).free
+    free = shutil.disk_usage(_existing(root)).free
     return Finding("disk space", free >= MIN_FREE_BYTES, f"{free / 2**30:.1f} GiB free for {root}")
 
 
 def _writable(loaded: Loaded) -> Finding:
     root = data_dir(loaded.config).root
-    existing = next(folder for folder in (root, *root.parents) if folder.exists())
-    allowed = os.access(existing, os.W_OK)
+    allowed = os.access(_existing(root), os.W_OK)
     return Finding("data directory", allowed, f"{root} {'can' if allowed else 'cannot'} be written by this user")
+
+
+def _existing(root: Path) -> Path:
+    """The deepest folder on the way to ``root`` that this user can see."""
+    return next(folder for folder in (root, *root.parents) if os.path.exists(folder))  # noqa: PTH110 - never raises
 
 
 def _engine(loaded: Loaded) -> list[Finding]:

@@ -22,9 +22,17 @@ class DataDir:
     root: Path
 
     def create(self) -> DataDir:
-        for folder in (self.root, self.samples, self.actuator, self.logs, self.run):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Every folder is there afterwards. Raises ConfigError when this user cannot make one."""
+        try:
+            for folder in (self.root, self.samples, self.actuator, self.logs, self.run):
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise self._unusable(error) from None
         return self
+
+    def _unusable(self, error: OSError) -> ConfigError:
+        why = f"{self.root} cannot be used by this user: {error.strerror}"
+        return ConfigError(f"{why}; name a folder that it may write, or run as the owner of this one", key="data")
 
     @property
     def samples(self) -> Path:
@@ -82,9 +90,12 @@ class DataDir:
         return self.root / "setup-secret"
 
     def lock(self, name: str) -> IO[str]:
-        """Held until the file is closed. Raises ConfigError when another process has it."""
-        self.run.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = open(self.run / f"{name}.lock", "a+", encoding="utf-8")  # noqa: SIM115 - the open file is the lock
+        """Held until the file is closed. Raises ConfigError when another process has it or this user may not."""
+        try:
+            self.run.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle = open(self.run / f"{name}.lock", "a+", encoding="utf-8")  # noqa: SIM115 - the open file is the lock
+        except OSError as error:
+            raise self._unusable(error) from None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -49,7 +49,11 @@ def default_path() -> Path | None:
     if named:
         return Path(named)
     here = Path("watchkeeper.yaml")
-    return here if here.exists() else None
+    try:
+        return here if here.exists() else None
+    except OSError as error:
+        why = f"the current folder cannot be looked into: {error.strerror}"
+        raise ConfigError(f"{why}; go to another, or name the file with --config", file=str(here)) from None
 
 
 def load(path: Path | None, *, environment: Mapping[str, str] | None = None) -> Loaded:
