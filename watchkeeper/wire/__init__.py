@@ -1,0 +1,1 @@
+"""Wire forms that several parts speak: Prometheus's remote write, both ways."""
