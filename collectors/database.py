@@ -11,11 +11,11 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Connection, Engine
 
-#: Databases whose time limits and read-only transactions are known here.
-DIALECTS = ("sqlite", "postgresql", "mysql")
+#: Databases whose time limits and read-only transactions are known here, and the family each belongs to.
+FAMILIES = {"sqlite": "sqlite", "postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
 #: SQLite calls the progress handler once in so many steps of its virtual machine.
 SQLITE_STEPS = 10_000
-#: Words by which the three databases say that a statement took too long.
+#: Words by which the databases say that a statement took too long.
 SLOW = ("interrupted", "statement timeout", "execution time", "timed out")
 
 
@@ -28,8 +28,8 @@ def parse_url(text: str) -> URL:
         url = make_url(text)
     except ArgumentError:
         raise ValueError("url is no SQLAlchemy URL") from None
-    if url.get_backend_name() not in DIALECTS:
-        raise ValueError(f"url must be of {', '.join(DIALECTS)}")
+    if url.get_backend_name() not in FAMILIES:
+        raise ValueError(f"url must be of {', '.join(FAMILIES)}")
     return url
 
 
@@ -37,7 +37,7 @@ class Database:
     """One database, read-only, one session at a time. ``timeout`` (seconds) is for connecting and each statement."""
 
     def __init__(self, url: URL, timeout: float) -> None:
-        self.kind = url.get_backend_name()
+        self.kind = FAMILIES[url.get_backend_name()]
         self._url, self._timeout = read_only(url), timeout
         self._engine: Engine | None = None
         self._until = 0.0  #: when the statement under way has taken too long, for SQLite, which knows no limit
@@ -94,7 +94,8 @@ class Database:
                 connection.exec_driver_sql("SELECT set_config('TimeZone', %(zone)s, true)", {"zone": time_zone})
         elif self.kind == "mysql":
             connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
-            connection.exec_driver_sql(f"SET SESSION MAX_EXECUTION_TIME = {milliseconds}")
+            limit = f"max_statement_time = {milliseconds / 1000}" if _is_mariadb(connection) else ""
+            connection.exec_driver_sql(f"SET SESSION {limit or f'MAX_EXECUTION_TIME = {milliseconds}'}")
             if time_zone == "UTC":
                 connection.exec_driver_sql("SET SESSION time_zone = '+00:00'")
             connection.rollback()  # the setting holds from the next transaction on
@@ -105,6 +106,11 @@ class Database:
             raw.set_progress_handler(lambda: time.monotonic() > self._until, SQLITE_STEPS)
             return lambda: raw.set_progress_handler(None, 0)
         return lambda: None
+
+
+def _is_mariadb(connection: Connection) -> bool:
+    """What answers a mysql:// address may be MariaDB, which has a limit of its own, in seconds."""
+    return bool(getattr(connection.dialect, "is_mariadb", False))
 
 
 def read_only(url: URL) -> URL:

@@ -42,7 +42,7 @@ class SqlQuery:
 
     name: str = ""  #: set by the configuration
     labels: dict[str, str] = field(default_factory=dict)  #: added to every series
-    url: SecretStr  #: SQLAlchemy URL: sqlite:////path, postgresql+psycopg://..., mysql+pymysql://...
+    url: SecretStr  #: SQLAlchemy URL: sqlite:////path, postgresql+psycopg://..., mysql+pymysql://... (MariaDB too)
     queries: list[Query] = Field(min_length=1)
     timeout: float = Field(default=10.0, gt=0, le=300)  #: seconds for one statement, and for connecting
     max_rows: int = Field(default=10_000, gt=0)  #: rows of one query; further ones are refused and counted

@@ -230,6 +230,34 @@ def _accepts(port: int) -> bool:
     return True
 
 
+def mariadb_server(tmp: Path) -> Running:
+    """MariaDB with one empty database ``shop``; ``url`` is SQLAlchemy's. Nothing of it is made to last."""
+    make, server = need("mariadb-install-db"), need("mariadbd")
+    port, folder = free_port(), own_folder(tmp, "mariadb", "mysql")
+    as_root = os.geteuid() == 0
+    account = pwd.getpwnam("mysql") if as_root else None
+    small = ["--no-defaults", f"--datadir={folder}/data", "--innodb-buffer-pool-size=8M", "--innodb-log-file-size=4M"]
+    small += ["--innodb-flush-method=nosync", "--debug-no-sync", "--skip-innodb-doublewrite"]
+    made = subprocess.run(
+        [make, *small, "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        user=account.pw_uid if account else None,
+        group=account.pw_gid if account else None,
+        extra_groups=[] if account else None,
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    (folder / "data" / "shop").mkdir()
+    if account:
+        os.chown(folder / "data" / "shop", account.pw_uid, account.pw_gid)
+    where = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder}/mariadb.sock", "--skip-name-resolve"]
+    url = f"mysql+pymysql://root@127.0.0.1:{port}/shop"
+    argv = [server, *small, *where]
+    return start(argv, lambda: listens(port), cwd=folder, user="mysql", url=url, port=port)
+
+
 def chromium() -> str:
     """Full path of the browser that the page tests drive."""
     return need("chromium")

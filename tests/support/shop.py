@@ -43,7 +43,7 @@ def usual(day: date) -> Day:
 
 def create(engine: Engine) -> None:
     with engine.begin() as connection:
-        stamp = "TIMESTAMPTZ" if engine.dialect.name == "postgresql" else "TEXT"
+        stamp = {"postgresql": "TIMESTAMPTZ", "mysql": "DATETIME"}.get(engine.dialect.name, "TEXT")
         connection.execute(
             text(
                 "CREATE TABLE orders (id INTEGER PRIMARY KEY, user_id INTEGER, status TEXT, amount BIGINT,"

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import Engine, create_engine, text
 from support import shop
-from support.servers import postgres_server
+from support.servers import mariadb_server, postgres_server
 from support.targets import answer, target
 
 from collectors import kpi_csv, kpi_http
@@ -35,7 +35,10 @@ def reader(url: str, query: str, *, value: str = "value", time: str = "", **more
     return KpiSql(url, query, value=value, time=time, clockwork=more.pop("clockwork", CLOCK), **more)  # type: ignore[arg-type]
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
+SERVERS = {"postgresql": postgres_server, "mariadb": mariadb_server}
+
+
+@pytest.fixture(scope="module", params=["sqlite", *(pytest.param(name, marks=pytest.mark.servers) for name in SERVERS)])
 def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """A shop with two weeks of orders, on each kind of database."""
     folder = tmp_path_factory.mktemp("shop")
@@ -45,7 +48,7 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         shop.fill(engine, date(2026, 2, 20), date(2026, 3, 3))
         yield engine
         return
-    with postgres_server(folder) as server:
+    with SERVERS[request.param](folder) as server:
         engine = create_engine(server.url)
         shop.create(engine)
         shop.fill(engine, date(2026, 2, 20), date(2026, 3, 3))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.servers import postgres_server
+from support.servers import mariadb_server, postgres_server
 from support.targets import TRUST
 
 from collectors.sql_query import Query, SqlQuery
@@ -160,3 +160,25 @@ async def test_real_postgresql_is_read_and_neither_changed_nor_held_up(tmp_path:
         with pytest.raises(CollectError, match="statement timeout") as failure:
             await source(server.url, jobs(sql="select pg_sleep(30)"), timeout=0.3).collect(NOON, outbound)
         assert failure.value.reason == "timeout"
+
+
+@pytest.mark.servers
+async def test_real_mariadb_is_read_and_neither_changed_nor_held_up(tmp_path: Path, outbound: Outbound) -> None:
+    with mariadb_server(tmp_path) as server:
+        numbers = jobs(sql="select '队列' as queue, cast(1.5 as decimal(9, 2)) as pending, true as age")
+        for url in (server.url, server.url.replace("mysql+", "mariadb+")):
+            found = await source(url, numbers).collect(NOON, outbound)
+            assert shown(found.ticks)["job_queue_pending", "队列"] == 1.5
+            assert shown(found.ticks)["job_queue_age", "队列"] == 1.0
+        with pytest.raises(CollectError, match="READ ONLY transaction") as failure:
+            await source(server.url, jobs(sql="create table x (a int)")).collect(NOON, outbound)
+        assert failure.value.reason == "query"
+        with pytest.raises(CollectError, match="max_statement_time exceeded") as failure:
+            await source(server.url, jobs(sql="select sleep(30)"), timeout=0.3).collect(NOON, outbound)
+        assert failure.value.reason == "timeout"
+        with pytest.raises(CollectError, match="Access denied") as failure:
+            await source(server.url.replace("root@", "eve:hunter2@"), jobs()).collect(NOON, outbound)
+        assert "hunter2" not in str(failure.value)
+        server.kill()
+        with pytest.raises(CollectError, match="Can't connect"):
+            await source(server.url, jobs()).collect(NOON, outbound)
