@@ -10,7 +10,6 @@ CPU is user and system time of the process that answers. The largest relative di
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import sys
@@ -26,7 +25,7 @@ from benchmarks._figures import Figure, median, show
 from benchmarks._peers import Peer, peers
 from benchmarks._promql_estate import feed, fill, sources
 from watchkeeper.model import Matcher, MatchOp
-from watchkeeper.promql import Engine, RangeMatrix, Vector, to_json
+from watchkeeper.promql import Encoder, Engine, RangeMatrix, Vector
 from watchkeeper.store.samples import EmbeddedStore
 
 HOUR_MS = 3_600_000
@@ -141,13 +140,14 @@ def _compare(
 ) -> list[Figure]:
     """CPU ms of one answer: ours, ours with its JSON, and the peers'."""
     ask(), [peer.drain(path, **parameters) for peer in others]
+    encode: Encoder = Encoder()
     ours, written, walls = [], [], []
     theirs: dict[str, list[float]] = {peer.name: [] for peer in others}
     their_walls: dict[str, list[float]] = {peer.name: [] for peer in others}
     for _ in range(rounds):
         walls.append(wall(ask, times))
         ours.append(cpu(ask, times, time.process_time))
-        written.append(cpu(lambda: json.dumps(to_json(ask())), times, time.process_time))
+        written.append(cpu(lambda: encode(ask()), times, time.process_time))
         for peer in others:
             began = time.perf_counter()
             theirs[peer.name].append(cpu(partial(peer.drain, path, **parameters), times, peer.cpu))

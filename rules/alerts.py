@@ -74,6 +74,7 @@ class RuleHealth:
     error: str = ""
     at: datetime | None = None
     series: int = 0  #: alerts or series the last evaluation gave
+    seconds: float = 0.0  #: that the last evaluation took
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -134,7 +135,7 @@ class Evaluator:
         asked = now - group.query_offset
         for rule in group.rules:
             memory = self._memory.setdefault(rule.key, _Memory())
-            error, written = "", list[_Sample]()
+            error, written, began = "", list[_Sample](), time.perf_counter()
             try:
                 if isinstance(rule, AlertRule):
                     self._alerting(group, rule, memory, asked, now, query)
@@ -152,7 +153,10 @@ class Evaluator:
                 samples += written
             state = Health.ERR if error else Health.OK
             count = len(memory.written)
-            health[rule.key] = RuleHealth(rule=rule.key, health=state, error=error, at=now, series=count)
+            seconds = time.perf_counter() - began
+            health[rule.key] = RuleHealth(
+                rule=rule.key, health=state, error=error, at=now, series=count, seconds=seconds
+            )
         self._health.update(health)
         ticks = [_tick(group, now, samples)] if samples else []
         return GroupResult(group=group.name, at=now, changes=changes, ticks=ticks, health=health)

@@ -3,13 +3,16 @@
 from watchkeeper.errors import QueryError
 from watchkeeper.promql.context import QueryLimits
 from watchkeeper.promql.durations import format_duration, parse_duration
-from watchkeeper.promql.engine import Engine
+from watchkeeper.promql.encode import Encoder
+from watchkeeper.promql.engine import Asked, Engine
 from watchkeeper.promql.gate import Gate
 from watchkeeper.promql.memory import MemoryReader
 from watchkeeper.promql.parse import metric_names, parse, reach, selectors
-from watchkeeper.promql.result import RangeMatrix, Result, Scalar, StringValue, Vector, format_value, to_json
+from watchkeeper.promql.result import RangeMatrix, Result, Scalar, StringValue, Vector, format_value
 
 __all__ = [
+    "Asked",
+    "Encoder",
     "Engine",
     "Gate",
     "MemoryReader",
@@ -27,5 +30,4 @@ __all__ = [
     "parse_duration",
     "reach",
     "selectors",
-    "to_json",
 ]

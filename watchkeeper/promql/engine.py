@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,17 @@ if TYPE_CHECKING:
 DEFAULT_LOOKBACK = timedelta(minutes=5)
 
 
+@dataclass(slots=True, kw_only=True)
+class Asked:
+    """What one question asks beside its text, and what it cost: filled in once it has been answered."""
+
+    lookback_ms: int | None = None  #: None: the engine's
+    timeout_seconds: float | None = None  #: shorter than the engine's own; None: that one
+    waited_seconds: float = 0.0  #: until it was its turn
+    evaluated_seconds: float = 0.0
+    samples: int = 0  #: as counted against ``QueryLimits.max_samples``
+
+
 class Engine:
     """Answers PromQL with the meaning of Prometheus 3. Holds no state of a query: safe to share between threads."""
 
@@ -51,17 +63,17 @@ class Engine:
         self._monotonic = clock_monotonic
         self._evaluation, self._memo = Evaluation(), Memo()
 
-    def instant(self, expr: str, at_ms: int) -> Result:
+    def instant(self, expr: str, at_ms: int, asked: Asked | None = None) -> Result:
         """The query's answer at one moment. Raises QueryError."""
         try:
-            return self.instant_of(parse(expr), at_ms)
+            return self.instant_of(parse(expr), at_ms, asked)
         except RecursionError:
             raise QueryError(TOO_DEEP) from None
 
-    def instant_of(self, node: nodes.Node, at_ms: int) -> Result:
+    def instant_of(self, node: nodes.Node, at_ms: int, asked: Asked | None = None) -> Result:
         """As ``instant``, of a query already parsed."""
-        context = self._context(np.array([at_ms], dtype=np.int64), 0)
-        with self._turn(context), np.errstate(all="ignore"):
+        context = self._context(np.array([at_ms], dtype=np.int64), 0, asked=asked)
+        with self._turn(context, asked), np.errstate(all="ignore"):
             if isinstance(node, nodes.Range | nodes.Subquery):
                 return _raw(context, self._evaluation.windows(context, node))
             value = self._evaluation.evaluate(context, node)
@@ -72,14 +84,16 @@ class Engine:
             return StringValue(value=value, time_ms=at_ms, warnings=warnings, infos=infos)
         return Scalar(value=float(value[0]), time_ms=at_ms, warnings=warnings, infos=infos)
 
-    def range(self, expr: str, start_ms: int, end_ms: int, step_ms: int) -> RangeMatrix:
+    def range(self, expr: str, start_ms: int, end_ms: int, step_ms: int, asked: Asked | None = None) -> RangeMatrix:
         """The query's answer at every step from start to end. Raises QueryError."""
         try:
-            return self.range_of(parse(expr), start_ms, end_ms, step_ms)
+            return self.range_of(parse(expr), start_ms, end_ms, step_ms, asked)
         except RecursionError:
             raise QueryError(TOO_DEEP) from None
 
-    def range_of(self, node: nodes.Node, start_ms: int, end_ms: int, step_ms: int) -> RangeMatrix:
+    def range_of(
+        self, node: nodes.Node, start_ms: int, end_ms: int, step_ms: int, asked: Asked | None = None
+    ) -> RangeMatrix:
         """As ``range``, of a query already parsed."""
         if step_ms <= 0:
             raise QueryError("zero or negative query resolution step widths are not accepted. Try a positive integer")
@@ -91,11 +105,11 @@ class Engine:
                 f"exceeded maximum resolution of {points:,} points per timeseries."
                 " Try decreasing the query resolution (?step=XX)"
             )
-        context = self._context(np.arange(start_ms, end_ms + 1, step_ms, dtype=np.int64), step_ms, end_ms)
+        context = self._context(np.arange(start_ms, end_ms + 1, step_ms, dtype=np.int64), step_ms, end_ms, asked)
         if isinstance(node, nodes.Range | nodes.Subquery | nodes.Text):
             kind = "string" if isinstance(node, nodes.Text) else "range vector"
-            raise QueryError(f"invalid expression type {kind!r} for range query, must be Scalar or instant Vector")
-        with self._turn(context), np.errstate(all="ignore"):
+            raise QueryError(f'invalid expression type "{kind}" for range query, must be Scalar or instant Vector')
+        with self._turn(context, asked), np.errstate(all="ignore"):
             value = self._evaluation.evaluate(context, node)
             assert not isinstance(value, str)  # only literals are strings
             if not isinstance(value, Block):
@@ -111,13 +125,30 @@ class Engine:
         """For a run of urgent questions: the others rest meanwhile."""
         return nullcontext() if self._gate is None else self._gate.ahead()
 
-    def _turn(self, context: Context) -> AbstractContextManager[None]:
+    def _turn(self, context: Context, asked: Asked | None) -> AbstractContextManager[None]:
+        if asked is not None:
+            return self._timed(context, asked)
         if self._gate is None or self._urgent:
             return nullcontext()
         return self._gate.enter(context.shared.deadline)
 
-    def _context(self, times: IntArray, step_ms: int, end_ms: int | None = None) -> Context:
-        deadline = self._monotonic() + self._limits.timeout_seconds
+    @contextmanager
+    def _timed(self, context: Context, asked: Asked) -> Iterator[None]:
+        came = self._monotonic()
+        with self._turn(context, None):
+            began = self._monotonic()
+            try:
+                yield
+            finally:
+                asked.waited_seconds, asked.evaluated_seconds = began - came, self._monotonic() - began
+                asked.samples = context.shared.samples
+
+    def _context(self, times: IntArray, step_ms: int, end_ms: int | None = None, asked: Asked | None = None) -> Context:
+        limits, lookback_ms = self._limits, self._lookback_ms
+        if asked is not None:
+            seconds = limits.timeout_seconds if asked.timeout_seconds is None else asked.timeout_seconds
+            limits = replace(limits, timeout_seconds=min(seconds, limits.timeout_seconds))
+            lookback_ms = asked.lookback_ms or lookback_ms
         return Context(
             reader=self._reader,
             times=times,
@@ -125,10 +156,10 @@ class Engine:
             start_ms=int(times[0]),
             end_ms=int(times[-1]) if end_ms is None else end_ms,
             query_step_ms=step_ms,
-            lookback_ms=self._lookback_ms,
+            lookback_ms=lookback_ms,
             shared=Shared(
-                self._limits,
-                deadline,
+                limits,
+                self._monotonic() + limits.timeout_seconds,
                 self._monotonic,
                 self._memo,
                 rest=None if self._gate is None or self._urgent else self._gate.rest,

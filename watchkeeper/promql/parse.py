@@ -155,14 +155,14 @@ class _Converter:
     def _vectorselector(self, tree: Any) -> nodes.Selector:
         if tree.matchers.or_matchers:
             raise QueryError('"or" between label matchers is not PromQL; use a regular expression')
-        matchers = [Matcher(one.name, MATCH_OPS[_word(one.op)], one.value) for one in tree.matchers.matchers]
+        matchers = [Matcher(one.name, MATCH_OPS[word(one.op)], one.value) for one in tree.matchers.matchers]
         mode = next((matcher.value for matcher in matchers if matcher.name == MODE_LABEL), "")
         matchers = [matcher for matcher in matchers if matcher.name not in (MODE_LABEL, EMPTY_LABEL)]
         if tree.name is not None:
             matchers.insert(0, Matcher(METRIC_NAME, MatchOp.EQUAL, tree.name))
         position = self._positions.selector(tree.name)
         return nodes.Selector(
-            matchers=tuple(matchers), offset=self._duration(tree.offset), at=_at(tree), position=position, mode=mode
+            matchers=tuple(matchers), offset=self._duration(tree.offset), at=at_of(tree), position=position, mode=mode
         )
 
     def _matrixselector(self, tree: Any) -> nodes.Node:
@@ -180,7 +180,7 @@ class _Converter:
             range=self._duration(tree.range),
             step=step,
             offset=self._duration(tree.offset),
-            at=_at(tree),
+            at=at_of(tree),
             position=expr.position,
         )
 
@@ -203,7 +203,7 @@ class _Converter:
             op=str(tree.op),
             expr=self.convert(tree.expr),
             param=param,
-            without=modifier is not None and _word(modifier.type) == "Without",
+            without=modifier is not None and word(modifier.type) == "Without",
             labels=() if modifier is None else tuple(modifier.labels),
             position=position,
         )
@@ -225,18 +225,18 @@ class _Converter:
         return tuple(self.convert(arg) for arg in args)
 
 
-def _word(value: Any) -> str:
+def word(value: Any) -> str:
     """The bare name of one of the parser's enumeration values."""
     return str(value).rpartition(".")[2]
 
 
-def _at(tree: Any) -> nodes.At | None:
+def at_of(tree: Any) -> nodes.At | None:
     try:
         value = tree.at
         if value is None:
             return None
-        if _word(value.type) != "At":
-            return nodes.At(kind=_word(value.type).lower())
+        if word(value.type) != "At":
+            return nodes.At(kind=word(value.type).lower())
         return nodes.At(kind="at", time_ms=round(value.at.timestamp() * 1000))
     except (ValueError, OverflowError):
         pass
@@ -252,9 +252,9 @@ def _matching(modifier: Any) -> nodes.Matching:
     groups = {"ManyToOne": "left", "OneToMany": "right"}
     fill = modifier.fill_values
     return nodes.Matching(
-        on=modifier.matching is not None and _word(modifier.matching.type) == "Include",
+        on=modifier.matching is not None and word(modifier.matching.type) == "Include",
         labels=() if modifier.matching is None else tuple(modifier.matching.labels),
-        group=groups.get(_word(modifier.card), ""),
+        group=groups.get(word(modifier.card), ""),
         include=tuple(modifier.group_labels or ()),
         fill_left=None if fill is None else fill.lhs,
         fill_right=None if fill is None else fill.rhs,

@@ -1,11 +1,9 @@
-"""What a query answers, and how it looks as Prometheus's JSON."""
+"""What a query answers, and how Prometheus writes its values."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -78,29 +76,3 @@ def format_plain(value: float) -> str:
     if abs(value) < 1e15 and value == int(value):
         return f"{value:.0f}"
     return np.format_float_positional(value, trim="-")
-
-
-def to_json(result: Result) -> dict[str, Any]:
-    """Prometheus's HTTP API ``data``: ``resultType`` and ``result``; times in seconds, values as text."""
-    if isinstance(result, Scalar):
-        return {"resultType": "scalar", "result": [result.time_ms / 1000, format_value(result.value)]}
-    if isinstance(result, StringValue):
-        return {"resultType": "string", "result": [result.time_ms / 1000, result.value]}
-    if isinstance(result, Vector):
-        moment = result.time_ms / 1000
-        rows = zip(result.series, result.values.tolist(), strict=True)
-        vector = [{"metric": dict(series), "value": [moment, format_value(value)]} for series, value in rows]
-        return {"resultType": "vector", "result": vector}
-    seconds = [time / 1000 for time in result.times.tolist()]
-    rows_json = [
-        {"metric": dict(series), "values": _points(seconds, values, present)}
-        for series, values, present in zip(result.series, result.values, result.present, strict=True)
-    ]
-    return {"resultType": "matrix", "result": rows_json}
-
-
-def _points(seconds: Sequence[float], values: FloatArray, present: BoolArray) -> list[list[float | str]]:
-    if present.all():
-        return [[at, format_value(value)] for at, value in zip(seconds, values.tolist(), strict=True)]
-    listed = values.tolist()
-    return [[seconds[i], format_value(listed[i])] for i in np.flatnonzero(present).tolist()]

@@ -20,7 +20,7 @@ import pytest
 from support.servers import Running, need, prometheus
 
 from watchkeeper.model import Labels, format_series, labels
-from watchkeeper.promql import Engine, MemoryReader, to_json
+from watchkeeper.promql import Encoder, Engine, MemoryReader
 
 BASE = 1_700_000_000  #: seconds
 START, END, STEP = BASE + 7.5, BASE + 2200.5, 61
@@ -127,12 +127,13 @@ def test_every_answer_is_the_one_prometheus_gives(peer: Running) -> None:
     reader = MemoryReader()
     for series, points in samples().items():
         reader.add(series, [(time * 1000, value) for time, value in points])
-    over, wrong, asked = Engine(reader), [], list(dict.fromkeys(questions()))
+    over, encode, wrong, asked = Engine(reader), Encoder(), [], list(dict.fromkeys(questions()))
     for expr in asked:
         query = urllib.parse.urlencode({"query": expr, "start": START, "end": END, "step": STEP})
         with urllib.request.urlopen(f"{peer.url}/api/v1/query_range?{query}") as response:
             theirs = rows(json.load(response)["data"]["result"])
-        ours = rows(to_json(over.range(expr, int(START * 1000), int(END * 1000), STEP * 1000))["result"])
+        answer = encode(over.range(expr, int(START * 1000), int(END * 1000), STEP * 1000))
+        ours = rows(json.loads(answer)["result"])
         same = ours.keys() == theirs.keys() and all(
             ours[key].keys() == theirs[key].keys() and all(near(ours[key][t], theirs[key][t]) for t in theirs[key])
             for key in theirs

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator, Sequence
 from itertools import count
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,17 @@ from support.promql import MINUTE, ask, engine, steps
 
 from watchkeeper.errors import QueryError
 from watchkeeper.model import STALE_NAN, Matcher, MatchOp, Matrix, labels
-from watchkeeper.promql import Engine, MemoryReader, QueryLimits, RangeMatrix, Scalar, StringValue, Vector, to_json
+from watchkeeper.promql import (
+    Encoder,
+    Engine,
+    MemoryReader,
+    QueryLimits,
+    RangeMatrix,
+    Result,
+    Scalar,
+    StringValue,
+    Vector,
+)
 
 
 class TwoMatrices(MemoryReader):
@@ -94,6 +106,10 @@ def test_every_kind_of_matcher_selects() -> None:
     assert ask(over, 'm{a=~"x|y"}') == {("x", "m"): 1, ("y", "m"): 2}
     assert ask(over, 'm{a!~"x|y"}') == {("m",): 3}
     assert ask(over, 'm{a=""}') == {("m",): 3}
+
+
+def to_json(result: Result) -> Any:
+    return json.loads(Encoder()(result))
 
 
 def test_answers_have_prometheus_json_shape() -> None:

@@ -30,6 +30,7 @@ from watchkeeper.app.api.guard import read
 from watchkeeper.app.api.limits import MAX_BODY
 from watchkeeper.app.engine import Engine
 from watchkeeper.asgi import BodyLimit, too_large
+from watchkeeper.promql import Encoder
 
 
 def create(engine: Engine, routers: Sequence[APIRouter] = ()) -> FastAPI:
@@ -40,6 +41,7 @@ def create(engine: Engine, routers: Sequence[APIRouter] = ()) -> FastAPI:
     app.state.access_changes = 0
     app.state.overview = overview.Cache()
     app.state.turns = testing.Turns()
+    app.state.encode = Encoder()
     for part in (
         access,
         actions,
@@ -48,7 +50,7 @@ def create(engine: Engine, routers: Sequence[APIRouter] = ()) -> FastAPI:
         cost,
         incidents,
         overview,
-        prometheus,
+        *prometheus.PARTS,
         quality,
         query_cost,
         slo,

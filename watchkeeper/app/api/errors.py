@@ -35,6 +35,8 @@ KINDS = {
     429: "too_many",
     500: "internal",
 }
+#: HTTP status of Prometheus's errorTypes of queries.
+QUERY_STATUS = {"bad_data": 400, "execution": 422, "timeout": 503, "canceled": 503}
 #: Prometheus's errorType, where it has one.
 ERROR_TYPES = {400: "bad_data", 404: "not_found", 422: "bad_data", 500: "internal", 503: "unavailable"}
 #: Mistakes of one request that are named.
@@ -69,7 +71,7 @@ def add_handlers(app: FastAPI) -> None:
     async def expected(request: Request, error: WatchkeeperError) -> JSONResponse:
         status = next((code for kind, code in STATUS if isinstance(error, kind)), 422)
         if isinstance(error, QueryError) and request.url.path.startswith("/api/v1/"):
-            return refusal(request, status, str(error), kind=error.kind)
+            return refusal(request, QUERY_STATUS[error.kind], str(error), kind=error.kind)
         return refusal(request, status, str(error), kind=type(error).__name__)
 
     @app.exception_handler(Exception)

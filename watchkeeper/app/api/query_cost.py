@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 
 from watchkeeper.app.api.guard import read
-from watchkeeper.app.api.prometheus import LATEST_SECONDS
+from watchkeeper.app.api.prometheus.times import LATEST_SECONDS
 from watchkeeper.app.engine import Engine
 from watchkeeper.errors import QueryError
 

@@ -15,7 +15,7 @@ from watchkeeper.access import Permission, Principal
 from watchkeeper.app.api import shapes
 from watchkeeper.app.api.bands import Bands
 from watchkeeper.app.api.guard import needs, read
-from watchkeeper.app.api.prometheus import LATEST_SECONDS
+from watchkeeper.app.api.prometheus.times import LATEST_SECONDS
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.reload import reload
 from watchkeeper.app.wiring import actuator_socket

@@ -250,32 +250,6 @@ class Judging:
                 found[rule.key] = active.state
         return found
 
-    def prometheus_groups(self) -> list[dict[str, Any]]:
-        """Groups as Prometheus's /api/v1/rules has them."""
-        states, health = self._states(), self.evaluator.health()
-        alerts: dict[str, list[dict[str, Any]]] = {}
-        for rule, active in self.evaluator.active():
-            row = {
-                "labels": dict(active.labels),
-                "annotations": dict(active.annotations),
-                "state": "firing" if active.firing else "pending",
-                "activeAt": active.active_at.isoformat(),
-                "value": repr(active.value),
-            }
-            alerts.setdefault(rule.key, []).append(row)
-        return [
-            {
-                "name": group.name,
-                "file": shown_file(group.file),
-                "interval": group.interval.total_seconds(),
-                "limit": group.limit,
-                "evaluationTime": self.ran.get(group_key(group), Ran()).seconds,
-                "lastEvaluation": _iso(self.ran.get(group_key(group), Ran()).at),
-                "rules": [_prometheus_rule(rule, states, health, alerts) for rule in group.rules],
-            }
-            for group in self.book.groups
-        ]
-
 
 def _backtest_view(row: Backtest) -> dict[str, Any]:
     return {
@@ -309,31 +283,3 @@ def shown_file(file: str) -> str:
     """Shipped packs by their short name, the user's files as they are."""
     path = Path(file)
     return f"packs/{path.name}" if path.parent == PACKS else file
-
-
-def _iso(at: datetime | None) -> str:
-    return "0001-01-01T00:00:00Z" if at is None else at.isoformat()
-
-
-def _prometheus_rule(
-    rule: Any, states: Mapping[str, str], health: Mapping[str, Any], alerts: Mapping[str, list[dict[str, Any]]]
-) -> dict[str, Any]:
-    about = health.get(rule.key)
-    common = {
-        "name": rule.name,
-        "query": rule.expr,
-        "labels": dict(rule.labels),
-        "health": about.health if about else "unknown",
-        "lastError": about.error if about else "",
-    }
-    if not isinstance(rule, AlertRule):
-        return {**common, "type": "recording"}
-    return {
-        **common,
-        "type": "alerting",
-        "duration": rule.hold.total_seconds(),
-        "keepFiringFor": rule.keep_firing_for.total_seconds(),
-        "annotations": dict(rule.annotations),
-        "state": states.get(rule.key, "inactive"),
-        "alerts": alerts.get(rule.key, []),
-    }

@@ -254,6 +254,7 @@ def _head_figures(catalogue: Catalogue) -> dict[str, int | float]:
     figures: dict[str, int | float] = {
         "series": len(catalogue.index),
         "targets": len(targets),
+        "chunks": len(pieces),
         "samples_in_head": sum(len(piece.times) * len(piece.columns) for piece in pieces),
         "head_bytes": sum(piece.nbytes for piece in pieces),
     }
