@@ -25,7 +25,7 @@ _OPERATOR = _VIEWER | {
     Permission.KILL_SWITCH_SET,
     Permission.REPORT,
 }
-ROLES = {"viewer": _VIEWER, "operator": _OPERATOR, "admin": frozenset(Permission)}
+ROLES = {"viewer": _VIEWER, "writer": _VIEWER, "operator": _OPERATOR, "admin": frozenset(Permission)}
 
 
 def allows(role: str, permission: Permission) -> bool:

@@ -44,6 +44,15 @@ class Telemetry:
         self.in_flight = Gauge(
             "watchkeeper_samples_in_flight", "Samples received but not yet decided.", registry=registry
         )
+        self.remote_writes = Counter(
+            "watchkeeper_remote_write_requests",
+            "Requests of remote write that came in, by outcome.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.remote_write_exemplars = Counter(
+            "watchkeeper_remote_write_exemplars", "Exemplars that came in; they are not kept.", registry=registry
+        )
         self.collections = Counter(
             "watchkeeper_collections", "Readings of sources, by outcome.", ["source", "outcome"], registry=registry
         )

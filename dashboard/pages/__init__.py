@@ -17,7 +17,6 @@ from . import (
     predictions,
     reports,
     rules,
-    services,
     settings,
     sla,
 )
@@ -26,7 +25,6 @@ from . import (
 BUILTIN: tuple[Page, ...] = (
     overview.PAGE,
     explore.PAGE,
-    services.PAGE,
     incidents.PAGE,
     actions.PAGE,
     capacity.PAGE,

@@ -12,12 +12,14 @@ from watchkeeper.access.errors import UnknownRoleError
 
 class Role(StrEnum):
     VIEWER = "viewer"
+    WRITER = "writer"
     OPERATOR = "operator"
     ADMIN = "admin"
 
 
 class Permission(StrEnum):
     READ = "read"
+    WRITE_SAMPLES = "write_samples"  #: remote write and its like
     ACKNOWLEDGE = "acknowledge"
     SILENCE = "silence"
     KILL_SWITCH_SET = "kill_switch_set"
@@ -32,7 +34,8 @@ class Permission(StrEnum):
 
 
 _VIEWER = frozenset({Permission.READ})
-_OPERATOR = _VIEWER | {
+_WRITER = _VIEWER | {Permission.WRITE_SAMPLES}
+_OPERATOR = _WRITER | {
     Permission.ACKNOWLEDGE,
     Permission.SILENCE,
     Permission.KILL_SWITCH_SET,
@@ -49,6 +52,7 @@ _ADMIN = _OPERATOR | {
 }
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.VIEWER: _VIEWER,
+    Role.WRITER: _WRITER,
     Role.OPERATOR: _OPERATOR,
     Role.ADMIN: _ADMIN,
 }

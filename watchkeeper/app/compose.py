@@ -20,13 +20,11 @@ from rules.evaluate import Evaluator
 from rules.load import load as load_rules
 from rules.load import pack_paths
 from rules.persist import Saved
-from watchkeeper.app.catalogue import expand, read
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.paths import DataDir
 from watchkeeper.app.pipeline.act import Acting
 from watchkeeper.app.pipeline.ask import Ask
 from watchkeeper.app.pipeline.business import Business, checked_figures
-from watchkeeper.app.pipeline.catalogue import Cataloguing
 from watchkeeper.app.pipeline.collect import Collecting, Source
 from watchkeeper.app.pipeline.cost import Costing
 from watchkeeper.app.pipeline.foresee import Foreseeing
@@ -35,6 +33,7 @@ from watchkeeper.app.pipeline.objectives import Objectives
 from watchkeeper.app.pipeline.objectives import check as check_objectives
 from watchkeeper.app.pipeline.predict import Predicting
 from watchkeeper.app.pipeline.rate import Rating
+from watchkeeper.app.pipeline.receive import Receiving
 from watchkeeper.app.pipeline.score import Scoring
 from watchkeeper.app.pipeline.tell import Telling
 from watchkeeper.app.schedule import Scheduler
@@ -44,7 +43,7 @@ from watchkeeper.app.sources import build_source, host_sources
 from watchkeeper.app.wiring import actuator_socket, data_dir
 from watchkeeper.app.workers import Workers
 from watchkeeper.clock import Clock
-from watchkeeper.config import Loaded
+from watchkeeper.config import Loaded, load
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import ActuatorClient, Detector
 from watchkeeper.promql import Engine as PromQL
@@ -67,7 +66,6 @@ THREADS = ("append", "score", "rules", "state")
 
 def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorClient | None = None) -> Engine:
     """The engine, ready to be started. Raises ConfigError for whatever the rooms refuse."""
-    loaded = expand(loaded)
     config, now = loaded.config, clock.now()
     telemetry = Telemetry()
     state = State(config.store.state.url.get_secret_value() or sqlite_url(data.state))
@@ -125,6 +123,8 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
         logged=engine.take_logs,
     )
 
+    engine.receiving = Receiving(samples, telemetry, clock)
+
     def follow(at: datetime, unit: Unit, _saved: Sequence[Saved]) -> int:
         """Incidents and their messages, in the transaction of the alerts."""
         return engine.telling.about_incidents(at, unit, correlate(at, unit, engine.incident_settings))
@@ -176,7 +176,6 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
     engine.foreseeing = Foreseeing(engine)
     engine.business, engine.predicting = Business.checked(engine), Predicting(engine)
     engine.scraping = Scraping(engine, scrapes(loaded))
-    engine.cataloguing = Cataloguing(engine, ask)
     engine.objectives, engine.costing = Objectives.checked(engine), Costing.of(engine)
     return engine
 
@@ -227,7 +226,7 @@ def _external_labels(loaded: Loaded) -> dict[str, str]:
 
 def check(path: Path | None) -> list[str]:
     """Everything ``compose`` would refuse, without opening a store; answers what was found to be right."""
-    loaded = read(path)
+    loaded = load(path)
     config = loaded.config
     configured_sources(loaded)
     jobs = len(scrapes(loaded))
@@ -241,7 +240,6 @@ def check(path: Path | None) -> list[str]:
     return [
         f"configuration: {path or 'built-in defaults'}",
         f"data: {data_dir(config).root}",
-        f"services: {len(loaded.services)} in the catalogue",
         f"sources: {len(config.collect.sources)} configured" + (", and this machine" if config.collect.host else ""),
         f"scrape configurations: {jobs}",
         f"rules: {rules} in {len(book.groups)} groups, {len(book.remedies)} remediation rules",

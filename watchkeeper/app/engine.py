@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from rules.book import RuleBook
     from watchkeeper.app.pipeline.act import Acting
     from watchkeeper.app.pipeline.business import Business
-    from watchkeeper.app.pipeline.catalogue import Cataloguing
     from watchkeeper.app.pipeline.cost import Costing
     from watchkeeper.app.pipeline.foresee import Foreseeing
     from watchkeeper.app.pipeline.judge import Judging
     from watchkeeper.app.pipeline.objectives import Objectives
     from watchkeeper.app.pipeline.predict import Predicting
     from watchkeeper.app.pipeline.rate import Rating
+    from watchkeeper.app.pipeline.receive import Receiving
     from watchkeeper.app.pipeline.tell import Telling
     from watchkeeper.app.scrape import Scraping
 
@@ -69,6 +69,7 @@ class Engine:
     reload_tried_at: datetime | None = None  #: the last reload, successful or not
     incident_settings: IncidentSettings = field(init=False)
     collecting: Collecting = field(init=False)
+    receiving: Receiving = field(init=False)
     judging: Judging = field(init=False)
     telling: Telling = field(init=False)
     remediation: Acting = field(init=False)
@@ -78,7 +79,6 @@ class Engine:
     predicting: Predicting = field(init=False)
     objectives: Objectives = field(init=False)
     costing: Costing = field(init=False)
-    cataloguing: Cataloguing = field(init=False)
     scraping: Scraping = field(init=False)
 
     @property

@@ -26,7 +26,6 @@ from watchkeeper.model.series import (
     labels,
     metric_name,
 )
-from watchkeeper.model.service import Edge, Service
 
 __all__ = [
     "METRIC_NAME",
@@ -42,7 +41,6 @@ __all__ = [
     "CapacityRow",
     "Charge",
     "DayCharge",
-    "Edge",
     "Exhaustion",
     "Forecast",
     "Incident",
@@ -62,7 +60,6 @@ __all__ = [
     "RiskClass",
     "Scale",
     "Scores",
-    "Service",
     "Severity",
     "Target",
     "Tick",

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from watchkeeper.model.series import BoolArray, FloatArray, IntArray, Labels, Matcher, Matrix, is_stale
-from watchkeeper.ports import SampleReader
 from watchkeeper.store.samples.blocks import FileSection
 from watchkeeper.store.samples.catalogue import Catalogue, TargetState
 from watchkeeper.store.samples.columns import Ids
+from watchkeeper.store.samples.holes import without_holes
 from watchkeeper.store.samples.pieces import Located, Piece, gather, locate
+from watchkeeper.store.samples.reader import Reader
 from watchkeeper.store.samples.rollup import counter
 
 #: A view that no single aggregate gives: counters with the resets inside buckets shown.
@@ -28,7 +29,7 @@ class Aged:
 
     until_ms: int  #: from here on every matching target has its samples
     resolution_ms: int  #: of the coarsest aggregate in the answer
-    _base: SampleReader
+    _base: Reader
     _catalogue: Catalogue
     _fitting_ms: int
 
@@ -38,7 +39,7 @@ class Aged:
 
 
 def find_aged(
-    base: SampleReader, catalogue: Catalogue, matchers: Sequence[Matcher], start_ms: int, end_ms: int, fitting_ms: int
+    base: Reader, catalogue: Catalogue, matchers: Sequence[Matcher], start_ms: int, end_ms: int, fitting_ms: int
 ) -> Aged | None:
     """What the tiers say about the range, by buckets up to ``fitting_ms`` where there are any.
 
@@ -72,7 +73,7 @@ def _chain(target: TargetState, fitting_ms: int, aggregate: str) -> list[tuple[i
 class AgedReader:
     """One view of tiers and samples as if it were samples."""
 
-    def __init__(self, base: SampleReader, catalogue: Catalogue, fitting_ms: int, view: str) -> None:
+    def __init__(self, base: Reader, catalogue: Catalogue, fitting_ms: int, view: str) -> None:
         self._base, self._catalogue, self._fitting_ms, self._view = base, catalogue, fitting_ms, view
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Matrix]:
@@ -81,7 +82,10 @@ class AgedReader:
             wanted = self._catalogue.index.match(matchers)
             settled = [self._settle(target, wanted, start_ms, end_ms) for target in self._catalogue.owners(wanted)]
         found = [self._matrix(*one) for one in settled if one is not None]
-        return [matrix for matrix in found if len(matrix.series)]
+        waiting = self._base.waiting(matchers, start_ms, end_ms)
+        if self._view == "count":
+            waiting = [replace(one, values=np.where(one.present, 1.0, np.nan)) for one in waiting]
+        return [matrix for matrix in found if len(matrix.series)] + waiting
 
     def _settle(
         self, target: TargetState, wanted: Ids, start_ms: int, end_ms: int
@@ -113,7 +117,8 @@ class AgedReader:
             read = [gather(parts, len(series)) for parts in aged]
             parts.append(counter(read[0][0], *(values for _, values in read)) if self._view == COUNTER else read[0])
         if raw:
-            parts.append(self._samples(*gather(raw, len(series))))
+            times, values = gather(raw, len(series))
+            parts.append(self._samples(times, without_holes(values)))
         times = np.concatenate([times for times, _ in parts] or [np.empty(0, np.int64)])
         values = np.concatenate([values for _, values in parts] or [np.empty((len(series), 0))], axis=1)
         present = ~is_stale(values)

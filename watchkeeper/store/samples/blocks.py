@@ -10,12 +10,13 @@ import numpy as np
 import structlog
 
 from watchkeeper.errors import StoreError
-from watchkeeper.model.series import FloatArray, IntArray, is_stale
+from watchkeeper.model.series import FloatArray, IntArray
 from watchkeeper.store.samples.blockfile import BlockFile, BlockWriter, Entry
 from watchkeeper.store.samples.chunks import Packed, pack, pick_chunks, unpack
 from watchkeeper.store.samples.columns import Columns, Pick, picked_size
 from watchkeeper.store.samples.damage import Damage
 from watchkeeper.store.samples.disk import Disk
+from watchkeeper.store.samples.holes import absent_bits, is_absent
 from watchkeeper.store.samples.pieces import Located, Piece, gather, union
 
 logger = structlog.get_logger(__name__)
@@ -141,16 +142,19 @@ def _write_target(writer: BlockWriter, target: str, parts: Sequence[Part]) -> No
         columns = union([part.piece for part in parts])
     times = np.concatenate([part.times for part in parts])
     kept: list[IntArray] = []
-    writer.add(target, times, _packed_ranges(parts, columns, len(times), kept), lambda: _subset(columns, kept))
+    ranges = _packed_ranges(parts, columns, len(times), kept, absent_bits(target))
+    writer.add(target, times, ranges, lambda: _subset(columns, kept))
 
 
-def _packed_ranges(parts: Sequence[Part], columns: Columns, rows: int, kept: list[IntArray]) -> Iterator[Packed]:
+def _packed_ranges(
+    parts: Sequence[Part], columns: Columns, rows: int, kept: list[IntArray], absent: int
+) -> Iterator[Packed]:
     """Chunks of the columns that have a sample, some columns at a time; ``kept`` learns which."""
     step = max(1, CUT_VALUES // rows)
     for low in range(0, max(len(columns), 1), step):
         high = min(low + step, len(columns))
-        _, values = gather([_located(part, columns, low, high) for part in parts], high - low)
-        present = np.flatnonzero(~is_stale(values).all(axis=1))
+        _, values = gather([_located(part, columns, low, high) for part in parts], high - low, absent)
+        present = np.flatnonzero(~is_absent(values).all(axis=1))
         kept.append(low + present)
         yield pack(values[present])
 

@@ -9,7 +9,7 @@ import hashlib
 import threading
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from weakref import WeakValueDictionary
@@ -21,6 +21,7 @@ from watchkeeper.errors import StoreError
 from watchkeeper.model.series import IntArray, Labels, Layout, Matcher
 from watchkeeper.store.samples.blocks import FileSection
 from watchkeeper.store.samples.columns import Columns, Ids, decode_series
+from watchkeeper.store.samples.holes import is_pushed
 from watchkeeper.store.samples.index import SeriesIndex
 from watchkeeper.store.samples.limits import Limits
 from watchkeeper.store.samples.pieces import Dense, Located, Piece, Sealed, locate
@@ -33,9 +34,6 @@ REMEMBERED_LAYOUTS = 4
 IDLE_ROUNDS = 5
 #: Fewer dead series than this are not worth a new index.
 FORGET_FROM = 1000
-
-#: Series wanted of one target, and where to read them.
-Settled = tuple[tuple[Labels, ...], list[Located]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +60,11 @@ class TargetState:
     admitted: list[Admitted] = field(default_factory=list)
     owned: set[bytes] = field(default_factory=set)  #: keys of the column lists whose series are in ``sids``
     tiers: dict[tuple[int, str], list[FileSection]] = field(default_factory=dict)  #: by resolution in ms and aggregate
+
+    @property
+    def pushed(self) -> bool:
+        """A group of pushed series."""
+        return is_pushed(self.name)
 
     def bounds(self) -> list[tuple[int, int]]:
         """(first, last) time of the whole; empty when nothing is held."""
@@ -120,6 +123,10 @@ def _last_ms(piece: Piece) -> int:
 NOBODY, SEVERAL = -1, -2
 
 
+def _nobody(_mapping: Ids) -> None:
+    """Of no concern to anybody."""
+
+
 class Catalogue:
     """Not thread-safe by itself: hold ``lock``."""
 
@@ -134,6 +141,10 @@ class Catalogue:
         self._columns: WeakValueDictionary[bytes, Columns] = WeakValueDictionary()
         self._filed_until_ms = -(1 << 62)
         self._blobs: WeakValueDictionary[bytes, Columns] = WeakValueDictionary()
+        self.frozen = 0  #: while above 0, series keep their ids
+        #: Series held besides those of pieces, and who wants to know of new ids.
+        self.held: Callable[[], Sequence[Ids]] = list
+        self.renumbered: Callable[[Ids], None] = _nobody
 
     def target(self, name: str) -> TargetState:
         found = self.targets.get(name)
@@ -153,13 +164,22 @@ class Catalogue:
         target.owned.add(columns.key)
         sids = columns.sids
         target.sids.update(sids.tolist())
-        while len(self._owner) < len(self.index):
-            self._owner = np.concatenate([self._owner, np.full(len(self._owner), NOBODY, dtype=np.int32)])
+        self._make_room()
         before = self._owner[sids]
         others = (before != NOBODY) & (before != target.number)
         if others.any():
             self._sharing.update({target.number, *before[others & (before != SEVERAL)].tolist()})
         self._owner[sids] = np.where(others, SEVERAL, target.number)
+
+    def _make_room(self) -> None:
+        while len(self._owner) < len(self.index):
+            self._owner = np.concatenate([self._owner, np.full(len(self._owner), NOBODY, dtype=np.int32)])
+
+    def add(self, series: Sequence[Labels]) -> Ids:
+        """Register series that no piece holds yet."""
+        sids = self.index.add(series)
+        self._make_room()
+        return sids
 
     def owner_numbers(self, wanted: Ids) -> Ids:
         """Number of each series' target; NOBODY or SEVERAL below 0."""
@@ -272,7 +292,7 @@ class Catalogue:
             new, new_here = sid is None, sid is None or sid not in target.sids
             if labels in seen:
                 rejected["duplicate_series"] += 1
-            elif new and self._too_wide(labels):
+            elif new and self.too_wide(labels):
                 rejected["label_limit"] += 1
             elif (new and room <= 0) or (new_here and room_here <= 0):
                 rejected["series_limit"] += 1
@@ -282,7 +302,7 @@ class Catalogue:
                 kept.append(place)
         return kept
 
-    def _too_wide(self, labels: Labels) -> bool:
+    def too_wide(self, labels: Labels) -> bool:
         most = self.limits.label_bytes
         return len(labels) > self.limits.labels or any(
             len(word) > most or len(word.encode("utf-8", "surrogatepass")) > most for pair in labels for word in pair
@@ -290,26 +310,25 @@ class Catalogue:
 
     # --- reading ---
 
-    def settle(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Settled]:
-        """Per target: its matching series with columns in the range, and the pieces to read them from."""
+    def settle(self, wanted: Ids, start_ms: int, end_ms: int, *, pushed: bool) -> list[tuple[Ids, list[Located]]]:
+        """Per target: its wanted series with columns in the range, and the pieces to read them from."""
         self.load(start_ms, end_ms)
-        wanted = self.index.match(matchers)
         answer = []
         for target in self.owners(wanted):
-            mine = self._present(target, wanted, start_ms, end_ms)
+            mine = self.present(target, wanted, start_ms, end_ms) if target.pushed == pushed else wanted[:0]
             if len(mine):
                 found = [locate(piece, mine, start_ms, edge) for piece, edge in target.spans(start_ms, end_ms)]
-                answer.append((self.index.series(mine), [part for part in found if part is not None]))
+                answer.append((mine, [part for part in found if part is not None]))
         return answer
 
     def sids(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Ids:
         """Matching series that have a column in the range, ascending."""
         self.load(start_ms, end_ms)
         wanted = self.index.match(matchers)
-        found = [self._present(target, wanted, start_ms, end_ms) for target in self.owners(wanted)]
+        found = [self.present(target, wanted, start_ms, end_ms) for target in self.owners(wanted)]
         return np.unique(np.concatenate(found)) if found else wanted[:0]
 
-    def _present(self, target: TargetState, wanted: Ids, start_ms: int, end_ms: int) -> Ids:
+    def present(self, target: TargetState, wanted: Ids, start_ms: int, end_ms: int) -> Ids:
         """Those of ``wanted`` (ascending) that are columns of the target somewhere in the range."""
         lists = {id(piece.columns): piece.columns for piece, _ in target.spans(start_ms, end_ms)}
         if len(lists) == 1:
@@ -323,7 +342,11 @@ class Catalogue:
 
     def forget(self) -> int:
         """Drop series that no piece holds any more, once they are many; returns how many."""
+        if self.frozen:
+            return 0
         alive = np.zeros(len(self.index), dtype=np.bool_)
+        for sids in self.held():
+            alive[sids] = True
         pieces = [piece for target in self.targets.values() for piece in target.pieces()]
         lists = {id(piece.columns): piece.columns for piece in pieces}
         for columns in lists.values():
@@ -337,10 +360,12 @@ class Catalogue:
         for columns in lists.values():
             columns.renumber(mapping)
             self._columns[columns.key] = columns
+        self.renumbered(mapping)
         self._reown()
         return dead
 
     def _reown(self) -> None:
+        self._make_room()
         self._owner.fill(NOBODY)
         self._sharing.clear()
         for target in self.targets.values():

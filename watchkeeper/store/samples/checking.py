@@ -12,7 +12,7 @@ from watchkeeper.store.samples.blockfile import MAGIC, TAIL, BlockFile, Entry
 from watchkeeper.store.samples.chunks import Packed, pick_chunks, unpack
 from watchkeeper.store.samples.columns import decode_series
 from watchkeeper.store.samples.frames import Frame, Gap, Salt, scan
-from watchkeeper.store.samples.records import COLUMNS, END, TICK, parse_tick
+from watchkeeper.store.samples.records import COLUMNS, END, PUSHED, TICK, parse_pushed, parse_tick
 from watchkeeper.store.samples.replay import segments_of
 from watchkeeper.store.samples.snapshot import Noted
 
@@ -145,7 +145,7 @@ def _check_segment(path: Path, salt: Salt, checked: Checked, keys: set[bytes]) -
                 checked.torn_tails += 1
             else:
                 checked.findings.append(Finding(path.name, part.start, f"{part.end - part.start} bytes are no frame"))
-        elif part.payload[:1] == bytes([TICK]):
+        elif part.payload[0] in (TICK, PUSHED):
             checked.ticks += 1
             checked.findings += check_tick(path, part, keys)
 
@@ -162,7 +162,14 @@ def list_keys(parts: Sequence[Frame | Gap]) -> set[bytes]:
 
 
 def check_tick(path: Path, frame: Frame, keys: set[bytes]) -> Iterator[Finding]:
+    """Of a frame with samples."""
     try:
+        if frame.payload[0] == PUSHED:
+            pushed = parse_pushed(frame.payload)
+            pushed.arrays()
+            if not keys.issuperset(pushed.keys):
+                yield Finding(path.name, frame.start, "a list of pushed series is lost")
+            return
         tick = parse_tick(frame.payload)
         tick.values()
         if tick.key not in keys:

@@ -21,9 +21,12 @@ from pcodec import standalone
 from watchkeeper.errors import StoreError
 from watchkeeper.model.series import STALE_BITS, BoolArray, FloatArray, IntArray, is_stale
 from watchkeeper.store.samples.columns import Pick
+from watchkeeper.store.samples.holes import HOLE_BITS, is_hole
 
 CONSTANT, INTEGERS, FLOATS, ABSENT = 0, 1, 2, 3
 MASKED = 8
+#: Of a masked chunk whose absent samples are holes, not ends.
+HOLED = 0x80
 #: Powers of ten tried, smallest first; the position is kept in the kind byte.
 EXPONENTS = (0, 1, 2, 3, 4, 6)
 #: What integers are divided by, per kind byte.
@@ -84,14 +87,14 @@ def pack(values: FloatArray) -> Packed:
 
 def _pack_batch(values: FloatArray) -> list[bytes]:
     bits = values.view(np.uint64)
-    absent = is_stale(values)
-    gaps: BoolArray = np.any(absent, axis=1)
+    absent, holes = is_stale(values), is_hole(values)
+    gaps: BoolArray = np.any(absent | holes, axis=1)
     constant: BoolArray = np.all(bits == bits[:, :1], axis=1)
     integers, exponent = _scaled(values, ~(gaps | constant))
     parts: list[bytes] = []
     for row in range(len(values)):
         if gaps[row]:
-            parts.append(_pack_masked(values[row], absent[row]))
+            parts.append(_pack_masked(values[row], absent[row], holes[row]))
         elif constant[row]:
             parts.append(bytes([CONSTANT]) + values[row, :1].tobytes())
         elif exponent[row] >= 0:
@@ -124,13 +127,19 @@ def _scaled(values: FloatArray, candidates: npt.NDArray[np.bool_]) -> tuple[IntA
     return integers, exponent
 
 
-def _pack_masked(values: FloatArray, absent: npt.NDArray[np.bool_]) -> bytes:
+def _pack_masked(values: FloatArray, ended: BoolArray, holes: BoolArray) -> bytes:
+    """The mask tells holes where there are any; ends beside them are then values like others."""
+    holed = HOLED if holes.any() else 0
+    absent = holes if holed else ended
     present = np.ascontiguousarray(values[~absent])
     if not len(present):
-        return bytes([ABSENT])
+        return bytes([ABSENT | holed])
     mask = zlib.compress(np.packbits(absent).tobytes(), 6)
-    inner = bytes(pack(present[None, :]).payload)
-    return bytes([inner[0] | MASKED]) + _MASK_LENGTH.pack(len(mask)) + mask + inner[1:]
+    if holed and ended.any():
+        inner = bytes([FLOATS]) + _compress(present, _floats())
+    else:
+        inner = bytes(pack(present[None, :]).payload)
+    return bytes([inner[0] | MASKED | holed]) + _MASK_LENGTH.pack(len(mask)) + mask + inner[1:]
 
 
 def unpack(chunks: Sequence[bytes | None], rows: int, low: int = 0, high: int | None = None) -> FloatArray:
@@ -161,8 +170,8 @@ def _unpack_batch(chunks: Sequence[bytes | None], scratch: IntArray, out: FloatA
 
 def _unpack_other(chunk: bytes | None, rows: int) -> FloatArray:
     """Everything but plain integers."""
-    if chunk is None or chunk[0] == ABSENT:
-        return np.full(rows, STALE_BITS, dtype=np.uint64).view(np.float64)
+    if chunk is None or chunk[0] & ~HOLED == ABSENT:
+        return np.full(rows, _absent(chunk), dtype=np.uint64).view(np.float64)
     if chunk[0] & MASKED:
         return _unpack_masked(chunk, rows)
     if chunk[0] == CONSTANT:
@@ -177,10 +186,14 @@ def _unpack_masked(chunk: bytes, rows: int) -> FloatArray:
     start = 1 + _MASK_LENGTH.size
     bits = np.frombuffer(zlib.decompress(chunk[start : start + length]), np.uint8)
     absent = np.unpackbits(bits, count=rows).astype(np.bool_)
-    inner = bytes([chunk[0] & ~MASKED]) + chunk[start + length :]
-    out = np.full(rows, STALE_BITS, dtype=np.uint64).view(np.float64)
+    inner = bytes([chunk[0] & ~(MASKED | HOLED)]) + chunk[start + length :]
+    out = np.full(rows, _absent(chunk), dtype=np.uint64).view(np.float64)
     out[~absent] = unpack([inner], int(np.count_nonzero(~absent)))[0]
     return out
+
+
+def _absent(chunk: bytes | None) -> int:
+    return HOLE_BITS if chunk is not None and chunk[0] & HOLED else STALE_BITS
 
 
 def _decompress(data: bytes, out: npt.NDArray[Any]) -> None:

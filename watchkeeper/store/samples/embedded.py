@@ -21,11 +21,14 @@ from watchkeeper.store.samples.damage import Damage
 from watchkeeper.store.samples.disk import Disk
 from watchkeeper.store.samples.ledger import Ledger
 from watchkeeper.store.samples.limits import Limits, Sizes
+from watchkeeper.store.samples.lists import SeriesLists
 from watchkeeper.store.samples.lock import DirectoryLock
 from watchkeeper.store.samples.log import Log
-from watchkeeper.store.samples.opening import add_row, adopt, read_log
-from watchkeeper.store.samples.reader import Reader
+from watchkeeper.store.samples.opening import adopt, read_log
+from watchkeeper.store.samples.pushed import Pushed
+from watchkeeper.store.samples.pushing import Pushing
 from watchkeeper.store.samples.replay import Replay
+from watchkeeper.store.samples.rows import add_row
 from watchkeeper.store.samples.sealing import seal_old
 from watchkeeper.store.samples.space import Space
 from watchkeeper.store.samples.tiers import Tiers
@@ -39,7 +42,7 @@ TIERS = {300_000: timedelta(days=90), 3_600_000: timedelta(days=730)}
 BLOCK_SPAN = timedelta(hours=2)
 
 
-class EmbeddedStore(Reader):
+class EmbeddedStore(Pushing):
     """A SampleStore in one directory. Append from one thread, read from many; call ``maintain`` every minute.
 
     Opening always succeeds unless another process holds the directory: damaged bytes are set aside in ``damaged/``.
@@ -64,9 +67,9 @@ class EmbeddedStore(Reader):
         _make_directories(directory)
         self._held = DirectoryLock(directory)
         self._closed = False
-        self._ledger, self._burst = Ledger(), 0
+        self._ledger, self._burst, self._lists = Ledger(), 0, SeriesLists()
         self._writing, self._maintaining = threading.Lock(), threading.Lock()
-        super().__init__(Catalogue(self._limits))
+        super().__init__(Catalogue(self._limits), self._sizes, clock.monotonic)
         try:
             self._open(Keep(age=retention, size_bytes=retention_bytes, block_span=block_span), tiers)
         except BaseException:
@@ -81,7 +84,7 @@ class EmbeddedStore(Reader):
         blocks = open_blocks(self._directory / "blocks", self._damage)
         adopt(self._catalogue, blocks, self._damage)
         replay = Replay(self._directory / "log", self._disk, self._damage, self._catalogue.take_blob)
-        for size in read_log(self._catalogue, replay, self._sizes):
+        for size in read_log(self._catalogue, replay, self._pushed, self._sizes):
             self._relieve(size)
         self._torn_tails, self._replay_failures = replay.torn_tails, replay.fsync_failures
         sequence = max([replay.sequence, *(block.file.footer.sequence for block in blocks)])
@@ -99,6 +102,7 @@ class EmbeddedStore(Reader):
             keep=keep,
             blocks=blocks,
             tiers=Tiers(self._directory / "tiers", tiers, self._catalogue, self._disk, self._damage),
+            pushed=self._pushed,
         )
 
     def _relieve(self, size: int) -> None:
@@ -207,7 +211,7 @@ class EmbeddedStore(Reader):
         Ledger totals, failures and damage count from the opening of the store.
         """
         with self._catalogue.lock:
-            figures = _head_figures(self._catalogue)
+            figures = _head_figures(self._catalogue, self._pushed)
         log_bytes, block_bytes, tier_bytes = self._log.nbytes, self._upkeep.block_bytes(), self._upkeep.tiers.nbytes()
         return figures | {
             **self._ledger.totals(),
@@ -247,16 +251,16 @@ def _make_directories(directory: Path) -> None:
         raise StoreError(f"cannot use {directory} for samples: {error.strerror}; choose another directory") from error
 
 
-def _head_figures(catalogue: Catalogue) -> dict[str, int | float]:
+def _head_figures(catalogue: Catalogue, pushed: Pushed) -> dict[str, int | float]:
     targets = list(catalogue.targets.values())
     pieces = [piece for target in targets for piece in target.head]
-    spans = [span for target in targets for span in target.bounds()]
+    spans = [*(span for target in targets for span in target.bounds()), *pushed.bounds()]
     figures: dict[str, int | float] = {
         "series": len(catalogue.index),
         "targets": len(targets),
         "chunks": len(pieces),
-        "samples_in_head": sum(len(piece.times) * len(piece.columns) for piece in pieces),
-        "head_bytes": sum(piece.nbytes for piece in pieces),
+        "samples_in_head": sum(len(piece.times) * len(piece.columns) for piece in pieces) + pushed.figures[0],
+        "head_bytes": sum(piece.nbytes for piece in pieces) + pushed.figures[1],
     }
     if spans:
         figures |= {"oldest_ms": min(first for first, _ in spans), "newest_ms": max(last for _, last in spans)}

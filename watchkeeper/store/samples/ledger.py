@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 from watchkeeper.ports import Appended
 
 #: Every reason a sample may be refused for.
-REASONS = ("out_of_order", "too_old", "future", "series_limit", "label_limit", "duplicate_series")
+REASONS = (
+    "out_of_order",
+    "too_old",
+    "future",
+    "series_limit",
+    "label_limit",
+    "duplicate_series",
+    "duplicate_timestamp",
+)
 
 
 @dataclass(slots=True)

@@ -17,6 +17,11 @@ class Limits:
     labels: int = 64  #: labels of one series, its name included
     label_bytes: int = 4096  #: UTF-8 bytes of one label value or label name
     future: timedelta = timedelta(minutes=10)  #: how far a timestamp may be ahead of the clock
+    out_of_order: timedelta = timedelta(minutes=10)  #: how far a pushed sample may lie before its series' newest
+
+    @property
+    def out_of_order_ms(self) -> int:
+        return round(self.out_of_order / timedelta(milliseconds=1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

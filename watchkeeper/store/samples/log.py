@@ -11,19 +11,20 @@ import errno
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
 
 from watchkeeper.errors import StoreError, StoreFullError
-from watchkeeper.model.series import FloatArray
+from watchkeeper.model.series import FloatArray, IntArray
 from watchkeeper.store.samples.columns import Columns
 from watchkeeper.store.samples.disk import Disk, write_all
 from watchkeeper.store.samples.frames import Salt, pack
+from watchkeeper.store.samples.holes import PUSHED
 from watchkeeper.store.samples.limits import Sizes
-from watchkeeper.store.samples.records import END, columns_record, tick_record
+from watchkeeper.store.samples.records import END, columns_record, pushed_record, tick_record
 
 logger = structlog.get_logger(__name__)
 
@@ -53,8 +54,8 @@ class Pending:
 
     sequence: int
     target: str
-    time_ms: int
-    columns: Columns
+    time_ms: int  #: newest in it
+    columns: Sequence[Columns]  #: the lists it speaks of
     record: bytes
 
 
@@ -92,12 +93,22 @@ class Log:
 
     def append(self, target: str, time_ms: int, columns: Columns, values: FloatArray) -> int:
         """Write one tick to the file and return its sequence. Raises StoreFullError, StoreError: nothing was kept."""
+        return self._add(
+            target, time_ms, [columns], lambda sequence: tick_record(target, time_ms, sequence, columns, values)
+        )
+
+    def append_pushed(self, lists: Sequence[Columns], places: IntArray, times: IntArray, values: FloatArray) -> int:
+        """Write pushed samples: sample i is of the series at ``places[i]`` of the lists laid end to end. Raises so."""
+        newest = int(times.max())
+        return self._add(PUSHED, newest, lists, lambda sequence: pushed_record(sequence, lists, places, times, values))
+
+    def _add(self, target: str, time_ms: int, lists: Sequence[Columns], record: Callable[[int], bytes]) -> int:
         with self._changed:
             self._wait_for_room()
             if self._unwritten:
                 self._rewrite()  # older ticks first: within a target the log is in time order
             sequence = self._written + 1
-            tick = Pending(sequence, target, time_ms, columns, tick_record(target, time_ms, sequence, columns, values))
+            tick = Pending(sequence, target, time_ms, lists, record(sequence))
             self._put(tick)
             self._written = sequence
             self._pending.append(tick)
@@ -117,13 +128,13 @@ class Log:
             raise StoreError(f"{self._directory} cannot be made durable: the disk refuses fsync; look at the disk")
 
     def _put(self, tick: Pending) -> None:
-        """Write a tick, with its column list where the segment lacks it; all of it or nothing."""
+        """Write a frame, with the column lists that the segment lacks; all of it or nothing."""
         segment = self._writable()
         data = pack(segment.salt, tick.record)
-        if tick.columns.key not in segment.columns:
-            data = pack(segment.salt, columns_record(tick.columns)) * 2 + data
+        missing = {columns.key: columns for columns in tick.columns if columns.key not in segment.columns}
+        data = b"".join([*(pack(segment.salt, columns_record(one)) * 2 for one in missing.values()), data])
         self._write(segment, data)
-        segment.columns.add(tick.columns.key)
+        segment.columns.update(missing)
         segment.newest = max(segment.newest, tick.sequence)
         segment.last_ms[tick.target] = max(tick.time_ms, segment.last_ms.get(tick.target, tick.time_ms))
 

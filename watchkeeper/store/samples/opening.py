@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from watchkeeper.model.series import FloatArray
+import numpy as np
+
 from watchkeeper.store.samples.blocks import Block, FileSection
-from watchkeeper.store.samples.catalogue import Catalogue, TargetState
-from watchkeeper.store.samples.columns import Columns
+from watchkeeper.store.samples.catalogue import Catalogue
 from watchkeeper.store.samples.damage import Damage
 from watchkeeper.store.samples.limits import Sizes
-from watchkeeper.store.samples.pieces import Dense
+from watchkeeper.store.samples.pushed import Pushed, Samples
+from watchkeeper.store.samples.records import PushedRecord
 from watchkeeper.store.samples.replay import Replay
+from watchkeeper.store.samples.rows import add_row
 
 
 def adopt(catalogue: Catalogue, blocks: Sequence[Block], damage: Damage) -> None:
@@ -36,9 +38,15 @@ def in_order(sections: Sequence[FileSection], damage: Damage) -> list[FileSectio
     return kept
 
 
-def read_log(catalogue: Catalogue, replay: Replay, sizes: Sizes) -> Iterator[int]:
-    """Take the log's newer ticks in; yields how many values each had, for the caller to keep memory low."""
-    for tick in replay.ticks():
+def read_log(catalogue: Catalogue, replay: Replay, pushed: Pushed, sizes: Sizes) -> Iterator[int]:
+    """Take in what only the log knows; yields how many values each record had, for the caller to keep memory low."""
+    seen = set[int]()  #: a record is written twice where a disk refused to sync
+    for tick in replay.records():
+        if isinstance(tick, PushedRecord):
+            if tick.sequence not in seen:
+                seen.add(tick.sequence)
+                yield _take_pushed(catalogue, replay, pushed, tick)
+            continue
         target = catalogue.target(tick.target)
         if tick.time_ms > target.newest_ms:
             columns = replay.columns[tick.key]
@@ -47,16 +55,11 @@ def read_log(catalogue: Catalogue, replay: Replay, sizes: Sizes) -> Iterator[int
             yield tick.size
 
 
-def add_row(target: TargetState, time_ms: int, columns: Columns, values: FloatArray, sizes: Sizes) -> None:
-    """One row at the end of the target's head."""
-    last = target.head[-1] if target.head else None
-    if not isinstance(last, Dense) or last.columns is not columns or last.full:
-        if isinstance(last, Dense):
-            last.close()
-        rows = sizes.chunk_bytes // (8 * max(len(columns), 1))
-        last = Dense(columns, min(sizes.chunk_rows, max(rows, 16)))
-        last.append(time_ms, values)
-        target.head.append(last)
-    else:
-        last.append(time_ms, values)
-    target.newest_ms = time_ms
+def _take_pushed(catalogue: Catalogue, replay: Replay, pushed: Pushed, record: PushedRecord) -> int:
+    places, times, values = record.arrays()
+    sids = np.concatenate([replay.columns[key].sids for key in record.keys])[places]
+    with catalogue.lock:
+        pushed.replay(Samples(sids, times, values))
+        if pushed.due:
+            pushed.flush(everything=True)
+    return record.size

@@ -133,10 +133,10 @@ def locate(piece: Piece, wanted: Ids, start_ms: int, end_ms: int) -> Located | N
     return Located(piece, times[low:high], low, high, rows, columns)
 
 
-def gather(found: Sequence[Located], size: int) -> tuple[IntArray, FloatArray]:
-    """(times, values[size, time]) of the pieces of one target in time order; absent samples carry staleness bits."""
+def gather(found: Sequence[Located], size: int, absent: int = STALE_BITS) -> tuple[IntArray, FloatArray]:
+    """(times, values[size, time]) of one target's pieces in time order; ``absent`` where a piece lacks a series."""
     times = np.concatenate([part.times for part in found])
-    values = np.full((size, len(times)), STALE_BITS, dtype=np.uint64).view(np.float64)
+    values = np.full((size, len(times)), absent, dtype=np.uint64).view(np.float64)
     at = 0
     for part in found:
         if picked_size(part.rows):
@@ -145,7 +145,7 @@ def gather(found: Sequence[Located], size: int) -> tuple[IntArray, FloatArray]:
     return times, values
 
 
-def seal(pieces: Sequence[Piece]) -> Sealed:
+def seal(pieces: Sequence[Piece], absent: int = STALE_BITS) -> Sealed:
     """Dense pieces of one target, in time order, as one packed section in memory."""
     columns = pieces[0].columns
     if any(piece.columns is not columns for piece in pieces):
@@ -155,7 +155,7 @@ def seal(pieces: Sequence[Piece]) -> Sealed:
         everything = slice(0, len(columns))
         picks = (everything, everything) if piece.columns is columns else piece.columns.locate(columns.sids)
         parts.append(Located(piece, piece.times, 0, len(piece.times), *picks))
-    times, values = gather(parts, len(columns))
+    times, values = gather(parts, len(columns), absent)
     return Sealed(columns, times, pack(values))
 
 

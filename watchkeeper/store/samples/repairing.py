@@ -19,7 +19,7 @@ from watchkeeper.store.samples.damage import Damage
 from watchkeeper.store.samples.disk import Disk, write_all
 from watchkeeper.store.samples.frames import Frame, Gap, Salt, pack, scan
 from watchkeeper.store.samples.lock import DirectoryLock
-from watchkeeper.store.samples.records import TICK
+from watchkeeper.store.samples.records import PUSHED, TICK
 from watchkeeper.store.samples.replay import segments_of
 
 
@@ -150,7 +150,7 @@ def _whole_frames(
     for part in parts:
         if isinstance(part, Gap):
             damage.report(f"{named.stem}-{part.start}", "bytes of the log are no frame", data[part.start : part.end])
-        elif part.payload[:1] == bytes([TICK]) and (wrong := list(check_tick(named, part, keys))):
+        elif part.payload[0] in (TICK, PUSHED) and (wrong := list(check_tick(named, part, keys))):
             damage.report(f"{named.stem}-{part.start}", wrong[0].what, bytes(part.payload))
         else:
             yield part

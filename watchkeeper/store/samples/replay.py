@@ -14,8 +14,18 @@ from watchkeeper.store.samples.columns import Columns
 from watchkeeper.store.samples.damage import Damage
 from watchkeeper.store.samples.disk import Disk
 from watchkeeper.store.samples.frames import Frame, Gap, Salt, scan
+from watchkeeper.store.samples.holes import PUSHED as PUSHED_NAME
 from watchkeeper.store.samples.log import Segment, segment_number
-from watchkeeper.store.samples.records import COLUMNS, END, TICK, TickRecord, parse_tick
+from watchkeeper.store.samples.records import (
+    COLUMNS,
+    END,
+    PUSHED,
+    TICK,
+    PushedRecord,
+    TickRecord,
+    parse_pushed,
+    parse_tick,
+)
 
 logger = structlog.get_logger(__name__)
 
@@ -50,7 +60,7 @@ def _first_mark(path: Path) -> bytes:
 
 @dataclass(slots=True)
 class Replay:
-    """What a log directory holds. ``ticks`` is read once; the segments know their newest times afterwards."""
+    """What a log directory holds. ``records`` is read once; the segments know their newest times afterwards."""
 
     directory: Path
     disk: Disk
@@ -63,12 +73,12 @@ class Replay:
     fsync_failures: int = 0
     tidy: bool = True  #: without it no file is touched: the directory is somebody else's
 
-    def ticks(self) -> Iterator[TickRecord]:
-        """All ticks, in the order they were written."""
+    def records(self) -> Iterator[TickRecord | PushedRecord]:
+        """All ticks and pushed samples, in the order they were written."""
         for _, path, salt in segments_of(self.directory, self.damage):
             yield from self._segment(path, salt)
 
-    def _segment(self, path: Path, salt: Salt) -> Iterator[TickRecord]:
+    def _segment(self, path: Path, salt: Salt) -> Iterator[TickRecord | PushedRecord]:
         try:
             data = path.read_bytes()
         except OSError as error:  # the file stays where it is; the store opens without it
@@ -82,8 +92,10 @@ class Replay:
             self._gap(path, data, gap, ended=ended)
         for frame in _of(frames, COLUMNS):
             self._take_columns(path, frame)
-        for frame in _of(frames, TICK):
-            yield from self._tick(segment, frame)
+        for frame in _of(frames, TICK, PUSHED):
+            yield from (
+                self._tick(segment, frame) if frame.payload[:1] == bytes([TICK]) else self._pushed(segment, frame)
+            )
         if frames:
             self.segments.append(segment)
         if self.tidy and frames and not ended:
@@ -116,6 +128,20 @@ class Replay:
         segment.last_ms[tick.target] = max(tick.time_ms, segment.last_ms.get(tick.target, tick.time_ms))
         yield tick
 
+    def _pushed(self, segment: Segment, frame: Frame) -> Iterator[PushedRecord]:
+        try:
+            record = parse_pushed(frame.payload)
+            if any(key not in self.columns for key in record.keys):
+                raise StoreError("a list of pushed series is lost")
+            _, times, _ = record.arrays()
+        except StoreError as error:
+            self.damage.report(f"{segment.path.stem}-{frame.start}", str(error), bytes(frame.payload))
+            return
+        self.sequence = max(self.sequence, record.sequence)
+        newest = int(times.max(initial=-(1 << 62)))
+        segment.last_ms[PUSHED_NAME] = max(newest, segment.last_ms.get(PUSHED_NAME, newest))
+        yield record
+
     def _make_durable(self, path: Path) -> None:
         """A segment that a crash left open may be in the page cache only."""
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -128,5 +154,5 @@ class Replay:
             os.close(descriptor)
 
 
-def _of(frames: Sequence[Frame], kind: int) -> list[Frame]:
-    return [frame for frame in frames if frame.payload[:1] == bytes([kind])]
+def _of(frames: Sequence[Frame], *kinds: int) -> list[Frame]:
+    return [frame for frame in frames if frame.payload[0] in kinds]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from watchkeeper.store.samples.catalogue import Catalogue, TargetState
+from watchkeeper.store.samples.holes import absent_bits
 from watchkeeper.store.samples.limits import Sizes
 from watchkeeper.store.samples.pieces import Dense, seal
 
@@ -30,7 +31,7 @@ def _seal_target(catalogue: Catalogue, target: TargetState, dense_ms: int) -> in
     with catalogue.lock:
         groups = list(_sealable(target, dense_ms))
     for group in groups:
-        sealed = seal(group)
+        sealed = seal(group, absent_bits(target.name))
         with catalogue.lock:
             sealed.columns = catalogue.share(sealed.columns)
             catalogue.own(target, sealed.columns)

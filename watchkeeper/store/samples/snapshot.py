@@ -53,14 +53,14 @@ class Snapshot(Reader):
         raise StoreError(f"{directory} changes while it is read; take a backup and read that")
 
     def _read(self) -> None:
-        super().__init__(Catalogue(Limits()))
+        super().__init__(Catalogue(Limits()), self._sizes)
         self.damage = Noted(self.directory)
         take = self._catalogue.take_blob
         self.blocks: list[Block] = open_blocks(self.directory / "blocks", self.damage, tidy=False)
         adopt(self._catalogue, self.blocks, self.damage)
         self.replay = Replay(self.directory / "log", Disk(), self.damage, take, tidy=False)
         burst = 0
-        for size in read_log(self._catalogue, self.replay, self._sizes):
+        for size in read_log(self._catalogue, self.replay, self._pushed, self._sizes):
             burst += 8 * size
             if burst > self._sizes.burst_bytes:
                 burst = 0

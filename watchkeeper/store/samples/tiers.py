@@ -23,6 +23,7 @@ from watchkeeper.store.samples.chunks import Packed, pack
 from watchkeeper.store.samples.columns import Columns, Pick, decode_series
 from watchkeeper.store.samples.damage import Damage
 from watchkeeper.store.samples.disk import Disk
+from watchkeeper.store.samples.holes import without_holes
 from watchkeeper.store.samples.pieces import Piece, gather, locate, union
 from watchkeeper.store.samples.rollup import AGGREGATES, roll
 
@@ -153,6 +154,7 @@ class Tier:
             if not parts:
                 return False
             at, values = gather(parts, len(wanted))
+            values = without_holes(values)
             present = np.flatnonzero(~is_stale(values).all(axis=1))
             rolled = roll(at, values[present], self.resolution_ms)
             times = rolled.times

@@ -21,9 +21,11 @@ from watchkeeper.store.samples.blocks import Block, Part, open_block, write_bloc
 from watchkeeper.store.samples.catalogue import Catalogue, TargetState
 from watchkeeper.store.samples.damage import Damage
 from watchkeeper.store.samples.disk import Disk
+from watchkeeper.store.samples.holes import PUSHED
 from watchkeeper.store.samples.limits import Sizes
 from watchkeeper.store.samples.log import NO_SPACE, Log
 from watchkeeper.store.samples.pieces import Dense, Sealed
+from watchkeeper.store.samples.pushed import Pushed
 from watchkeeper.store.samples.sealing import seal_old
 from watchkeeper.store.samples.space import Space
 from watchkeeper.store.samples.tiers import DAY_MS, Tiers
@@ -61,9 +63,11 @@ class Upkeep:
         keep: Keep,
         blocks: Sequence[Block],
         tiers: Tiers,
+        pushed: Pushed,
     ) -> None:
         self._directory, self._catalogue, self._log, self._disk = directory, catalogue, log, disk
         self._damage, self._space, self._sizes, self._keep, self.tiers = damage, space, sizes, keep, tiers
+        self._pushed = pushed
         self.blocks: Sequence[Block] = sorted(blocks, key=lambda block: block.last_ms)  #: replaced whole, never changed
         self._span_ms = round(keep.block_span / timedelta(milliseconds=1))
         self._boundary_ms = max((block.file.footer.boundary_ms for block in blocks), default=-1)
@@ -72,6 +76,8 @@ class Upkeep:
     def run(self, now: datetime) -> dict[str, int]:
         """Cut, drop, seal. A disk error is counted and leaves everything as it was, for the next run to try again."""
         done: Counter[str] = Counter()
+        with self._catalogue.lock:
+            self._pushed.flush()
         try:
             done["blocks_cut"] = self._cut(now)
             done["days_rolled_up"] = self.tiers.roll_up(self._boundary_ms // DAY_MS * DAY_MS)
@@ -181,8 +187,21 @@ class Upkeep:
     def _covered(self, name: str, last_ms: int) -> bool:
         """Whether a target's rows up to here are in blocks, or were and have been dropped since."""
         with self._catalogue.lock:
+            if name == PUSHED:
+                return last_ms < min(self._pushed.oldest_ms(), self._oldest_pushed_ms())
             target = self._catalogue.targets.get(name)
             return target is None or last_ms <= target.blocked_ms
+
+    def _oldest_pushed_ms(self) -> int:
+        """Of the pushed rows that are in no block yet."""
+        oldest = 1 << 62
+        for target in self._catalogue.targets.values():
+            for piece in target.head if target.pushed and target.newest_ms > target.blocked_ms else ():
+                if piece.last_ms > target.blocked_ms:
+                    times = piece.times
+                    oldest = min(oldest, int(times[np.searchsorted(times, target.blocked_ms, "right")]))
+                    break
+        return oldest
 
     # --- figures ---
 

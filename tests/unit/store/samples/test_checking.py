@@ -40,7 +40,8 @@ def test_a_whole_store_has_no_findings_and_a_check_touches_nothing(tmp_path: Pat
     before = files_in(tmp_path)
     found = check(tmp_path)
     assert found.findings == []
-    assert (found.blocks > 0, found.segments > 0, found.ticks) == (True, True, 180)
+    assert (found.blocks > 0, found.segments > 0) == (True, True)
+    assert 60 <= found.ticks <= 180  # segments go as soon as the disk has them, and only those in blocks
     assert files_in(tmp_path) == before
     assert contents(Snapshot(tmp_path)) == sent_by(bench.sent)  # type: ignore[arg-type]  # reads alike
     assert files_in(tmp_path) == before

@@ -15,7 +15,7 @@ from watchkeeper.store.state.tables import login_failures, sessions, tokens, use
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
     name: str
-    role: str  #: viewer | operator | admin
+    role: str  #: viewer | writer | operator | admin
     password_hash: str
     language: str
     time_zone: str
