@@ -29,7 +29,12 @@ def palette(theme: Theme) -> Palette:
 
 def tile_image(points: Points, band: Points, forecast: Points, theme: Theme) -> str:
     """A sparkline as an image address: no script can run in it and it costs the browser nothing."""
-    return "data:image/svg+xml," + quote(sparkline(points, band, forecast, palette(theme)))
+    return image(sparkline(points, band, forecast, palette(theme)))
+
+
+def image(svg: str) -> str:
+    """SVG text as an image address."""
+    return "data:image/svg+xml," + quote(svg)
 
 
 def chart(series: Sequence[Mapping[str, Any]], theme: Theme, zone: ZoneInfo, names: Mapping[str, str]) -> Figure:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from math import floor, log10
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -23,6 +24,8 @@ LOCALES = Path(__file__).parent / "locales"
 LANGUAGES = {"zh-CN": "zh_Hans_CN", "en": "en"}
 #: Shown where a number is not known; never 0.
 UNKNOWN = "—"
+#: Numbers below this are written with an exponent.
+TINY = 1e-4
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _DAY = 86_400.0
 
@@ -100,7 +103,7 @@ class Words:
         if value is None:
             return UNKNOWN
         if value and abs(value) < 10**-digits:
-            return f"{value:.1e}"
+            return f"{value:.1e}" if abs(value) < TINY else f"{value:.{1 - floor(log10(abs(value)))}f}"
         return str(format_decimal(value, format="#,##0" + ("." + "#" * digits if digits else ""), locale=self._babel))
 
     def ratio(self, value: float | None, digits: int = 1) -> str:

@@ -17,6 +17,10 @@ from .static_tree import Node, Static, lighten
 from .widgets import attributes, empty
 
 NAVBAR_WIDTH = 216
+#: Mantine's shades of the dark theme, from text to the deepest ground, in the slate of the pages (assets/style.css).
+DARK = (
+    "#d5dbe6", "#b3bdcc", "#94a3b8", "#5d6c84", "#3b4a63", "#2a3850", "#1b2740", "#131c2e", "#0f1727", "#0b1220",
+)  # fmt: skip
 
 
 def layout(pages: Sequence[Page]) -> Any:
@@ -44,6 +48,7 @@ def layout(pages: Sequence[Page]) -> Any:
         forceColorScheme=caller.theme,
         theme={
             "primaryColor": "blue",
+            "colors": {"dark": DARK},
             "defaultRadius": "md",
             "fontFamily": 'Inter, system-ui, "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", sans-serif',
         },

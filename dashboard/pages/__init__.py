@@ -17,6 +17,7 @@ from . import (
     predictions,
     reports,
     rules,
+    services,
     settings,
     sla,
 )
@@ -25,6 +26,7 @@ from . import (
 BUILTIN: tuple[Page, ...] = (
     overview.PAGE,
     explore.PAGE,
+    services.PAGE,
     incidents.PAGE,
     actions.PAGE,
     capacity.PAGE,

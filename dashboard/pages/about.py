@@ -86,12 +86,11 @@ def ledgers(caller: Caller, books: Mapping[str, Any]) -> Any:
     def lines(book: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
         found: list[tuple[str, str]] = []
         for name, value in book.items():
+            named = prefix + " · ".join(_entry(caller, part) for part in name.split("/"))
             if isinstance(value, Mapping):
-                found += lines(value, f"{prefix}{name}/")
+                found += lines(value, f"{named} · ")
             else:
-                found.append(
-                    (f"{prefix}{name}", words.number(value, 0) if isinstance(value, int | float) else str(value))
-                )
+                found.append((named, words.number(value, 0) if isinstance(value, int | float) else str(value)))
         return found
 
     cards = [
@@ -99,6 +98,12 @@ def ledgers(caller: Caller, books: Mapping[str, Any]) -> Any:
         for name, book in books.items()
     ]
     return widgets.grid_of(cards, smallest=250)
+
+
+def _entry(caller: Caller, name: str) -> str:
+    """What is counted: a kind of thing, its state, an entry of a book; the name of a channel or reason stays."""
+    known = (caller.words.word(group, name) for group in ("ledger.entry", "kind", "state", "rejected"))
+    return next((text for text in known if text != name), name)
 
 
 PAGE = Page(key=KEY, path="/about", area="system", layout=layout, register=register)

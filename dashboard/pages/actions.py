@@ -22,6 +22,8 @@ KEY = "actions"
 AWAITING = "awaiting_approval"
 #: Rows of the tables of the past.
 SHOWN = 30
+#: Characters of a detail that are shown before it is unfolded.
+FOLDED = 90
 #: Values and ids of the fields in which reasons are typed, in the same order.
 Reasons = list[str | None]
 Ids = list[dict[str, str]]
@@ -311,15 +313,23 @@ def _audit(caller: Caller, audit: Mapping[str, Any]) -> Any:
                 row["actor"],
                 words.word("audited", row["action"]),
                 row["subject"],
-                html.Code(_compact(row["detail"]), className="wk-series"),
+                _folded(row["detail"]),
             ]
             for row in audit["rows"][:SHOWN]
         ],
     )
 
 
-def _compact(detail: Any) -> str:
-    return detail if isinstance(detail, str) else json.dumps(detail, ensure_ascii=False)
+def _folded(detail: Any) -> Any:
+    """The first words of a detail; all of it by a click, as one may be a page long."""
+    if not detail:
+        return ""
+    text = detail if isinstance(detail, str) else json.dumps(detail, ensure_ascii=False)
+    if len(text) <= FOLDED:
+        return html.Code(text, className="wk-series")
+    whole = detail if isinstance(detail, str) else json.dumps(detail, ensure_ascii=False, indent=2)
+    head = html.Summary(html.Code(f"{text[:FOLDED]} …", className="wk-series"))
+    return html.Details([head, html.Pre(whole)], className="wk-plan wk-folded")
 
 
 PAGE = Page(key=KEY, path="/actions", area="realtime", layout=layout, register=register)

@@ -108,7 +108,7 @@ def detail(caller: Caller, row: Mapping[str, Any]) -> Any:
     )
     inside: list[Any] = [graph]
     if row["unknown"]:
-        inside.insert(0, widgets.notice(words("capacity.no_forecast", reason=row["unknown"]), "gray"))
+        inside.insert(0, widgets.notice(words("capacity.no_forecast", reason=words.why(row["unknown"])), "gray"))
     notes = [widgets.quiet(quality(row, words))]
     if row["proposal"]:
         notes.append(widgets.notice(advice(row["proposal"], words), "blue", title=words("capacity.proposal")))

@@ -33,6 +33,14 @@ def layout(caller: Caller, _request: Request) -> Any:
 
 COLUMNS = ("state", "name", "kind", "target", "lag", "interval", "series", "stored", "rejected", "error")
 NUMBERS = ("lag", "interval", "series", "stored")
+#: What a reader wants to know of the store, in this order; the book beside it has what came in and what was refused.
+STORE = (
+    "series", "targets", "oldest_ms", "newest_ms", "bytes", "blocks", "block_bytes", "tier_bytes", "head_bytes",
+    "samples_in_head", "log_bytes", "fsyncs", "fsync_failures", "block_failures", "damaged_frames", "torn_tails",
+    "disk_full", "disk_full_times",
+)  # fmt: skip
+#: Of the store's own figures those that stand in the book, and the numbering of its log.
+BOOKED = ("received", "stored", "deduplicated", "rejected", "sequence", "durable_sequence")
 
 
 def columns(caller: Caller) -> list[Column]:
@@ -64,7 +72,9 @@ def row(caller: Caller, one: Mapping[str, Any]) -> dict[str, Any]:
         "series_sort": one["series"],
         "stored": words.number(one["stored"], 0),
         "stored_sort": one["stored"],
-        "rejected": ", ".join(f"{reason} {count}" for reason, count in sorted(one["rejected"].items()) if count),
+        "rejected": ", ".join(
+            f"{words.word('rejected', reason)} {count}" for reason, count in sorted(one["rejected"].items()) if count
+        ),
         "error": one["error"],
     }
 
@@ -100,10 +110,12 @@ def ledger(caller: Caller, data: Mapping[str, Any]) -> Any:
         for name in ("received", "stored", "deduplicated", "in_flight")
     ]
     reasons = [
-        (words("collectors.rejected_for", reason=reason), words.number(count, 0))
+        (words("collectors.rejected_for", reason=words.word("rejected", reason)), words.number(count, 0))
         for reason, count in sorted(book["rejected"].items())
     ]
-    store = [(name, _stored(caller, name, value)) for name, value in sorted(data["store"].items())]
+    known = [name for name in STORE if name in data["store"]]
+    others = sorted(name for name in data["store"] if name not in STORE and not name.startswith(BOOKED))
+    store = [(words.word("store", name), _stored(caller, name, data["store"][name])) for name in (*known, *others)]
     return widgets.grid_of(
         [
             widgets.card(widgets.facts([*counts, *reasons]), title=words("collectors.ledger"), aside=balance),
@@ -117,6 +129,8 @@ def _stored(caller: Caller, name: str, value: Any) -> str:
     words = caller.words
     if not isinstance(value, int | float):
         return str(value)
+    if name == "disk_full":
+        return words("yes" if value else "no")
     if name.endswith("bytes"):
         return words.bytes(value)
     if name.endswith("_ms"):

@@ -50,13 +50,16 @@ def register(callbacks: Callbacks) -> None:
     @callbacks.callback_for(
         Permission.READ,
         Output("incident-body", "children"),
+        Output("incident-acknowledge", "disabled"),
         Input("incident-tick", "n_intervals"),
         Input("incident-notice", "children"),
         State("incident-id", "data"),
         shared=True,
     )
     async def refresh(caller: Caller, _ticks: Any, _notice: Any, incident_id: str) -> Any:
-        return body(caller, await caller.get(f"/api/wk/incidents/{quote(incident_id, safe='')}"))
+        data = await caller.get(f"/api/wk/incidents/{quote(incident_id, safe='')}")
+        over = data["incident"]["state"] == "resolved"  # nothing is left to be answered; a note may still be added
+        return [body(caller, data), over or not caller.may(Permission.ACKNOWLEDGE)]
 
     def answers(button: str, path: str, field: str, done: str) -> None:
         @callbacks.callback_for(

@@ -119,7 +119,7 @@ def _row(row: Mapping[str, Any], words: Words) -> dict[str, Any]:
         "mark": mark(row.get("headroom_ratio")),
         "exhaustion": exhaustion(row, words),
         "age": words.seconds(row.get("data_age_seconds")),
-        "unknown": row.get("unknown") or "",
+        "unknown": words.why(row.get("unknown") or ""),
         "chart": _chart(row, unit, words),
         "ahead": words("capacity.ahead", **ahead),
         "quality": quality(row, words),

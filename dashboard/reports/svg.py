@@ -46,7 +46,8 @@ class Frame:
         return f"{self.top + self.height * (1 - (clipped - self.low) / (span or 1.0)):.1f}"
 
 
-def _extent(values: Iterable[float]) -> tuple[float, float]:
+def extent(values: Iterable[float]) -> tuple[float, float]:
+    """Lowest and highest with a margin; a flat line gets room on both sides."""
     found = list(values)
     if not found:
         return 0.0, 1.0
@@ -58,7 +59,7 @@ def _extent(values: Iterable[float]) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _known(points: Points, column: int = 1) -> list[tuple[float, float]]:
+def known(points: Points, column: int = 1) -> list[tuple[float, float]]:
     """The rows whose time and value are known."""
     pairs = ((row[0], row[column]) for row in points)
     return [(when, value) for when, value in pairs if when is not None and value is not None]
@@ -92,22 +93,22 @@ def sparkline(
     ``band`` rows are [ms, lower, upper], ``forecast`` rows [ms, low, middle, high]; the forecast takes at most as much
     room as the past.
     """
-    past = _known(points)
+    past = known(points)
     if not past:
-        return _svg(width, height, "")
+        return svg(width, height, "")
     first, last = past[0][0], past[-1][0]
     ahead = [row for row in forecast if row[0] is not None and row[0] <= last + max(last - first, 1.0)]
-    values = [value for _, value in past] + [v for column in (1, 2) for _, v in _known(band, column)]
-    values += [v for column in (1, 2, 3) for _, v in _known(ahead, column)]
+    values = [value for _, value in past] + [v for column in (1, 2) for _, v in known(band, column)]
+    values += [v for column in (1, 2, 3) for _, v in known(ahead, column)]
     end = max([last, *(float(row[0] or 0) for row in ahead)])
-    frame = Frame(1, 3, width - 2, height - 6, first, end, *_extent(values))
+    frame = Frame(1, 3, width - 2, height - 6, first, end, *extent(values))
     parts = [f'<polygon points="{area(band, frame, 1, 2)}" fill="{palette.band}" fill-opacity=".14"/>' if band else ""]
     if ahead:
         parts.append(f'<polygon points="{area(ahead, frame, 1, 3)}" fill="{palette.forecast}" fill-opacity=".16"/>')
-        parts += _lines(polylines(ahead, frame, 2), palette.forecast, 1.4, "4 3")
-    parts += _lines(polylines(points, frame), palette.line, 1.8)
+        parts += strokes(polylines(ahead, frame, 2), palette.forecast, 1.4, "4 3")
+    parts += strokes(polylines(points, frame), palette.line, 1.8)
     parts.append(f'<circle cx="{frame.x(last)}" cy="{frame.y(past[-1][1])}" r="2.4" fill="{palette.line}"/>')
-    return _svg(width, height, "".join(parts), stretch=True)
+    return svg(width, height, "".join(parts), stretch=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,38 +128,40 @@ def forecast_chart(
     rows = [*history, *forecast]
     times = [float(row[0]) for row in rows if row[0] is not None]
     if not times:
-        return _svg(width, height, "")
+        return svg(width, height, "")
     low, high = value_range(history, forecast, limit)
     frame = Frame(64, 12, width - 80, height - 40, min(times), max(times), low, high)
-    parts = _axes(frame, x_ticks, y_text, palette)
+    parts = axes(frame, x_ticks, y_text, palette)
     if forecast:
         parts.append(f'<polygon points="{area(forecast, frame, 1, 5)}" fill="{palette.forecast}" fill-opacity=".10"/>')
         parts.append(f'<polygon points="{area(forecast, frame, 2, 4)}" fill="{palette.forecast}" fill-opacity=".18"/>')
-        parts += _lines(polylines(forecast, frame, 3), palette.forecast, 1.8, "6 4")
-    parts += _lines(polylines(history, frame), palette.line, 1.8)
+        parts += strokes(polylines(forecast, frame, 3), palette.forecast, 1.8, "6 4")
+    parts += strokes(polylines(history, frame), palette.line, 1.8)
     if limit is not None:
         y = frame.y(limit)
         parts.append(_line(frame.left, y, frame.left + frame.width, y, palette.limit, 'stroke-dasharray="2 3"'))
-        parts.append(_text(frame.left + frame.width, float(y) - 4, y_text.get("limit", ""), palette.limit, "end"))
-    return _svg(width, height, "".join(parts))
+        parts.append(label_at(frame.left + frame.width, float(y) - 4, y_text.get("limit", ""), palette.limit, "end"))
+    return svg(width, height, "".join(parts))
 
 
 def value_range(history: Points, forecast: Points, limit: float | None) -> tuple[float, float]:
     """From the lowest to the highest value drawn, with a margin."""
-    values = [v for _, v in _known(history)] + [v for column in (1, 5) for _, v in _known(forecast, column)]
-    return _extent([*values, *([limit] if limit is not None else [])])
+    values = [v for _, v in known(history)] + [v for column in (1, 5) for _, v in known(forecast, column)]
+    return extent([*values, *([limit] if limit is not None else [])])
 
 
-def _axes(frame: Frame, x_ticks: Sequence[Tick], y_text: dict[str, str], palette: Palette) -> list[str]:
+def axes(frame: Frame, x_ticks: Sequence[Tick], y_text: dict[str, str], palette: Palette) -> list[str]:
+    """Two quiet lines, "high" and "low" beside them, and the times below."""
     bottom = frame.top + frame.height
     parts = [_line(frame.left, f"{y}", frame.left + frame.width, f"{y}", palette.grid) for y in (frame.top, bottom)]
-    parts.append(_text(frame.left - 6, frame.top + 4, y_text.get("high", ""), palette.text, "end"))
-    parts.append(_text(frame.left - 6, bottom + 4, y_text.get("low", ""), palette.text, "end"))
-    parts += [_text(float(frame.x(tick.at)), bottom + 18, tick.text, palette.text, "middle") for tick in x_ticks]
+    parts.append(label_at(frame.left - 6, frame.top + 4, y_text.get("high", ""), palette.text, "end"))
+    parts.append(label_at(frame.left - 6, bottom + 4, y_text.get("low", ""), palette.text, "end"))
+    parts += [label_at(float(frame.x(tick.at)), bottom + 18, tick.text, palette.text, "middle") for tick in x_ticks]
     return parts
 
 
-def _lines(runs: Iterable[str], colour: str, width: float, dash: str = "") -> list[str]:
+def strokes(runs: Iterable[str], colour: str, width: float, dash: str = "") -> list[str]:
+    """One stroke for each unbroken run of places."""
     dashed = f' stroke-dasharray="{dash}"' if dash else ""
     return [
         f'<polyline points="{run}" fill="none" stroke="{colour}" stroke-width="{width}" stroke-linejoin="round" '
@@ -171,14 +174,16 @@ def _line(x1: float, y1: str, x2: float, y2: str, colour: str, more: str = "") -
     return f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" stroke="{colour}" {more}/>'
 
 
-def _text(x: float, y: float, text: str, colour: str, anchor: str) -> str:
+def label_at(x: float, y: float, text: str, colour: str, anchor: str) -> str:
+    """A text; whatever it holds stays text."""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" font-size="11" text-anchor="{anchor}" '
         f'font-family="sans-serif">{escape(text)}</text>'
     )
 
 
-def _svg(width: int, height: int, inside: str, *, stretch: bool = False) -> str:
+def svg(width: int, height: int, inside: str, *, stretch: bool = False) -> str:
+    """The whole picture."""
     ratio = ' preserveAspectRatio="none"' if stretch else ""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import uvicorn
 from fastapi import Depends, FastAPI, Header, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
-from support import fake_business, fake_cost, fake_sla
+from support import fake_business, fake_catalogue, fake_cost, fake_sla
 from support.hostile import poisoned
 
 #: Markup that must stay text wherever a label or a name is shown.
@@ -335,7 +335,7 @@ def _reading(app: FastAPI, engine: FakeEngine) -> None:  # noqa: C901 - one smal
         rows = engine.incidents(now())
         return {"incidents": [row for row in rows if state == "all" or row["state"] != "resolved"]}
 
-    def chart(expr: str, start_ms: int, end_ms: int, step_ms: int) -> dict[str, Any]:
+    def chart(expr: str, start_ms: int, end_ms: int, step_ms: int, *, bands: bool = True) -> dict[str, Any]:
         return engine.chart(expr, start_ms, end_ms, step_ms)
 
     def actions() -> dict[str, Any]:
@@ -368,6 +368,8 @@ def _reading(app: FastAPI, engine: FakeEngine) -> None:  # noqa: C901 - one smal
     get("/api/wk/business", lambda: fake_business.business(now()))
     get("/api/wk/cost", lambda: fake_cost.cost(now()))
     get("/api/wk/predictions", lambda: fake_business.predictions(now()))
+    get("/api/wk/services", lambda: fake_catalogue.services(now()))
+    get("/api/wk/services/{name}", lambda name: fake_catalogue.service(now(), name))
     get("/api/wk/slo", lambda: fake_sla.slo(now()))
     get("/api/wk/slo/composite", lambda: fake_sla.composite("98.018866", "99.99", contradicts=True))
     get("/api/wk/reports", lambda: {"reports": engine.reports})

@@ -20,11 +20,13 @@ from rules.evaluate import Evaluator
 from rules.load import load as load_rules
 from rules.load import pack_paths
 from rules.persist import Saved
+from watchkeeper.app.catalogue import expand, read
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.paths import DataDir
 from watchkeeper.app.pipeline.act import Acting
 from watchkeeper.app.pipeline.ask import Ask
 from watchkeeper.app.pipeline.business import Business, checked_figures
+from watchkeeper.app.pipeline.catalogue import Cataloguing
 from watchkeeper.app.pipeline.collect import Collecting, Source
 from watchkeeper.app.pipeline.cost import Costing
 from watchkeeper.app.pipeline.foresee import Foreseeing
@@ -43,7 +45,7 @@ from watchkeeper.app.sources import build_source, host_sources
 from watchkeeper.app.wiring import actuator_socket, data_dir
 from watchkeeper.app.workers import Workers
 from watchkeeper.clock import Clock
-from watchkeeper.config import Loaded, load
+from watchkeeper.config import Loaded
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import ActuatorClient, Detector
 from watchkeeper.promql import Engine as PromQL
@@ -66,6 +68,7 @@ THREADS = ("append", "score", "rules", "state")
 
 def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorClient | None = None) -> Engine:
     """The engine, ready to be started. Raises ConfigError for whatever the rooms refuse."""
+    loaded = expand(loaded)
     config, now = loaded.config, clock.now()
     telemetry = Telemetry()
     state = State(config.store.state.url.get_secret_value() or sqlite_url(data.state))
@@ -176,6 +179,7 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
     engine.foreseeing = Foreseeing(engine)
     engine.business, engine.predicting = Business.checked(engine), Predicting(engine)
     engine.scraping = Scraping(engine, scrapes(loaded))
+    engine.cataloguing = Cataloguing(engine, ask)
     engine.objectives, engine.costing = Objectives.checked(engine), Costing.of(engine)
     return engine
 
@@ -226,7 +230,7 @@ def _external_labels(loaded: Loaded) -> dict[str, str]:
 
 def check(path: Path | None) -> list[str]:
     """Everything ``compose`` would refuse, without opening a store; answers what was found to be right."""
-    loaded = load(path)
+    loaded = read(path)
     config = loaded.config
     configured_sources(loaded)
     jobs = len(scrapes(loaded))
@@ -240,6 +244,7 @@ def check(path: Path | None) -> list[str]:
     return [
         f"configuration: {path or 'built-in defaults'}",
         f"data: {data_dir(config).root}",
+        f"services: {len(loaded.services)} in the catalogue",
         f"sources: {len(config.collect.sources)} configured" + (", and this machine" if config.collect.host else ""),
         f"scrape configurations: {jobs}",
         f"rules: {rules} in {len(book.groups)} groups, {len(book.remedies)} remediation rules",

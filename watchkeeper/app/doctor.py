@@ -10,9 +10,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from watchkeeper.app.catalogue import read
 from watchkeeper.app.client import Client, ClientError
 from watchkeeper.app.wiring import data_dir, listen
-from watchkeeper.config import Loaded, default_path, load
+from watchkeeper.config import Loaded, default_path
 from watchkeeper.errors import ConfigError
 
 #: Less free space than this is too little.
@@ -30,7 +31,7 @@ def examine(config: Path | None) -> list[Finding]:
     """All findings, in the order to mend them."""
     try:
         path = config or default_path()
-        loaded = load(path)
+        loaded = read(path)
     except ConfigError as error:
         return [Finding("configuration", ok=False, detail=str(error))]
     where = "built-in defaults: this host is watched" if path is None else str(path)

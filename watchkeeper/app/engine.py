@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rules.book import RuleBook
     from watchkeeper.app.pipeline.act import Acting
     from watchkeeper.app.pipeline.business import Business
+    from watchkeeper.app.pipeline.catalogue import Cataloguing
     from watchkeeper.app.pipeline.cost import Costing
     from watchkeeper.app.pipeline.foresee import Foreseeing
     from watchkeeper.app.pipeline.judge import Judging
@@ -79,6 +80,7 @@ class Engine:
     predicting: Predicting = field(init=False)
     objectives: Objectives = field(init=False)
     costing: Costing = field(init=False)
+    cataloguing: Cataloguing = field(init=False)
     scraping: Scraping = field(init=False)
 
     @property

@@ -19,6 +19,7 @@ from watchkeeper.access.tokens import create_system_token
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.paths import write_private
 from watchkeeper.app.pipeline.business import schedule as schedule_business
+from watchkeeper.app.pipeline.catalogue import schedule as schedule_catalogue
 from watchkeeper.app.pipeline.collect import Source
 from watchkeeper.app.pipeline.cost import schedule as schedule_cost
 from watchkeeper.app.pipeline.judge import group_key
@@ -102,6 +103,7 @@ def _schedule(engine: Engine, now: datetime) -> None:
     schedule_business(engine, now)
     schedule_objectives(engine, now)
     schedule_cost(engine, now)
+    schedule_catalogue(engine, now)
     if config.discover:
         scheduler.add("discover", every(DISCOVER_EVERY, now), functools.partial(_discover, engine))
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from incidents.settings import Settings as IncidentSettings
 from rules.book import RuleBook
 from rules.load import load as load_rules
+from watchkeeper.app.catalogue import read
 from watchkeeper.app.pipeline.collect import Source, gone
 from watchkeeper.app.pipeline.objectives import check as check_objectives
 from watchkeeper.app.pipeline.tell import Telling
 from watchkeeper.app.scrape_files import Scrapes, scrapes
-from watchkeeper.config import Config, Loaded, load
+from watchkeeper.config import Config, Loaded
 from watchkeeper.errors import ConfigError
 from watchkeeper.telemetry import logger
 
@@ -75,7 +76,7 @@ def prepare(engine: Engine) -> Prepared:
     from watchkeeper.app.compose import configured_sources, incident_settings, rule_paths
     from watchkeeper.app.pipeline.business import checked_figures
 
-    loaded = load(engine.loaded.path)
+    loaded = read(engine.loaded.path)
     checked_figures(loaded)
     incidents = incident_settings(loaded)
     check_objectives(loaded.config.objectives)

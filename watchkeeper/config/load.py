@@ -7,13 +7,16 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from watchkeeper.config import yaml
 from watchkeeper.config.schema import Config
 from watchkeeper.errors import ConfigError
+
+if TYPE_CHECKING:
+    from watchkeeper.model import Service
 
 Part = TypeVar("Part")
 
@@ -26,6 +29,7 @@ class Loaded:
     document: yaml.Document
     base: Path  #: folder that relative paths in the file start from
     path: Path | None = None  #: the file itself; none: built-in defaults
+    services: tuple[Service, ...] = ()  #: the catalogue, once its monitor sets are in ``config``
 
     def section(self, path: Sequence[str | int], value: Any, options: type[Part]) -> Part:
         """A room's own section, checked by the room's options class."""

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from watchkeeper.config.business import Business
+from watchkeeper.config.catalogue import Catalogue
 from watchkeeper.config.cost import Cost
 from watchkeeper.config.objectives import Objectives
-from watchkeeper.config.types import Duration
+from watchkeeper.config.types import Duration, Switch
 
 
 class Section(BaseModel):
@@ -29,11 +30,6 @@ def _zone(name: str) -> str:
     return name
 
 
-def _switch(value: Any) -> Any:
-    """``on`` and ``off`` as people write them."""
-    return {"on": True, "off": False}.get(value, value) if isinstance(value, str) else value
-
-
 def _listen(value: str) -> str:
     host, _, port = value.rpartition(":")
     if not host or not port.isdigit() or not 0 <= int(port) <= 65535:
@@ -42,7 +38,6 @@ def _listen(value: str) -> str:
 
 
 Zone = Annotated[str, AfterValidator(_zone)]
-Switch = Annotated[bool, BeforeValidator(_switch)]
 Listen = Annotated[str, AfterValidator(_listen)]
 Language = Literal["zh-CN", "en"]
 
@@ -200,6 +195,7 @@ class Config(Section):
     capacity: Capacity = Capacity()
     business: Business = Business()
     objectives: Objectives = Objectives()
+    catalogue: Catalogue = Catalogue()
     cost: Cost = Cost()
     rules: Rules = Rules()
     severities: dict[str, Literal["P0", "P1", "P2", "P3"]] = {}  #: severity label of a rule -> level

@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, SecretStr
+from pydantic import BeforeValidator, ConfigDict, Field, SecretStr
 
 #: Every options class uses this: unknown keys are mistakes.
 STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
@@ -38,6 +38,41 @@ def format_duration(duration: timedelta) -> str:
     return "".join(parts) or "0s"
 
 
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+#: Suffixes of quantities as Kubernetes writes them: thousandths, decimal and binary multiples.
+_SUFFIX = {"": 1.0, "m": 0.001} | {
+    f"{letter}{rest}": float(base**power)
+    for power, letter in enumerate("kMGTP", start=1)
+    for rest, base in (("", 1000), ("B", 1000), ("i", 1024), ("iB", 1024))
+} | {"K": 1000.0, "KB": 1000.0, "Ki": 1024.0, "KiB": 1024.0}  # fmt: skip
+_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 
-__all__ = ["STRICT", "Duration", "SecretStr", "format_duration", "parse_duration"]
+
+def parse_quantity(value: Any) -> Any:
+    """``512Mi`` in bytes, ``1000m`` in cores, ``10GB``, or a plain number; never negative."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    found = _QUANTITY.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None or found[2] not in _SUFFIX:
+        raise ValueError("write a quantity such as 2, 1000m, 512Mi or 10GB")
+    return float(found[1]) * _SUFFIX[found[2]]
+
+
+def _switch(value: Any) -> Any:
+    """``on`` and ``off`` as people write them."""
+    return {"on": True, "off": False}.get(value, value) if isinstance(value, str) else value
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Switch = Annotated[bool, BeforeValidator(_switch)]
+Quantity = Annotated[float, BeforeValidator(parse_quantity), Field(ge=0, allow_inf_nan=False)]
+
+__all__ = [
+    "STRICT",
+    "Duration",
+    "Quantity",
+    "SecretStr",
+    "Switch",
+    "format_duration",
+    "parse_duration",
+    "parse_quantity",
+]

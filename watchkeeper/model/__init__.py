@@ -26,6 +26,7 @@ from watchkeeper.model.series import (
     labels,
     metric_name,
 )
+from watchkeeper.model.service import Edge, Service
 
 __all__ = [
     "METRIC_NAME",
@@ -41,6 +42,7 @@ __all__ = [
     "CapacityRow",
     "Charge",
     "DayCharge",
+    "Edge",
     "Exhaustion",
     "Forecast",
     "Incident",
@@ -60,6 +62,7 @@ __all__ = [
     "RiskClass",
     "Scale",
     "Scores",
+    "Service",
     "Severity",
     "Target",
     "Tick",

@@ -137,7 +137,42 @@ async def test_the_book_of_samples_balances_or_says_how_far_it_is_off(caller: Ca
     data["ledger"]["stored"] -= 3
     assert "3 unaccounted for" in texts(collectors.ledger(caller, data))
     data["store"] = {"newest_ms": 0, "engine": "blocks"}
-    assert "blocks" in texts(collectors.ledger(caller, data))
+    data["store"] |= {"rejected_too_old": 7, "disk_full": 0, "block_bytes": 2048}
+    said = texts(collectors.ledger(caller, data))
+    assert "blocks" in said
+    assert "Size of blocks\n2 KiB" in said
+    assert "Disk full now\nNo" in said
+    assert "rejected_too_old" not in said  # the book has it
+
+
+async def test_no_word_of_the_engine_is_left_untranslated(served: tuple[FakeEngine, str], client: EngineClient) -> None:
+    reader = caller_of(served[0], client, "admin", "zh-CN")
+    status = texts(about.body(reader, await reader.get("/api/wk/status")))
+    assert "已拒绝 · 过旧\n10" in status
+    rows = (await reader.get("/api/wk/capacity"))["rows"]
+    assert "历史数据不足：已有 3 个点，需要 48 个" in markup(
+        capacity.detail(reader, {**rows[1], "unknown": "not enough history: 3 of 48 points"})
+    )
+
+
+async def test_a_long_audit_detail_is_folded(caller: Caller) -> None:
+    data, audit = await caller.get("/api/wk/actions"), await caller.get("/api/wk/audit")
+    long = {**audit, "rows": [{**audit["rows"][0], "detail": {"verdicts": ["passed"] * 100, "token": 7}}]}
+    drawn = actions.body(caller, data, long)
+    (folded,) = [part for part in drawn._traverse() if getattr(part, "_type", "") == "Details"]
+    assert len(texts(folded.children[0])) < 100
+    assert '"token": 7' in texts(folded)
+
+
+async def test_what_is_resolved_cannot_be_acknowledged(served: tuple[FakeEngine, str], client: EngineClient) -> None:
+    recorder = Recorder()
+    incident.register(recorder)
+    refresh = recorder.found["refresh"][0]
+    ada, val = (caller_of(served[0], client, role) for role in ("admin", "viewer"))
+    assert (await refresh(ada, 1, None, "inc-1"))[1] is False
+    assert (await refresh(val, 1, None, "inc-1"))[1] is True
+    served[0].incident_state = "resolved"
+    assert (await refresh(ada, 1, None, "inc-1"))[1] is True
 
 
 async def test_capacity_names_its_reasons(caller: Caller) -> None:
@@ -153,7 +188,7 @@ async def test_capacity_names_its_reasons(caller: Caller) -> None:
 async def test_the_status_page_shows_every_book(caller: Caller) -> None:
     data = await caller.get("/api/wk/status")
     said = texts(about.body(caller, data))
-    for expected in ("0.1.0", "by process only", "rejected/too_old", "oncall"):
+    for expected in ("0.1.0", "by process only", "Rejected · too old\n10", "oncall · Sent\n4"):
         assert expected in said
     assert "No channels" in texts(about.channels(caller, []))
 

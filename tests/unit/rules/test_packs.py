@@ -17,7 +17,7 @@ from watchkeeper.errors import QueryError
 from watchkeeper.promql import MemoryReader
 
 ROOT = Path(__file__).parents[3]
-PACKS = ("signals", "default", "host", "self")
+PACKS = ("signals", "default", "host", "self", "catalogue")
 REQUIREMENTS = ROOT / "tests/data/rules/requirements.yaml"
 
 

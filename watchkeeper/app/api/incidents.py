@@ -70,6 +70,7 @@ def incident(request: Request, incident_id: str) -> dict[str, Any]:
         subjects = [incident_id, *(one.id for one in alerts), *(one.id for one in actions)]
         timeline = sorted((one for subject in subjects for one in unit.transitions.of(subject)), key=_order)
         deliveries = [one for subject in subjects for one in unit.outbox.of_subject(subject)]
+        deliveries.sort(key=lambda one: (one.finished_at or one.created_at, one.id))
         shown = [engine.remediation.shape(unit, one) for one in actions]
     return {
         "incident": shapes.incident(row, alerts=len(alerts), actions=len(actions)),

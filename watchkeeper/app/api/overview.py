@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import numpy as np
 from fastapi import APIRouter, Depends, Request
 
 from watchkeeper.app.api import shapes
 from watchkeeper.app.api.guard import read
+from watchkeeper.app.api.signal import DERIVED, Signal, draw
 from watchkeeper.app.engine import Engine
 from watchkeeper.clock import from_ms, to_ms
 from watchkeeper.promql import RangeMatrix, Vector
@@ -22,26 +22,6 @@ router = APIRouter(prefix="/api/wk", dependencies=[Depends(read)])
 SPAN, STEP = timedelta(hours=1), timedelta(seconds=15)
 #: An answer this young is given again: many open pages cost as much as one.
 FRESH = timedelta(seconds=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """One tile: how the series of all services become one number, and what to add when there is none."""
-
-    key: str
-    fold: str  #: PromQL aggregation: max for "the worst", sum for totals, min where less is worse
-    unit: str
-    missing: str  #: message key of the hint
-
-    @property
-    def expr(self) -> str:
-        return f"{self.fold}({self.key})"
-
-    def possible(self, value: float | None) -> float | None:
-        """An edge of the expected band, kept to what the signal can be: never below 0, a ratio never above 1."""
-        if value is None:
-            return None
-        return min(max(value, 0.0), 1.0) if self.unit == "ratio" else max(value, 0.0)
 
 
 SIGNALS = (
@@ -107,56 +87,41 @@ def overview(engine: Engine, now: datetime) -> dict[str, Any]:
 def tile(engine: Engine, signal: Signal, now: datetime, forecasts: dict[str, Any]) -> dict[str, Any]:
     """One signal: value, age, band, score, sparkline and forecast, each null when it cannot be known."""
     end = to_ms(now)
-    start = end - round(SPAN.total_seconds() * 1000)
-    matrix = engine.promql.range(signal.expr, start, end, round(STEP.total_seconds() * 1000))
+    asked = Asked(engine, end - round(SPAN.total_seconds() * 1000), end)
+    drawn = draw(signal, asked.every(signal.key), {part: asked.derived(part, signal.key) for part in DERIVED})
     newest = engine.promql.instant(f"max(timestamp({signal.key}))", end)
-    value = engine.promql.instant(signal.expr, end)
-    score = engine.promql.instant(f'max(watchkeeper_anomaly_score{{metric="{signal.key}"}})', end)
     at = from_ms(_one(newest) * 1000) if _one(newest) is not None else None  # type: ignore[operator]
     age = None if at is None else max((now - at).total_seconds(), 0.0)
     stale_after = 2.5 * engine.config.rules.interval.total_seconds() + 5.0
-    points = _points(matrix)
     forecast = forecasts.get(f"signal/{signal.key}", {})
     return {
         "key": signal.key,
         "unit": signal.unit,
-        "value": _one(value),
-        "score": _one(score),
-        **{name: signal.possible(_one(_band(engine, signal, part, end))) for name, part in BANDS.items()},
+        **drawn.newest(),
         "at": shapes.moment(at),
         "age_seconds": age,
         "stale": age is not None and age > stale_after,
-        "missing": "" if points or age is not None else signal.missing,
-        "points": points,
-        "band": [
-            [when, signal.possible(low), signal.possible(high)]
-            for when, low, high in _band_points(engine, signal, start, end)
-        ],
+        "missing": "" if len(drawn.times) or age is not None else signal.missing,
+        "points": shapes.pairs(drawn.times, drawn.value),
+        "band": drawn.band(),
         "forecast": forecast.get("points", []),
         "forecast_unknown": forecast.get("unknown", "" if forecast else "not enough history yet"),
     }
 
 
-BANDS = {"expected": "expected", "lower": "expected_lower", "upper": "expected_upper"}
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The questions behind a tile."""
 
+    engine: Engine
+    start: int  #: ms
+    end: int  #: ms; the last column, as the span is a whole number of steps
 
-def _band(engine: Engine, signal: Signal, part: str, at: int) -> Vector:
-    result = engine.promql.instant(f'{signal.fold}(watchkeeper_{part}{{metric="{signal.key}"}})', at)
-    assert isinstance(result, Vector)
-    return result
+    def every(self, expr: str) -> RangeMatrix:
+        return self.engine.promql.range(expr, self.start, self.end, round(STEP.total_seconds() * 1000))
 
-
-def _band_points(engine: Engine, signal: Signal, start: int, end: int) -> list[list[float | None]]:
-    """[[ms, lower, upper], ...]"""
-    step = round(STEP.total_seconds() * 1000)
-    edges = [
-        engine.promql.range(f'{signal.fold}(watchkeeper_{part}{{metric="{signal.key}"}})', start, end, step)
-        for part in ("expected_lower", "expected_upper")
-    ]
-    if not all(edge.series for edge in edges):
-        return []
-    rows = zip(edges[0].times.tolist(), edges[0].values[0].tolist(), edges[1].values[0].tolist(), strict=True)
-    return [[when, low, high] for when, low, high in rows if np.isfinite(low) and np.isfinite(high)]
+    def derived(self, part: str, key: str) -> RangeMatrix:
+        return self.every(f'watchkeeper_{part}{{metric="{key}"}}')
 
 
 def _one(result: object) -> float | None:
@@ -164,12 +129,6 @@ def _one(result: object) -> float | None:
     if isinstance(result, Vector) and len(result.values):
         return shapes.number(float(result.values[0]))
     return None
-
-
-def _points(matrix: RangeMatrix) -> list[list[float | None]]:
-    if not matrix.series:
-        return []
-    return shapes.pairs(matrix.times, np.where(matrix.present[0], matrix.values[0], np.nan))
 
 
 def warnings(forecasts: dict[str, Any], now: datetime) -> list[dict[str, Any]]:

@@ -37,7 +37,9 @@ DRAWN = 200
 
 
 @router.get("/chart")
-def chart(request: Request, expr: str, start_ms: Moment, end_ms: Moment, step_ms: Moment) -> dict[str, Any]:
+def chart(
+    request: Request, expr: str, start_ms: Moment, end_ms: Moment, step_ms: Moment, *, bands: bool = True
+) -> dict[str, Any]:
     """A range query with, when it has few series, the expected band and score of each over the same points.
 
     Points stand at whole multiples of the step, so that a chart asked again a moment later has the same points.
@@ -53,7 +55,8 @@ def chart(request: Request, expr: str, start_ms: Moment, end_ms: Moment, step_ms
         {"labels": dict(one), "name": format_series(one), "points": shapes.pairs(result.times, values[index])}
         for index, one in enumerate(result.series[:DRAWN])
     ]
-    for index, band in enumerate(_bands(engine, request.app.state.bands, expr, step_ms, result)):
+    scored = _bands(engine, request.app.state.bands, expr, step_ms, result) if bands else []
+    for index, band in enumerate(scored):
         rows[index].update(band)
     notes = [*result.warnings, *result.infos]
     if len(result.series) > DRAWN:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import signal
 import sys
 import threading
@@ -149,12 +150,17 @@ class Greeting(threading.Thread):
                 what()
             except (WatchkeeperError, OSError) as error:
                 if not told and time.monotonic() - began > PATIENCE:
-                    say(f"The demo is not ready yet: {error}", sys.stderr)
+                    say(self.patience(error), sys.stderr)
                     told = True
             else:
                 return True
             if self._leaving.wait(AGAIN):
                 return False
+
+    def patience(self, error: Exception) -> str:
+        """An engine that is not there yet is no news: it is being started. All else is."""
+        said = f" Last answer: {error}" if self.place.data.setup_secret.exists() else ""
+        return f"Still starting; logs are in {self.place.data.root / 'log'}.{said}"
 
     def make_account(self) -> None:
         """With the one-time secret, as a person would on the first page."""
@@ -171,6 +177,10 @@ class Greeting(threading.Thread):
         """A way back that nobody tried does not count; here it is tried on a target of its own."""
         Client.of(self.place.data.root).post(f"/api/wk/rules/{rule}/rehearse", {})
 
+    def option(self) -> str:
+        """What finds this demo from another terminal."""
+        return "" if self.place.root == folder(None).root else f" --data {shlex.quote(str(self.place.root))}"
+
     def text(self) -> str:
         lines = [
             "",
@@ -178,7 +188,7 @@ class Greeting(threading.Thread):
             f"  Folder      {self.place.root}",
             "",
             "  Break something on that page, or in another terminal:",
-            "    watchkeeper demo break checkout-primary",
+            f"    watchkeeper demo{self.option()} break checkout-primary",
             "    watchkeeper demo faults",
             "",
             "  Ctrl-C stops everything.",

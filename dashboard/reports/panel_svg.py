@@ -1,0 +1,92 @@
+"""A small chart of several series, and the map of who calls whom: SVG text, where no script may run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from .svg import Frame, Palette, Points, Tick, axes, extent, known, label_at, polylines, strokes, svg
+
+#: Colours of series, told apart by people who see red and green alike (Okabe and Ito, 2008).
+SERIES = ("#2563eb", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8b5cf6", "#64748b")
+STATES = {"up": "#0d9488", "failing": "#dc2626", "unknown": "#94a3b8"}
+BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y, MARGIN = 132, 34, 24, 46, 12
+
+
+def panel(
+    series: Sequence[Points], palette: Palette, *, x_ticks: Sequence[Tick], y_text: Mapping[str, str],
+    width: int = 420, height: int = 170,
+) -> str:  # fmt: skip
+    """Lines over one time axis; rows of a series are [ms, value or None]. ``y_text`` names "low" and "high"."""
+    points = [pair for one in series for pair in known(one)]
+    if not points:
+        return svg(width, height, "")
+    times = [when for when, _ in points]
+    frame = Frame(64, 12, width - 80, height - 40, min(times), max(times), *value_extent(series))
+    parts = axes(frame, x_ticks, dict(y_text), palette)
+    for index, one in enumerate(series):
+        parts += strokes(polylines(one, frame), SERIES[index % len(SERIES)], 1.6)
+    return svg(width, height, "".join(parts))
+
+
+def value_extent(series: Sequence[Points]) -> tuple[float, float]:
+    """Lowest and highest value drawn, with a margin."""
+    return extent([value for one in series for _, value in known(one)])
+
+
+def service_map(
+    services: Sequence[Mapping[str, str | int]], edges: Sequence[tuple[str, str, bool]], palette: Palette
+) -> str:
+    """Boxes in layers, callers above what they call.
+
+    ``services`` have name, title, layer and state (up | failing | unknown); ``edges`` are (caller, called, observed).
+    """
+    rows: dict[int, list[str]] = {}
+    for one in sorted(services, key=lambda one: str(one["name"])):
+        rows.setdefault(int(one["layer"]), []).append(str(one["name"]))
+    widest = max((len(row) for row in rows.values()), default=0)
+    width = 2 * MARGIN + widest * (BOX_WIDTH + GAP_X)
+    places = {
+        name: (_left(index, len(row), width), MARGIN + layer * (BOX_HEIGHT + GAP_Y))
+        for layer, row in enumerate(rows[key] for key in sorted(rows))
+        for index, name in enumerate(row)
+    }
+    parts = [_arrow(places[a], places[b], palette, seen) for a, b, seen in edges if a in places and b in places]
+    parts += [_box(places[str(one["name"])], one, palette) for one in services]
+    return svg(width, 2 * MARGIN + len(rows) * (BOX_HEIGHT + GAP_Y), _head(palette) + "".join(parts))
+
+
+def _left(index: int, count: int, width: int) -> float:
+    room = (width - count * (BOX_WIDTH + GAP_X)) / 2
+    return room + index * (BOX_WIDTH + GAP_X) + GAP_X / 2
+
+
+def _box(place: tuple[float, float], one: Mapping[str, str | int], palette: Palette) -> str:
+    left, top = place
+    colour = STATES.get(str(one["state"]), STATES["unknown"])
+    title = str(one["title"])
+    shown = title if len(title) <= 18 else title[:17] + "…"
+    return (
+        f'<rect x="{left:.1f}" y="{top:.1f}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="7" fill="{colour}" '
+        f'fill-opacity=".14" stroke="{colour}" stroke-width="1.4"><title>{escape(title)}</title></rect>'
+        + label_at(left + BOX_WIDTH / 2, top + BOX_HEIGHT / 2 + 4, shown, palette.text, "middle")
+    )
+
+
+def _arrow(a: tuple[float, float], b: tuple[float, float], palette: Palette, observed: bool) -> str:
+    x1, x2 = a[0] + BOX_WIDTH / 2, b[0] + BOX_WIDTH / 2
+    down = b[1] >= a[1]
+    y1, y2 = (a[1] + BOX_HEIGHT, b[1] - 3) if down else (a[1], b[1] + BOX_HEIGHT + 3)
+    bend = (y1 + y2) / 2
+    dashed = ' stroke-dasharray="4 3"' if observed else ""
+    return (
+        f'<path d="M{x1:.1f},{y1:.1f} C{x1:.1f},{bend:.1f} {x2:.1f},{bend:.1f} {x2:.1f},{y2:.1f}" fill="none" '
+        f'stroke="{palette.text}" stroke-opacity=".6" stroke-width="1.3" marker-end="url(#to)"{dashed}/>'
+    )
+
+
+def _head(palette: Palette) -> str:
+    return (
+        '<defs><marker id="to" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+        f'<path d="M0,0 L8,4 L0,8 z" fill="{palette.text}"/></marker></defs>'
+    )

@@ -1,0 +1,170 @@
+"""Services: the catalogue with what is watched of each, who calls whom, and one service with everything about it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+
+from analytics.topology import dependents, layers, single_points
+from watchkeeper.app.api import shapes
+from watchkeeper.app.api.guard import read
+from watchkeeper.app.catalogue.coverage import PARTS, golden, ratio
+from watchkeeper.app.catalogue.kinds import Kind, Words, about_service
+from watchkeeper.app.engine import Engine
+from watchkeeper.app.pipeline.catalogue import Cataloguing
+from watchkeeper.app.pipeline.collect import Source
+from watchkeeper.model import Edge, Service
+
+router = APIRouter(prefix="/api/wk", dependencies=[Depends(read)])
+
+
+@router.get("/services")
+def services(request: Request) -> dict[str, Any]:
+    engine: Engine = request.app.state.engine
+    book, now = engine.cataloguing, engine.clock.now()
+    edges, open_incidents = book.edges(), _incidents(engine)
+    above, single = dependents(edges), single_points(book.services, edges)
+    layer = layers([one.name for one in book.services], edges)
+    rows = [
+        _row(engine, one, edges)
+        | {
+            "incidents": open_incidents.get(one.name, []),
+            "dependents": sorted(above.get(one.name, ())),
+            "single_point": one.name in single,
+            "layer": layer[one.name],
+        }
+        for one in book.services
+    ]
+    found = list(book.rows.values())
+    return {
+        "now": now.isoformat(),
+        "looked_at": shapes.moment(book.looked_at),
+        "services": rows,
+        "edges": [{"source": edge.source, "target": edge.target, "origin": edge.origin} for edge in edges],
+        "coverage": {
+            "ratio": _known(ratio(found)),
+            "target": engine.config.catalogue.coverage_target,
+            "parts": {part: _known(ratio(found, part)) for part in PARTS},
+        },
+    }
+
+
+@router.get("/services/{name}")
+def one_service(request: Request, name: str) -> dict[str, Any]:
+    engine: Engine = request.app.state.engine
+    book = engine.cataloguing
+    found = next((one for one in book.services if one.name == name), None)
+    if found is None:
+        raise HTTPException(404, f"no service is named {name!r}")
+    kind = book.kinds.get(found.kind)
+    edges = book.edges()
+    covered = book.rows.get(name)
+    return _row(engine, found, edges) | {
+        "looked_at": shapes.moment(book.looked_at),
+        "incidents": _incidents(engine).get(name, []),
+        "dependents": sorted(dependents(edges).get(name, ())),
+        "single_point": name in single_points(book.services, edges),
+        "addresses": [_public(one) for one in found.addresses],
+        "limits": dict(found.limits),
+        "requests": dict(found.requests),
+        "links": dict(found.links),
+        "contacts": list(found.contacts),
+        "signals": [
+            {"signal": signal, "query": about_service(query, name), "value": _value(covered, signal)}
+            for signal, query in golden(kind).items()
+        ],
+        "panels": [_panel(one.title, one.query, one.unit, name) for one in (kind.panels if kind else [])],
+        "metrics": _metrics(kind),
+        "rules": list(covered.rules) if covered else [],
+        "objectives": [one.name for one in engine.config.objectives.items if one.service == name],
+        "sources": [
+            {"name": one.name, "kind": one.kind, "state": one.state, "error": one.error, "series": one.series}
+            for one in _sources(engine, name)
+        ],
+    }
+
+
+def _row(engine: Engine, one: Service, edges: list[Edge]) -> dict[str, Any]:
+    book: Cataloguing = engine.cataloguing
+    kind, covered, mine = book.kinds.get(one.kind), book.rows.get(one.name), _sources(engine, one.name)
+    return {
+        "name": one.name,
+        "title": one.title or one.name,
+        "kind": one.kind,
+        "kind_title": _both(kind.title) if kind else {"en": one.kind, "zh-CN": one.kind},
+        "tier": one.tier,
+        "owner": one.owner,
+        "environment": one.environment,
+        "region": one.region,
+        "pool": one.pool,
+        "origin": one.origin,
+        "replicas": one.replicas,
+        "state": _state(mine),
+        "collectors": len(mine),
+        "failing": sum(source.state == "failing" for source in mine),
+        "coverage": covered.parts if covered else None,
+        "depends_on": sorted({edge.target for edge in edges if edge.source == one.name}),
+    }
+
+
+def _sources(engine: Engine, name: str) -> list[Source]:
+    return [one for one in list(engine.sources.values()) if one.health_labels.get("service") == name]
+
+
+def _state(sources: list[Source]) -> str:
+    """Of everything that is collected of it: nothing is unknown, not healthy."""
+    states = {source.state for source in sources}
+    down = any(source.reached is False for source in sources)
+    if not states or states == {"starting"}:
+        return "unknown"
+    return "failing" if "failing" in states or down else "up"
+
+
+def _incidents(engine: Engine) -> dict[str, list[str]]:
+    """Service -> ids of its open incidents."""
+    with engine.state.read() as unit:
+        rows = unit.incidents.open()
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        service = row.labels.get("service", "")
+        if service:
+            found.setdefault(service, []).append(row.id)
+    return found
+
+
+def _public(address: str) -> str:
+    from watchkeeper.telemetry import redact
+
+    return redact(address)
+
+
+def _panel(title: Words, query: str, unit: str, service: str) -> dict[str, Any]:
+    return {"title": _both(title), "query": about_service(query, service), "unit": unit}
+
+
+def _metrics(kind: Kind | None) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": one.name,
+            "type": one.type,
+            "unit": one.unit,
+            "good": one.good,
+            "family": one.family or (kind.family if kind else ""),
+            "help": _both(one.help),
+        }
+        for one in (kind.metrics if kind else [])
+    ]
+
+
+def _both(words: Words) -> dict[str, str]:
+    return {"en": words.en, "zh-CN": words.zh}
+
+
+def _value(covered: Any, signal: str) -> float | None:
+    return _known(covered.signals.get(signal, math.nan)) if covered else None
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value

@@ -1,0 +1,157 @@
+"""Look after the catalogue: what of it is watched and who calls whom, as series for rules and rows for pages."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import psutil
+
+from analytics.topology import single_points
+from collectors.connections import edges as seen_edges
+from collectors.connections import endpoints
+from watchkeeper.app.catalogue.coverage import LOGS, PARTS, Covered, covered, ratio, watched_by
+from watchkeeper.app.catalogue.expand import service_kinds
+from watchkeeper.app.catalogue.kinds import Kind
+from watchkeeper.app.catalogue.monitor import host, port
+from watchkeeper.app.pipeline.ask import Ask
+from watchkeeper.app.schedule import every
+from watchkeeper.clock import to_ms
+from watchkeeper.model import STALE_NAN, Edge, Labels, Layout, Service, Tick, labels
+from watchkeeper.telemetry import logger
+
+if TYPE_CHECKING:
+    from watchkeeper.app.engine import Engine
+
+log = logger(__name__)
+
+#: The first look comes when sources have been read.
+FIRST = timedelta(seconds=20)
+#: A connection that was seen counts as a dependency for this long.
+REMEMBERED = timedelta(hours=24)
+Row = tuple[Labels, float]
+
+
+@dataclass(slots=True, eq=False)
+class Cataloguing:
+    """``step`` looks at every service; what it found stays until the next look."""
+
+    engine: Engine
+    ask: Ask
+    rows: Mapping[str, Covered] = field(default_factory=dict)
+    looked_at: datetime | None = None
+    _seen: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    _kinds: tuple[object, dict[str, Kind]] | None = None
+    _layout: Layout = field(default_factory=lambda: Layout(()))
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        return self.engine.loaded.services
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """Read once for each configuration."""
+        if self._kinds is None or self._kinds[0] is not self.engine.loaded:
+            self._kinds = (self.engine.loaded, service_kinds(self.engine.loaded))
+        return self._kinds[1]
+
+    def edges(self) -> list[Edge]:
+        """Declared dependencies, and observed ones that nobody declared."""
+        names = {one.name for one in self.services}
+        declared = {(one.name, other) for one in self.services for other in one.depends_on}
+        found = [Edge(source, target, "file") for source, target in declared]
+        found += [
+            Edge(source, target, "observed")
+            for source, target in self._seen
+            if (source, target) not in declared and {source, target} <= names
+        ]
+        return sorted(found)
+
+    async def step(self, now: datetime) -> None:
+        if not self.services and not len(self._layout):
+            return
+        loop = asyncio.get_running_loop()
+        rows = await loop.run_in_executor(self.engine.threads["rules"], self._look, now)
+        await self.engine.collecting.append_derived("catalogue", [self._tick(rows, now)])
+
+    def _look(self, now: datetime) -> list[Row]:
+        engine = self.engine
+        if engine.config.catalogue.observe and self.services:
+            self._observe(now)
+        rules = watched_by(engine.judging.book, engine.samples, now)
+        sources = list(engine.sources.values())
+        found = covered(self.services, self.kinds, ask=self.ask, sources=sources, rules=rules, now=now)
+        self.rows, self.looked_at = {one.service: one for one in found}, now
+        return list(self._series(found))
+
+    def _observe(self, now: datetime) -> None:
+        addresses = [(host(one), port(one), service.name) for service in self.services for one in service.addresses]
+        try:
+            for pair in seen_edges(endpoints(addresses)):
+                self._seen[pair] = now
+        except (psutil.AccessDenied, OSError) as error:
+            log.warning("connections cannot be read", error=str(error))
+        self._seen = {pair: at for pair, at in self._seen.items() if now - at <= REMEMBERED}
+
+    def _series(self, found: Sequence[Covered]) -> Iterator[Row]:
+        for one in self.services:
+            about = {"kind": one.kind, "tier": one.tier, "owner": one.owner, "environment": one.environment}
+            yield labels("watchkeeper_service_info", service=one.name, region=one.region, **about), 1.0
+            for resource, limit in one.limits.items():
+                yield labels("watchkeeper_service_limit", service=one.name, resource=resource), limit
+            if one.replicas is not None:
+                yield labels("watchkeeper_service_replicas_declared", service=one.name), float(one.replicas)
+            if one.addresses:
+                yield labels("watchkeeper_service_replicas_up", service=one.name), float(len(self._up(one.name)))
+        yield from self._pools()
+        for row in found:
+            for part, there in row.parts.items():
+                yield labels("watchkeeper_service_covered", service=row.service, part=part), float(there)
+        for part in PARTS:
+            yield labels("watchkeeper_coverage_ratio", part=part), ratio(found, part)
+        yield labels("watchkeeper_coverage_ratio", part="all"), ratio(found)
+        yield labels("watchkeeper_coverage_target_ratio"), self.engine.config.catalogue.coverage_target
+        edges = self.edges()
+        for edge in edges:
+            yield labels("watchkeeper_service_edge", service=edge.source, to=edge.target, origin=edge.origin), 1.0
+        for name, needed in single_points(self.services, edges).items():
+            yield labels("watchkeeper_single_point_of_failure", service=name), float(len(needed))
+
+    def _up(self, service: str) -> set[str]:
+        """Instances that answered the last time, by the label ``instance``."""
+        return {
+            source.health_labels.get("instance", "")
+            for source in list(self.engine.sources.values())
+            if source.health_labels.get("service") == service and source.kind not in LOGS
+            if source.state == "up" and source.reached is not False
+        }
+
+    def _pools(self) -> Iterator[Row]:
+        """What each pool of machines has in all."""
+        totals: dict[tuple[str, str], float] = {}
+        for one in self.services:
+            for resource, limit in one.limits.items() if one.pool else ():
+                totals[(one.pool, resource)] = totals.get((one.pool, resource), 0.0) + limit * (one.replicas or 1)
+        for (pool, resource), total in sorted(totals.items()):
+            yield labels("watchkeeper_pool_size", pool=pool, resource=resource), total
+
+    def _tick(self, rows: Sequence[Row], now: datetime) -> Tick:
+        """Every series of this look, and the end of those that are gone."""
+        known = [(series, value) for series, value in rows if not math.isnan(value)]
+        current = {series for series, _ in known}
+        ended = [series for series in self._layout.series if series not in current]
+        series = tuple(one for one, _ in known)
+        if series != self._layout.series:
+            self._layout = Layout(series)
+        layout = Layout((*series, *ended)) if ended else self._layout
+        values = np.array([value for _, value in known] + [STALE_NAN] * len(ended), dtype=np.float64)
+        return Tick(target="catalogue", time_ms=to_ms(now), layout=layout, values=values)
+
+
+def schedule(engine: Engine, now: datetime) -> None:
+    engine.scheduler.add("catalogue", every(engine.config.catalogue.every, now + FIRST), engine.cataloguing.step)

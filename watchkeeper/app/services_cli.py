@@ -1,0 +1,123 @@
+"""``watchkeeper services`` and ``watchkeeper collectors``: what there is, and what a source would bring."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from watchkeeper.app.pipeline.collect import Source
+    from watchkeeper.ports import Collected
+
+services_app = typer.Typer(help="The service catalogue.", no_args_is_help=True)
+collectors_app = typer.Typer(help="What is collected: list, try.", no_args_is_help=True)
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file.")]
+#: Samples printed by ``try`` unless all are asked for.
+SHOWN = 20
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+@services_app.command("kinds")
+def kinds(config: ConfigOption = None) -> None:
+    """Every service kind, what it is, and which options its services take."""
+    from watchkeeper.app.catalogue.expand import service_kinds
+    from watchkeeper.config import default_path, load
+
+    loaded = load(config or default_path())
+    for name, kind in sorted(service_kinds(loaded).items()):
+        options = sorted({option for one in kind.sources for option in (*one.takes, one.when)} - {""})
+        say(f"{name:<18} {kind.title[loaded.config.language]}: {kind.about[loaded.config.language]}")
+        say(f"{'':<18} {len(kind.metrics)} metrics; options: {', '.join(options) or 'none'}")
+
+
+@services_app.command("list")
+def services(config: ConfigOption = None) -> None:
+    """The catalogue as the configuration has it."""
+    from watchkeeper.app.catalogue import read
+    from watchkeeper.config import default_path
+
+    for one in read(config or default_path()).services:
+        calls = f" calls {', '.join(one.depends_on)}" if one.depends_on else ""
+        say(f"{one.name:<24} {one.kind or '-':<18} {one.tier or '-':<10} {one.owner or '-':<16}{calls}")
+
+
+@collectors_app.command("list")
+def collectors(config: ConfigOption = None) -> None:
+    """Every source of the configuration and of the catalogue, and the kinds there are."""
+    from collectors import BUILTIN
+    from watchkeeper.app.catalogue import read
+    from watchkeeper.config import default_path
+    from watchkeeper.registry import Registry
+
+    for row in read(config or default_path()).config.collect.sources:
+        say(f"{row.name:<32} {row.kind:<18} {row.service or '-'}")
+    say("kinds: " + ", ".join(Registry("collectors", BUILTIN).kinds()))
+
+
+@collectors_app.command("try")
+def attempt(
+    name: str,
+    config: ConfigOption = None,
+    *,
+    whole: Annotated[bool, typer.Option("--all", help="Print every sample, not the first ones.")] = False,
+) -> None:
+    """Read one source now and print what would be collected, or why not; nothing is stored. Exit code 1 on failure."""
+    from watchkeeper.app.catalogue import read
+    from watchkeeper.app.compose import configured_sources
+    from watchkeeper.config import default_path
+    from watchkeeper.errors import CollectError
+
+    loaded = read(config or default_path())
+    source = next((one for one in configured_sources(loaded) if one.name == name), None)
+    if source is None:
+        known = ", ".join(row.name for row in loaded.config.collect.sources) or "none"
+        say(f"no source is named {name!r}; there are: {known}")
+        raise typer.Exit(1)
+    try:
+        found = asyncio.run(_collect(source))
+    except CollectError as error:
+        say(f"FAILED ({error.reason}): {error}")
+        raise typer.Exit(1) from None
+    _tell(found, whole=whole)
+
+
+async def _collect(source: Source) -> Collected:
+    from watchkeeper.clock import SystemClock
+    from watchkeeper.outbound import Outbound
+
+    outbound = Outbound(allow_private=True)
+    try:
+        return await source.collector.collect(SystemClock().now(), outbound)
+    finally:
+        await source.collector.close()
+        await outbound.aclose()
+
+
+def _tell(found: Collected, *, whole: bool) -> None:
+    from watchkeeper.model import format_series, is_stale, metric_name
+
+    rows: list[tuple[Any, float]] = [
+        (series, value)
+        for tick in found.ticks
+        for series, value, stale in zip(
+            tick.layout.series, tick.values.tolist(), is_stale(tick.values).tolist(), strict=True
+        )
+        if not stale
+    ]
+    for series, value in rows if whole else rows[:SHOWN]:
+        say(f"{format_series(series)} {value:g}")
+    if len(rows) > SHOWN and not whole:
+        say(f"... {len(rows) - SHOWN} more; --all prints them")
+    names = Counter(metric_name(series) for series, _ in rows)
+    say(f"{len(rows)} samples of {len(names)} metrics, {len(found.logs)} log lines, {found.body_bytes} bytes read")
+    for reason, count in sorted(found.rejected.items()):
+        say(f"rejected {count}: {reason}")
