@@ -36,5 +36,6 @@ def steps(over: Engine, expr: str, start: int, end: int, step: int = 1) -> Range
 
 
 def verdicts(script: str) -> list[tuple[str, str, str]]:
-    """(class, place, reason) of every eval of a conformance script that did not pass."""
-    return [found for found in run_script(script) if found[0] != "passed"]
+    """(outcome, place, reason) of every eval of a conformance script that did not pass."""
+    found = [(verdict.outcome, verdict.place, verdict.reason) for verdict in run_script(script)]
+    return [one for one in found if one[0] != "passed"]

@@ -10,8 +10,10 @@ from watchkeeper.errors import QueryError
 from watchkeeper.model import Labels, fingerprint, labels
 from watchkeeper.model.series import BoolArray, FloatArray
 from watchkeeper.promql.block import Block, concat, empty
+from watchkeeper.promql.context import Context
 from watchkeeper.promql.functions.label_text import valid_label_name
 from watchkeeper.promql.groups import Groups, group
+from watchkeeper.promql.histograms.aggregate import COMBINE, combined
 from watchkeeper.promql.memo import Memo
 from watchkeeper.promql.merge import unite
 from watchkeeper.promql.nodes import Aggregate
@@ -90,12 +92,15 @@ REDUCTIONS: dict[str, Reduction] = {
 CHOICES = ("topk", "bottomk", "limitk", "limit_ratio")
 
 
-def reduce(node: Aggregate, block: Block, memo: Memo) -> Block:
+def reduce(context: Context, node: Aggregate, block: Block) -> Block:
     """One row per group: sum, avg, count, min, max, stddev, stdvar, group."""
-    groups = group(block, node, memo)
-    count = groups.count(block.present)
-    values = REDUCTIONS[node.op](groups, block, count)
-    return Block(groups.labels, values, count > 0, groups.drop)
+    groups = group(block, node, context.shared.memo)
+    native = block.histograms is not None and node.op in COMBINE
+    kept = block.floats() if native else block
+    count = groups.count(kept.present)
+    values = REDUCTIONS[node.op](groups, kept, count)
+    answer = Block(groups.labels, values, count > 0, groups.drop)
+    return combined(context, node, block, groups, answer) if native else answer
 
 
 def quantiles(node: Aggregate, block: Block, memo: Memo, q: FloatArray) -> Block:
@@ -118,13 +123,13 @@ def choose(node: Aggregate, block: Block, memo: Memo, param: FloatArray) -> Bloc
         return block
     if node.op == "limit_ratio":
         kept = _ratio(block, np.clip(param, -1.0, 1.0))
-        return Block(block.series, block.values, block.present & kept, block.drop)
+        return block.where(kept)
     limit = np.trunc(np.clip(param, 0, 2**53))
     kept = np.zeros(block.present.shape, bool)
     groups = group(block, node, memo)
     for _, rows, values, inside in groups.stacks(block):
         kept[rows] = inside & (_ranks(node.op, values, inside) < limit)
-    answer = Block(block.series, block.values, kept, block.drop)
+    answer = block.where(kept)
     return answer if node.op == "limitk" or block.values.shape[1] > 1 else _ordered(answer, groups, node.op)
 
 
@@ -165,16 +170,21 @@ def count_values(node: Aggregate, block: Block, memo: Memo, name: str, afford: C
     """
     if not valid_label_name(name):
         raise QueryError(f'invalid label name "{_escaped(name)}"', kind="execution")
-    by = node.labels if node.without else tuple(one for one in node.labels if one != name)
+    if node.without and name in node.labels:  # the label is made, and taken away again
+        groups = group(block, node, memo)
+        count = groups.count(block.present)
+        return Block(groups.labels, count, count > 0, groups.drop)
+    by = (*node.labels, name) if node.without else tuple(one for one in node.labels if one != name)
     groups = group(block, Aggregate(op=node.op, expr=node.expr, without=node.without, labels=by), memo)
     steps = block.values.shape[1]
     blocks, made = [], 0
     for g, key in enumerate(groups.labels):
         rows = groups.order[groups.starts[g] : groups.starts[g] + groups.sizes[g]]
-        values, present = block.values[rows], block.present[rows]
-        made += len(np.unique(values[present])) * steps
+        own = block.rows(rows)
+        floats = own.floats()
+        made += len(np.unique(floats.values[floats.present])) * steps
         afford(made)
-        blocks.append(_counted(key, name, values, present))
+        blocks += [_counted(key, name, floats.values, floats.present), _counted_histograms(key, name, own)]
     if not blocks:
         return empty(steps)
     return unite(concat(blocks, steps), "vector cannot contain metrics with the same labelset")
@@ -183,6 +193,18 @@ def count_values(node: Aggregate, block: Block, memo: Memo, name: str, afford: C
 def _escaped(name: str) -> str:
     """Bytes that are no UTF-8 as Go writes them."""
     return "".join(f"\\x{ord(letter) - 0xDC00:02x}" if "\udc80" <= letter <= "\udcff" else letter for letter in name)
+
+
+def _counted_histograms(key: Labels, name: str, block: Block) -> Block:
+    if block.histograms is None:
+        return empty(block.values.shape[1])
+    counts: dict[str, FloatArray] = {}
+    for row, step in np.argwhere(block.present & ~block.is_float()).tolist():
+        text = block.histograms[row, step].text()
+        counts.setdefault(text, np.zeros(block.values.shape[1]))[step] += 1
+    series = [labels(None, {**dict(key), name: text}) for text in counts]
+    values = np.array(list(counts.values())).reshape(len(counts), block.values.shape[1])
+    return Block(series, values, values > 0, np.zeros(len(series), bool))
 
 
 def _counted(key: Labels, name: str, values: FloatArray, present: BoolArray) -> Block:

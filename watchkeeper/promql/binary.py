@@ -12,6 +12,8 @@ from watchkeeper.errors import QueryError
 from watchkeeper.model import METRIC_NAME, Labels
 from watchkeeper.model.series import BoolArray, FloatArray
 from watchkeeper.promql.block import Block, concat, empty
+from watchkeeper.promql.context import Context
+from watchkeeper.promql.histograms.binary import TRIMS, Operands, apply
 from watchkeeper.promql.merge import METADATA, describe, unite
 from watchkeeper.promql.nodes import Binary, Matching
 
@@ -46,8 +48,30 @@ def scalars(node: Binary, lhs: FloatArray, rhs: FloatArray) -> FloatArray:
     return ARITHMETIC[node.op](lhs, rhs)
 
 
-def with_scalar(node: Binary, block: Block, number: FloatArray, *, vector_left: bool) -> Block:
+def with_scalar(context: Context, node: Binary, block: Block, number: FloatArray, *, vector_left: bool) -> Block:
     """Vector with number, either way round; a comparison keeps the vector's value."""
+    if block.histograms is not None or node.op in TRIMS:
+        return _native_with_scalar(context, node, block, number, vector_left=vector_left)
+    return _float_with_scalar(node, block, number, vector_left=vector_left)
+
+
+def _native_with_scalar(
+    context: Context, node: Binary, block: Block, number: FloatArray, *, vector_left: bool
+) -> Block:
+    other = np.broadcast_to(number, block.values.shape)
+    sides = Operands(block.values, other, block.histograms, None)
+    if not vector_left:
+        sides = Operands(other, block.values, None, block.histograms)
+    floats = block.floats()
+    plain = floats
+    if node.op not in TRIMS:
+        plain = _float_with_scalar(node, floats, number, vector_left=vector_left)
+    answer = apply(context, node, sides, (plain.values, plain.present), block.present)
+    drop = plain.drop if not keeps_name(node) else block.drop
+    return Block(block.series, answer.values, answer.present, drop, answer.histograms)
+
+
+def _float_with_scalar(node: Binary, block: Block, number: FloatArray, *, vector_left: bool) -> Block:
     left, right = (block.values, number) if vector_left else (number, block.values)
     if node.op in ARITHMETIC:
         return block.with_values(ARITHMETIC[node.op](left, right))
@@ -84,11 +108,10 @@ def sets(node: Binary, lhs: Block, rhs: Block) -> Block:
     left, right = _ids(lhs, node.matching, known), _ids(rhs, node.matching, known)
     if node.op == "or":
         taken = _any(lhs.present, left, len(known))
-        extra = Block(rhs.series, rhs.values, rhs.present & ~taken[right], rhs.drop)
+        extra = rhs.where(~taken[right])
         return unite(concat([lhs, extra], steps), "vector cannot contain metrics with the same labelset")
     other = _any(rhs.present, right, len(known))[left]
-    keep = other if node.op == "and" else ~other
-    return Block(lhs.series, lhs.values, lhs.present & keep, lhs.drop)
+    return lhs.where(other if node.op == "and" else ~other)
 
 
 @dataclass(slots=True)
@@ -103,7 +126,7 @@ class _Sides:
     signatures: int
 
 
-def vectors(node: Binary, lhs: Block, rhs: Block) -> Block:
+def vectors(context: Context, node: Binary, lhs: Block, rhs: Block) -> Block:
     """Vector with vector, rows matched by their labels."""
     matching = node.matching
     swapped = matching.group == "right"
@@ -114,8 +137,8 @@ def vectors(node: Binary, lhs: Block, rhs: Block) -> Block:
     sides = _Sides(many, one, swapped, many_ids, one_ids, len(known))
     _check_one_side(sides, list(known))
     pairs = _pairs(sides)
-    parts = [_combine(node, sides, *pairs)]
-    parts += _filled(node, sides, list(known))
+    parts = [_combine(context, node, sides, *pairs)]
+    parts += _filled(context, node, sides, list(known))
     answer = concat(parts, lhs.values.shape[1])
     if not matching.group:
         _check_many_side(answer, node)
@@ -170,7 +193,7 @@ def _check_many_side(answer: Block, node: Binary) -> None:
         )
 
 
-def _combine(node: Binary, sides: _Sides, many: Index, one: Index) -> Block:
+def _combine(context: Context, node: Binary, sides: _Sides, many: Index, one: Index) -> Block:
     """The operator over matched rows."""
     if not len(many):
         return empty(sides.many.values.shape[1])
@@ -179,21 +202,46 @@ def _combine(node: Binary, sides: _Sides, many: Index, one: Index) -> Block:
         _result_labels(node, sides.many.series[m], sides.one.series[o])
         for m, o in zip(many.tolist(), one.tolist(), strict=True)
     ]
-    first, second = sides.many.values[many], sides.one.values[one]
-    return _apply(node, series, first, second, present, sides.many.drop[many], swapped=sides.swapped)
+    pair = Operands(
+        sides.many.values[many],
+        sides.one.values[one],
+        None if sides.many.histograms is None else sides.many.histograms[many],
+        None if sides.one.histograms is None else sides.one.histograms[one],
+    )
+    return _apply(context, node, series, pair, present, sides.many.drop[many], swapped=sides.swapped)
 
 
 def _apply(
+    context: Context,
     node: Binary,
     series: Sequence[Labels],
-    many: FloatArray,
-    one: FloatArray,
+    sides: Operands,
     present: BoolArray,
     drop: BoolArray,
     *,
     swapped: bool,
 ) -> Block:
-    left, right = (one, many) if swapped else (many, one)
+    """The operator over two sides, the "many" side left unless ``swapped``."""
+    if swapped:
+        sides = Operands(sides.right, sides.left, sides.right_histograms, sides.left_histograms)
+    if node.op in TRIMS:
+        plain = Block(series, sides.left, present, drop)
+    else:
+        plain = _apply_floats(node, series, sides.left, sides.right, present, drop)
+    if node.op not in TRIMS and sides.left_histograms is None and sides.right_histograms is None:
+        return plain
+    answer = apply(context, node, sides, (plain.values, plain.present), present)
+    return Block(series, answer.values, answer.present, plain.drop, answer.histograms)
+
+
+def _apply_floats(
+    node: Binary,
+    series: Sequence[Labels],
+    left: FloatArray,
+    right: FloatArray,
+    present: BoolArray,
+    drop: BoolArray,
+) -> Block:
     if node.op in ARITHMETIC:
         return Block(series, ARITHMETIC[node.op](left, right), present, np.ones(len(series), bool))
     true = COMPARISON[node.op](left, right)
@@ -204,7 +252,7 @@ def _apply(
 
 def keeps_name(node: Binary) -> bool:
     """Comparisons that filter hand on samples, name included."""
-    return node.op in COMPARISON and not node.bool
+    return (node.op in COMPARISON or node.op in TRIMS) and not node.bool
 
 
 def _result_labels(node: Binary, many: Labels, one: Labels) -> Labels:
@@ -224,7 +272,7 @@ def _result_labels(node: Binary, many: Labels, one: Labels) -> Labels:
     return tuple(kept)
 
 
-def _filled(node: Binary, sides: _Sides, signatures: Sequence[Labels]) -> list[Block]:
+def _filled(context: Context, node: Binary, sides: _Sides, signatures: Sequence[Labels]) -> list[Block]:
     """Answers for samples without a partner, where the query says which value the partner would have had."""
     matching = node.matching
     many_fill, one_fill = matching.fill_left, matching.fill_right  # group_right swaps the sides before filling
@@ -233,7 +281,8 @@ def _filled(node: Binary, sides: _Sides, signatures: Sequence[Labels]) -> list[B
         alone = sides.many.present & ~_any(sides.one.present, sides.one_ids, sides.signatures)[sides.many_ids]
         series = [_result_labels(node, one, ()) for one in sides.many.series]
         other = np.full(sides.many.values.shape, one_fill)
-        blocks.append(_apply(node, series, sides.many.values, other, alone, sides.many.drop, swapped=sides.swapped))
+        pair = Operands(sides.many.values, other, sides.many.histograms, None)
+        blocks.append(_apply(context, node, series, pair, alone, sides.many.drop, swapped=sides.swapped))
     if many_fill is not None and len(sides.one):
         alone = sides.one.present & ~_any(sides.many.present, sides.many_ids, sides.signatures)[sides.one_ids]
         series = [
@@ -241,5 +290,6 @@ def _filled(node: Binary, sides: _Sides, signatures: Sequence[Labels]) -> list[B
             for i, one in zip(sides.one_ids.tolist(), sides.one.series, strict=True)
         ]
         other = np.full(sides.one.values.shape, many_fill)
-        blocks.append(_apply(node, series, other, sides.one.values, alone, sides.one.drop, swapped=sides.swapped))
+        pair = Operands(other, sides.one.values, None, sides.one.histograms)
+        blocks.append(_apply(context, node, series, pair, alone, sides.one.drop, swapped=sides.swapped))
     return blocks

@@ -9,6 +9,7 @@ import numpy as np
 from watchkeeper.model import Matrix
 from watchkeeper.model.series import BoolArray, IntArray
 from watchkeeper.promql.block import Windows
+from watchkeeper.promql.histograms.model import Histograms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -18,9 +19,22 @@ class StartedMatrix(Matrix):
     starts: IntArray  #: shape [series, time], milliseconds; 0 is unknown
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class HistogramMatrix(Matrix):
+    """A matrix some of whose samples are native histograms."""
+
+    histograms: Histograms  #: shape [series, time]; None where the sample is a float or absent
+    starts: IntArray | None = None  #: as those of a StartedMatrix
+
+
 def births_of(matrix: Matrix) -> IntArray | None:
     """The start times of a matrix, None when its source tells none."""
-    return matrix.starts if isinstance(matrix, StartedMatrix) else None
+    return matrix.starts if isinstance(matrix, StartedMatrix | HistogramMatrix) else None
+
+
+def histograms_of(matrix: Matrix) -> Histograms | None:
+    """The histograms of a matrix, None when it holds none."""
+    return matrix.histograms if isinstance(matrix, HistogramMatrix) else None
 
 
 def restarts(windows: Windows) -> BoolArray:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from watchkeeper.model.series import BoolArray, FloatArray, IntArray, Labels
+from watchkeeper.promql.histograms.model import Histograms, is_native, nothing
 from watchkeeper.promql.memo import Memo
 
 #: Elements of one padded window chunk: 4 Mi float64 are 32 MiB, which stays near the cache and far from the limit.
@@ -24,18 +25,42 @@ class Block:
     values: FloatArray  #: shape [series, steps]; meaningless where not present
     present: BoolArray  #: shape [series, steps]
     drop: BoolArray  #: shape [series]
+    histograms: Histograms | None = None  #: shape [series, steps]; a cell that holds one has no value; mostly None
 
     def __len__(self) -> int:
         return len(self.series)
 
     def with_values(self, values: FloatArray, *, drop: bool = True) -> Block:
-        """The same series and presence with other values; the name is marked for dropping unless told otherwise."""
-        return Block(self.series, values, self.present, np.ones(len(self.series), bool) if drop else self.drop)
+        """The same series with other values for its floats; the name is marked for dropping unless told otherwise."""
+        present = self.present if self.histograms is None else self.present & self.is_float()
+        return Block(self.series, values, present, np.ones(len(self.series), bool) if drop else self.drop)
 
     def rows(self, index: npt.NDArray[np.intp]) -> Block:
         """These rows, in this order."""
         series = [self.series[i] for i in index]
-        return Block(series, self.values[index], self.present[index], self.drop[index])
+        histograms = None if self.histograms is None else self.histograms[index]
+        return Block(series, self.values[index], self.present[index], self.drop[index], histograms)
+
+    def where(self, keep: BoolArray) -> Block:
+        """The same samples, but only these."""
+        return Block(self.series, self.values, self.present & keep, self.drop, self.histograms)
+
+    def named(self, series: Sequence[Labels], drop: BoolArray) -> Block:
+        """The same samples under other labels."""
+        return Block(series, self.values, self.present, drop, self.histograms)
+
+    def is_float(self) -> BoolArray:
+        """Cells that are no histogram; [series, steps]."""
+        if self.histograms is None:
+            return np.ones(self.present.shape, bool)
+        floats: BoolArray = ~is_native(self.histograms)
+        return floats
+
+    def floats(self) -> Block:
+        """Without its histograms."""
+        if self.histograms is None:
+            return self
+        return Block(self.series, self.values, self.present & self.is_float(), self.drop)
 
 
 def empty(steps: int) -> Block:
@@ -59,7 +84,16 @@ def concat(blocks: Sequence[Block], steps: int, memo: Memo | None = None) -> Blo
         np.concatenate([block.values for block in kept]),
         np.concatenate([block.present for block in kept]),
         np.concatenate([block.drop for block in kept]),
+        _histograms(kept),
     )
+
+
+def _histograms(blocks: Sequence[Block]) -> Histograms | None:
+    """Those of all blocks; blocks without any have empty cells."""
+    if all(block.histograms is None for block in blocks):
+        return None
+    cells = [nothing(one.present.shape) if one.histograms is None else one.histograms for one in blocks]
+    return np.concatenate(cells)
 
 
 def _idle() -> None:
@@ -93,6 +127,7 @@ class Windows:
     drop: BoolArray  #: shape [series]
     born: IntArray | None = None  #: start times of the samples, shape [series, samples], 0 unknown; see births.py
     edges: Edges | None = None  #: set for anchored and smoothed ranges only
+    histograms: Histograms | None = None  #: shape [series, samples]; a sample that is one has no value; mostly None
     tick: Callable[[], None] = _idle  #: called between chunks, so that a long computation can be stopped
 
     @property
@@ -124,6 +159,7 @@ class Windows:
             hi=self.hi[rows] if own else self.hi,
             drop=self.drop[rows],
             born=None if self.born is None else self.born[rows],
+            histograms=None if self.histograms is None else self.histograms[rows],
         )
 
     def first(self) -> FloatArray:

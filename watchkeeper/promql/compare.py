@@ -7,6 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from watchkeeper.model import format_series
+from watchkeeper.promql.histograms.alike import alike
+from watchkeeper.promql.histograms.model import Histogram
+from watchkeeper.promql.notation import Value
 from watchkeeper.promql.result import RangeMatrix, Result, Scalar, StringValue, Vector
 from watchkeeper.promql.script import Eval
 
@@ -28,6 +31,17 @@ def almost_equal(left: float, right: float) -> bool:
     if left == 0 or right == 0 or total < sys.float_info.min:
         return apart < EPSILON * sys.float_info.min
     return apart / min(total, sys.float_info.max) < EPSILON
+
+
+def agree(got: float | Histogram, wanted: Value) -> bool:
+    """The same kind of sample, and equal within the tolerance."""
+    if isinstance(got, Histogram):
+        return isinstance(wanted, Histogram) and alike(got, wanted, almost_equal)
+    return isinstance(wanted, float) and almost_equal(got, wanted)
+
+
+def _cell(value: float, histogram: Histogram | None) -> float | Histogram:
+    return value if histogram is None else histogram
 
 
 def check(case: Eval, answer: Result) -> None:
@@ -67,11 +81,13 @@ def _vector(case: Eval, answer: Vector) -> None:
     if case.scalar is not None:
         raise Mismatch(f"expected the scalar {case.scalar}, got a vector")
     expected = list(case.rows)
-    for i, (series, value) in enumerate(zip(answer.series, answer.values.tolist(), strict=True)):
+    native = [None] * len(answer.series) if answer.histograms is None else answer.histograms.tolist()
+    cells = map(_cell, answer.values.tolist(), native)
+    for i, (series, value) in enumerate(zip(answer.series, cells, strict=True)):
         if series not in case.rows:
             raise Mismatch(f"unexpected series {format_series(series) or '{}'} with {value}")
         wanted = case.rows[series][0]
-        if wanted is None or not almost_equal(value, wanted):
+        if not agree(value, wanted):
             raise Mismatch(f"expected {wanted} for {format_series(series) or '{}'}, got {value}")
         if case.expects("ordered") and expected[i] != series:
             raise Mismatch(f"{format_series(series)} is at position {i + 1}, expected {format_series(expected[i])}")
@@ -88,12 +104,11 @@ def _matrix(case: Eval, answer: RangeMatrix) -> None:
         if series not in case.rows:
             raise Mismatch(f"unexpected series {name} with {answer.values[i].tolist()}")
         wanted = {start + k * step: value for k, value in enumerate(case.rows[series]) if value is not None}
-        got = {
-            time: value
-            for time, value, there in zip(times, answer.values[i].tolist(), answer.present[i].tolist(), strict=True)
-            if there
-        }
-        if set(wanted) != set(got) or not all(almost_equal(got[time], wanted[time]) for time in wanted):
+        native = [None] * len(times) if answer.histograms is None else answer.histograms[i].tolist()
+        cells = map(_cell, answer.values[i].tolist(), native)
+        there = zip(times, cells, answer.present[i].tolist(), strict=True)
+        got = {time: value for time, value, present in there if present}
+        if set(wanted) != set(got) or not all(agree(got[time], wanted[time]) for time in wanted):
             raise Mismatch(f"expected {wanted} for {name}, got {got}")
     _all_there(case, answer.series)
 

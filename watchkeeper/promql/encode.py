@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from watchkeeper.model import Labels
 from watchkeeper.model.series import BoolArray, FloatArray, IntArray
+from watchkeeper.promql.histograms.encode import encoded
 from watchkeeper.promql.memo import Memo
 from watchkeeper.promql.result import RangeMatrix, Result, Scalar, StringValue, Vector, format_value
 
@@ -38,6 +39,8 @@ class Encoder:
             yield f'[{format_time(result.time_ms)},"{format_value(result.value)}"]'.encode()
         elif isinstance(result, StringValue):
             yield f"[{format_time(result.time_ms)},".encode() + _quoted(result.value) + b"]"
+        elif result.histograms is not None:
+            yield b"[" + encoded(result, result.histograms) + b"]"
         elif isinstance(result, Vector):
             head = b',"value":[%s,"' % format_time(result.time_ms).encode()
             parts = [b'{"metric":', self._series(result.series), head, _texts(result.values), b'"]}']

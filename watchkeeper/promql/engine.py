@@ -13,13 +13,14 @@ import numpy as np
 
 from watchkeeper.errors import QueryError
 from watchkeeper.model import Labels
-from watchkeeper.model.series import IntArray
+from watchkeeper.model.series import FloatArray, IntArray
 from watchkeeper.promql import extended, nodes
 from watchkeeper.promql.block import Block, Windows
 from watchkeeper.promql.context import Context, QueryLimits, Shared
 from watchkeeper.promql.cost import Cost, cost
 from watchkeeper.promql.evaluate import Evaluation
 from watchkeeper.promql.gate import Gate
+from watchkeeper.promql.histograms.model import Histograms, nothing, only
 from watchkeeper.promql.memo import Memo
 from watchkeeper.promql.merge import drop_names
 from watchkeeper.promql.parse import TOO_DEEP, parse
@@ -180,6 +181,7 @@ def _vector(context: Context, block: Block) -> Vector:
         time_ms=int(context.times[0]),
         warnings=warnings,
         infos=infos,
+        histograms=None if block.histograms is None else block.histograms[rows, 0],
     )
 
 
@@ -194,30 +196,35 @@ def _matrix(context: Context, block: Block) -> RangeMatrix:
         present=present,
         warnings=warnings,
         infos=infos,
+        histograms=None if block.histograms is None else only(block.histograms[rows], present),
     )
 
 
 def _raw(context: Context, found: list[Windows]) -> RangeMatrix:
     """The samples of a range selector themselves, on the union of their time columns."""
-    rows: list[tuple[Labels, IntArray, np.ndarray[tuple[int, ...], np.dtype[np.float64]]]] = []
+    rows: list[tuple[Labels, IntArray, FloatArray, Histograms | None]] = []
     for windows in found:
         for i, series in enumerate(windows.series):
             lo, hi = (int(np.broadcast_to(edge, windows.shape)[i, 0]) for edge in (windows.lo, windows.hi))
             times = windows.times if windows.times.ndim == 1 else windows.times[i]
             if windows.edges is not None:
                 if extended.known(windows)[i, 0]:
-                    rows.append((series, *extended.raw(windows, i)))
+                    rows.append((series, *extended.raw(windows, i), None))
             elif hi > lo:
-                rows.append((series, times[lo:hi], windows.values[i, lo:hi]))
+                native = None if windows.histograms is None else windows.histograms[i, lo:hi]
+                rows.append((series, times[lo:hi], windows.values[i, lo:hi], native))
     rows.sort(key=lambda row: row[0])
     union = np.unique(np.concatenate([row[1] for row in rows])) if rows else np.empty(0, np.int64)
     values = np.full((len(rows), len(union)), np.nan)
     present = np.zeros(values.shape, bool)
-    for i, (_, times, samples) in enumerate(rows):
+    histograms = None if all(row[3] is None for row in rows) else nothing(values.shape)
+    for i, (_, times, samples, native) in enumerate(rows):
         place = np.searchsorted(union, times)
         values[i, place], present[i, place] = samples, True
+        if histograms is not None and native is not None:
+            histograms[i, place] = native
     warnings, infos = _remarks(context)
     return RangeMatrix(
         series=tuple(row[0] for row in rows), times=union, values=values, present=present,
-        warnings=warnings, infos=infos,
+        warnings=warnings, infos=infos, histograms=histograms,
     )  # fmt: skip

@@ -6,12 +6,17 @@ import numpy as np
 
 from watchkeeper.errors import QueryError
 from watchkeeper.model import Matrix
+from watchkeeper.model.series import IntArray
 from watchkeeper.promql import aged, aggregate, binary, extended, nodes, select
+from watchkeeper.promql.births import HistogramMatrix
 from watchkeeper.promql.block import Block, Windows, empty
 from watchkeeper.promql.context import DEFAULT_SUBQUERY_STEP_MS, Context
 from watchkeeper.promql.durations import milliseconds
 from watchkeeper.promql.functions import FUNCTIONS
 from watchkeeper.promql.functions.base import Value, check_quantile
+from watchkeeper.promql.histograms import aggregate as native
+from watchkeeper.promql.histograms.functions import negated
+from watchkeeper.promql.histograms.hints import forgotten
 
 
 class Evaluation:
@@ -61,7 +66,7 @@ class Evaluation:
     def _negate(self, context: Context, node: nodes.Negate) -> Value:
         value = self.evaluate(context, node.expr)
         if isinstance(value, Block):
-            return value.with_values(-value.values)
+            return negated(value)
         if isinstance(value, str):
             raise QueryError("unary expression only allowed on expressions of type scalar or instant vector")
         return -value
@@ -71,12 +76,12 @@ class Evaluation:
         if isinstance(lhs, str) or isinstance(rhs, str):
             raise QueryError("binary expression must contain only scalar and instant vector types")
         if isinstance(lhs, Block) and isinstance(rhs, Block):
-            return binary.sets(node, lhs, rhs) if node.op in binary.SET else binary.vectors(node, lhs, rhs)
+            return binary.sets(node, lhs, rhs) if node.op in binary.SET else binary.vectors(context, node, lhs, rhs)
         if isinstance(lhs, Block):
             assert isinstance(rhs, np.ndarray)
-            return binary.with_scalar(node, lhs, rhs, vector_left=True)
+            return binary.with_scalar(context, node, lhs, rhs, vector_left=True)
         if isinstance(rhs, Block):
-            return binary.with_scalar(node, rhs, lhs, vector_left=False)
+            return binary.with_scalar(context, node, rhs, lhs, vector_left=False)
         return binary.scalars(node, lhs, rhs)
 
     def _aggregate(self, context: Context, node: nodes.Aggregate) -> Block:
@@ -84,6 +89,7 @@ class Evaluation:
         block = self.evaluate(context, node.expr)
         if not isinstance(block, Block):
             raise QueryError(f"expected type instant vector in aggregation expression, got {node.op}")
+        block = native.floats_of(context, node, block)
         if isinstance(param, np.ndarray) and node.op in aggregate.CHOICES:
             return aggregate.choose(node, block, context.shared.memo, param)
         if not len(block):
@@ -94,7 +100,7 @@ class Evaluation:
             assert node.param is not None
             check_quantile(context, param, node.param.position)
             return aggregate.quantiles(node, block, context.shared.memo, param)
-        return aggregate.reduce(node, block, context.shared.memo)
+        return aggregate.reduce(context, node, block)
 
     def windows(self, context: Context, node: nodes.Node) -> list[Windows]:
         """The samples below a range selector or subquery, windowed by step."""
@@ -120,5 +126,13 @@ class Evaluation:
         block = self.evaluate(context.at_times(grid, step), node.expr)
         if not isinstance(block, Block) or not len(block):
             return []
-        matrix = Matrix(series=tuple(block.series), times=grid, values=block.values, present=block.present)
-        return select.windows(matrix, starts, ends, block.drop)
+        return select.windows(_matrix(block, grid), starts, ends, block.drop)
+
+
+def _matrix(block: Block, times: IntArray) -> Matrix:
+    series = tuple(block.series)
+    if block.histograms is None:
+        return Matrix(series=series, times=times, values=block.values, present=block.present)
+    return HistogramMatrix(
+        series=series, times=times, values=block.values, present=block.present, histograms=forgotten(block.histograms)
+    )

@@ -3,33 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from watchkeeper.model import STALE_NAN, Labels, Matcher, Matrix, is_stale, label
-from watchkeeper.promql.births import StartedMatrix
+from watchkeeper.promql.births import HistogramMatrix, StartedMatrix
+from watchkeeper.promql.histograms.hints import stored
+from watchkeeper.promql.histograms.model import Histogram, nothing
 from watchkeeper.promql.matching import matches
-from watchkeeper.promql.notation import parse_load, parse_series
+from watchkeeper.promql.notation import Value, parse_load, parse_series
 
 
 class MemoryReader:
     """Series as sorted lists of samples; one matrix per distinct time column."""
 
     def __init__(self) -> None:
-        self._samples: dict[Labels, dict[int, float]] = {}
+        self._samples: dict[Labels, dict[int, float | Histogram]] = {}
         self._starts: dict[Labels, dict[int, int]] = {}
 
-    def add(self, series: str | Labels, samples: Iterable[tuple[int, float]]) -> MemoryReader:
-        """Add (milliseconds, value) pairs to ``up{job="a"}``; STALE_NAN ends the series. Returns itself."""
+    def add(self, series: str | Labels, samples: Iterable[tuple[int, float | Histogram]]) -> MemoryReader:
+        """Add (milliseconds, value) pairs to ``up{job="a"}``; STALE_NAN ends the series. Returns itself.
+
+        Values may be native histograms; each then tells of counter resets what a store would.
+        """
         key = parse_series(series) if isinstance(series, str) else series
-        self._samples.setdefault(key, {}).update(samples)
+        held = self._samples.setdefault(key, {})
+        before = held[max(held)] if held else None
+        for time, value in samples:
+            if isinstance(value, Histogram):
+                value = stored(value, before if isinstance(before, Histogram) else None)
+            held[time] = before = value
         return self
 
     def add_positions(
         self,
         series: Labels,
         step_ms: int,
-        values: Sequence[float | None],
+        values: Sequence[Value],
         starts: Sequence[int | None] = (),
     ) -> MemoryReader:
         """Add values ``step_ms`` apart from time 0; None is a gap. ``starts`` are relative to them. Returns itself."""
@@ -46,7 +57,7 @@ class MemoryReader:
         return self
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Matrix]:
-        columns: dict[tuple[int, ...], list[tuple[Labels, list[float]]]] = {}
+        columns: dict[tuple[int, ...], list[tuple[Labels, list[float | Histogram]]]] = {}
         for series in self._matching(matchers):
             samples = self._samples[series]
             times = tuple(sorted(time for time in samples if start_ms <= time <= end_ms))
@@ -69,6 +80,8 @@ class MemoryReader:
             return matrix
         times = matrix.times.tolist()
         starts = [[self._starts.get(series, {}).get(time, 0) for time in times] for series in matrix.series]
+        if isinstance(matrix, HistogramMatrix):
+            return replace(matrix, starts=np.array(starts, dtype=np.int64))
         return StartedMatrix(
             series=matrix.series,
             times=matrix.times,
@@ -86,13 +99,17 @@ class MemoryReader:
         return kept
 
 
-def _matrix(times: tuple[int, ...], rows: list[tuple[Labels, list[float]]]) -> Matrix:
-    values = np.array([row for _, row in rows], dtype=np.float64)
+def _matrix(times: tuple[int, ...], rows: list[tuple[Labels, list[float | Histogram]]]) -> Matrix:
+    series, moments = tuple(series for series, _ in rows), np.array(times, dtype=np.int64)
+    native = any(isinstance(value, Histogram) for _, row in rows for value in row)
+    numbers = [[0.0 if isinstance(value, Histogram) else value for value in row] for _, row in rows]
+    values = np.array(numbers, dtype=np.float64)
     stale = is_stale(values)
     values[stale] = STALE_NAN
-    return Matrix(
-        series=tuple(series for series, _ in rows),
-        times=np.array(times, dtype=np.int64),
-        values=values,
-        present=~stale,
-    )
+    if not native:
+        return Matrix(series=series, times=moments, values=values, present=~stale)
+    histograms = nothing(values.shape)
+    for i, (_, row) in enumerate(rows):
+        for k, value in enumerate(row):
+            histograms[i, k] = value if isinstance(value, Histogram) else None
+    return HistogramMatrix(series=series, times=moments, values=values, present=~stale, histograms=histograms)

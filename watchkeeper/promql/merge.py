@@ -10,6 +10,7 @@ import numpy as np
 from watchkeeper.errors import QueryError
 from watchkeeper.model import METRIC_NAME, Labels, Matrix
 from watchkeeper.promql.block import Block
+from watchkeeper.promql.histograms.model import nothing
 from watchkeeper.promql.memo import Memo
 
 SAME_LABELSET = "vector cannot contain metrics with the same labelset"
@@ -73,12 +74,12 @@ def drop_names(block: Block, memo: Memo) -> Block:
     kept = np.zeros(len(block), bool)
     if block.drop.all():
         series, distinct = memo.get("nameless", [block.series], lambda: _nameless(block.series))
-        answer = Block(series, block.values, block.present, kept)
+        answer = block.named(series, kept)
         return answer if distinct else unite(answer, SAME_LABELSET)
     mixed = [
         without_name(labels) if drop else labels for labels, drop in zip(block.series, block.drop.tolist(), strict=True)
     ]
-    return unite(Block(mixed, block.values, block.present, kept), SAME_LABELSET)
+    return unite(block.named(mixed, kept), SAME_LABELSET)
 
 
 def _nameless(series: Sequence[Labels]) -> tuple[tuple[Labels, ...], bool]:
@@ -107,7 +108,11 @@ def unite(block: Block, message: str) -> Block:
     values[target[row], column] = block.values[row, column]
     drop = np.zeros(len(first), bool)
     drop[target] = block.drop
-    return Block(list(first), values, count > 0, drop)
+    histograms = None
+    if block.histograms is not None:
+        histograms = nothing(values.shape)
+        histograms[target[row], column] = block.histograms[row, column]
+    return Block(list(first), values, count > 0, drop, histograms)
 
 
 def describe(series: Labels) -> str:

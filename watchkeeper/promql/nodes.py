@@ -45,6 +45,7 @@ class Selector(Node):
     offset: Duration = Duration()
     at: At | None = None
     mode: str = ""  #: empty, anchored or smoothed
+    counts_only: bool = False  #: only count and sum of its histograms are asked for, see counts.py
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from watchkeeper.errors import QueryError
 from watchkeeper.model import STALE_NAN, Labels, labels
 from watchkeeper.promql.durations import duration_ms
+from watchkeeper.promql.histograms.model import Histogram
+from watchkeeper.promql.histograms.notation import parse_histograms
 
 PAIR = re.compile(
     r'\s*("(?:\\.|[^"\\])*"|[^\s=,{}"\']+)\s*(?:=\s*("(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'|`[^`]*`))?\s*(,|\})'
@@ -59,10 +61,19 @@ def _unquote(text: str) -> str:
     return str(ast.literal_eval(text)) if text[0] in "\"'" else text
 
 
-def parse_values(text: str) -> list[float | None]:
-    """Values by position: ``1+2x3`` is 1 3 5 7, ``_`` a gap, ``stale`` the marker. Histograms are refused by name."""
-    values: list[float | None] = []
-    for item in text.split():
+#: One sample of a test series: a number, a histogram, or a gap.
+Value = float | Histogram | None
+#: Blanks end an item, but not those inside a histogram.
+WORD = re.compile(r"(?:\{\{[^}]*\}\}|[^\s{])+")
+
+
+def parse_values(text: str) -> list[Value]:
+    """Values by position: ``1+2x3`` is 1 3 5 7, ``_`` a gap, ``stale`` the marker, ``{{...}}`` a histogram."""
+    values: list[Value] = []
+    for item in WORD.findall(text) if "{{" in text else text.split():
+        if item[0] == "{" and (histograms := parse_histograms(item)) is not None:
+            values += histograms
+            continue
         gap, found = GAP.fullmatch(item), ITEM.fullmatch(item)
         if gap:
             values += [None] * int(gap.group(1) or 1)
@@ -87,15 +98,13 @@ def _series_of(found: re.Match[str]) -> list[float | None]:
     return values
 
 
-def parse_load(interval: str, text: str) -> Iterator[tuple[Labels, list[tuple[int, float]]]]:
+def parse_load(interval: str, text: str) -> Iterator[tuple[Labels, list[tuple[int, float | Histogram]]]]:
     """Series with their (milliseconds, value) samples, one line each; ``#`` starts a comment line."""
     step = duration_ms(interval)
     for line in text.splitlines():
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         series, rest = split_series(line)
-        if "{{" in rest:
-            raise QueryError(f"native histogram samples are not supported: {line.strip()!r}", kind="execution")
         yield series, [(i * step, value) for i, value in enumerate(parse_values(rest)) if value is not None]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -12,9 +12,11 @@ from watchkeeper.errors import QueryError
 from watchkeeper.model import METRIC_NAME, Matcher, MatchOp
 from watchkeeper.promql import nodes
 from watchkeeper.promql.arithmetic import evaluate, is_constant
+from watchkeeper.promql.histograms.binary import TRIMS
+from watchkeeper.promql.histograms.counts import asks_counts, marked
 from watchkeeper.promql.matching import matches
-from watchkeeper.promql.positions import TOKEN, Positions
-from watchkeeper.promql.rewrite import EMPTY_LABEL, MODE_LABEL, rewrite
+from watchkeeper.promql.positions import Positions
+from watchkeeper.promql.rewrite import EMPTY_LABEL, MODE_LABEL, Rewritten, rewrite
 from watchkeeper.promql.strings import broken_strings
 
 #: Distinct queries kept parsed. Rules and dashboards repeat a few hundred.
@@ -25,6 +27,7 @@ MATCH_OPS = {
     "Re": MatchOp.REGEX,
     "NotRe": MatchOp.NOT_REGEX,
 }
+COMPARISONS = ("==", "!=", "<", ">", "<=", ">=")
 #: A query longer than this, or with more brackets and operators, is refused. The parser overflows the stack of a
 #: thread from some 3,000 nested operators on; what people and rule files write has below a hundred.
 MOST_CHARACTERS, MOST_NESTED = 1 << 20, 1500
@@ -47,9 +50,24 @@ def parse(expr: str) -> nodes.Node:
             tree = promql_parser.parse(expr)
         except ValueError as error:
             return _parse_newer(expr, str(error))
-        return _Converter(expr, {}).convert(tree)
+        return _marked(_Converter(expr, Rewritten(expr)).convert(tree))
     except RecursionError:
         raise QueryError(TOO_DEEP) from None
+
+
+def is_newer(expr: str) -> bool:
+    """The query is right, and uses a construct that promql-parser does not know."""
+    import promql_parser  # see parse()
+
+    try:
+        parse(expr)
+    except QueryError:
+        return False
+    try:
+        promql_parser.parse(expr)
+    except ValueError:
+        return True
+    return False
 
 
 def _check_size(expr: str) -> None:
@@ -62,16 +80,18 @@ def _parse_newer(expr: str, said: str) -> nodes.Node:
     """A query the parser refuses may use constructs it does not know yet."""
     import promql_parser  # see parse()
 
-    if any(token["trim"] for token in TOKEN.finditer(expr)):
-        raise QueryError('the histogram trim operators "</" and ">/" need native histograms, which are not supported')
     rewritten = rewrite(expr, empty=NEEDS_MATCHER in said)
     try:
         tree = promql_parser.parse(rewritten.text)
     except ValueError:
         raise QueryError(f'invalid parameter "query": parse error: {said}') from None
-    node = _Converter(expr, rewritten.expressions).convert(tree)
+    node = _Converter(expr, rewritten).convert(tree)
     _check_matchers(node)
-    return node
+    return _marked(node)
+
+
+def _marked(node: nodes.Node) -> nodes.Node:
+    return marked(node) if asks_counts(node) else node
 
 
 def _check_matchers(node: nodes.Node) -> None:
@@ -131,8 +151,9 @@ def _selectors(node: nodes.Node, window: float, offset: float) -> list[tuple[tup
 class _Converter:
     """One walk over the parser's tree, in the order of the text, so that calls meet their positions."""
 
-    def __init__(self, expr: str, expressions: Mapping[int, str]) -> None:
-        self._positions, self._expressions = Positions(expr), expressions
+    def __init__(self, expr: str, rewritten: Rewritten) -> None:
+        self._positions, self._expressions = Positions(expr), rewritten.expressions
+        self._comparisons = iter(rewritten.comparisons)
         self._broken = broken_strings(expr)
 
     def convert(self, tree: Any) -> nodes.Node:
@@ -185,9 +206,15 @@ class _Converter:
         )
 
     def _binaryexpr(self, tree: Any) -> nodes.Node:
-        lhs, rhs, modifier = self.convert(tree.lhs), self.convert(tree.rhs), tree.modifier
+        lhs, modifier = self.convert(tree.lhs), tree.modifier
+        op = str(tree.op)
+        if op in COMPARISONS:
+            op = next(self._comparisons, "") or op
+        rhs = self.convert(tree.rhs)
+        if op in TRIMS and isinstance(lhs, nodes.Number) and isinstance(rhs, nodes.Number):
+            raise QueryError(f'operator "{op}" is not defined between two numbers')
         return nodes.Binary(
-            op=str(tree.op),
+            op=op,
             lhs=lhs,
             rhs=rhs,
             bool=modifier is not None and modifier.return_bool,

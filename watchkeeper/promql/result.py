@@ -9,6 +9,7 @@ import numpy as np
 
 from watchkeeper.model import Labels
 from watchkeeper.model.series import BoolArray, FloatArray, IntArray
+from watchkeeper.promql.histograms.model import Histograms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -20,6 +21,7 @@ class Vector:
     time_ms: int
     warnings: list[str] = field(default_factory=list)
     infos: list[str] = field(default_factory=list)
+    histograms: Histograms | None = None  #: shape [series]; None where the sample is a float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,6 +50,7 @@ class RangeMatrix:
     present: BoolArray  #: shape [series, time]
     warnings: list[str] = field(default_factory=list)
     infos: list[str] = field(default_factory=list)
+    histograms: Histograms | None = None  #: shape [series, time]; None where the sample is a float
 
 
 Result = Vector | Scalar | StringValue | RangeMatrix

@@ -2,6 +2,7 @@
 
 - ``[2m*15]``, ``offset step()``: the expression becomes a duration nobody writes, which stands for it.
 - ``anchored``, ``smoothed``: the word becomes a label matcher of the selector before it.
+- ``</``, ``>/``: a comparison stands for each, and the order of comparisons tells which are meant.
 - a second argument of ``info()`` with only empty-matching matchers: every selector gets one more matcher.
 """
 
@@ -18,6 +19,8 @@ STAND_IN_SECONDS = 77_770_001
 #: Label names no store holds: the extended range mode, and "this selector may match the empty".
 MODE_LABEL, EMPTY_LABEL = "__watchkeeper_mode__", "__watchkeeper_empty__"
 MODES = ("anchored", "smoothed")
+#: Comparisons have the precedence of the trim operators.
+STAND_IN_TRIMS = {"</": "<", ">/": ">"}
 PLAIN_DURATION = re.compile(r"\s*(?:(?:\d+(?:ms|[smhdwy]))+|\d+(?:\.\d+)?)\s*")
 
 
@@ -27,6 +30,7 @@ class Rewritten:
 
     text: str
     expressions: dict[int, str] = field(default_factory=dict)  #: stand-in milliseconds -> duration expression
+    comparisons: list[str] = field(default_factory=list)  #: in the order of the text; empty but for trim operators
 
 
 def rewrite(expr: str, *, empty: bool) -> Rewritten:
@@ -34,7 +38,23 @@ def rewrite(expr: str, *, empty: bool) -> Rewritten:
     answer = Rewritten("")
     pieces = _Pieces([found.group() for found in TOKEN.finditer(expr)], answer, empty)
     answer.text = pieces.text()
+    if any(token["trim"] for token in TOKEN.finditer(expr)):
+        answer.comparisons = _comparisons(expr)
     return answer
+
+
+def _comparisons(expr: str) -> list[str]:
+    """Every comparison outside braces: the trim operator that it is, or the empty text."""
+    found, depth, previous = [], 0, ""
+    for token in TOKEN.finditer(expr):
+        piece = token.group()
+        depth += {"{": 1, "}": -1}.get(piece, 0)
+        if depth == 0 and token["trim"]:
+            found.append(piece)
+        elif depth == 0 and (piece in "<>" or (piece == "=" and previous in ("=", "!"))):
+            found.append("")
+        previous = piece
+    return found
 
 
 class _Pieces:
@@ -56,6 +76,8 @@ class _Pieces:
             elif word == "offset":
                 self._out.append(piece)
                 self._offset()
+            elif piece in STAND_IN_TRIMS:
+                self._out.append(STAND_IN_TRIMS[piece])
             else:
                 self._out.append(piece)
         return "".join(self._out)

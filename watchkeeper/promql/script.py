@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from watchkeeper.errors import QueryError
 from watchkeeper.model import Labels
 from watchkeeper.promql.durations import duration_ms
-from watchkeeper.promql.notation import parse_starts, parse_values, split_series
+from watchkeeper.promql.notation import Value, parse_starts, parse_values, split_series
 
 LOAD = re.compile(r"load(?P<nhcb>_with_nhcb)?\s+(?P<step>\S+)$")
 INSTANT = re.compile(r"eval(?:_(?P<mode>fail|warn|ordered|info))?\s+instant\s+(?:at\s+(?P<at>.+?))?\s+(?P<expr>.+)$")
@@ -31,8 +31,9 @@ class Load:
     """Samples to add: (series, milliseconds apart, values by position, start times by position)."""
 
     step_ms: int
-    rows: list[tuple[Labels, list[float | None], list[int | None]]]
-    native: bool  #: holds native histograms, which are left out of ``rows``
+    rows: list[tuple[Labels, list[Value], list[int | None]]]
+    native: bool  #: holds native histograms
+    classic: bool = False  #: its classic histograms are to be loaded as native ones, too
 
 
 @dataclass(slots=True)
@@ -63,7 +64,7 @@ class Eval:
     end_ms: int
     step_ms: int  #: 0 for an instant query
     expected: dict[str, list[Expected]] = field(default_factory=dict)  #: kind of expectation -> demands
-    rows: dict[Labels, list[float | None]] = field(default_factory=dict)  #: in the order written
+    rows: dict[Labels, list[Value]] = field(default_factory=dict)  #: in the order written
     scalar: float | None = None
     string: str | None = None
     raw: tuple[int, int, int] | None = None  #: from, to, step of an expected range vector
@@ -73,11 +74,20 @@ class Eval:
         return kind in self.expected
 
 
-Command = Load | Clear | Eval
+@dataclass(slots=True)
+class Unread:
+    """A command that cannot be read."""
+
+    line: int
+    text: str
+    reason: str
+
+
+Command = Load | Clear | Eval | Unread
 
 
 def parse_script(text: str) -> Iterator[Command]:
-    """The commands in order. Raises QueryError with the line that cannot be read."""
+    """The commands in order."""
     lines = [line.strip() for line in text.splitlines()]
     lines = ["" if line.startswith("#") else line for line in lines]
     i = 0
@@ -92,7 +102,10 @@ def parse_script(text: str) -> Iterator[Command]:
             yield Clear()
             i += 1
         else:
-            yield _command(lines, i, end)
+            try:
+                yield _command(lines, i, end)
+            except QueryError as error:
+                yield Unread(i + 1, lines[i], str(error))
             i = end
 
 
@@ -120,7 +133,8 @@ def _ms(text: str) -> int:
 
 
 def _load(found: re.Match[str], body: list[str]) -> Load:
-    load = Load(_ms(found["step"]), [], native=found["nhcb"] is not None)
+    nhcb = found["nhcb"] is not None
+    load = Load(_ms(found["step"]), [], native=nhcb, classic=nhcb)
     starts: list[int | None] = []
     default: list[int | None] = []
     for line in body:
@@ -129,10 +143,8 @@ def _load(found: re.Match[str], body: list[str]) -> Load:
             starts, default = (parse_starts(rest), default) if head else (starts, parse_starts(rest))
             continue
         series, values = split_series(line)
-        if NATIVE in values:
-            load.native = True
-        else:
-            load.rows.append((series, parse_values(values), starts or default))
+        load.native = load.native or NATIVE in values
+        load.rows.append((series, parse_values(values), starts or default))
         starts = []
     return load
 
@@ -155,10 +167,8 @@ def _expect(case: Eval, line: str) -> None:
         case.scalar = number
     else:
         series, values = split_series(line)
-        if NATIVE in values:
-            case.native = True
-        else:
-            case.rows[series] = parse_values(values)
+        case.native = case.native or NATIVE in values
+        case.rows[series] = parse_values(values)
 
 
 def _number(text: str) -> float | None:

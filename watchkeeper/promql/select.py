@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from watchkeeper.errors import QueryError
-from watchkeeper.model import Labels, Matcher, Matrix
+from watchkeeper.model import Labels, Matrix
 from watchkeeper.model.series import BoolArray, FloatArray, IntArray
 from watchkeeper.promql import extended, nodes, recent
-from watchkeeper.promql.births import births_of
+from watchkeeper.promql.births import births_of, histograms_of
 from watchkeeper.promql.block import Block, Edges, Windows, concat
 from watchkeeper.promql.context import Context
 from watchkeeper.promql.durations import milliseconds
+from watchkeeper.promql.histograms.hints import with_detected
+from watchkeeper.promql.histograms.model import Histograms, is_native, nothing, only
 from watchkeeper.promql.merge import merge_matrices
 
 
-def read(context: Context, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Matrix]:
+def read(context: Context, node: nodes.Selector, start_ms: int, end_ms: int) -> list[Matrix]:
     """The store's answer, counted against the sample limit; no series is in two matrices."""
     context.check()
-    found = [matrix for matrix in context.reader.select(matchers, start_ms, end_ms) if len(matrix.series)]
+    found = [matrix for matrix in context.reader.select(node.matchers, start_ms, end_ms) if len(matrix.series)]
     context.spend(sum(matrix.values.size for matrix in found))
-    return merge_matrices(found, context.shared.memo)
+    matrices = merge_matrices(found, context.shared.memo)
+    return [with_detected(matrix) for matrix in matrices] if node.counts_only else matrices
 
 
 def instant(context: Context, node: nodes.Selector) -> Block:
@@ -41,7 +44,7 @@ def smooth(context: Context, node: nodes.Selector) -> Block:
         raise QueryError("anchored modifier is not supported for instant selectors", kind="execution")
     moments, look = context.moments(milliseconds(node.offset, context), node.at), context.lookback_ms
     blocks = []
-    for matrix in read(context, node.matchers, int(moments.min()) - look + 1, int(moments.max()) + look):
+    for matrix in read(context, node, int(moments.min()) - look + 1, int(moments.max()) + look):
         drop = np.zeros(len(matrix.series), bool)
         for part in windows(matrix, moments, moments, drop, Reach(node.mode, look, look)):
             context.afford(len(part.series) * context.steps)
@@ -53,7 +56,7 @@ def smooth(context: Context, node: nodes.Selector) -> Block:
 def timestamps(context: Context, node: nodes.Selector) -> Block:
     """As ``instant``, but the values are the samples' own times in seconds."""
     block, times = lookup(context, node)
-    return block.with_values(times / 1000.0)
+    return Block(block.series, times / 1000.0, block.present, np.ones(len(block), bool))
 
 
 def start_timestamps(context: Context, node: nodes.Selector) -> Block:
@@ -81,7 +84,7 @@ def lookup(context: Context, node: nodes.Selector) -> tuple[Block, FloatArray]:
     if rows is not None:
         return recent.lookup(rows, int(moments[0]), context.lookback_ms)
     blocks, times = [], []
-    for matrix in read(context, node.matchers, start, int(moments.max())):
+    for matrix in read(context, node, start, int(moments.max())):
         column = np.searchsorted(matrix.times, moments, side="right") - 1
         known = column >= 0
         column = np.maximum(column, 0)
@@ -91,7 +94,16 @@ def lookup(context: Context, node: nodes.Selector) -> tuple[Block, FloatArray]:
         context.afford(len(matrix.series) * context.steps)
         # a series without a sample at its target's newest tick has ended there: no look behind it
         present = matrix.present[:, column] & known
-        blocks.append(Block(matrix.series, matrix.values[:, column], present, np.zeros(len(matrix.series), bool)))
+        native = histograms_of(matrix)
+        blocks.append(
+            Block(
+                matrix.series,
+                matrix.values[:, column],
+                present,
+                np.zeros(len(matrix.series), bool),
+                None if native is None else only(native[:, column], present),
+            )
+        )
         times.append(np.broadcast_to(at.astype(np.float64), shape))
     block = concat(blocks, context.steps, context.shared.memo)
     return block, np.concatenate(times) if times else np.empty((0, context.steps))
@@ -109,7 +121,8 @@ def ranges(context: Context, node: nodes.Range) -> list[Windows]:
         if rows is not None:
             return [recent.windows(rows, starts, ends)]
     found: list[Windows] = []
-    for matrix in read(context, selector.matchers, int(starts.min()) - before + 1, int(ends.max()) + after):
+    first = int(starts.min()) - before + (not selector.counts_only)  # resets are seen from the window's edge on
+    for matrix in read(context, selector, first, int(ends.max()) + after):
         drop = np.zeros(len(matrix.series), bool)
         found += windows(matrix, starts, ends, drop, Reach(selector.mode, before, after))
     return found
@@ -129,6 +142,9 @@ def windows(
 ) -> list[Windows]:
     """Windows over one matrix: rows without a gap share positions, the others get their own."""
     grid = _Grid(matrix.times, starts, ends, reach or Reach())
+    native = histograms_of(matrix)
+    if native is not None:
+        return _with_histograms(matrix, native, grid, drop)
     full: BoolArray = np.asarray(matrix.present.all(axis=1))
     if full.all():
         return [grid.over(matrix.series, matrix.values, matrix.times, drop, births_of(matrix))]
@@ -143,11 +159,25 @@ def windows(
     return found
 
 
+def _with_histograms(matrix: Matrix, native: Histograms, grid: _Grid, drop: BoolArray) -> list[Windows]:
+    """Rows that hold histograms apart from those that do not. Extended ranges know floats only."""
+    there = is_native(native) & matrix.present
+    if grid.extended:
+        floats = replace(matrix, present=matrix.present & ~there)
+        some: BoolArray = np.asarray(floats.present.any(axis=1))
+        return [_ragged(floats, some, grid, drop)] if some.any() else []
+    holds: BoolArray = np.asarray(there.any(axis=1))
+    others: BoolArray = np.asarray(matrix.present.any(axis=1) & ~holds)
+    parts = ((others, None), (holds, native))
+    return [_ragged(matrix, rows, grid, drop, some_native) for rows, some_native in parts if rows.any()]
+
+
 class _Grid:
     """The windows as positions in a time column, which ``over`` turns into those of rows."""
 
     def __init__(self, times: IntArray, starts: IntArray, ends: IntArray, reach: Reach) -> None:
         self._starts, self._ends, self._mode = starts, ends, reach.mode
+        self.extended = bool(reach.mode)
         self._lo = np.searchsorted(times, starts - reach.before, side="right")
         self._hi = np.searchsorted(times, ends + reach.after, side="right")
         self._first = np.searchsorted(times, starts, side="right")
@@ -178,7 +208,7 @@ def _names(series: Sequence[Labels], keep: BoolArray) -> list[Labels]:
     return [series[i] for i in np.flatnonzero(keep).tolist()]
 
 
-def _ragged(matrix: Matrix, some: BoolArray, grid: _Grid, drop: BoolArray) -> Windows:
+def _ragged(matrix: Matrix, some: BoolArray, grid: _Grid, drop: BoolArray, native: Histograms | None = None) -> Windows:
     """Rows with gaps, moved together to the left so that a window is again a run of positions."""
     present = matrix.present[some]
     count = np.zeros((len(present), present.shape[1] + 1), dtype=np.intp)
@@ -195,4 +225,8 @@ def _ragged(matrix: Matrix, some: BoolArray, grid: _Grid, drop: BoolArray) -> Wi
     if born is not None:
         moved = np.zeros_like(times)
         moved[row, place] = born[some][row, column]
-    return grid.over(_names(matrix.series, some), values, times, drop[some], moved, count)
+    answer = grid.over(_names(matrix.series, some), values, times, drop[some], moved, count)
+    if native is not None:
+        answer.histograms = nothing(values.shape)
+        answer.histograms[row, place] = native[some][row, column]
+    return answer

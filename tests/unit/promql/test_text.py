@@ -22,7 +22,7 @@ from watchkeeper.promql.compare import almost_equal
 from watchkeeper.promql.conformance import run_files
 from watchkeeper.promql.notation import parse_series, parse_starts, parse_values
 from watchkeeper.promql.result import format_plain
-from watchkeeper.promql.script import Eval, parse_script
+from watchkeeper.promql.script import Eval, Unread, parse_script
 
 
 @pytest.mark.parametrize(
@@ -150,8 +150,9 @@ def test_a_script_is_read() -> None:
     assert isinstance(case, Eval)
     assert (case.start_ms, case.end_ms, case.step_ms) == (60_000, 300_000, 30_000)
     assert case.rows == {labels("up"): [1, None, 3]}
-    with pytest.raises(QueryError, match="line 1: unknown command"):
-        list(parse_script("frobnicate"))
+    (unread,) = parse_script("frobnicate")
+    assert isinstance(unread, Unread)
+    assert "line 1: unknown command" in unread.reason
 
 
 WRONG = [
@@ -178,20 +179,29 @@ def test_the_runner_finds_a_wrong_answer(script: str, reason: str) -> None:
     assert reason in said
 
 
-def test_the_runner_skips_by_name_what_it_cannot_judge() -> None:
-    native = "load 1m\n  h {{schema:0 sum:1 count:1}}\n  f 1\n\neval instant at 0 h\n  h {{schema:0 sum:1 count:1}}"
-    assert [found[0] for found in verdicts(native)] == ["skipped: native histogram"]
-    assert [found[0] for found in verdicts("eval instant at 0 a </ 5")] == ["skipped: construct the parser rejects"]
+def test_the_runner_skips_by_name_what_it_cannot_read() -> None:
+    script = "load 1m\n  h {{schema:0 shape:1}}\n\neval instant at 0 vector(1)\n  {} 1\n"
+    ((outcome, place, reason),) = verdicts(script)
+    assert (outcome, place) == ("skipped: cannot be read", "1: load 1m")
+    assert "cannot read 'shape:1'" in reason
 
 
 def test_the_runner_counts_files_and_classes(tmp_path: Path) -> None:
     (tmp_path / "one.test").write_text(
-        "eval instant at 0 1\n  1\n\neval instant at 0 1\n  2\n\neval instant at 0 a </ 5\n"
+        "eval instant at 0 1\n  1\n\neval instant at 0 1\n  2\n\neval instant at 0 a </ 5\n\neval sometime\n\n"
+        "load 1m\n  h {{count:1}}\n\neval instant at 0 h\n  h {{count:1}}\n\neval instant at 0 h\n  h {{count:2}}\n"
     )
-    report = run_files([tmp_path / "one.test"], verbose=True)
-    assert report.total == {"passed": 1, "failed": 1, "skipped: construct the parser rejects": 1}
-    assert len(report.failures) == 2
-    assert report.lines()[0].startswith("one.test: 1 failed, 1 passed, 1 skipped")
+    report = run_files([tmp_path / "one.test"])
+    assert not report.all_passed
+    assert len(report.failures) == 3
+    assert report.lines() == [
+        "one.test: 3 passed, 2 failed, 1 skipped",
+        "class plain: 1 passed, 1 failed, 1 skipped",
+        "class native histogram: 1 passed, 1 failed, 0 skipped",
+        "class newer construct: 1 passed, 0 failed, 0 skipped",
+        "total: 3 passed, 2 failed, 1 skipped",
+    ]
+    assert len(run_files([tmp_path / "one.test"], verbose=True).failures) == 6
 
 
 def test_nearness_is_relative_and_zero_is_near_nothing() -> None:

@@ -42,6 +42,8 @@ def collect(context: Context, block: Block, position: int) -> tuple[list[Labels]
     for i, series in enumerate(block.series):
         bound = parse_bound(label(series, "le"))
         if bound is None:
+            if not block.present[i].any():
+                continue
             context.warn(
                 f'bucket label "le" is missing or has a malformed value of "{label(series, "le")}"'
                 f' for metric name "{metric_name(series)}"',

@@ -83,7 +83,10 @@ def _fetch(
             (0, context.steps)
         )
     node = nodes.Selector(matchers=(*matchers, *identity), offset=where.offset, at=where.at)
-    return select.lookup(context, node)
+    infos, times = select.lookup(context, node)
+    if infos.histograms is not None and (infos.present & ~infos.is_float()).any():
+        raise QueryError("this should be an info metric, with float samples", kind="execution")
+    return infos, times
 
 
 def _key(series: Labels) -> Key:
@@ -125,7 +128,7 @@ def _enriched(row: Block, infos: Block, winners: dict[Key, list[Winners]], data:
         if not here.any() or (needed and not rows):
             continue
         labels = _with_data(series, [infos.series[i] for i in rows], names)
-        blocks.append(Block([labels], row.values, here, row.drop))
+        blocks.append(Block([labels], row.values, here, row.drop, row.histograms))
     return concat(blocks, steps)
 
 

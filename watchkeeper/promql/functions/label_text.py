@@ -37,7 +37,7 @@ def _relabelled(block: Block, name: str, values: Sequence[str | None]) -> Block:
     if name == "__name__":  # the name now has a meaning of its own
         for i, value in enumerate(values):
             drop[i] &= value is None
-    return unite(Block(series, block.values, block.present, drop), SAME_LABELSET)
+    return unite(block.named(series, drop), SAME_LABELSET)
 
 
 def label_join(block: Block, target: str, separator: str, sources: Sequence[str]) -> Block:

@@ -91,7 +91,9 @@ def stddev_over_time(windows: Windows) -> Answer:
 def _deviation(values: FloatArray, inside: BoolArray, _: FloatArray) -> FloatArray:
     half = np.float64(0.5)
     centre = quantile(half, values, inside)
-    return quantile(half, np.abs(values - centre[..., None]), inside)
+    deviation = quantile(half, np.abs(values - centre[..., None]), inside)
+    known: FloatArray = np.where((np.isnan(values) & inside).any(axis=-1), np.nan, deviation)
+    return known
 
 
 def mad_over_time(windows: Windows) -> Answer:

@@ -13,6 +13,7 @@ from watchkeeper.promql.block import Block, Windows, concat
 from watchkeeper.promql.context import Context
 from watchkeeper.promql.functions import base, counters, over_time, trends
 from watchkeeper.promql.functions.vectors import absence
+from watchkeeper.promql.histograms import ranges as native
 from watchkeeper.promql.nodes import Call, Node, Range, Subquery
 
 #: Endings that say "counter" (Prometheus's possible-non-counter remark).
@@ -21,31 +22,40 @@ COUNTER_ENDINGS = ("_total", "_sum", "_count", "_bucket")
 Compute = Callable[[Windows], over_time.Answer]
 
 
-def over(evaluator: base.Evaluator, context: Context, node: Node, compute: Compute, *, keep: bool = False) -> Block:
-    """One row per series with what ``compute`` says about its windows."""
-    blocks = []
-    for windows in evaluator.windows(context, node):
+def over(evaluator: base.Evaluator, context: Context, call: Call, compute: Compute, *, place: int = 0) -> Block:
+    """One row per series with what ``compute`` says about its windows; ``place`` is that of the range."""
+    blocks, keep = [], call.name in over_time.KEEPS_NAME
+    for windows in evaluator.windows(context, call.args[place]):
         context.afford(len(windows.series) * context.steps)
         windows.tick = context.check
-        values, present = compute(windows)
         drop = windows.drop if keep else np.ones(len(windows.series), bool)
+        if windows.histograms is not None:
+            blocks.append(native.over(context, call, windows, compute, drop))
+            continue
+        values, present = compute(windows)
         blocks.append(Block(windows.series, values, present, drop))
     return concat(blocks, context.steps, context.shared.memo)
 
 
-def steady(evaluator: base.Evaluator, context: Context, node: Node, compute: Compute, *, keep: bool = False) -> Block:
+def steady(evaluator: base.Evaluator, context: Context, call: Call, compute: Compute) -> Block:
     """As ``over`` where only the window matters: one that ``@`` fixes is computed once for all steps."""
+    node = call.args[0]
     at = node.selector.at if isinstance(node, Range) else node.at if isinstance(node, Subquery) else None
     if at is None or context.steps == 1:
-        return over(evaluator, context, node, compute, keep=keep)
-    once = over(evaluator, context.at_times(context.times[:1], context.step_ms), node, compute, keep=keep)
+        return over(evaluator, context, call, compute)
+    once = over(evaluator, context.at_times(context.times[:1], context.step_ms), call, compute)
     shape = (len(once), context.steps)
-    return Block(once.series, np.broadcast_to(once.values, shape), np.broadcast_to(once.present, shape), once.drop)
+    return Block(
+        once.series,
+        np.broadcast_to(once.values, shape),
+        np.broadcast_to(once.present, shape),
+        once.drop,
+        None if once.histograms is None else np.broadcast_to(once.histograms, shape),
+    )
 
 
 def _simple(evaluator: base.Evaluator, context: Context, call: Call) -> Block:
-    keep = call.name in over_time.KEEPS_NAME
-    return steady(evaluator, context, call.args[0], over_time.OVER_TIME[call.name], keep=keep)
+    return steady(evaluator, context, call, over_time.OVER_TIME[call.name])
 
 
 CHANGES: dict[str, Compute] = {
@@ -64,9 +74,9 @@ def _change(evaluator: base.Evaluator, context: Context, call: Call) -> Block:
     compute = CHANGES[call.name]
     if call.name in ("rate", "increase"):
         compute = partial(_warned, compute, context, call)
-    block = steady(evaluator, context, call.args[0], compute)
+    block = steady(evaluator, context, call, compute)
     if call.name in ("rate", "increase"):
-        _remark_gauges(context, block, call)
+        _remark_gauges(context, block.floats(), call)
     return block
 
 
@@ -108,7 +118,7 @@ def _gauges(context: Context, block: Block, node: Node) -> set[str]:
 
 def _quantile_over_time(evaluator: base.Evaluator, context: Context, call: Call) -> Block:
     q = base.scalar(evaluator, context, call, 0)
-    block = over(evaluator, context, call.args[1], partial(over_time.quantile_over_time, q=q))
+    block = over(evaluator, context, call, partial(over_time.quantile_over_time, q=q), place=1)
     if len(block):
         base.check_quantile(context, q, call.args[0].position)
     return block
@@ -116,7 +126,7 @@ def _quantile_over_time(evaluator: base.Evaluator, context: Context, call: Call)
 
 def _predict_linear(evaluator: base.Evaluator, context: Context, call: Call) -> Block:
     ahead = base.scalar(evaluator, context, call, 1)
-    return over(evaluator, context, call.args[0], partial(trends.predict_linear, now=context.seconds(), ahead=ahead))
+    return over(evaluator, context, call, partial(trends.predict_linear, now=context.seconds(), ahead=ahead))
 
 
 def _smoothing(evaluator: base.Evaluator, context: Context, call: Call) -> Block:
@@ -124,7 +134,7 @@ def _smoothing(evaluator: base.Evaluator, context: Context, call: Call) -> Block
     return over(
         evaluator,
         context,
-        call.args[0],
+        call,
         partial(trends.double_exponential_smoothing, smoothing=factors[0], trend=factors[1]),
     )
 

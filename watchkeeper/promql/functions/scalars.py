@@ -26,7 +26,7 @@ def _time(_: base.Evaluator, context: Context, __: Call) -> FloatArray:
 
 def _scalar(evaluator: base.Evaluator, context: Context, call: Call) -> FloatArray:
     """The value of a vector with exactly one series, NaN otherwise."""
-    block = base.vector(evaluator, context, call)
+    block = base.vector(evaluator, context, call).floats()
     if not len(block):
         return np.full(context.steps, np.nan)
     row = np.argmax(block.present, axis=0)

@@ -23,6 +23,7 @@ def _line(values: FloatArray, inside: BoolArray, seconds: FloatArray) -> tuple[F
     middle, level = time.sum(axis=-1) / count, rise.sum(axis=-1) / count
     across = np.where(inside, seconds - middle[..., None], 0.0)
     slope = (across * rise).sum(axis=-1) / (across**2).sum(axis=-1)
+    slope = np.where((np.isfinite(values) | ~inside).all(axis=-1), slope, np.nan)
     return slope, base[..., 0] + level - slope * middle
 
 

@@ -10,6 +10,7 @@ from watchkeeper.promql import select
 from watchkeeper.promql.block import Block, concat, empty
 from watchkeeper.promql.context import Context
 from watchkeeper.promql.functions import base, dates, elementwise, histogram, label_text
+from watchkeeper.promql.histograms import functions as native
 from watchkeeper.promql.nodes import Call, Node, Range, Selector
 from watchkeeper.promql.result import format_plain
 
@@ -49,7 +50,8 @@ def _timestamp(evaluator: base.Evaluator, context: Context, call: Call) -> Block
     if isinstance(call.args[0], Selector):
         return select.timestamps(context, call.args[0])
     block = base.vector(evaluator, context, call)
-    return block.with_values(np.broadcast_to(context.seconds(), block.values.shape))
+    seconds = np.broadcast_to(context.seconds(), block.values.shape)
+    return Block(block.series, seconds, block.present, np.ones(len(block), bool))
 
 
 def _start_timestamp(evaluator: base.Evaluator, context: Context, call: Call) -> Block:
@@ -100,6 +102,7 @@ def _sort(evaluator: base.Evaluator, context: Context, call: Call) -> Block:
         names = [base.text(evaluator, context, call, i) for i in range(1, len(call.args))]
         order = label_text.order_by_label(block.series, names, descending=call.name.endswith("desc"))
         return block.rows(np.array(order, dtype=np.intp))
+    block = block.floats()
     if not len(block):
         return block
     values = block.values[:, 0]
@@ -127,9 +130,11 @@ def _histogram_quantile(evaluator: base.Evaluator, context: Context, call: Call)
 
 
 def _quantile_of(context: Context, block: Block, q: FloatArray, at: int) -> Block:
-    return histogram.evaluate(
-        context, block, at, lambda one: histogram.bucket_quantile(q, one.bounds, one.counts), "histogram_quantile"
+    classic, whole = native.apart(context, block, at)
+    answer = histogram.evaluate(
+        context, classic, at, lambda one: histogram.bucket_quantile(q, one.bounds, one.counts), "histogram_quantile"
     )
+    return concat([answer, native.quantiles(context, whole, q, at)], context.steps)
 
 
 def _histogram_quantiles(evaluator: base.Evaluator, context: Context, call: Call) -> Block:
@@ -148,30 +153,29 @@ def _histogram_quantiles(evaluator: base.Evaluator, context: Context, call: Call
 
 def _histogram_fraction(evaluator: base.Evaluator, context: Context, call: Call) -> Block:
     lower, upper = (base.scalar(evaluator, context, call, i) for i in (0, 1))
-    block = base.vector(evaluator, context, call, 2)
-    return histogram.evaluate(
+    at = call.args[2].position
+    classic, whole = native.apart(context, base.vector(evaluator, context, call, 2), at)
+    answer = histogram.evaluate(
         context,
-        block,
-        call.args[2].position,
+        classic,
+        at,
         lambda one: histogram.bucket_fraction(lower, upper, one.bounds, one.counts),
         "histogram_fraction",
     )
+    return concat([answer, native.fractions(context, whole, (lower, upper), at)], context.steps)
 
 
 def _native_only(evaluator: base.Evaluator, context: Context, call: Call) -> Block:
-    """Answers for native histograms only, of which there are none: floats are left out, as in Prometheus."""
-    base.vector(evaluator, context, call)
-    return empty(context.steps)
+    """Answers for native histograms only: floats are left out, as in Prometheus."""
+    return native.number(base.vector(evaluator, context, call), call.name)
 
-
-NATIVE_ONLY = ("histogram_avg", "histogram_count", "histogram_sum", "histogram_stddev", "histogram_stdvar")
 
 VECTOR: dict[str, base.Handler] = {
     **dict.fromkeys(elementwise.PLAIN, _plain),
     **dict.fromkeys(("clamp", "clamp_min", "clamp_max"), _clamp),
     **dict.fromkeys(dates.NAMES, _date),
     **dict.fromkeys(("sort", "sort_desc", "sort_by_label", "sort_by_label_desc"), _sort),
-    **dict.fromkeys(NATIVE_ONLY, _native_only),
+    **dict.fromkeys(native.NUMBERS, _native_only),
     "round": _round,
     "timestamp": _timestamp,
     "start_timestamp": _start_timestamp,
