@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from watchkeeper.app.demo import managers
+from watchkeeper.app.demo.catalogue import catalogue
 from watchkeeper.app.demo.place import Place
 from watchkeeper.app.demo.robot import DINGTALK, SECRET, TOKEN, WECOM
 
@@ -86,6 +87,7 @@ def build(place: Place, ports: Mapping[str, int], servers: Servers, language: st
         "capacity": {"every": "5m", "pools": [_pool()]},
         "rules": {"packs": ["signals", "business", "self"], "directories": ["rules"]},
         **managers.sections(place, shop),
+        "catalogue": {"services": catalogue(ports), "every": "15s"},
         "severities": {"critical": "P1", "warning": "P2"},
         "incidents": {"reopen_within": "30s"},  # a fault broken again is an incident of its own
         "notify": {"channels": _channels(ports)},
