@@ -11,6 +11,7 @@ from typing import Any
 
 from support.engines import build, clock_of
 from support.journey import assert_ledgers, begin, rule_file, scraped, walk
+from support.kept import Kept, everywhere
 from support.remediator import Direct
 from support.targets import answer, target
 
@@ -108,7 +109,10 @@ def fired(engine: Engine) -> dict[str, timedelta]:
     return {alert.rule: alert.fired_at - alert.active_at for alert in alerts if alert.fired_at}
 
 
-async def test_workers_come_first_and_the_four_alerts_join_the_incident_of_the_backlog(tmp_path: Path) -> None:
+@everywhere
+async def test_workers_come_first_and_the_four_alerts_join_the_incident_of_the_backlog(
+    tmp_path: Path, kept: Kept
+) -> None:
     rule_file(tmp_path, re.sub(r"(- name: requirements\n)", r"\1    interval: 5s\n", FOUR), "four.yaml")
     rule_file(tmp_path, OWN, "own.yaml")
     slots = Slots()
@@ -123,6 +127,7 @@ async def test_workers_come_first_and_the_four_alerts_join_the_incident_of_the_b
         engine = build(
             tmp_path,
             actuator=hands,
+            store=kept.store,
             collect=scraped(server, interval=f"{STEP}s"),
             remediation={"targets": [{**settings, "test_target": "trial"}, trial]},
         )

@@ -165,9 +165,12 @@ def node_exporter(tmp: Path) -> Running:
     return start(argv, url, cwd=own_folder(tmp, "node_exporter"), url=url, port=port)
 
 
-def prometheus(config_text: str, tmp: Path, *arguments: str) -> Running:
-    """Prometheus with this configuration; ``url`` is its root. ``{port}`` in the text is its own port."""
-    port, folder = free_port(), own_folder(tmp, "prometheus")
+def prometheus(config_text: str, tmp: Path, *arguments: str, port: int = 0) -> Running:
+    """Prometheus with this configuration; ``url`` is its root. ``{port}`` in the text is its own port.
+
+    The same folder and port again: it goes on where it was.
+    """
+    port, folder = port or free_port(), own_folder(tmp, "prometheus")
     config = folder / "prometheus.yml"
     config.write_text(config_text.replace("{port}", str(port)))
     url = f"http://127.0.0.1:{port}"
@@ -179,6 +182,21 @@ def prometheus(config_text: str, tmp: Path, *arguments: str) -> Running:
         *arguments,
     ]
     return start(argv, f"{url}/-/ready", cwd=folder, url=url, port=port)
+
+
+def victoria_metrics(tmp: Path, *arguments: str, port: int = 0) -> Running:
+    """VictoriaMetrics that keeps everything; ``url`` is its root. The same folder and port again: it goes on."""
+    port, folder = port or free_port(), own_folder(tmp, "victoria")
+    url = f"http://127.0.0.1:{port}"
+    argv = [
+        need("victoria-metrics"),
+        f"-storageDataPath={folder / 'data'}",
+        f"-httpListenAddr=127.0.0.1:{port}",
+        "-retentionPeriod=100y",
+        "-memory.allowedBytes=64MB",
+        *arguments,
+    ]
+    return start(argv, f"{url}/health", cwd=folder, url=url, port=port)
 
 
 def haproxy(config_text: str, tmp: Path) -> Running:

@@ -38,6 +38,7 @@ from watchkeeper.app.pipeline.rate import Rating
 from watchkeeper.app.pipeline.receive import Receiving
 from watchkeeper.app.pipeline.score import Scoring
 from watchkeeper.app.pipeline.tell import Telling
+from watchkeeper.app.samples import open_samples, pages
 from watchkeeper.app.schedule import Scheduler
 from watchkeeper.app.scrape import Scraping
 from watchkeeper.app.scrape_files import scrapes
@@ -51,7 +52,6 @@ from watchkeeper.ports import ActuatorClient, Detector
 from watchkeeper.promql import Engine as PromQL
 from watchkeeper.promql import Gate
 from watchkeeper.registry import Registry
-from watchkeeper.store.samples import EmbeddedStore
 from watchkeeper.store.state import State, Unit, sqlite_url
 from watchkeeper.store.state.migrations import migrate
 from watchkeeper.telemetry import Telemetry
@@ -73,16 +73,10 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
     telemetry = Telemetry()
     state = State(config.store.state.url.get_secret_value() or sqlite_url(data.state))
     migrate(state)
-    samples = EmbeddedStore(
-        data.samples,
-        clock=clock,
-        retention=config.store.retention,
-        retention_bytes=config.store.retention_bytes,
-        tiers={300_000: config.store.retention_5m, 3_600_000: config.store.retention_1h},
-    )
+    samples = open_samples(loaded, data, clock)
     threads = {name: ThreadPoolExecutor(1, thread_name_prefix=name) for name in THREADS}
     gate = Gate()
-    promql = PromQL(samples, gate=gate)
+    promql = pages(samples, gate)
     ask = Ask(PromQL(samples, gate=gate, urgent=True))  # rules wait for nobody's question
     detector = _detector(loaded)
     scoring = Scoring(
@@ -103,6 +97,7 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
         samples=samples,
         state=state,
         promql=promql,
+        exact=PromQL(samples, gate=gate),
         outbound=Outbound(allow_private=True),
         detector=detector,
         scoring=scoring,

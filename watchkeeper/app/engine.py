@@ -57,7 +57,8 @@ class Engine:
     telemetry: Telemetry
     samples: SampleStore
     state: State
-    promql: PromQL
+    promql: PromQL  #: for pages, the API and forecasts; a server that keeps the samples may answer it
+    exact: PromQL  #: our own over the samples themselves, for what is judged by: the same verdict on every store
     outbound: Outbound
     detector: Detector
     scoring: Scoring

@@ -39,6 +39,11 @@ class DataDir:
         return self.root / "samples"
 
     @property
+    def remote_samples(self) -> Path:
+        """Head and spool of a sample store on a server."""
+        return self.root / "remote"
+
+    @property
     def snapshots(self) -> Path:
         """Consistent states of the running engine, on their way into a backup."""
         return self.root / "snapshots"

@@ -64,6 +64,40 @@ class Actuator(Section):
     allowed_users: list[str | int] = []  #: users beside its own whose engine may connect, by name or number
 
 
+class ServerTls(Section):
+    ca: Path | None = None  #: PEM file of who signs the server's certificate; none: the system's
+    certificate: Path | None = None  #: PEM file shown to the server; with `key`
+    key: Path | None = None  #: PEM file
+
+
+class SampleServer(Section):
+    """Where samples are kept when it is not this machine; without `url` the other keys mean nothing."""
+
+    url: str = ""  #: Prometheus-compatible server, its query API below /api/v1; empty: samples are kept in `data`
+    write_url: str = ""  #: where it takes remote write; empty: <url>/api/v1/write
+    headers: dict[str, SecretStr] = {}  #: sent with every request, for example X-Scope-OrgID
+    username: str = ""  #: basic authentication
+    password: SecretStr = SecretStr("")
+    token: SecretStr = SecretStr("")  #: bearer token
+    tls: ServerTls = ServerTls()
+    timeout: Duration = timedelta(seconds=30)  #: of one request
+    head: Duration = timedelta(hours=3)  #: newest samples that are kept here as well
+    spool_bytes: int = Field(default=1 << 30, ge=1 << 20)  #: unsent samples kept on disk; then the oldest are dropped
+    alone: Switch = False  #: nobody else writes to the server: recent questions are answered without asking it
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> SampleServer:
+        for key in ("url", "write_url"):
+            value = getattr(self, key)
+            if value and not value.startswith(("http://", "https://")):
+                raise ValueError(f"{key}: write an address that begins with http:// or https://")
+        if self.token.get_secret_value() and self.username:
+            raise ValueError("a server takes a token or a username, not both; remove one")
+        if (self.tls.certificate is None) != (self.tls.key is None):
+            raise ValueError("tls: certificate and key belong together; add the other")
+        return self
+
+
 class StateStore(Section):
     url: SecretStr = SecretStr("")  #: SQLAlchemy URL, for example postgresql+psycopg://...; empty: SQLite in `data`
 
@@ -73,6 +107,7 @@ class Store(Section):
     retention_bytes: int | None = None  #: size at which the oldest blocks are dropped; none: no limit
     retention_5m: Duration = timedelta(days=90)  #: age at which 5-minute aggregates are dropped
     retention_1h: Duration = timedelta(days=730)  #: age at which hourly aggregates are dropped
+    samples: SampleServer = SampleServer()
     state: StateStore = StateStore()
 
 

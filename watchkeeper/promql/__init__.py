@@ -8,6 +8,7 @@ from watchkeeper.promql.engine import Asked, Engine
 from watchkeeper.promql.gate import Gate
 from watchkeeper.promql.memory import MemoryReader
 from watchkeeper.promql.parse import metric_names, parse, reach, selectors
+from watchkeeper.promql.pushed import Pushed
 from watchkeeper.promql.result import RangeMatrix, Result, Scalar, StringValue, Vector, format_value
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Engine",
     "Gate",
     "MemoryReader",
+    "Pushed",
     "QueryError",
     "QueryLimits",
     "RangeMatrix",

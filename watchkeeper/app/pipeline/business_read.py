@@ -166,7 +166,7 @@ def _promql(engine: Engine, kpi: Kpi, asked: Sequence[datetime], now: datetime, 
 
 
 def _instant(engine: Engine, query: str, at: datetime) -> Decimal | None:
-    answer = engine.promql.instant(query, to_ms(at))
+    answer = engine.exact.instant(query, to_ms(at))
     if isinstance(answer, Scalar):
         values = [answer.value]
     elif isinstance(answer, Vector):

@@ -144,7 +144,7 @@ def read(engine: Engine, one: Objective, start_ms: int, end_ms: int, step_ms: in
         return {}
 
     def ask(expr: str) -> tuple[Values, Flags]:
-        found = engine.promql.range(expr, int(times[0]), int(times[-1]), step_ms)
+        found = engine.exact.range(expr, int(times[0]), int(times[-1]), step_ms)
         return found.values, found.present & ~np.isnan(found.values)
 
     out = _excluded(one, times, ask(one.exclude) if one.exclude else None)
