@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.servers import Running, prometheus, victoria_metrics
+from support.servers import Running, answers, prometheus, victoria_metrics
 
 SERVERS = ("prometheus", "victoria_metrics")
 
@@ -43,6 +43,11 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kept]:
     folder.mkdir()
     with serve(kind, folder) as server:
         yield Kept(kind, server)
+
+
+def shown_now(url: str) -> None:
+    """VictoriaMetrics shows what it took some seconds later, or now. Other servers know no such address."""
+    answers(f"{url}/internal/force_flush")
 
 
 _REAL = [pytest.param(kind, marks=pytest.mark.servers) for kind in SERVERS]

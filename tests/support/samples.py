@@ -11,7 +11,7 @@ import numpy as np
 
 from watchkeeper.clock import ManualClock, to_ms
 from watchkeeper.model import STALE_NAN, Labels, Layout, Matcher, Tick, labels
-from watchkeeper.ports import Appended
+from watchkeeper.ports import Appended, SampleReader
 from watchkeeper.store.samples import EmbeddedStore, Limits, Sizes
 from watchkeeper.store.samples.disk import Disk
 
@@ -39,7 +39,7 @@ def bits_of(value: float) -> int:
     return int(np.array([value]).view(np.uint64)[0])
 
 
-def contents(store: EmbeddedStore, matchers: Sequence[Matcher] = ()) -> Stored:
+def contents(store: SampleReader, matchers: Sequence[Matcher] = ()) -> Stored:
     """Every sample a store gives back, as bits; a sample given back twice fails."""
     found: Stored = {}
     for matrix in store.select(matchers, *EVER):

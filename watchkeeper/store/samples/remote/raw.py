@@ -17,6 +17,8 @@ from watchkeeper.store.samples.remote.server import TOO_MUCH, Server, ServerErro
 
 #: A window whose answer is too large is halved, but not below this.
 LEAST_MS = 60_000
+#: Servers count nanoseconds in 64 bits; a window from 1970 on fits into them until 2255.
+LAST_MS = 9_000_000_000_000
 #: Each series with its times (milliseconds, ascending) and values; a sample that is an end is NaN.
 Rows = dict[Labels, tuple[IntArray, FloatArray]]
 
@@ -35,6 +37,7 @@ def escaped(value: str) -> str:
 
 def read(server: Server, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Rows:
     """Every sample with start <= t <= end. Raises QueryError."""
+    start_ms, end_ms = max(start_ms, 0), min(end_ms, LAST_MS)
     if end_ms < start_ms:
         return {}
     try:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support.kept import SERVERS, serve
-from support.sample_server import Moody, moody
+from support.kept import SERVERS, serve, shown_now
+from support.sample_server import Said, moody
 from support.samples import NOON, contents, layout, sent_by, tick
 from support.servers import Running
 
 from watchkeeper.clock import ManualClock, to_ms
+from watchkeeper.errors import QueryError
 from watchkeeper.model import STALE_NAN, Layout, Matcher, Tick
 from watchkeeper.model.series import MatchOp
+from watchkeeper.promql import Engine, Gate, Pushed, RangeMatrix
+from watchkeeper.store.samples import Limits
 from watchkeeper.store.samples.remote import Address, Pace, RemoteStore, Server, raw
 
 pytestmark = pytest.mark.servers
@@ -63,6 +67,7 @@ class Desk:
 
     def at_server(self) -> set[tuple[str, int, float]]:
         """What the server shows of the test's series."""
+        shown_now(self.url)
         rows = raw.read(self.store._server, EVERYTHING, to_ms(NOON), to_ms(self.clock.now()))
         return {
             (dict(series)["__name__"], time_ms, value)
@@ -100,20 +105,252 @@ def desk(server: Running, tmp_path: Path) -> Iterator[Desk]:
     found.store.close()
 
 
-@pytest.fixture
-def front(server: Running) -> Iterator[Moody]:
-    with moody(server.url) as found:
-        yield found
-
-
 def test_what_was_appended_is_read_at_once_and_is_at_the_server_soon(desk: Desk) -> None:
     desk.run(8)
-    assert contents_of(desk.store) == sent_by(desk.sent)
+    assert contents(desk.store, EVERYTHING) == sent_by(desk.sent)
     desk.delivered()
     until(lambda: desk.at_server() == desk.expected(), "the server shows everything")
-    assert contents_of(desk.store) == sent_by(desk.sent)
+    assert contents(desk.store, EVERYTHING) == sent_by(desk.sent)
     assert desk.store.label_values("__name__", EVERYTHING, to_ms(NOON), to_ms(desk.clock.now())) == ["a_total", "b"]
 
 
-def contents_of(store: RemoteStore) -> object:
-    return contents(store.head, EVERYTHING) if store.head is None else contents(store, EVERYTHING)  # type: ignore[arg-type]  # it reads only
+def test_odd_values_come_back_from_the_server_to_twelve_digits_and_from_here_bit_for_bit(desk: Desk) -> None:
+    odd = layout("tiny", "huge", "negative_zero", "third")
+    desk.send(1e-30, 1.2345678901234567e300, -0.0, 1 / 3, shape=odd)
+    desk.delivered()
+    until(lambda: len(desk.at_server()) == 4, "the server shows everything")
+    near = {name: pytest.approx(value, rel=1e-11) for name, _, value in desk.expected()}  # VictoriaMetrics rounds
+    assert {name: value for name, _, value in desk.at_server()} == near
+    assert contents(desk.store, EVERYTHING) == sent_by(desk.sent)
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_server_that_is_away_at_the_start_and_falls_in_mid_run_loses_nothing(kind: str, tmp_path: Path) -> None:
+    with serve(kind, tmp_path) as first:
+        port = first.port
+    desk = Desk(tmp_path / "desk", first.url)
+    try:
+        desk.run(3)
+        with pytest.raises(QueryError, match="sample server"):
+            desk.store.select(EVERYTHING, to_ms(NOON), to_ms(desk.clock.now()))
+        until(lambda: desk.store.stats()["server_failing_seconds"] > 0, "the failure is counted")
+        assert desk.store.stats()["server_failed_unreachable"] > 0
+        with serve(kind, tmp_path, port) as second:
+            desk.delivered()
+            desk.run(3)
+            second.kill()
+        desk.run(3)
+        desk.store.close()
+        desk.open()
+        desk.run(3)
+        with serve(kind, tmp_path, port):
+            desk.delivered()
+            until(lambda: desk.at_server() >= late(desk), "what was sent after the fall is there")
+        desk.balanced()
+        assert desk.store.stats()["spool_dropped"] == 0
+    finally:
+        desk.store.close()
+
+
+def late(desk: Desk) -> set[tuple[str, int, float]]:
+    return {one for one in desk.expected() if one[1] >= desk.sent[6].time_ms}
+
+
+def test_what_a_server_took_and_forgot_in_its_fall_is_sent_again(tmp_path: Path) -> None:
+    pace = Pace(flush=0.02, first_retry=0.02, last_retry=0.1, check=0.3, shown=3.0, margin=20.0, keep=60.0)
+    with serve("victoria_metrics", tmp_path) as first:
+        desk = Desk(tmp_path / "desk", first.url, pace=pace)
+        desk.run(5)
+        desk.delivered()
+        first.kill()
+    try:
+        with serve("victoria_metrics", tmp_path, first.port):
+            until(lambda: desk.at_server() == desk.expected(), "everything is there after all")
+            desk.balanced()
+            assert desk.store.stats()["spool_resent"] > 0
+    finally:
+        desk.store.close()
+
+
+@pytest.mark.parametrize(
+    ("mood", "reason"),
+    [
+        (Said(500, b"broken"), "http_500"),
+        (Said(200, b"<html>sign in</html>", "text/html"), "http_200"),
+        (Said(401, b"who are you"), "http_401"),
+        (Said(429, b"slower"), "http_429"),
+        ("cut", "unreachable"),
+        ("hang", "timeout"),
+    ],
+    ids=["500", "html", "401", "429", "cut", "hang"],
+)
+def test_a_server_in_a_bad_mood_is_counted_and_caught_up_with(mood: Said | str, reason: str, tmp_path: Path) -> None:
+    with serve("prometheus", tmp_path) as server, moody(server.url) as front:
+        desk = Desk(tmp_path / "desk", front.url, timeout=0.5)
+        try:
+            front.mood = mood
+            desk.run(3)
+            until(lambda: desk.store.stats().get(f"server_failed_{reason}", 0) > 1, f"{reason} is counted twice")
+            assert desk.store.stats()["spool_waiting"] == 6
+            front.mood = None
+            front.released.set()
+            desk.delivered()
+            assert desk.at_server() == desk.expected()
+        finally:
+            desk.store.close()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [Said(200, b"<html>"), Said(200, b"{]"), Said(200, b'{"status":"success","data":[1]}'), Said(502, b"bad gateway")],
+    ids=["html", "garbage", "shape", "502"],
+)
+def test_an_answer_that_nobody_can_read_is_unknown_and_never_empty(said: Said, tmp_path: Path) -> None:
+    with moody() as front:
+        front.mood = said
+        desk = Desk(tmp_path / "desk", front.url)
+        try:
+            engine = Pushed(desk.store, desk.store)
+            at = to_ms(desk.clock.now())
+            for ask in (lambda: engine.instant("x", at), lambda: engine.range("x", at - 60_000, at, 15_000)):
+                with pytest.raises(QueryError):
+                    ask()
+            with pytest.raises(QueryError):
+                Engine(desk.store).instant("absent(x)", at)
+        finally:
+            desk.store.close()
+
+
+def test_an_answer_that_is_too_large_is_asked_for_in_parts_and_then_refused(tmp_path: Path) -> None:
+    with serve("prometheus", tmp_path) as server:
+        desk = Desk(tmp_path / "desk", server.url)
+        try:
+            desk.run(30)
+            desk.delivered()
+            small = Server(Address(url=server.url), max_bytes=700)
+            try:
+                rows = raw.read(small, [Matcher("__name__", MatchOp.EQUAL, "a_total")], *span(desk))
+                assert [len(times) for times, _ in rows.values()] == [30]
+            finally:
+                small.close()
+            tiny = Server(Address(url=server.url), max_bytes=70)
+            try:
+                with pytest.raises(QueryError, match="limit"):
+                    raw.read(tiny, [Matcher("__name__", MatchOp.EQUAL, "a_total")], *span(desk))
+            finally:
+                tiny.close()
+        finally:
+            desk.store.close()
+
+
+def span(desk: Desk) -> tuple[int, int]:
+    return to_ms(NOON), to_ms(desk.clock.now())
+
+
+def test_only_what_the_server_refuses_is_refused_and_the_rest_of_the_request_arrives(tmp_path: Path) -> None:
+    with serve("prometheus", tmp_path) as server:
+        desk = Desk(tmp_path / "desk", server.url, head=timedelta(hours=30))
+        try:
+            desk.run(2)
+            desk.delivered()
+            old = tick(NOON - timedelta(hours=20), layout("late_total"), [1.0], "late")
+            assert desk.store.append(old).stored == 1
+            desk.run(2)
+            desk.delivered()
+            assert desk.at_server() == desk.expected()
+            assert desk.store.stats()["spool_refused_too_old"] == 1
+        finally:
+            desk.store.close()
+
+
+def test_beyond_its_bound_the_spool_drops_the_oldest_and_says_how_many(tmp_path: Path) -> None:
+    with moody() as front:
+        front.mood = Said(503, b"not now")
+        desk = Desk(tmp_path / "desk", front.url, spool_bytes=2000)
+        try:
+            for _ in range(20):
+                desk.run(1)
+                desk.store.sync()
+            found = desk.store.stats()
+            assert found["spool_dropped"] > 0
+            assert found["spool_bytes"] <= 2000
+            desk.balanced()
+        finally:
+            desk.store.close()
+
+
+def test_limits_hold_for_what_is_sent_too(server: Running, tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "desk", server.url, limits=Limits(series=1))
+    try:
+        line = desk.store.append(tick(desk.clock.advance(15), TWO, [1.0, 2.0]))
+        assert (line.stored, dict(line.rejected)) == (1, {"series_limit": 1})
+        desk.delivered()
+        until(lambda: {name for name, *_ in desk.at_server()} == {"a_total"}, "the one series is there")
+    finally:
+        desk.store.close()
+
+
+def test_samples_of_others_are_read_too_and_their_ends_hold(server: Running, desk: Desk, tmp_path: Path) -> None:
+    other = Desk(tmp_path / "other", server.url)
+    try:
+        for value in (1.0, 2.0, STALE_NAN):
+            other.send(value, shape=layout("theirs"))
+        other.delivered()
+        desk.clock.advance(60)
+        desk.send(1.0, 1.0)
+        shown_now(server.url)
+        until(lambda: len(desk.store.select([named("theirs")], *span(desk))) == 1, "their samples show")
+        (found,) = desk.store.select([named("theirs")], *span(desk))
+        assert found.values[found.present].tolist() == [1.0, 2.0]
+    finally:
+        other.store.close()
+
+
+def named(name: str) -> Matcher:
+    return Matcher("__name__", MatchOp.EQUAL, name)
+
+
+def test_pages_are_the_servers_answer_with_the_newest_steps_from_here(desk: Desk) -> None:
+    for step in range(60):
+        desk.send(3.0 * step, 1.0)
+    desk.delivered()
+    until(lambda: desk.at_server() == desk.expected(), "the server shows everything")
+    start, end = to_ms(NOON) + 300_000, to_ms(desk.clock.now())
+    expr = "sum by (job) (a_total)"
+    pushed = Pushed(desk.store, desk.store, gate=Gate()).range(expr, start, end, 15_000)
+    own = Engine(desk.store.head).range(expr, start, end, 15_000)
+    assert isinstance(pushed, RangeMatrix)
+    assert pushed.series == own.series
+    assert pushed.values.tolist() == own.values.tolist()
+    desk.send(1000.0, 1.0)
+    now = to_ms(desk.clock.now())
+    newest = Pushed(desk.store, desk.store).range(expr, now - 150_000, now, 15_000)
+    assert newest.values[0, -1] == 1000.0
+
+
+def test_the_servers_words_for_a_wrong_question_are_ours(desk: Desk) -> None:
+    engine = Pushed(desk.store, desk.store)
+    with pytest.raises(QueryError) as error:
+        engine.instant("sum(", to_ms(NOON))
+    assert error.value.kind == "bad_data"
+    desk.send(1.0, 2.0)
+    at = to_ms(desk.clock.now())
+    newer = engine.instant("first_over_time(b[1m])", at)
+    assert newer.values.tolist() == [2.0]  # type: ignore[union-attr]  # a vector
+
+
+def test_headers_go_with_every_request(tmp_path: Path) -> None:
+    with moody() as front:
+        front.mood = Said(204)
+        server = Server(Address(url=front.url, headers={"authorization": "Bearer abc", "x-scope-orgid": "ops"}))
+        store = RemoteStore(tmp_path / "store", server, clock=ManualClock(NOON), pace=QUICK)
+        try:
+            store.append(tick(NOON, TWO, [1.0, 2.0]))
+            assert store.deliver(30.0)
+            with pytest.raises(QueryError):
+                store.series(EVERYTHING, 0, to_ms(NOON))
+            assert all(headers["authorization"] == "Bearer abc" for _, _, headers in front.seen)
+            assert all(headers["x-scope-orgid"] == "ops" for _, _, headers in front.seen)
+            assert {path.split("?")[0] for _, path, _ in front.seen} >= {"/api/v1/write", "/api/v1/series"}
+        finally:
+            store.close()
