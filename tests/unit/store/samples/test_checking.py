@@ -43,7 +43,7 @@ def test_a_whole_store_has_no_findings_and_a_check_touches_nothing(tmp_path: Pat
     assert (found.blocks > 0, found.segments > 0) == (True, True)
     assert 60 <= found.ticks <= 180  # segments go as soon as the disk has them, and only those in blocks
     assert files_in(tmp_path) == before
-    assert contents(Snapshot(tmp_path)) == sent_by(bench.sent)  # type: ignore[arg-type]  # reads alike
+    assert contents(Snapshot(tmp_path)) == sent_by(bench.sent)
     assert files_in(tmp_path) == before
 
 
@@ -51,7 +51,7 @@ def test_a_running_store_is_read_whole(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.run(wide(12), 30)
     assert check(tmp_path).findings == []
-    assert contents(Snapshot(tmp_path)) == sent_by(bench.sent)  # type: ignore[arg-type]  # reads alike
+    assert contents(Snapshot(tmp_path)) == sent_by(bench.sent)
     bench.store.close()
 
 
