@@ -26,7 +26,12 @@ class Ledger:
 
     @property
     def balanced(self) -> bool:
-        return self.raised == self.notified + self.grouped + self.waiting + sum(self.suppressed.values())
+        return self.raised == sum(self.outcomes().values())
+
+    def outcomes(self) -> dict[str, int]:
+        """What became of them -> alerts."""
+        told = {NOTIFIED: self.notified, GROUPED: self.grouped, WAITING: self.waiting}
+        return {**told, **self.suppressed}
 
 
 def read_ledger(unit: Unit) -> Ledger:

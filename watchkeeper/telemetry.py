@@ -76,8 +76,26 @@ class Telemetry:
         self.transitions = Gauge(
             "watchkeeper_transitions", "Rows of the state ledgers.", ["kind", "state"], registry=registry
         )
+        self.alerts_raised = Gauge(
+            "watchkeeper_alerts_raised",
+            "Alerts that fired; all of them are in watchkeeper_alerts_told.",
+            registry=registry,
+        )
+        self.alerts_told = Gauge(
+            "watchkeeper_alerts_told",
+            "Alerts that fired, by what became of them: notified, grouped, waiting, or why nobody was told.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.actions = Gauge("watchkeeper_actions", "Actions ever proposed, by state.", ["state"], registry=registry)
         self.deliveries = Gauge(
             "watchkeeper_deliveries", "Messages of the outbox, by state.", ["channel", "state"], registry=registry
+        )
+        self.heartbeats = Counter(
+            "watchkeeper_heartbeats",
+            "Words to the dead-man switch outside: delivered, refused, failed, or withheld because not all is well.",
+            ["outcome"],
+            registry=registry,
         )
         self.remediation = Counter(
             "watchkeeper_remediation_verdicts", "Answers of gates.", ["gate", "passed"], registry=registry
@@ -113,6 +131,15 @@ class Telemetry:
             self.received.labels(source).inc(samples)
             self.rejected.labels(source, reason).inc(samples)
 
+    def mirror_alerts(self, raised: int, outcomes: Mapping[str, int]) -> None:
+        """The alert ledger as its rows have it: raised = sum of the outcomes."""
+        self.alerts_raised.set(raised)
+        _mirror(self.alerts_told, "outcome", outcomes)
+
+    def mirror_actions(self, states: Mapping[str, int]) -> None:
+        """The action ledger as its rows have it: proposed = sum of the states."""
+        _mirror(self.actions, "state", states)
+
     def ledger(self) -> dict[str, Any]:
         """Totals of the sample ledger."""
         totals: dict[str, Any] = {"received": 0, "stored": 0, "deduplicated": 0, "rejected": {}, "in_flight": 0}
@@ -145,6 +172,13 @@ _SECRET_TEXT = re.compile(
 )
 #: Characters that can make a log line read as something else: bidirectional controls and C1 controls.
 _FORGERY = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\u0080-\u009f]")
+
+
+def _mirror(gauge: Gauge, label: str, values: Mapping[str, int]) -> None:
+    """Set one gauge per value; what was there before and is no more becomes 0."""
+    before = {sample.labels[label] for family in gauge.collect() for sample in family.samples}
+    for name in before | values.keys():
+        gauge.labels(name).set(values.get(name, 0))
 
 
 def redact(text: str) -> str:

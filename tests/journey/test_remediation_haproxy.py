@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.books import assert_books
 from support.haproxy import Proxy, proxy
 from support.remediator import Direct, World
 
@@ -27,6 +28,8 @@ def served() -> Iterator[tuple[Proxy, World]]:
         world.actuator = Direct(core)
         world.remediator = Remediator(world.state, world.settings, world.rules, world.actuator, data_dir=folder)
         yield web, world
+        with world.state.read() as unit:
+            assert_books(unit)
         world.state.close()
     shutil.rmtree(folder)
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from support.books import assert_books_of
+
 from watchkeeper.app.client import Client, ClientError
 
 #: Starts the command as if servers were only where PATH says.
@@ -117,3 +119,4 @@ def demo(folder: Path, *, argv: Sequence[str] = ("-m", "watchkeeper"), path: str
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+    assert_books_of(folder / "data")

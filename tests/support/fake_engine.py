@@ -477,7 +477,9 @@ def _status(now: datetime) -> dict[str, Any]:
     return {
         "version": "0.1.0", "started_at": iso(now - timedelta(hours=3)), "data_dir": "/var/lib/wk",
         "environment": "production", "loop_lag_seconds": 0.002, "channels": [channel], "separation": "process",
-        "ledgers": {"samples": {"received": 8120, "rejected": {"too_old": 10}}, "deliveries": {"oncall/sent": 4}},
+        "ledgers": {"samples": {"received": 8120, "rejected": {"too_old": 10}},
+                    "alerts": {"raised": 3, "notified": 2, "silenced": 1},
+                    "actions": {"succeeded": 1}, "deliveries": {"oncall/sent": 4}},
         "time_zone": "Asia/Shanghai", "language": "zh-CN",
     }  # fmt: skip
 

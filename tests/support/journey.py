@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from support.books import assert_books
 from support.engines import clock_of
 from support.robots import SECRET, TOKEN, Robots
 from support.targets import Target, answer
 
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.lifecycle import start
-from watchkeeper.store.state import Unit
 
 
 def gauges(**values: float) -> bytes:
@@ -76,33 +75,6 @@ def assert_ledgers(engine: Engine) -> None:
     settled = samples["stored"] + samples["deduplicated"] + sum(samples["rejected"].values()) + samples["in_flight"]
     assert samples["received"] == settled, samples
     with engine.state.read() as unit:
-        assert unit.audit.verify() is None
-        _alerts_balance(unit)
-        _deliveries_balance(unit)
+        assert_books(unit)
     failed = {name: job.last_error for name, job in engine.scheduler.jobs.items() if job.last_error}
     assert failed == {}
-
-
-def _alerts_balance(unit: Unit) -> None:
-    """Raised = notified + grouped + suppressed by reason + still waiting, from the rows of incidents."""
-    raised = sum(1 for row in unit.transitions.since(_epoch(), "alert", 100_000) if row.new_state == "firing")
-    told: dict[str, str] = {}
-    for incident in unit.incidents.recent(_epoch(), 1000):
-        telling = incident.details.get("telling")
-        if isinstance(telling, Mapping):
-            told |= telling["alerts"]
-    assert raised == len(told), told
-    assert set(told.values()) <= {
-        "notified", "grouped", "waiting", "silenced", "inhibited", "resolved_before_told",
-    }  # fmt: skip
-
-
-def _deliveries_balance(unit: Unit) -> None:
-    counts = unit.outbox.counts()
-    assert all(state in ("queued", "sending", "sent", "failed", "folded") for _channel, state in counts)
-
-
-def _epoch() -> Any:
-    from datetime import UTC, datetime
-
-    return datetime(2000, 1, 1, tzinfo=UTC)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from support.books import assert_books_of
 
 from watchkeeper.pinned import pinned
 
@@ -133,9 +134,29 @@ class Up:
         found = self.ask("POST", "/api/wk/login", {"name": name, "password": PASSWORD, "source": "test"})
         self.session, self.csrf = found["session"], found["csrf"]
 
+    def assert_samples(self) -> None:
+        """Received = stored + deduplicated + rejected by reason + in flight, where somebody may ask and is answered."""
+        if not self.session or self.process.poll() is not None:
+            return
+
+        def balanced() -> bool:
+            book = self.ask("GET", "/api/wk/status")["ledgers"]["samples"]
+            settled = book["stored"] + book["deduplicated"] + sum(book["rejected"].values()) + book["in_flight"]
+            return bool(book["received"] == settled)
+
+        self.until("samples to balance", balanced, 10)
+
     def logs(self) -> str:
         text = [f"{file.name}: {file.read_text()[-3000:]}" for file in (self.data / "log").glob("*.log")]
         return "\n".join([(self.folder / "up.out").read_text()[-2000:], *text])
+
+    def kill_and_start_again(self) -> None:
+        """The parent is killed, all it started are gone, and it is started anew."""
+        pids = self.pids()
+        self.process.kill()
+        self.process.wait()
+        self.until("all are gone", lambda: not any(alive(pid) for pid in pids), 15)
+        self.process, self.started = _start(self.folder), time.monotonic()
 
     def stop(self) -> int:
         """Ctrl-C, which a terminal gives to the whole group: `make` and what it started."""
@@ -147,6 +168,14 @@ class Up:
                 self.process.kill()
                 self.process.wait()
         return int(self.process.returncode)
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
 
 
 def base_config(folder: Path, **sections: Any) -> dict[str, Any]:
@@ -163,25 +192,29 @@ def base_config(folder: Path, **sections: Any) -> dict[str, Any]:
     return config
 
 
+def _start(folder: Path, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+    with (folder / "up.out").open("ab") as out:
+        return subprocess.Popen(
+            [sys.executable, "-m", "watchkeeper", "up", "--config", str(folder / "watchkeeper.yaml")],
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(environment or {})},
+            start_new_session=True,
+        )
+
+
 @contextmanager
 def running(folder: Path, *, environment: Mapping[str, str] | None = None, **sections: Any) -> Iterator[Up]:
     """Start it, wait for API and sign-in page, stop it at the end."""
     config = base_config(folder, **sections)
     file = folder / "watchkeeper.yaml"
     file.write_text(yaml.safe_dump(config, allow_unicode=True))
-    with (folder / "up.out").open("wb") as out:
-        started = time.monotonic()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "watchkeeper", "up", "--config", str(file)],
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **(environment or {})},
-            start_new_session=True,
-        )
-    up = Up(folder, config, process, started)
+    up = Up(folder, config, _start(folder, environment), time.monotonic())
     try:
         up.wait("engine", f"{up.engine}/-/ready")
         up.wait("sign-in page", f"{up.dashboard}/-/healthy")
         yield up
+        up.assert_samples()
     finally:
         up.stop()
+    assert_books_of(up.data)

@@ -137,6 +137,9 @@ def check_config(config: ConfigOption = None) -> None:
 @app.command()
 def init(
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")] = Path("watchkeeper.yaml"),
+    host: Annotated[
+        list[str] | None, typer.Option(help="Name or address of a host with a node_exporter; repeatable.")
+    ] = None,
     exporter: Annotated[list[str] | None, typer.Option(help="URL of an exporter's /metrics page; repeatable.")] = None,
     prometheus: Annotated[str, typer.Option(help="URL of an existing Prometheus-compatible server.")] = "",
     database: Annotated[list[str] | None, typer.Option(help="SQLAlchemy URL of a database; repeatable.")] = None,
@@ -151,6 +154,7 @@ def init(
     from watchkeeper.app.init import Answers, ask_for, write
 
     answers = Answers(
+        hosts=host or [],
         exporters=exporter or [],
         prometheus=prometheus,
         databases=database or [],

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from incidents import read_ledger
 from watchkeeper.app.paths import DataDir
 from watchkeeper.app.pipeline.collect import Collecting, Source
 from watchkeeper.app.pipeline.score import Scoring
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
 log = logger(__name__)
 
+#: Steps without which nobody is told anything.
+VITAL = ("rules", "tend", "act", "deliver")
 #: Documents with the positions of log files.
 POSITION = "position/"
 
@@ -188,6 +191,16 @@ class Engine:
             return str(error)
         return "" if self.scheduler.jobs else "nothing is scheduled yet"
 
+    def unwell(self) -> str:
+        """Why nobody should rely on us now, for the heartbeat; empty when all is well."""
+        if why := self.not_ready():
+            return why
+        if self.samples.stats().get("disk_full"):
+            return "the disk is full: nothing is kept"
+        jobs = self.scheduler.jobs.items()
+        failed = sorted(name for name, job in jobs if job.last_error and name.split("/")[0] in VITAL)
+        return f"{failed[0]} fails: {self.scheduler.jobs[failed[0]].last_error}" if failed else ""
+
     def loop_lag(self) -> float:
         return float(self.telemetry.loop_lag._value.get())
 
@@ -200,6 +213,9 @@ class Engine:
         """Bring gauges that mirror rows and files up to date."""
         with self.state.read() as unit:
             transitions, deliveries = unit.transitions.counts(), unit.outbox.counts()
+            alerts, actions = read_ledger(unit), unit.actions.counts()
+        self.telemetry.mirror_alerts(alerts.raised, alerts.outcomes())
+        self.telemetry.mirror_actions(actions)
         for (kind, new_state), count in transitions.items():
             self.telemetry.transitions.labels(kind, new_state).set(count)
         for (channel, new_state), count in deliveries.items():

@@ -22,8 +22,13 @@ HEADER = """\
 """
 
 
+#: node_exporter's usual port.
+NODE_EXPORTER = 9100
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
+    hosts: list[str] = field(default_factory=list)  #: names or addresses where node_exporter runs; a port if not 9100
     exporters: list[str] = field(default_factory=list)
     prometheus: str = ""
     databases: list[str] = field(default_factory=list)
@@ -42,6 +47,7 @@ def ask_for(known: Answers) -> Answers:
     return replace(
         known,
         language=known.language or str(typer.prompt("Language of messages and reports (zh-CN, en)", default="zh-CN")),
+        hosts=known.hosts or many("Other hosts: names or addresses with a node_exporter, comma separated"),
         exporters=known.exporters or many("Exporters: /metrics URLs, comma separated"),
         prometheus=known.prometheus or str(typer.prompt("Existing Prometheus-compatible server: URL", default="")),
         databases=known.databases or many("Databases: SQLAlchemy URLs, comma separated (password as ${NAME})"),
@@ -54,7 +60,7 @@ def ask_for(known: Answers) -> Answers:
 def build(answers: Answers) -> dict[str, Any]:
     """The configuration as plain data."""
     found: dict[str, Any] = {"language": answers.language or "zh-CN"}
-    sources = [*_exporters(answers), *_prometheus(answers), *_databases(answers), *_probes(answers)]
+    sources = [*_scraped(answers), *_prometheus(answers), *_databases(answers), *_probes(answers)]
     if sources:
         found["collect"] = {"sources": sources}
     channels = [
@@ -111,9 +117,18 @@ def _name(url: str, taken: set[str], prefix: str = "") -> str:
     return name
 
 
-def _exporters(answers: Answers) -> list[dict[str, Any]]:
+def _scraped(answers: Answers) -> list[dict[str, Any]]:
     taken: set[str] = set()
-    return [{"kind": "openmetrics", "name": _name(url, taken), "url": url} for url in answers.exporters]
+    urls = [*(_node_exporter(host) for host in answers.hosts), *answers.exporters]
+    return [{"kind": "openmetrics", "name": _name(url, taken), "url": url} for url in urls]
+
+
+def _node_exporter(host: str) -> str:
+    """Where the node_exporter of a host serves its page: on port 9100 unless the answer names another."""
+    bare = host.strip("[]")
+    if bare.count(":") > 1:  # an IPv6 address; with a port it stands in brackets
+        return f"http://{host}/metrics" if "]:" in host else f"http://[{bare}]:{NODE_EXPORTER}/metrics"
+    return f"http://{host}/metrics" if ":" in host else f"http://{host}:{NODE_EXPORTER}/metrics"
 
 
 def _prometheus(answers: Answers) -> list[dict[str, Any]]:

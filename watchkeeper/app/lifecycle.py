@@ -88,9 +88,7 @@ def _schedule(engine: Engine, now: datetime) -> None:
     scheduler.add("deliver", every(timedelta(seconds=1), now), engine.telling.deliver)
     scheduler.add("keep", every(KEEP_EVERY, now + KEEP_EVERY), engine.keep)
     scheduler.add("prune", at("03:40", config.time_zone), functools.partial(_prune, engine))
-    scheduler.add("digest", _daily(engine), engine.digest)
-    if config.notify.heartbeat is not None:
-        scheduler.add("heartbeat", every(config.notify.heartbeat.every, now), engine.telling.heartbeat)
+    schedule_notify(engine, now)
     if config.forecasting.enabled:
         first = now + timedelta(seconds=30)
         scheduler.add("forecast", every(config.forecasting.every, first), engine.foreseeing.forecast)
@@ -106,6 +104,25 @@ def _schedule(engine: Engine, now: datetime) -> None:
     schedule_catalogue(engine, now)
     if config.discover:
         scheduler.add("discover", every(DISCOVER_EVERY, now), functools.partial(_discover, engine))
+
+
+def schedule_notify(engine: Engine, now: datetime) -> None:
+    """The daily digest and the heartbeat, as the configuration has them now."""
+    scheduler, heartbeat = engine.scheduler, engine.config.notify.heartbeat
+    for name in ("digest", "heartbeat"):
+        scheduler.remove(name)
+    scheduler.add("digest", _daily(engine), engine.digest)
+    if heartbeat is not None:
+        scheduler.add("heartbeat", every(heartbeat.every, now), functools.partial(_beat, engine))
+
+
+async def _beat(engine: Engine, _now: datetime) -> None:
+    """Only while all is well: an engine that watches nothing must not say that it lives."""
+    why = await asyncio.to_thread(engine.unwell)
+    if why:
+        log.warning("heartbeat withheld", reason=why)
+    outcome = "withheld" if why else await engine.telling.heartbeat()
+    engine.telemetry.heartbeats.labels(outcome).inc()
 
 
 def _daily(engine: Engine) -> Trigger:

@@ -92,7 +92,7 @@ def prepare(engine: Engine) -> Prepared:
 
 async def apply(engine: Engine, prepared: Prepared) -> None:
     """Take over what was prepared."""
-    from watchkeeper.app.lifecycle import schedule_source
+    from watchkeeper.app.lifecycle import schedule_notify, schedule_source
 
     now = engine.clock.now()
     kept = {row.name for row in prepared.loaded.config.collect.sources}
@@ -105,6 +105,7 @@ async def apply(engine: Engine, prepared: Prepared) -> None:
     engine.loaded, engine.incident_settings = prepared.loaded, prepared.incidents
     engine.scraping.use(prepared.scrapes)
     engine.telling.take_over(prepared.telling)
+    schedule_notify(engine, now)
     await asyncio.get_running_loop().run_in_executor(engine.threads["rules"], engine.judging.use, prepared.book, now)
 
 

@@ -15,6 +15,7 @@ from watchkeeper.config import load
 from watchkeeper.errors import ConfigError
 
 EVERYTHING = Answers(
+    hosts=["10.0.0.5", "web:9200", "2001:db8::7", "[2001:db8::8]:9101"],
     exporters=["http://web:9100/metrics", "http://db:9100/metrics", "http://web:9100/other"],
     prometheus="http://prometheus:9090",
     databases=["postgresql+psycopg://watch:${DB_PASSWORD}@db:5432/shop", "sqlite:////srv/shop.db"],
@@ -36,6 +37,7 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> None:
     "answers",
     [
         Answers(),
+        Answers(hosts=EVERYTHING.hosts),
         Answers(exporters=EVERYTHING.exporters),
         Answers(prometheus=EVERYTHING.prometheus),
         Answers(databases=EVERYTHING.databases),
@@ -44,14 +46,14 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> None:
         Answers(wecom="WECOM_URL", language="zh-CN"),
         EVERYTHING,
     ],
-    ids=["nothing", "exporters", "prometheus", "databases", "probes", "dingtalk", "wecom", "everything"],
+    ids=["nothing", "hosts", "exporters", "prometheus", "databases", "probes", "dingtalk", "wecom", "everything"],
 )
 def test_check_config_accepts_what_init_wrote(answers: Answers, tmp_path: Path) -> None:
     file = tmp_path / "watchkeeper.yaml"
     assert "Next: watchkeeper check-config" in write(answers, file, force=False)
     said = check(file)
-    sources = len(answers.exporters) + bool(answers.prometheus) + len(answers.databases) + len(answers.probes)
-    assert f"sources: {sources} configured, and this machine" in said
+    sources = [*answers.hosts, *answers.exporters, *answers.databases, *answers.probes]
+    assert f"sources: {len(sources) + bool(answers.prometheus)} configured, and this machine" in said
     assert f"channels: {bool(answers.dingtalk) + bool(answers.wecom)}" in said
 
 
@@ -59,10 +61,21 @@ def test_names_are_different_and_say_where(tmp_path: Path) -> None:
     write(EVERYTHING, tmp_path / "w.yaml", force=False)
     loaded = load(tmp_path / "w.yaml")
     assert [source.name for source in loaded.config.collect.sources] == [
+        *("10.0.0.5-9100", "web-9200", "2001:db8::7-9100", "2001:db8::8-9101"),
         *("web-9100", "db-9100", "web-9100-2", "prometheus", "db-db-5432", "db-source"),
         *("probe-shop.example.com", "probe-shop.example.com-2"),
     ]
     assert loaded.config.language == "en"
+
+
+def test_a_host_is_asked_at_its_node_exporter() -> None:
+    urls = [source["url"] for source in build(Answers(hosts=EVERYTHING.hosts))["collect"]["sources"]]
+    assert urls == [
+        "http://10.0.0.5:9100/metrics",
+        "http://web:9200/metrics",
+        "http://[2001:db8::7]:9100/metrics",
+        "http://[2001:db8::8]:9101/metrics",
+    ]
 
 
 def test_secrets_stay_in_the_environment(tmp_path: Path) -> None:
@@ -124,15 +137,27 @@ def test_only_what_no_flag_said_is_asked(monkeypatch: pytest.MonkeyPatch) -> Non
         "http://p:9090",
         "W",
     )
-    assert [question.split()[0] for question in asked] == ["Exporters:", "Databases:", "Web", "DingTalk"]
+    assert [question.split()[0] for question in asked] == [*("Other", "Exporters:", "Databases:", "Web", "DingTalk")]
 
 
 def test_the_command_writes_and_checks(tmp_path: Path) -> None:
     file = str(tmp_path / "w.yaml")
     run = CliRunner().invoke
     made = run(
-        app, ["init", "-o", file, "--exporter", "http://web:9100/metrics", "--probe", "https://shop/", "--no-ask"]
+        app,
+        [
+            "init",
+            "-o",
+            file,
+            "--host",
+            "web",
+            "--exporter",
+            "http://db/metrics",
+            "--probe",
+            "https://shop/",
+            "--no-ask",
+        ],
     )
     assert made.exit_code == 0, made.output
     checked = run(app, ["check-config", "-c", file])
-    assert "sources: 2 configured" in checked.output
+    assert "sources: 3 configured" in checked.output

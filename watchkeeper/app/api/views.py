@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
+from incidents import read_ledger
 from remediation.actuator import separation
 from watchkeeper import __version__
 from watchkeeper.access import Permission, Principal
@@ -181,6 +182,7 @@ def status(request: Request) -> dict[str, Any]:
     with engine.state.read() as unit:
         transitions = unit.transitions.counts()
         deliveries = unit.outbox.counts()
+        alerts, actions = read_ledger(unit), unit.actions.counts()
     return {
         "version": __version__,
         "started_at": shapes.moment(engine.started_at),
@@ -190,6 +192,8 @@ def status(request: Request) -> dict[str, Any]:
         "channels": engine.telling.channels_view(),
         "ledgers": {
             "samples": engine.telemetry.ledger(),
+            "alerts": {"raised": alerts.raised, **alerts.outcomes()},
+            "actions": actions,
             "transitions": {f"{kind}/{state}": count for (kind, state), count in transitions.items()},
             "deliveries": {f"{channel}/{state}": count for (channel, state), count in deliveries.items()},
         },

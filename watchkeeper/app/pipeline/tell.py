@@ -250,13 +250,20 @@ class Telling:
         await asyncio.to_thread(put)
         await self.deliver(now)
 
-    async def heartbeat(self, now: datetime) -> None:
-        """Tell the dead-man switch outside that we are alive. Its silence is what raises the alarm there."""
-        del now
+    async def heartbeat(self) -> str:
+        """Tell the dead-man switch outside that all is well: delivered, refused or failed.
+
+        Silence is what raises the alarm there.
+        """
         try:
-            await self.outbound.request("GET", self.heartbeat_url)
+            response = await self.outbound.request("GET", self.heartbeat_url)
         except OutboundError as error:
             log.warning("heartbeat not delivered", reason=error.reason)
+            return "failed"
+        if not 200 <= response.status < 300:
+            log.warning("heartbeat refused; is notify.heartbeat.url still right?", status=response.status)
+            return "refused"
+        return "delivered"
 
     async def test(self, channel: str, language: str, actor: str, now: datetime) -> dict[str, Any]:
         """Send one test message now; what became of it."""

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, func, insert, select, update
 
 from watchkeeper.model import ActionRecord, ActionState, Approval, Intent, Mode, Plan, RiskClass, Target
 from watchkeeper.model.action import TERMINAL
@@ -114,6 +114,11 @@ class Actions(Repository):
 
     def recent(self, since: datetime, limit: int = 1000) -> list[ActionRecord]:
         return self._select(actions.c.created_at >= since, limit=limit)
+
+    def counts(self) -> dict[str, int]:
+        """State -> records: proposed = done + refused + escalated + under way, read from the rows themselves."""
+        query = select(actions.c.state, func.count()).group_by(actions.c.state)
+        return {str(state): int(count) for state, count in self.connection.execute(query)}
 
     def of_incident(self, incident_id: str) -> list[ActionRecord]:
         return self._select(actions.c.incident_id == incident_id)
