@@ -16,8 +16,11 @@ from watchkeeper.promql import Engine, Gate, Pushed
 from watchkeeper.store.samples import EmbeddedStore
 from watchkeeper.store.samples.remote import Address, Pace, RemoteStore, Server
 
+#: Either kind, with what the port does not name: pushes of others.
+Samples = EmbeddedStore | RemoteStore
 
-def open_samples(loaded: Loaded, data: DataDir, clock: Clock, *, pace: Pace | None = None) -> SampleStore:
+
+def open_samples(loaded: Loaded, data: DataDir, clock: Clock, *, pace: Pace | None = None) -> Samples:
     """Embedded, or on the server that ``store.samples.url`` names. Raises ConfigError and StoreError."""
     section = loaded.config.store.samples
     if not section.url:

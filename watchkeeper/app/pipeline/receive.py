@@ -12,13 +12,13 @@ import numpy as np
 
 from watchkeeper.app.pipeline.collect import Source
 from watchkeeper.app.pipeline.replicas import Replicas
+from watchkeeper.app.samples import Samples
 from watchkeeper.clock import Clock
 from watchkeeper.errors import StoreFullError
 from watchkeeper.model import Labels, metric_name
 from watchkeeper.model.series import BoolArray, IntArray
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Appended, Collected
-from watchkeeper.store.samples import EmbeddedStore
 from watchkeeper.telemetry import Telemetry, logger
 from watchkeeper.wire import remote_write, remote_write_v2, snappy
 from watchkeeper.wire.errors import WireError
@@ -68,7 +68,7 @@ class Inlet:
 class Receiving:
     """Safe to call from many threads; one at a time gets at the store."""
 
-    def __init__(self, store: EmbeddedStore, telemetry: Telemetry, clock: Clock) -> None:
+    def __init__(self, store: Samples, telemetry: Telemetry, clock: Clock) -> None:
         self._store, self._telemetry, self._clock = store, telemetry, clock
         self._lock = threading.Lock()
         self._replicas = Replicas(clock.monotonic)

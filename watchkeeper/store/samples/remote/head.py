@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from watchkeeper.store.samples.columns import Columns, decode_series
 from watchkeeper.store.samples.disk import Disk
 from watchkeeper.store.samples.embedded import EmbeddedStore
 from watchkeeper.store.samples.limits import Limits, Sizes
+from watchkeeper.store.samples.pushed import Samples
+from watchkeeper.store.samples.records import PushedRecord
 from watchkeeper.store.samples.remote.outbox import Pending, pending_of
 from watchkeeper.store.samples.replay import Replay
 from watchkeeper.store.samples.snapshot import Noted
@@ -34,12 +36,13 @@ class Head(EmbeddedStore):
         clock: Clock,
         span: timedelta,
         spooled: int,
+        forward: Callable[[Pending], None],
         limits: Limits | None = None,
         sizes: Sizes | None = None,
     ) -> None:
         #: what the log holds beyond the spool: a crash came between the two
         self.unsent = [one for one in _logged(directory) if one.sequence > spooled]
-        self._passed = 0
+        self._passed, self._forward = 0, forward
         super().__init__(
             directory,
             clock=clock,
@@ -68,19 +71,27 @@ class Head(EmbeddedStore):
         """From here on it has everything this engine wrote."""
         return max(self._began_ms, to_ms(self._clock.now() - self._span))
 
-    def take(self, tick: Tick) -> tuple[Appended, Pending | None]:
-        """Keep a tick. What is only too old for the head is kept by being sent: the server holds years."""
+    def take(self, tick: Tick) -> Appended:
+        """Keep a tick and hand it on. What is too old for the head is kept by being sent."""
         line = self.append(tick)
         size = len(tick.values)
         if line.rejected.get("too_old", 0) == size > 0:
             self._passed += size
-            sent = pending_of(tick, tick.layout.series, None, 0)
-            return Appended(received=size, stored=size, sequence=line.sequence), sent
+            self._forward(pending_of(tick, tick.layout.series, None, 0))
+            return Appended(received=size, stored=size, sequence=line.sequence)
         if not line.stored:
-            return line, None
+            return line
         with self._catalogue.lock:
             admitted = self._catalogue.admit(self._catalogue.target(tick.target), tick.layout)
-        return line, pending_of(tick, admitted.columns.series, admitted.kept, line.sequence)
+        self._forward(pending_of(tick, admitted.columns.series, admitted.kept, line.sequence))
+        return line
+
+    def _log_pushed(self, found: Samples) -> int:
+        sequence = super()._log_pushed(found)
+        with self._catalogue.lock:
+            series = tuple(self._catalogue.index.series(found.sids))
+        self._forward(Pending("", series, found.times, found.values, sequence))
+        return sequence
 
     def figures(self) -> dict[str, int | float]:
         """``stats`` in which samples that were passed on for their age are stored, not rejected."""
@@ -101,6 +112,16 @@ def _logged(directory: Path) -> Iterator[Pending]:
         return Columns(series, np.arange(len(series), dtype=np.int32), key=key, blob=blob)
 
     replay = Replay(directory / "log", Disk(), Noted(directory), columns, tidy=False)
-    for record in replay.ticks():
+    seen = set[int]()  #: a record is written twice where a disk refused to sync
+    for record in replay.records():
+        if record.sequence in seen:
+            continue
+        seen.add(record.sequence)
+        if isinstance(record, PushedRecord):
+            places, times, values = record.arrays()
+            listed = [one for key in record.keys for one in replay.columns[key].series]
+            yield Pending("", [listed[place] for place in places.tolist()], times, values, record.sequence)
+            continue
         values = np.array(record.values(), dtype=np.float64)
-        yield Pending(record.target, record.time_ms, replay.columns[record.key].series, values, record.sequence)
+        times = np.full(len(values), record.time_ms, dtype=np.int64)
+        yield Pending(record.target, replay.columns[record.key].series, times, values, record.sequence)

@@ -24,17 +24,19 @@ logger = structlog.get_logger(__name__)
 MOST_SAMPLES = 10_000
 #: Most samples that wait in memory for a disk that does not take them; beyond it the oldest are dropped and counted.
 MOST_PENDING = 2_000_000
+#: Pushed series whose labels are remembered as bytes.
+MOST_PUSHED = 200_000
 #: Our own mark in every request. Its value is the request's number: reading it back tells what the server has.
 MARK = "watchkeeper_spool_request"
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """One tick on its way: what the store let in of it."""
+    """Samples on their way, as the store let them in: a tick of one target, or what others pushed (target empty)."""
 
     target: str
-    time_ms: int
-    series: Sequence[Labels]
+    series: Sequence[Labels]  #: of each sample
+    times: IntArray
     values: FloatArray
     sequence: int
 
@@ -47,6 +49,7 @@ class Outbox:
         self._pending: list[Pending] = []
         self._samples = self.offered = self.dropped = 0
         self._blocks: dict[str, tuple[Sequence[Labels], list[bytes]]] = {}
+        self._pushed: dict[Labels, bytes] = {}
         self.name, self.mark_ms = _kept_name(name_file), 0
         self.mark = label_block(labels(MARK, {"spool": self.name}))
         self.error = ""  #: why the disk takes nothing; empty while it does
@@ -58,7 +61,7 @@ class Outbox:
     @property
     def oldest_ms(self) -> int | None:
         with self._lock:
-            return min((one.time_ms for one in self._pending), default=None)
+            return min((int(one.times.min()) for one in self._pending if len(one.times)), default=None)
 
     def put(self, one: Pending) -> None:
         with self._lock:
@@ -102,7 +105,7 @@ class Outbox:
     def _pack(self, batch: Sequence[Pending], now_ms: int) -> None:
         """Requests of at most ``MOST_SAMPLES``; only the last of a wide tick says that the tick is whole."""
         blocks = [block for one in batch for block in self._blocks_of(one)]
-        times = np.repeat([one.time_ms for one in batch], [len(one.values) for one in batch]).astype(np.int64)
+        times = np.concatenate([one.times for one in batch])
         values = np.concatenate([one.values for one in batch])
         before, sequence = self._spool.sequence, max(one.sequence for one in batch)
         for start in range(0, len(blocks), MOST_SAMPLES):
@@ -123,16 +126,27 @@ class Outbox:
         return snappy.compress(encode([self.mark], np.array([self.mark_ms]), np.array([float(number)])))
 
     def _blocks_of(self, one: Pending) -> list[bytes]:
+        if not one.target:
+            return [self._block_of(series) for series in one.series]
         known = self._blocks.get(one.target)
         if known is None or known[0] is not one.series:
             known = self._blocks[one.target] = (one.series, [label_block(series) for series in one.series])
         return known[1]
 
+    def _block_of(self, series: Labels) -> bytes:
+        found = self._pushed.get(series)
+        if found is None:
+            if len(self._pushed) >= MOST_PUSHED:
+                self._pushed.clear()
+            found = self._pushed[series] = label_block(series)
+        return found
+
 
 def pending_of(tick: Tick, series: Sequence[Labels], kept: IntArray | None, sequence: int) -> Pending:
     """What is to be sent of a tick of which only ``kept`` columns were let in; None is all."""
     values = np.ascontiguousarray(tick.values, dtype=np.float64)
-    return Pending(tick.target, tick.time_ms, series, values if kept is None else values[kept], sequence)
+    values = values if kept is None else values[kept]
+    return Pending(tick.target, series, np.full(len(values), tick.time_ms, dtype=np.int64), values, sequence)
 
 
 def _kept_name(file: Path) -> str:

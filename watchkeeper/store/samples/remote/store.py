@@ -13,9 +13,11 @@ from typing import Any
 from watchkeeper.clock import Clock, to_ms
 from watchkeeper.errors import StoreError
 from watchkeeper.model import METRIC_NAME, Labels, Matcher, Matrix, Tick
-from watchkeeper.model.series import MatchOp
+from watchkeeper.model.series import FloatArray, IntArray, MatchOp
 from watchkeeper.ports import Appended
+from watchkeeper.store.samples.columns import Ids
 from watchkeeper.store.samples.limits import Limits, Sizes
+from watchkeeper.store.samples.pushing import Generation
 from watchkeeper.store.samples.recent import Rows
 from watchkeeper.store.samples.remote import lookup, raw
 from watchkeeper.store.samples.remote.head import Head
@@ -61,7 +63,13 @@ class RemoteStore:
         self._outbox = Outbox(self._spool, directory / "spool.name")
         self._sender = Sender(server, self._spool, self._outbox, self._now_ms, pace or Pace())
         self.head = Head(
-            directory / "head", clock=clock, span=head, limits=limits, sizes=sizes, spooled=self._spool.sequence
+            directory / "head",
+            clock=clock,
+            span=head,
+            limits=limits,
+            sizes=sizes,
+            spooled=self._spool.sequence,
+            forward=self._outbox.put,
         )
         for one in self.head.unsent:
             self._outbox.put(one)
@@ -77,10 +85,23 @@ class RemoteStore:
     def append(self, tick: Tick) -> Appended:
         """Keep one tick, here and on its way to the server. Raises StoreFullError, StoreError: nothing was kept."""
         with self._appending:
-            line, pending = self.head.take(tick)
-            if pending is not None:
-                self._outbox.put(pending)
-            return line
+            return self.head.take(tick)
+
+    def number(self, series: Sequence[Labels]) -> tuple[Generation, Ids, Mapping[int, str]]:
+        """As the embedded store's: ids for ``push_numbered``."""
+        return self.head.number(series)
+
+    def push_numbered(
+        self,
+        generation: Generation,
+        sids: Ids,
+        times: IntArray,
+        values: FloatArray,
+        refused: Mapping[str, int] | None = None,
+        repeated: int = 0,
+    ) -> Appended | None:
+        """As the embedded store's: what others push is kept here and goes on its way to the server too."""
+        return self.head.push_numbered(generation, sids, times, values, refused, repeated)
 
     def sync(self) -> int:
         """Wait until everything appended is on this machine's disk; returns the durable sequence. Raises StoreError."""
