@@ -18,7 +18,7 @@ from watchkeeper.promql.memo import Memo
 from watchkeeper.promql.merge import unite
 from watchkeeper.promql.nodes import Aggregate
 from watchkeeper.promql.numeric import quantile
-from watchkeeper.promql.result import format_plain
+from watchkeeper.promql.result import format_plain, format_value
 
 #: Signature of one reduction: (groups, values with 0 where absent, present, count per group) -> [groups, steps].
 Reduction = Callable[[Groups, Block, FloatArray], FloatArray]
@@ -112,6 +112,18 @@ def quantiles(node: Aggregate, block: Block, memo: Memo, q: FloatArray) -> Block
         answer[chosen] = quantile(q, np.moveaxis(values, 1, -1), np.moveaxis(inside, 1, -1))
         present[chosen] = inside.any(axis=1)
     return Block(groups.labels, answer, present, groups.drop)
+
+
+def check_ratio(context: Context, node: Aggregate, param: FloatArray) -> None:
+    """Warn about ratios beyond -1 and 1; they are taken as these."""
+    assert node.param is not None
+    for edge, limit in ((param.max(), 1.0), (param.min(), -1.0)):
+        if edge * limit > 1:
+            context.warn(
+                "ratio value should be between -1 and 1,"
+                f" got {format_value(float(edge))}, capping to {format_value(limit)}",
+                node.param.position,
+            )
 
 
 def choose(node: Aggregate, block: Block, memo: Memo, param: FloatArray) -> Block:

@@ -91,6 +91,8 @@ class Evaluation:
             raise QueryError(f"expected type instant vector in aggregation expression, got {node.op}")
         block = native.floats_of(context, node, block)
         if isinstance(param, np.ndarray) and node.op in aggregate.CHOICES:
+            if node.op == "limit_ratio":
+                aggregate.check_ratio(context, node, param)
             return aggregate.choose(node, block, context.shared.memo, param)
         if not len(block):
             return empty(context.steps)

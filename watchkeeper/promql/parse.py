@@ -27,6 +27,7 @@ MATCH_OPS = {
     "Re": MatchOp.REGEX,
     "NotRe": MatchOp.NOT_REGEX,
 }
+BEFORE_1970 = re.compile(r"@\s*-")
 COMPARISONS = ("==", "!=", "<", ">", "<=", ">=")
 #: A query longer than this, or with more brackets and operators, is refused. The parser overflows the stack of a
 #: thread from some 3,000 nested operators on; what people and rule files write has below a hundred.
@@ -46,6 +47,8 @@ def parse(expr: str) -> nodes.Node:
 
     _check_size(expr)
     try:
+        if BEFORE_1970.search(STRING.sub("", expr)):
+            return _parse_newer(expr, "a time before 1970")
         try:
             tree = promql_parser.parse(expr)
         except ValueError as error:
@@ -153,7 +156,7 @@ class _Converter:
 
     def __init__(self, expr: str, rewritten: Rewritten) -> None:
         self._positions, self._expressions = Positions(expr), rewritten.expressions
-        self._comparisons = iter(rewritten.comparisons)
+        self._comparisons, self._moments = iter(rewritten.comparisons), rewritten.moments
         self._broken = broken_strings(expr)
 
     def convert(self, tree: Any) -> nodes.Node:
@@ -165,13 +168,15 @@ class _Converter:
         return self.convert(tree.expr)
 
     def _numberliteral(self, tree: Any) -> nodes.Node:
-        return nodes.Number(value=float(tree.val), position=self._positions.number())
+        value, position = float(tree.val), self._positions.number()
+        return nodes.Number(value=value, position=self._positions.sign(position) if value < 0 else position)
 
     def _stringliteral(self, tree: Any) -> nodes.Node:
         return nodes.Text(value=self._broken.get(tree.val, tree.val))
 
     def _unaryexpr(self, tree: Any) -> nodes.Node:
-        return nodes.Negate(expr=self.convert(tree.expr))
+        inner = self.convert(tree.expr)
+        return nodes.Negate(expr=inner, position=self._positions.sign(inner.position))
 
     def _vectorselector(self, tree: Any) -> nodes.Selector:
         if tree.matchers.or_matchers:
@@ -183,7 +188,11 @@ class _Converter:
             matchers.insert(0, Matcher(METRIC_NAME, MatchOp.EQUAL, tree.name))
         position = self._positions.selector(tree.name)
         return nodes.Selector(
-            matchers=tuple(matchers), offset=self._duration(tree.offset), at=at_of(tree), position=position, mode=mode
+            matchers=tuple(matchers),
+            offset=self._duration(tree.offset),
+            at=self._at(tree),
+            position=position,
+            mode=mode,
         )
 
     def _matrixselector(self, tree: Any) -> nodes.Node:
@@ -201,7 +210,7 @@ class _Converter:
             range=self._duration(tree.range),
             step=step,
             offset=self._duration(tree.offset),
-            at=at_of(tree),
+            at=self._at(tree),
             position=expr.position,
         )
 
@@ -247,6 +256,12 @@ class _Converter:
         if is_constant(expression):
             return nodes.Duration(ms=evaluate(expression, {}) * 1000)
         return nodes.Duration(expression=expression)
+
+    def _at(self, tree: Any) -> nodes.At | None:
+        at = at_of(tree)
+        if at is None or at.time_ms not in self._moments:
+            return at
+        return nodes.At(kind="at", time_ms=self._moments[at.time_ms])
 
     def _arguments(self, args: Sequence[Any]) -> tuple[nodes.Node, ...]:
         return tuple(self.convert(arg) for arg in args)

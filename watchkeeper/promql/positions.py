@@ -16,11 +16,13 @@ class Positions:
     """Hands out positions in the order in which the tree is walked, which is the order of the text."""
 
     def __init__(self, expr: str) -> None:
+        self._expr = expr
         self._words: list[tuple[str, int]] = []
         self._next = 0
         for token in TOKEN.finditer(expr):
             if token.lastgroup in ("word", "brace", "number"):
-                name = token.group() if token.lastgroup != "number" else "0"
+                number = token.lastgroup == "number" or token.group().lower() in ("nan", "inf")
+                name = "0" if number else token.group()
                 self._words.append((name, token.start() + 1))
 
     def call(self, name: str) -> int:
@@ -34,6 +36,11 @@ class Positions:
     def number(self) -> int:
         """Column of the next number."""
         return self._find("0", lower=False)
+
+    def sign(self, position: int) -> int:
+        """Column of the sign before what stands there; brackets may lie between."""
+        before = self._expr[: position - 1].rstrip(" \t\n(")
+        return len(before) if before.endswith(("-", "+")) else position
 
     def _find(self, wanted: str, *, lower: bool) -> int:
         for index in range(self._next, len(self._words)):

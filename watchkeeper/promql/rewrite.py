@@ -3,6 +3,8 @@
 - ``[2m*15]``, ``offset step()``: the expression becomes a duration nobody writes, which stands for it.
 - ``anchored``, ``smoothed``: the word becomes a label matcher of the selector before it.
 - ``</``, ``>/``: a comparison stands for each, and the order of comparisons tells which are meant.
+- ``1_000``: without the lines between its digits.
+- ``@ -10``: a time before 1970 becomes one long after our days, which stands for it.
 - a second argument of ``info()`` with only empty-matching matchers: every selector gets one more matcher.
 """
 
@@ -16,6 +18,8 @@ from watchkeeper.promql.positions import TOKEN
 
 #: The first stand-in duration, in seconds: two and a half years and an odd second, well inside the parser's range.
 STAND_IN_SECONDS = 77_770_001
+#: The first stand-in moment, in seconds: in the year 8307.
+STAND_IN_MOMENT = 200_000_000_001
 #: Label names no store holds: the extended range mode, and "this selector may match the empty".
 MODE_LABEL, EMPTY_LABEL = "__watchkeeper_mode__", "__watchkeeper_empty__"
 MODES = ("anchored", "smoothed")
@@ -30,6 +34,7 @@ class Rewritten:
 
     text: str
     expressions: dict[int, str] = field(default_factory=dict)  #: stand-in milliseconds -> duration expression
+    moments: dict[int, int] = field(default_factory=dict)  #: stand-in milliseconds -> milliseconds before 1970
     comparisons: list[str] = field(default_factory=list)  #: in the order of the text; empty but for trim operators
 
 
@@ -78,6 +83,11 @@ class _Pieces:
                 self._offset()
             elif piece in STAND_IN_TRIMS:
                 self._out.append(STAND_IN_TRIMS[piece])
+            elif piece == "@":
+                self._out.append(piece)
+                self._moment()
+            elif piece[0].isdigit():
+                self._out.append(piece.replace("_", ""))
             else:
                 self._out.append(piece)
         return "".join(self._out)
@@ -120,6 +130,24 @@ class _Pieces:
             return
         inside = "".join(self._out[:place]).rstrip()
         self._out.insert(place, matcher if inside[-1] in ",{" else f",{matcher}")
+
+    def _moment(self) -> None:
+        """Take a negative time behind ``@``."""
+        start = self._place
+        self._skip_blank()
+        negative = self._peek() == "-"
+        self._place += negative
+        self._skip_blank()
+        if not negative or not self._peek()[:1].isdigit():
+            self._place = start
+            return
+        before = float(self._peek().replace("_", ""))
+        if before > STAND_IN_MOMENT:
+            raise QueryError("the time of the @ modifier must be between 1970 and the year 9999, or as long before")
+        stand_in = STAND_IN_MOMENT + len(self._answer.moments)
+        self._answer.moments[stand_in * 1000] = -round(before * 1000)
+        self._out.append(f" {stand_in}")
+        self._place += 1
 
     def _offset(self) -> None:
         """Take one operand: sign, then a number, a call or a bracketed expression."""

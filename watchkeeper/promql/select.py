@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -160,12 +160,10 @@ def windows(
 
 
 def _with_histograms(matrix: Matrix, native: Histograms, grid: _Grid, drop: BoolArray) -> list[Windows]:
-    """Rows that hold histograms apart from those that do not. Extended ranges know floats only."""
+    """Rows that hold histograms apart from those that do not. Extended ranges take floats only."""
     there = is_native(native) & matrix.present
-    if grid.extended:
-        floats = replace(matrix, present=matrix.present & ~there)
-        some: BoolArray = np.asarray(floats.present.any(axis=1))
-        return [_ragged(floats, some, grid, drop)] if some.any() else []
+    if grid.extended and there.any():
+        raise QueryError("smoothed and anchored modifiers do not work with native histograms", kind="execution")
     holds: BoolArray = np.asarray(there.any(axis=1))
     others: BoolArray = np.asarray(matrix.present.any(axis=1) & ~holds)
     parts = ((others, None), (holds, native))

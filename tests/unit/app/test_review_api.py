@@ -115,7 +115,7 @@ def test_counting_values_that_are_all_different_is_refused_before_the_memory_is_
     assert "too many samples" in answer.json()["error"]
 
 
-@pytest.mark.parametrize("moment", ["-5", "1e15", "9e11", "-1e300"])
+@pytest.mark.parametrize("moment", ["1e15", "9e11", "-1e300"])
 def test_a_fixed_time_that_the_parser_cannot_hold_is_a_bad_query(api: TestClient, moment: str) -> None:
     answer = api.get("/api/v1/query", params={"query": f"up @ {moment}"})
     assert answer.status_code == 400

@@ -363,3 +363,9 @@ def test_numbers_of_histograms() -> None:
     assert ask(over, "histogram_avg({__name__=~'h|g'})") == {(): 2.5}
     assert ask(over, "histogram_count(g)") == {}
     assert ask(over, "scalar({__name__=~'h|g'})") == {(): 1}
+
+
+@pytest.mark.parametrize("query", ["rate(h[2m] smoothed)", "increase(h[2m] anchored)", "h smoothed"])
+def test_extended_ranges_refuse_histograms(query: str) -> None:
+    with pytest.raises(QueryError, match="do not work with native histograms"):
+        engine("h {{count:1}}x5").instant(query, 2 * MINUTE)

@@ -243,3 +243,20 @@ def test_a_pinned_query_is_asked_once_and_stands_at_every_step() -> None:
     over = engine("m_total 0+60x20")
     assert steps(over, "rate(m_total[5m] @ 600)", 1, 3).values.tolist() == [[1, 1, 1]]
     assert steps(over, "max_over_time(m_total[5m:1m] @ 600)", 1, 3).values.tolist() == [[600, 600, 600]]
+
+
+def test_times_before_1970_and_lines_between_digits_are_understood() -> None:
+    over = engine("m 0+1x9")
+    assert ask(over, "m @ -60 offset -3m") == {("m",): 2}
+    assert ask(over, "sum_over_time(m[2m:1m] @ - 60 offset -5m)") == {(): 7}
+    assert ask(over, 'm{a!="@ -1"}', 1) == {("m",): 1}
+    assert ask(over, "1_000 + 0x_1F") == {(): 1031}
+
+
+def test_remarks_about_numbers_point_at_them_sign_included() -> None:
+    over = engine("m 0+1x9")
+    assert over.instant("limit_ratio(-2, m)", 0).warnings == [
+        "PromQL warning: ratio value should be between -1 and 1, got -2, capping to -1 (1:13)"
+    ]
+    assert over.instant("quantile(NaN, m)", 0).warnings[0].endswith("got NaN (1:10)")
+    assert over.instant("quantile(( -1), m)", 0).warnings[0].endswith("got -1 (1:12)")
