@@ -53,6 +53,18 @@ class Telemetry:
         self.remote_write_exemplars = Counter(
             "watchkeeper_remote_write_exemplars", "Exemplars that came in; they are not kept.", registry=registry
         )
+        self.forwarded = Counter(
+            "watchkeeper_remote_write_sent_samples",
+            "Samples of remote write out, by what became of them: sent, refused, repeated, unwanted, dropped.",
+            ["name", "outcome"],
+            registry=registry,
+        )
+        self.forward_failures = Counter(
+            "watchkeeper_remote_write_failures", "Requests to be tried again.", ["name", "reason"], registry=registry
+        )
+        self.forward_lag = Gauge(
+            "watchkeeper_remote_write_lag_records", "Records kept and not yet sent.", ["name"], registry=registry
+        )
         self.collections = Counter(
             "watchkeeper_collections", "Readings of sources, by outcome.", ["source", "outcome"], registry=registry
         )

@@ -30,6 +30,7 @@ from watchkeeper.app.pipeline.catalogue import Cataloguing
 from watchkeeper.app.pipeline.collect import Collecting, Source
 from watchkeeper.app.pipeline.cost import Costing
 from watchkeeper.app.pipeline.foresee import Foreseeing
+from watchkeeper.app.pipeline.forward import Forwarder, context_of, rules_of
 from watchkeeper.app.pipeline.judge import Judging
 from watchkeeper.app.pipeline.objectives import Objectives
 from watchkeeper.app.pipeline.objectives import check as check_objectives
@@ -122,6 +123,9 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
     )
 
     engine.receiving = Receiving(samples, telemetry, clock)
+    engine.forwarders = [
+        Forwarder(row, samples, data.root / "remote_write", telemetry, clock) for row in config.remote_write
+    ]
 
     def follow(at: datetime, unit: Unit, _saved: Sequence[Saved]) -> int:
         """Incidents and their messages, in the transaction of the alerts."""
@@ -233,6 +237,9 @@ def check(path: Path | None) -> list[str]:
     incident_settings(loaded)
     Telling.channels_of(loaded)
     check_objectives(config.objectives)
+    for row in config.remote_write:
+        rules_of(row)
+        context_of(row)
     remediation: Any = loaded.section(("remediation",), config.remediation, RemediationSettings)
     book = load_rules(rule_paths(loaded), interval=config.rules.interval)
     rules = sum(len(group.rules) for group in book.groups)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from watchkeeper.app.pipeline.catalogue import Cataloguing
     from watchkeeper.app.pipeline.cost import Costing
     from watchkeeper.app.pipeline.foresee import Foreseeing
+    from watchkeeper.app.pipeline.forward import Forwarder
     from watchkeeper.app.pipeline.judge import Judging
     from watchkeeper.app.pipeline.objectives import Objectives
     from watchkeeper.app.pipeline.predict import Predicting
@@ -75,6 +76,7 @@ class Engine:
     incident_settings: IncidentSettings = field(init=False)
     collecting: Collecting = field(init=False)
     receiving: Receiving = field(init=False)
+    forwarders: list[Forwarder] = field(default_factory=list)
     judging: Judging = field(init=False)
     telling: Telling = field(init=False)
     remediation: Acting = field(init=False)

@@ -60,6 +60,9 @@ async def start(engine: Engine) -> None:
     await asyncio.to_thread(engine.restore_positions)
     await engine.telling.start(now)
     _schedule(engine, now)
+    for forwarder in engine.forwarders:  # sources of their own that nobody collects
+        engine.sources[forwarder.source.name] = forwarder.source
+        forwarder.start()
 
 
 def _credentials(engine: Engine, now: datetime) -> None:
@@ -189,5 +192,7 @@ async def stop(engine: Engine) -> None:
         executor.shutdown(wait=True, cancel_futures=True)
     with contextlib.suppress(StoreError):
         engine.samples.sync()
+    for forwarder in engine.forwarders:
+        await asyncio.to_thread(forwarder.stop)
     engine.samples.close()
     engine.state.close()

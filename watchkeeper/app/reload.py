@@ -27,7 +27,7 @@ log = logger(__name__)
 #: Sections that are only read at start; a change of theirs is said, and waits for the next start.
 AT_START = (
     "data", "engine", "dashboard", "actuator", "store", "scoring", "forecasting", "remediation", "scale", "environment",
-    "time_zone", "severities",
+    "time_zone", "severities", "remote_write",
 )  # fmt: skip
 
 

@@ -187,6 +187,27 @@ class Capacity(Section):
     report_channels: list[str] = []  #: channels it goes to; e-mail gets it attached, robots get a link
 
 
+class RemoteWrite(Section):
+    """One server that gets every sample too."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.:-]{1,100}$")  #: names its queue; another name begins anew
+    url: str = Field(
+        pattern=r"^https?://[^\s]+$"
+    )  #: where it takes remote write, for example https://host/api/v1/write
+    headers: dict[str, SecretStr] = {}  #: sent with every request, for example X-Scope-OrgID
+    token: SecretStr = SecretStr("")  #: bearer token; or token_file
+    username: str = ""  #: for basic authentication
+    password: SecretStr = SecretStr("")  #: or password_file
+    ca: str = Field(default="", repr=False)  #: certificates its own is checked by, PEM; or ca_file
+    certificate: Path | None = None  #: our own, PEM, where it asks for one
+    key: Path | None = None  #: of our own certificate, PEM
+    external_labels: dict[str, str] = {}  #: added to series that have not got them
+    write_relabel_configs: list[dict[str, Any]] = []  #: Prometheus's, applied before sending
+    batch_samples: int = Field(default=5000, ge=1, le=100_000)  #: samples of one request at most
+    queue_bytes: int = Field(default=512 << 20, ge=1 << 20, le=768 << 20)  #: log kept for it; beyond it the oldest go
+    timeout: Duration = timedelta(seconds=30)  #: for one request
+
+
 class Rules(Section):
     directories: list[Path] = [Path("rules")]  #: folders with *.yaml rule files, relative to this file
     packs: list[str] = ["signals", "host", "default", "business", "slo", "cost", "self"]  #: shipped packs
@@ -238,6 +259,7 @@ class Config(Section):
     notify: Notify = Notify()
     remediation: dict[str, Any] = {}
     scale: Scale = Scale()
+    remote_write: list[RemoteWrite] = []
 
     @property
     def zone(self) -> ZoneInfo:

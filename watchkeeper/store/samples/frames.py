@@ -41,6 +41,10 @@ class Frame:
     start: int
     payload: memoryview
 
+    @property
+    def end(self) -> int:
+        return self.start + HEADER.size + len(self.payload)
+
 
 @dataclass(frozen=True, slots=True)
 class Gap:

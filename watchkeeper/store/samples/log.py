@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -41,6 +42,7 @@ class Segment:
     salt: Salt
     descriptor: int = -1
     size: int = 0
+    samples: int = 0
     named: bool = False  #: its directory entry is durable
     proven: bool = False  #: something in it was made durable
     newest: int = 0  #: highest sequence in it
@@ -56,7 +58,21 @@ class Pending:
     target: str
     time_ms: int  #: newest in it
     columns: Sequence[Columns]  #: the lists it speaks of
+    size: int  #: samples
     record: bytes
+
+
+class Follower(Protocol):
+    """Somebody who reads the log."""
+
+    @property
+    def number(self) -> int:
+        """The oldest segment that is needed."""
+        ...
+
+    def lost(self, samples: int) -> None:
+        """A segment of so many samples had to go unread."""
+        ...
 
 
 class Log:
@@ -75,6 +91,7 @@ class Log:
         self._closing = self._stopped = self._unwritten = False
         self._streak = 0  #: failures to make anything durable, in a row
         self.fsync_failures = self.fsyncs = 0
+        self._followers: dict[Follower, int] = {}  #: with the length the log may have for their sake
         self._thread = threading.Thread(target=self._run, name="watchkeeper-log-sync", daemon=True)
         self._thread.start()
 
@@ -94,21 +111,29 @@ class Log:
     def append(self, target: str, time_ms: int, columns: Columns, values: FloatArray) -> int:
         """Write one tick to the file and return its sequence. Raises StoreFullError, StoreError: nothing was kept."""
         return self._add(
-            target, time_ms, [columns], lambda sequence: tick_record(target, time_ms, sequence, columns, values)
+            target,
+            time_ms,
+            [columns],
+            len(values),
+            lambda sequence: tick_record(target, time_ms, sequence, columns, values),
         )
 
     def append_pushed(self, lists: Sequence[Columns], places: IntArray, times: IntArray, values: FloatArray) -> int:
         """Write pushed samples: sample i is of the series at ``places[i]`` of the lists laid end to end. Raises so."""
         newest = int(times.max())
-        return self._add(PUSHED, newest, lists, lambda sequence: pushed_record(sequence, lists, places, times, values))
+        return self._add(
+            PUSHED, newest, lists, len(values), lambda sequence: pushed_record(sequence, lists, places, times, values)
+        )
 
-    def _add(self, target: str, time_ms: int, lists: Sequence[Columns], record: Callable[[int], bytes]) -> int:
+    def _add(
+        self, target: str, time_ms: int, lists: Sequence[Columns], size: int, record: Callable[[int], bytes]
+    ) -> int:
         with self._changed:
             self._wait_for_room()
             if self._unwritten:
                 self._rewrite()  # older ticks first: within a target the log is in time order
             sequence = self._written + 1
-            tick = Pending(sequence, target, time_ms, lists, record(sequence))
+            tick = Pending(sequence, target, time_ms, lists, size, record(sequence))
             self._put(tick)
             self._written = sequence
             self._pending.append(tick)
@@ -136,6 +161,7 @@ class Log:
         self._write(segment, data)
         segment.columns.update(missing)
         segment.newest = max(segment.newest, tick.sequence)
+        segment.samples += tick.size
         segment.last_ms[tick.target] = max(tick.time_ms, segment.last_ms.get(tick.target, tick.time_ms))
 
     def _writable(self) -> Segment:
@@ -325,14 +351,38 @@ class Log:
         with self._changed:
             return [segment.path for segment in self._closed]
 
+    def segment_files(self) -> list[tuple[int, Path, Salt]]:
+        """(number, path, salt) of every segment, oldest first."""
+        with self._changed:
+            segments = [*self._closed, *([self._current] if self._current else [])]
+            return sorted((segment_number(one.path), one.path, one.salt) for one in segments)
+
+    def follow(self, reader: Follower, most_bytes: int) -> None:
+        """Keep what this reader has not read, while the log is not longer than ``most_bytes``."""
+        with self._changed:
+            self._followers[reader] = most_bytes
+
+    def unfollow(self, reader: Follower) -> None:
+        with self._changed:
+            self._followers.pop(reader, None)
+
+    def _wanted_by_readers(self, segment: Segment, nbytes: int) -> bool:
+        number = segment_number(segment.path)
+        return any(number >= reader.number and nbytes <= most for reader, most in self._followers.items())
+
     def drop_covered(self, covered: Callable[[str, int], bool]) -> int:
         """Unlink the closed segments whose every target is covered up to its newest time; returns how many."""
         with self._changed:
-            done = [
-                segment
-                for segment in self._closed
-                if segment not in self._dirty and all(covered(*last) for last in segment.last_ms.items())
-            ]
+            done = []
+            nbytes = sum(segment.size for segment in self._closed)
+            for segment in self._closed:
+                finished = segment not in self._dirty and all(covered(*last) for last in segment.last_ms.items())
+                if finished and not self._wanted_by_readers(segment, nbytes):
+                    done.append(segment)
+                    nbytes -= segment.size
+                    for reader in self._followers:
+                        if segment_number(segment.path) >= reader.number:
+                            reader.lost(segment.samples)
             for segment in done:
                 self._disk.unlink(segment.path)
                 self._closed.remove(segment)

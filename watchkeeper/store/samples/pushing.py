@@ -21,6 +21,7 @@ from watchkeeper.store.samples.log import Log
 from watchkeeper.store.samples.pushed import Samples
 from watchkeeper.store.samples.reader import Reader
 from watchkeeper.store.samples.space import Space
+from watchkeeper.store.samples.tail import Tail
 
 #: What series ids mean; they are valid as long as it is the same object.
 Generation = SeriesIndex
@@ -55,6 +56,10 @@ class Pushing(Reader):
             line = self.push_numbered(generation, mine[kept], times[kept], values[kept], +refused)
             if line is not None:
                 return line
+
+    def follow(self, sequence: int | None, most_bytes: int) -> Tail:
+        """A reader of everything kept after that sequence; None begins now."""
+        return Tail(self._log, sequence=self._log.sequence if sequence is None else sequence, most_bytes=most_bytes)
 
     def number(self, series: Sequence[Labels]) -> tuple[Generation, Ids, Mapping[int, str]]:
         """(generation, series ids, why not by position): an id is -1 where a limit refuses a new series."""

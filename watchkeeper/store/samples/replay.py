@@ -125,6 +125,7 @@ class Replay:
             self.damage.report(f"{segment.path.stem}-{frame.start}", str(error), bytes(frame.payload))
             return
         self.sequence = max(self.sequence, tick.sequence)
+        segment.samples += tick.size
         segment.last_ms[tick.target] = max(tick.time_ms, segment.last_ms.get(tick.target, tick.time_ms))
         yield tick
 
@@ -138,6 +139,7 @@ class Replay:
             self.damage.report(f"{segment.path.stem}-{frame.start}", str(error), bytes(frame.payload))
             return
         self.sequence = max(self.sequence, record.sequence)
+        segment.samples += record.size
         newest = int(times.max(initial=-(1 << 62)))
         segment.last_ms[PUSHED_NAME] = max(newest, segment.last_ms.get(PUSHED_NAME, newest))
         yield record
