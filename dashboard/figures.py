@@ -70,7 +70,10 @@ def capacity(row: Mapping[str, Any], theme: Theme, zone: ZoneInfo, names: Mappin
     if row.get("limit") is not None and (before or after):
         span = [(before or after)[0], (after or before)[-1]]
         traces.append(_line(span, [row["limit"]] * 2, names["limit"], colours.limit, "dot"))
-    return figure(traces, layout(theme, legend=True))
+    look = layout(theme, legend=True)
+    if row.get("unit") == "ratio":
+        look["yaxis"]["tickformat"] = ".0%"
+    return figure(traces, look)
 
 
 def component(points: Points, name: str, theme: Theme, zone: ZoneInfo) -> Figure:
@@ -128,7 +131,7 @@ def _ahead(ms: float, zone: ZoneInfo) -> float:
 def _line(times: Sequence[int], values: Sequence[Any], name: str, colour: str, dash: str = "solid") -> Figure:
     return {
         "type": "scatter",
-        "mode": "lines",
+        "mode": "lines" if len(values) > 1 else "lines+markers",  # one point is no line, and would not be seen
         "x": times,
         "y": list(values),
         "name": plain(name),

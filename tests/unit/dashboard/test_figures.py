@@ -49,7 +49,7 @@ def test_a_chart_has_band_line_with_its_gap_and_the_anomaly() -> None:
 
 def test_without_scores_there_is_a_line_alone() -> None:
     bare = {"name": "x", "points": [[NOON_MS, 1.0]]}
-    assert [trace["mode"] for trace in figures.chart([bare], "dark", SHANGHAI, NAMES)["data"]] == ["lines"]
+    assert [trace["mode"] for trace in figures.chart([bare], "dark", SHANGHAI, NAMES)["data"]] == ["lines+markers"]
 
 
 def test_many_series_are_drawn_without_bands() -> None:
@@ -60,6 +60,17 @@ def test_many_series_are_drawn_without_bands() -> None:
 def test_labels_are_text_in_legends() -> None:
     figure = figures.chart([series(name=PAYLOAD)], "light", SHANGHAI, NAMES)
     assert all("<" not in trace.get("name", "") for trace in figure["data"])
+
+
+def test_a_single_point_of_a_pool_is_seen_and_shares_are_in_per_cent() -> None:
+    known, _ = FakeEngine().capacity(datetime(2026, 3, 1, tzinfo=UTC))["rows"]
+    young = {**known, "unit": "ratio", "history": known["history"][:1], "forecast": []}
+    found = figures.capacity(young, "dark", SHANGHAI, LINES)
+    assert found["data"][0]["mode"] == "lines+markers"
+    assert found["layout"]["yaxis"]["tickformat"] == ".0%"
+    whole = figures.capacity({**known, "unit": "bytes"}, "dark", SHANGHAI, LINES)
+    assert whole["data"][0]["mode"] == "lines"
+    assert "tickformat" not in whole["layout"]["yaxis"]
 
 
 def test_capacity_draws_history_two_bands_forecast_and_limit() -> None:
