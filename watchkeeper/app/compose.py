@@ -30,7 +30,7 @@ from watchkeeper.app.pipeline.catalogue import Cataloguing
 from watchkeeper.app.pipeline.collect import Collecting, Source
 from watchkeeper.app.pipeline.cost import Costing
 from watchkeeper.app.pipeline.foresee import Foreseeing
-from watchkeeper.app.pipeline.forward import Forwarder, context_of, rules_of
+from watchkeeper.app.pipeline.forward import context_of, forwarders, rules_of
 from watchkeeper.app.pipeline.judge import Judging
 from watchkeeper.app.pipeline.objectives import Objectives
 from watchkeeper.app.pipeline.objectives import check as check_objectives
@@ -123,9 +123,7 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
     )
 
     engine.receiving = Receiving(samples, telemetry, clock)
-    engine.forwarders = [
-        Forwarder(row, samples, data.root / "remote_write", telemetry, clock) for row in config.remote_write
-    ]
+    engine.forwarders = forwarders(config.remote_write, samples, data.root / "remote_write", telemetry, clock)
 
     def follow(at: datetime, unit: Unit, _saved: Sequence[Saved]) -> int:
         """Incidents and their messages, in the transaction of the alerts."""

@@ -21,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from watchkeeper.app.paths import write_private
 from watchkeeper.app.pipeline.collect import Source
 from watchkeeper.app.pipeline.receive import Inlet
+from watchkeeper.app.samples import Samples
 from watchkeeper.clock import Clock
 from watchkeeper.config.schema import RemoteWrite
 from watchkeeper.errors import ConfigError, OutboundError
@@ -268,6 +269,18 @@ class Forwarder:
         self._dropped = self._tail.dropped
         self.source.state, self.source.error = ("failing", self.error) if self.error else ("up", "")
         self.source.last_at = self._clock.now()
+
+
+def forwarders(
+    rows: Sequence[RemoteWrite], store: Samples, folder: Path, telemetry: Telemetry, clock: Clock
+) -> list[Forwarder]:
+    """One for each server. Raises ConfigError."""
+    if not rows:
+        return []
+    if not isinstance(store, EmbeddedStore):
+        said = "samples are kept on the server of store.samples.url: let that server write on, or keep them here"
+        raise ConfigError(said, key="remote_write")
+    return [Forwarder(row, store, folder, telemetry, clock) for row in rows]
 
 
 def _retry_after(answer: Response) -> float | None:
