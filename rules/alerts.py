@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from watchkeeper.model import Alert, AlertState, Severity, Tick
+from watchkeeper.model import Alert, AlertState, Labels, Severity, Tick
+from watchkeeper.promql import Histogram
 
 
 class Health(StrEnum):
@@ -86,6 +87,7 @@ class GroupResult:
     changes: Sequence[AlertChange]
     ticks: Sequence[Tick]
     health: Mapping[str, RuleHealth]
+    histograms: Mapping[Labels, Histogram] = field(default_factory=dict)  #: recorded series that are no floats
 
     @property
     def failures(self) -> int:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-import numpy as np
-
-from watchkeeper.clock import to_ms
 from watchkeeper.errors import QueryError
-from watchkeeper.model import METRIC_NAME, STALE_NAN, Alert, AlertState, Labels, Layout, Tick, fingerprint, labels
+from watchkeeper.model import METRIC_NAME, Alert, AlertState, Labels, fingerprint, labels
 from watchkeeper.ports import Query
 
 from .alerts import Active, AlertChange, GroupResult, Health, RuleHealth, severity_of
-from .book import AlertRule, Group, RecordRule, RuleBook
+from .book import AlertRule, Group, RuleBook
 from .persist import Saved
+from .series import Memory, Sample, TooManyError, alert_series, histograms, recording, tick, with_ends
 from .template import Context, TemplateError, render
 
 #: A row of a steady alert is written anew this often, so that a restart knows how long we were away.
@@ -25,24 +22,6 @@ REFRESH = timedelta(minutes=1)
 OUTAGE_TOLERANCE = timedelta(minutes=10)
 
 _Found = dict[str, tuple[Mapping[str, str], float]]
-
-
-class TooManyError(QueryError):
-    """A rule gave more alerts or series than its group allows."""
-
-
-@dataclass(slots=True)
-class _Sample:
-    labels: Labels
-    value: float
-
-
-@dataclass(slots=True)
-class _Memory:
-    """What one rule remembers between evaluations."""
-
-    active: dict[str, Active] = field(default_factory=dict)
-    written: tuple[Labels, ...] = ()  #: series of the last tick, to mark those that went away
 
 
 class Evaluator:
@@ -63,7 +42,7 @@ class Evaluator:
         self._external = dict(external_labels or {})
         self._attached = self._external if attach_external else {}
         self._external_url = external_url
-        self._memory: dict[str, _Memory] = {}
+        self._memory: dict[str, Memory] = {}
         self._health: dict[str, RuleHealth] = {}
 
     # --- life ------------------------------------------------------------------------------------------------------
@@ -78,7 +57,7 @@ class Evaluator:
                 active.end(now, "rule_removed")
                 orphans.append(_change_of(active, alert.rule, alert.group, alert.expr, now))
             else:
-                self._memory.setdefault(key, _Memory()).active[alert.fingerprint] = active
+                self._memory.setdefault(key, Memory()).active[alert.fingerprint] = active
         return orphans
 
     def replace_book(self, book: RuleBook, now: datetime) -> list[AlertChange]:
@@ -130,26 +109,26 @@ class Evaluator:
     def evaluate_group(self, group: Group, now: datetime, query: Query) -> GroupResult:
         """Every rule of the group in order. A rule that fails is counted and its alerts are kept, as unknown."""
         changes: list[AlertChange] = []
-        samples: list[_Sample] = []
+        samples: list[Sample] = []
         health: dict[str, RuleHealth] = {}
         asked = now - group.query_offset
         for rule in group.rules:
-            memory = self._memory.setdefault(rule.key, _Memory())
-            error, written, began = "", list[_Sample](), time.perf_counter()
+            memory = self._memory.setdefault(rule.key, Memory())
+            error, written, began = "", list[Sample](), time.perf_counter()
             try:
                 if isinstance(rule, AlertRule):
                     self._alerting(group, rule, memory, asked, now, query)
                 else:
-                    written = _recording(group, rule, query(rule.expr, asked))
+                    written = recording(group, rule, query(rule.expr, asked))
             except QueryError as problem:
                 error = str(problem)
                 for one in memory.active.values():
                     one.unknown, one.reason = not one.over, "evaluation_failed"
             if isinstance(rule, AlertRule):
-                written = _alert_series(memory)
+                written = alert_series(memory)
                 changes += self._changes(group, rule, memory, now, error)
             if not error:
-                written = _with_ends(memory, written)
+                written = with_ends(memory, written)
                 samples += written
             state = Health.ERR if error else Health.OK
             count = len(memory.written)
@@ -158,11 +137,13 @@ class Evaluator:
                 rule=rule.key, health=state, error=error, at=now, series=count, seconds=seconds
             )
         self._health.update(health)
-        ticks = [_tick(group, now, samples)] if samples else []
-        return GroupResult(group=group.name, at=now, changes=changes, ticks=ticks, health=health)
+        ticks = [tick(group, now, samples)] if samples else []
+        return GroupResult(
+            group=group.name, at=now, changes=changes, ticks=ticks, health=health, histograms=histograms(samples)
+        )
 
     def _alerting(
-        self, group: Group, rule: AlertRule, memory: _Memory, asked: datetime, now: datetime, query: Query
+        self, group: Group, rule: AlertRule, memory: Memory, asked: datetime, now: datetime, query: Query
     ) -> None:
         found = self._instances(rule, query(rule.expr, asked))
         if group.limit and len(found) > group.limit:
@@ -218,7 +199,7 @@ class Evaluator:
         return Context(labels=own, value=value, external_labels=self._external, external_url=self._external_url)
 
     def _changes(
-        self, group: Group, rule: AlertRule, memory: _Memory, now: datetime, error: str
+        self, group: Group, rule: AlertRule, memory: Memory, now: datetime, error: str
     ) -> Sequence[AlertChange]:
         changed: list[AlertChange] = []
         for mark, active in list(memory.active.items()):
@@ -252,7 +233,7 @@ def _filled(text: str, context: Context) -> str:
         return f"<error expanding template: {error}>"
 
 
-def _absent(memory: _Memory, mark: str, rule: AlertRule, now: datetime) -> None:
+def _absent(memory: Memory, mark: str, rule: AlertRule, now: datetime) -> None:
     """The series is gone: pending ends, firing may be kept for a while, the rest is resolved."""
     current = memory.active[mark]
     if current.over:
@@ -327,51 +308,4 @@ def _change_of(active: Active, rule: str, group: str, expr: str, now: datetime, 
         old=active.saved or AlertState.INACTIVE,
         reason="refreshed" if same else active.reason,
         evidence=evidence,
-    )
-
-
-# --- series --------------------------------------------------------------------------------------------------------
-
-
-def _recording(group: Group, rule: RecordRule, answer: Sequence[tuple[Labels, float]]) -> list[_Sample]:
-    if group.limit and len(answer) > group.limit:
-        raise TooManyError(f"exceeded limit of {group.limit} with {len(answer)} series", kind="execution")
-    found: dict[Labels, float] = {}
-    for series, value in answer:
-        named = labels(rule.name, {**dict(series), **rule.labels, METRIC_NAME: rule.name})
-        if named in found:
-            raise QueryError("vector contains metrics with the same labelset after applying rule labels",
-                             kind="execution")  # fmt: skip
-        found[named] = value
-    return [_Sample(series, value) for series, value in found.items()]
-
-
-def _alert_series(memory: _Memory) -> list[_Sample]:
-    """ALERTS and ALERTS_FOR_STATE of everything pending or firing, as Prometheus writes them."""
-    samples: list[_Sample] = []
-    for active in memory.active.values():
-        if active.over:
-            continue
-        state = AlertState.FIRING if active.firing else AlertState.PENDING
-        samples.append(_Sample(labels("ALERTS", {**active.labels, "alertstate": state}), 1.0))
-        started = active.active_at.timestamp()
-        samples.append(_Sample(labels("ALERTS_FOR_STATE", dict(active.labels)), started))
-    return samples
-
-
-def _with_ends(memory: _Memory, samples: list[_Sample]) -> list[_Sample]:
-    """The samples, and a staleness marker for each series that was written last time and is not there now."""
-    now = {sample.labels for sample in samples}
-    ended = [_Sample(series, STALE_NAN) for series in memory.written if series not in now]
-    memory.written = tuple(sample.labels for sample in samples)
-    return samples + ended
-
-
-def _tick(group: Group, now: datetime, samples: Sequence[_Sample]) -> Tick:
-    unique = {sample.labels: sample.value for sample in samples}
-    return Tick(
-        target=f"rule/{group.name}",
-        time_ms=to_ms(now),
-        layout=Layout(tuple(unique)),
-        values=np.array(list(unique.values()), dtype=np.float64),
     )

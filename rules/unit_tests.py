@@ -13,7 +13,10 @@ from watchkeeper.clock import from_ms, to_ms
 from watchkeeper.config.yaml import read
 from watchkeeper.errors import QueryError
 from watchkeeper.model import Labels, RemedyRule, Tick, format_series
-from watchkeeper.promql import Engine, MemoryReader, Scalar, Vector, selectors
+from watchkeeper.promql import Engine, Histogram, MemoryReader, NativeValue, Scalar, Vector, pairs, selectors
+from watchkeeper.promql.compare import almost_equal
+from watchkeeper.promql.histograms.alike import alike
+from watchkeeper.promql.histograms.notation import parse_histogram
 from watchkeeper.promql.notation import parse_series, parse_values
 
 from .backtest_remedy import backtest_remedy
@@ -30,7 +33,7 @@ TEST_KEYS = (
     "external_url", "start_timestamp",
 )  # fmt: skip
 #: promtool compares exactly; so do we, but for the last digits of sums.
-TOLERANCE = 1e-9
+TOLERANCE = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +70,11 @@ def run_tests(paths: Iterable[Path]) -> Report:
         book = load(_rule_files(root, path))
         interval = root.duration("evaluation_interval", timedelta(minutes=1))
         order = [str(name) for name in root.items("group_eval_order")]
+        if len(set(order)) < len(order):
+            raise root.error("names a group twice", "group_eval_order")
+        start = _start(root, EPOCH)
         for index, data in enumerate(root.items("tests")):
-            case = _Case(Fields(document, data, ("tests", index)), book, interval, order)
+            case = _Case(Fields(document, data, ("tests", index)), book, interval, order, start)
             case.run()
             tests, checks = tests + 1, checks + case.checks
             failures += case.failures
@@ -85,14 +91,34 @@ def _rule_files(root: Fields, path: Path) -> list[Path]:
     return found
 
 
+def _start(fields: Fields, default: datetime) -> datetime:
+    """``start_timestamp``: when the series begin and evaluations are counted from; seconds, or RFC 3339."""
+    text = fields.text("start_timestamp", "")
+    if not text:
+        return default
+    try:
+        return EPOCH + timedelta(seconds=float(text))
+    except (ValueError, OverflowError):
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        said = "must be seconds since 1970 or a time like 2024-01-31T12:00:00Z"
+        raise fields.error(said, "start_timestamp") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
 class _Case:
     """One entry of ``tests``: series in memory, rules evaluated over simulated time, expectations checked."""
 
-    def __init__(self, fields: Fields, book: RuleBook, interval: timedelta, order: Sequence[str]) -> None:
+    def __init__(
+        self, fields: Fields, book: RuleBook, interval: timedelta, order: Sequence[str], start: datetime
+    ) -> None:
         fields.known(*TEST_KEYS)
         self.fields, self.book, self.interval = fields, book, interval
         self.name = fields.text("name", f"test {fields.path[-1]}")
         self.groups = sorted(book.groups, key=lambda group: order.index(group.name) if group.name in order else -1)
+        self.start = _start(fields, start)
         self.reader = MemoryReader()
         self.engine = Engine(self.reader)
         self.evaluator = Evaluator(
@@ -109,7 +135,7 @@ class _Case:
         waiting = sorted(plan, key=lambda one: one[0])
         moment = timedelta(0)
         while moment <= end:
-            self._evaluate(EPOCH + moment)
+            self._evaluate(self.start + moment)
             following = moment + self.interval
             while waiting and waiting[0][0] < following:
                 waiting.pop(0)[1]()
@@ -121,7 +147,7 @@ class _Case:
             return [((), answer.value)]
         if not isinstance(answer, Vector):
             raise QueryError("a rule needs an expression of instant vector or scalar")
-        return list(zip(answer.series, answer.values.tolist(), strict=True))
+        return pairs(answer)
 
     # --- before ----------------------------------------------------------------------------------------------------
 
@@ -131,7 +157,10 @@ class _Case:
             one = Fields(self.fields.document, data, (*self.fields.path, "input_series", index))
             one.known("series", "values")
             try:
-                self.reader.add_positions(parse_series(one.text("series")), step, parse_values(one.text("values")))
+                values = parse_values(one.text("values"))
+                times = range(to_ms(self.start), to_ms(self.start) + step * len(values), step)
+                samples = [(at, value) for at, value in zip(times, values, strict=True) if value is not None]
+                self.reader.add(parse_series(one.text("series")), samples)
             except QueryError as error:
                 raise one.error(str(error)) from None
 
@@ -155,14 +184,15 @@ class _Case:
         for group in self.groups:
             result = self.evaluator.evaluate_group(group, now, self.query)
             for tick in result.ticks:
-                self._append(tick)
+                self._append(tick, result.histograms)
             for health in result.health.values():
                 if health.error:
-                    self._fail(self.fields, f"rule {health.rule} failed at {_clock(now)}: {health.error}")
+                    after = (now - self.start).total_seconds()
+                    self._fail(self.fields, f"rule {health.rule} failed at {after:g}s: {health.error}")
 
-    def _append(self, tick: Tick) -> None:
+    def _append(self, tick: Tick, histograms: Mapping[Labels, Histogram]) -> None:
         for series, value in zip(tick.layout.series, tick.values.tolist(), strict=True):
-            self.reader.add(series, [(tick.time_ms, value)])
+            self.reader.add(series, [(tick.time_ms, histograms.get(series, value))])
 
     # --- expectations ----------------------------------------------------------------------------------------------
 
@@ -183,13 +213,11 @@ class _Case:
         self._compare(one, f"{name} at {one.text('eval_time', '0')}", _sorted(wanted), _sorted(got))
 
     def _expression(self, one: Fields) -> None:
-        expr, at = one.promql("expr"), EPOCH + one.duration("eval_time")
+        expr, at = one.promql("expr"), self.start + one.duration("eval_time")
         wanted: dict[Labels, float] = {}
         for index, data in enumerate(one.items("exp_samples")):
             sample = Fields(one.document, data, (*one.path, "exp_samples", index))
-            sample.known("labels", "value")
-            text = sample.text("labels", "")
-            wanted[parse_series(text) if text.strip() not in ("", "{}") else ()] = float(sample.text("value"))
+            wanted.update([_expected(sample)])
         try:
             got = dict(self.query(expr, at))
         except QueryError as error:
@@ -212,14 +240,14 @@ class _Case:
             return
         if expect not in VERDICTS:
             raise one.error(f"must be one of {', '.join(VERDICTS)}", "expect")
-        observation = observe(rule, EPOCH + one.duration("eval_time"), self.query, self._newest(rule))
+        observation = observe(rule, self.start + one.duration("eval_time"), self.query, self._newest(rule))
         got = next(word for word, bad in VERDICTS.items() if bad is observation.bad)
         self._compare(one, f"{name} at {one.text('eval_time', '0')} ({observation.reason})", expect, got)
 
     def _proposals(self, one: Fields, rule: RemedyRule) -> None:
         """How often it was proposed until then: k of n, by two witnesses, again after each cooldown."""
-        end = EPOCH + one.duration("eval_time")
-        found = backtest_remedy(rule, EPOCH, end, self.query, self._newest(rule), UTC)
+        end = self.start + one.duration("eval_time")
+        found = backtest_remedy(rule, self.start, end, self.query, self._newest(rule), UTC)
         what = f"{rule.name} until {one.text('eval_time', '0')}, proposals"
         self._compare(one, what, one.number("proposals"), len(found.proposals))
 
@@ -267,13 +295,30 @@ def _sorted(alerts: Iterable[Any]) -> list[Any]:
     return sorted(alerts, key=lambda alert: sorted(alert[0].items()))
 
 
+def _expected(sample: Fields) -> tuple[Labels, float]:
+    """One of ``exp_samples``: a number, or a histogram in Prometheus's notation."""
+    sample.known("labels", "value", "histogram")
+    text = sample.text("labels", "")
+    series = parse_series(text) if text.strip() not in ("", "{}") else ()
+    native = sample.text("histogram", "")
+    try:
+        return series, NativeValue(parse_histogram(native)) if native else float(sample.text("value", "0"))
+    except (QueryError, ValueError) as error:
+        raise sample.error(str(error), "histogram" if native else "value") from None
+
+
 def _near(wanted: float, got: float) -> bool:
+    if isinstance(wanted, NativeValue) and isinstance(got, NativeValue):
+        return alike(got.histogram, wanted.histogram, almost_equal)
+    if isinstance(wanted, NativeValue) or isinstance(got, NativeValue):
+        return False
     return (math.isnan(wanted) and math.isnan(got)) or math.isclose(wanted, got, rel_tol=TOLERANCE, abs_tol=1e-12)
 
 
 def _samples(samples: Mapping[Labels, float]) -> str:
-    return ", ".join(f"{format_series(key) or '{}'} {value}" for key, value in sorted(samples.items())) or "nothing"
+    told = [f"{format_series(key) or '{}'} {_told(value)}" for key, value in sorted(samples.items())]
+    return ", ".join(told) or "nothing"
 
 
-def _clock(at: datetime) -> str:
-    return f"{(at - EPOCH).total_seconds():g}s"
+def _told(value: float) -> str:
+    return value.histogram.text() if isinstance(value, NativeValue) else str(value)

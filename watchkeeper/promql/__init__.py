@@ -6,6 +6,8 @@ from watchkeeper.promql.durations import format_duration, parse_duration
 from watchkeeper.promql.encode import Encoder
 from watchkeeper.promql.engine import Asked, Engine
 from watchkeeper.promql.gate import Gate
+from watchkeeper.promql.histograms.model import Histogram
+from watchkeeper.promql.histograms.value import NativeValue, pairs
 from watchkeeper.promql.memory import MemoryReader
 from watchkeeper.promql.parse import metric_names, parse, reach, selectors
 from watchkeeper.promql.pushed import Pushed
@@ -16,7 +18,9 @@ __all__ = [
     "Encoder",
     "Engine",
     "Gate",
+    "Histogram",
     "MemoryReader",
+    "NativeValue",
     "Pushed",
     "QueryError",
     "QueryLimits",
@@ -28,6 +32,7 @@ __all__ = [
     "format_duration",
     "format_value",
     "metric_names",
+    "pairs",
     "parse",
     "parse_duration",
     "reach",
