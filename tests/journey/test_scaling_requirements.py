@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,10 +10,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support.engines import build, clock_of
 from support.journey import assert_ledgers, begin, rule_file, scraped, walk
-from support.kept import Kept, everywhere
+from support.kept import SERVERS, Kept, everywhere, serve
 from support.remediator import Direct
+from support.servers import free_port
 from support.targets import answer, target
 
 from remediation.actions.supervisord import Supervisord
@@ -21,6 +24,7 @@ from watchkeeper.app.engine import Engine
 from watchkeeper.app.lifecycle import stop
 from watchkeeper.model import ActionState, AlertState, Intent, Target
 from watchkeeper.ports import Reading
+from watchkeeper.store.samples.remote import RemoteStore
 
 FOUR = (Path(__file__).parents[1] / "data/rules/requirements.yaml").read_text(encoding="utf-8")
 HOLD = {"PaymentFailureRate": 1, "HighErrorRate": 2, "SlowAPIResponse": 3, "QueueBacklog": 5}  #: minutes
@@ -161,4 +165,69 @@ async def test_workers_come_first_and_the_four_alerts_join_the_incident_of_the_b
         assert action.state is ActionState.SUCCEEDED
         assert slots.effects == 1
         assert_ledgers(engine)
+        await stop(engine)
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("kind", [pytest.param(SERVERS[0]), pytest.param(SERVERS[1], marks=pytest.mark.long)])
+async def test_while_the_sample_server_is_away_nothing_is_known_and_nothing_done_and_then_nothing_is_missing(
+    kind: str, tmp_path: Path
+) -> None:
+    rule_file(tmp_path, OWN, "own.yaml")
+    slots, trial = Slots(), Slots()
+    settings = {"name": "jobs", "kind": "supervisord", "server": "/nowhere", "group": "jobs", "floor": 2, "ceiling": 10}
+    tried = {**settings, "name": "trial", "test_parameters": {"count": 3}}
+    targets = {"jobs": settings, "trial": tried}
+    hands = Direct(Actuator(Journal(tmp_path / "journal"), targets, tmp_path / "kill-switch", kinds=lambda _: slots))
+    tries = Actuator(Journal(tmp_path / "trial"), targets, tmp_path / "kill-switch", kinds=lambda _: trial)
+    port = free_port()
+    async with target() as server:
+        shop = Shop(slots)
+        engine = build(
+            tmp_path,
+            actuator=hands,
+            store={"samples": {"url": f"http://127.0.0.1:{port}"}},
+            collect=scraped(server, interval=f"{STEP}s"),
+            remediation={"targets": [{**settings, "test_target": "trial"}, tried]},
+        )
+        store = engine.samples
+        assert isinstance(store, RemoteStore)
+
+        async def go(seconds: float) -> None:
+            for _ in range(round(seconds / STEP)):
+                server.pages["/metrics"] = shop.page()
+                await walk(engine, STEP)
+
+        server.pages["/metrics"] = shop.page()
+        await begin(engine)  # the server is not there yet
+        await go(30)
+        assert engine.judging.unknown_count() == 1
+        running = serve(kind, tmp_path, port)
+        try:
+            await go(6 * 60)
+            assert engine.judging.unknown_count() == 0
+            real, hands.core = hands.core, tries
+            await engine.remediation.remediator.rehearse(clock_of(engine).now(), "more_workers")
+            hands.core = real
+            assert await asyncio.to_thread(store.deliver, 30.0)
+
+            running.kill()
+            shop.ill, shop.pending = True, 600.0
+            await go(60)
+            assert engine.judging.unknown_count() == 1
+            assert fired(engine) == {}
+            assert (len(slots.running), slots.effects) == (2, 0)
+            assert engine.sources["checkout"].state == "up"
+            assert store.stats()["spool_waiting"] > 0
+
+            running = serve(kind, tmp_path, port)
+            await go(60)
+            assert fired(engine).keys() == {"JobsPileUp"}
+            assert (len(slots.running), slots.effects) == (8, 1)
+            assert await asyncio.to_thread(store.deliver, 30.0)
+        finally:
+            running.kill()
+        assert_ledgers(engine)
+        figures = store.stats()
+        assert figures["spool_offered"] == figures["spool_sent"] + figures["spool_already_there"]
         await stop(engine)

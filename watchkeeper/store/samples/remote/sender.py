@@ -170,9 +170,9 @@ class Sender:
 
     def _marks(self) -> set[int]:
         """Numbers of the requests that the server shows."""
-        window = round(self._pace.keep + self._pace.check + 300)
-        query = f'{MARK}{{spool="{self._outbox.name}"}}[{window}s]'
         latest = max(self._now(), self._outbox.mark_ms)
+        oldest = min((one.first_ms for one in self._spool.taken), default=latest)  # no mark is older than its samples
+        query = f'{MARK}{{spool="{self._outbox.name}"}}[{max(latest - oldest, 0) + 1000}ms]'
         data = self._server.ask("/api/v1/query", [("query", query), ("time", f"{latest / 1000:.3f}"), ("nocache", "1")])
         try:
             return {round(float(value)) for row in data["result"] for _, value in row["values"]}

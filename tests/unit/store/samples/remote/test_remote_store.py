@@ -12,7 +12,7 @@ import pytest
 from support.kept import SERVERS, serve, shown_now
 from support.sample_server import Said, moody
 from support.samples import NOON, contents, layout, sent_by, tick
-from support.servers import Running
+from support.servers import Running, free_port
 
 from watchkeeper.clock import ManualClock, to_ms
 from watchkeeper.errors import QueryError
@@ -355,3 +355,39 @@ def test_headers_go_with_every_request(tmp_path: Path) -> None:
             assert {path.split("?")[0] for _, path, _ in front.seen} >= {"/api/v1/write", "/api/v1/series"}
         finally:
             store.close()
+
+
+def test_what_was_caught_up_with_after_hours_is_confirmed_and_sent_once(tmp_path: Path) -> None:
+    pace = Pace(flush=0.02, first_retry=0.02, last_retry=0.1, check=0.1, shown=0.0, margin=5.0, keep=0.2)
+    port = free_port()
+    desk = Desk(tmp_path / "desk", f"http://127.0.0.1:{port}", pace=pace)
+    try:
+        for _ in range(4):
+            desk.run(1)
+            desk.store.sync()
+            desk.clock.advance(3600)
+        with serve("prometheus", tmp_path, port):
+            desk.delivered()
+            until(lambda: desk.store.stats()["spool_sent"] == 8, "everything was taken")
+            until(lambda: desk.store.stats()["spool_bytes"] == 0, "the marks were read back")
+        assert desk.store.stats()["spool_resent"] == 0
+        assert desk.store.stats()["spool_unconfirmed"] == 0
+    finally:
+        desk.store.close()
+
+
+def test_a_server_whose_answers_show_nothing_of_what_it_takes_is_told_of_and_not_sent_to_for_ever(
+    tmp_path: Path,
+) -> None:
+    pace = Pace(flush=0.02, first_retry=0.02, last_retry=0.1, check=0.05, shown=0.0, margin=5.0, keep=0.0)
+    with moody() as front:
+        front.mood = Said(200, b'{"status":"success","data":{"resultType":"matrix","result":[]}}')
+        desk = Desk(tmp_path / "desk", front.url, pace=pace)
+        try:
+            desk.run(1)
+            until(lambda: desk.store.stats()["spool_unconfirmed"] == 2, "it gave up")
+            until(lambda: desk.store.stats()["spool_bytes"] == 0, "nothing is kept for it")
+            assert desk.store.stats()["spool_resent"] == 2
+            desk.balanced()
+        finally:
+            desk.store.close()
