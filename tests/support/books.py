@@ -32,9 +32,9 @@ def assert_books(unit: Unit) -> None:
     _deliveries(unit)
 
 
-def assert_books_of(data: Path) -> None:
-    """The same, of an engine that has ended."""
-    state = State(sqlite_url(DataDir(data).state))
+def assert_books_of(data: Path, url: str = "") -> None:
+    """The same, of an engine that has ended; ``url``: where its state is when it is not in its folder."""
+    state = State(url or sqlite_url(DataDir(data).state))
     try:
         with state.read() as unit:
             assert_books(unit)

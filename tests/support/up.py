@@ -217,4 +217,4 @@ def running(folder: Path, *, environment: Mapping[str, str] | None = None, **sec
         up.assert_samples()
     finally:
         up.stop()
-    assert_books_of(up.data)
+    assert_books_of(up.data, config.get("store", {}).get("state", {}).get("url", ""))

@@ -78,12 +78,13 @@ def write(answers: Answers, output: Path, *, force: bool) -> str:
     if output.exists() and not force:
         raise ConfigError("exists already; use --force to overwrite it, or --output for another name", file=str(output))
     text = HEADER + pyyaml.safe_dump(build(answers), sort_keys=False, allow_unicode=True)
-    named = {name: "https://set-me.invalid" for name in (answers.dingtalk, answers.wecom) if name}
-    document = house_yaml.parse(text.encode(), str(output), environment=_Any(named))
+    variables = {name: "https://set-me.invalid" for name in (answers.dingtalk, answers.wecom) if name}
+    document = house_yaml.parse(text.encode(), str(output), environment=_Any(variables))
     loaded = check(document, output.resolve().parent)
     _check_sources(loaded)
     output.write_text(text, encoding="utf-8")
-    return f"wrote {output}; every action is in dry-run. Next: watchkeeper check-config && watchkeeper up"
+    named = "" if output == Path("watchkeeper.yaml") else f" --config {output}"
+    return f"wrote {output}; every action is in dry-run. Next: watchkeeper check-config{named} && watchkeeper up{named}"
 
 
 def _check_sources(loaded: Loaded) -> None:
@@ -140,6 +141,10 @@ def _prometheus(answers: Answers) -> list[dict[str, Any]]:
 
 def _databases(answers: Answers) -> list[dict[str, Any]]:
     taken: set[str] = set()
+    for url in answers.databases:
+        if (password := urlsplit(url).password) and "${" not in password:
+            remedy = "write it as ${NAME} and set that variable"
+            raise ConfigError(f"the password of a database must not stand in the file; {remedy}", key="database")
     query = {"name": "database_answers", "sql": "SELECT 1 AS value", "values": ["value"]}
     return [
         {"kind": "sql_query", "name": _name(url, taken, "db-"), "url": url, "queries": [query]}

@@ -50,7 +50,7 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_check_config_accepts_what_init_wrote(answers: Answers, tmp_path: Path) -> None:
     file = tmp_path / "watchkeeper.yaml"
-    assert "Next: watchkeeper check-config" in write(answers, file, force=False)
+    assert f"Next: watchkeeper check-config --config {file} &&" in write(answers, file, force=False)
     said = check(file)
     sources = [*answers.hosts, *answers.exporters, *answers.databases, *answers.probes]
     assert f"sources: {len(sources) + bool(answers.prometheus)} configured, and this machine" in said
@@ -115,6 +115,10 @@ def test_an_existing_file_is_kept_unless_told_otherwise(tmp_path: Path) -> None:
         (Answers(exporters=["web:9100"]), "url must be"),
         (Answers(prometheus="prometheus"), "url must be"),
         (Answers(databases=["not a url"]), "url"),
+        (
+            Answers(databases=["postgresql+psycopg://watch:hunter2@db/shop"]),
+            r"^database: the password .* as \$\{NAME\}",
+        ),
     ],
 )
 def test_a_wrong_answer_is_refused_before_anything_is_written(answers: Answers, why: str, tmp_path: Path) -> None:

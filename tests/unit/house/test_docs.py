@@ -50,10 +50,23 @@ def test_links_lead_somewhere(path: Path) -> None:
         assert (path.parent / target).exists(), target
 
 
+def commands(text: str) -> list[list[str]]:
+    """Every block of code without its remarks, which each language has in its own words."""
+    found = []
+    for block in re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        lines = [re.sub(r"\s*#.*", "", line).rstrip() for line in block.splitlines()]
+        found.append([line for line in lines if line])
+    return found
+
+
 def test_both_readmes_say_the_same() -> None:
     english, chinese = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh-CN.md"))
     assert english.count("\n## ") == chinese.count("\n## ")
-    assert len(BLOCK.findall(english)) == len(BLOCK.findall(chinese))
+    assert commands(english) == commands(chinese)
+    assert len(commands(english)) >= 5
+    links, own = [{link for link in LINK.findall(text) if link.endswith(".md")} for text in (english, chinese)]
+    assert links - {"README.zh-CN.md"} == own - {"README.md"}
+    assert re.findall(r"`watchkeeper [a-z]+", english) == re.findall(r"`watchkeeper [a-z]+", chinese)
 
 
 def test_the_first_two_commands_are_the_promised_ones() -> None:
