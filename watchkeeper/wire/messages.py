@@ -1,8 +1,9 @@
-"""Prometheus's messages as the protobuf runtime knows them, described here so that no compiler is needed.
+"""Messages as the protobuf runtime knows them, described here so that no compiler is needed.
 
-What is only carried on is declared as bytes: the runtime then cuts it out without looking into it. Values are declared
-as fixed64 so that the bits of a staleness marker stay what they are. Field numbers: prometheus/prompb/remote.proto,
-types.proto and io/prometheus/write/v2/types.proto.
+They are Prometheus's, and the frame of OTLP's. What is only carried on is declared as bytes: the runtime then cuts it
+out without looking into it. Values are declared as fixed64 so that the bits of a staleness marker stay what they are.
+Field numbers: prometheus/prompb/remote.proto, types.proto and io/prometheus/write/v2/types.proto;
+opentelemetry/proto/metrics/v1/metrics.proto; google/rpc/status.proto.
 """
 
 from __future__ import annotations
@@ -45,6 +46,22 @@ _MESSAGES: Mapping[str, Fields] = {
         "about": (5, _BYTES, False),
     },
     "About2": {"type": (1, _INT, False), "help": (3, _UINT, False), "unit": (4, _UINT, False)},
+    # the frame of OTLP's metrics; what lies in it is read by OTLP's own messages
+    "OtlpRequest": {"resource_metrics": (1, _BYTES, True)},
+    "OtlpResource": {"resource": (1, _BYTES, False), "scope_metrics": (2, _BYTES, True)},
+    "OtlpScope": {"scope": (1, _BYTES, False), "metrics": (2, _BYTES, True), "schema_url": (3, _BYTES, False)},
+    "OtlpMetric": {
+        "name": (1, _BYTES, False),
+        "description": (2, _BYTES, False),
+        "unit": (3, _BYTES, False),
+        "gauge": (5, _BYTES, False),
+        "sum": (7, _BYTES, False),
+        "histogram": (9, _BYTES, False),
+        "exponential_histogram": (10, _BYTES, False),
+        "summary": (11, _BYTES, False),
+    },
+    "OtlpData": {"points": (1, _BYTES, True), "temporality": (2, _INT, False), "monotonic": (3, _INT, False)},
+    "Status": {"code": (1, _INT, False), "message": (2, _BYTES, False)},
 }
 
 
@@ -71,7 +88,7 @@ def parse(name: str, data: bytes) -> Any:
     try:
         return _CLASSES[name].FromString(data)
     except DecodeError:
-        raise WireError(f"the body is no protobuf message of remote write: {name} cannot be read") from None
+        raise WireError(f"the body is no protobuf message of the kind: {name} cannot be read") from None
 
 
 def build(kind: str, /, **fields: Any) -> bytes:
