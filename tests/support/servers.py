@@ -22,6 +22,8 @@ from pathlib import Path
 
 import pytest
 
+from watchkeeper.model import Labels, format_series, metric_name
+
 #: Where Debian keeps what is not on every user's PATH.
 EXTRA_PATH = ("/usr/sbin", "/sbin", *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True))
 #: Seconds a server may take until it answers.
@@ -197,6 +199,21 @@ def victoria_metrics(tmp: Path, *arguments: str, port: int = 0) -> Running:
         *arguments,
     ]
     return start(argv, f"{url}/health", cwd=folder, url=url, port=port)
+
+
+def filled_prometheus(
+    samples: Mapping[Labels, Sequence[tuple[float, float]]], tmp: Path, config_text: str = "global: {}\n"
+) -> Running:
+    """A Prometheus that holds these (seconds, value) samples in its blocks, however old they are."""
+    families: dict[str, list[str]] = {}
+    for series, points in samples.items():
+        lines = families.setdefault(metric_name(series), [])
+        lines += [f"{format_series(series)} {value!r} {moment}" for moment, value in points]
+    text = "".join(f"# TYPE {name} unknown\n" + "\n".join(lines) + "\n" for name, lines in families.items())
+    (tmp / "samples.om").write_text(f"{text}# EOF\n")
+    argv = [need("promtool"), "tsdb", "create-blocks-from", "openmetrics", str(tmp / "samples.om")]
+    subprocess.run([*argv, str(own_folder(tmp, "prometheus") / "data")], check=True, capture_output=True)
+    return prometheus(config_text, tmp, "--storage.tsdb.retention.time=100y")
 
 
 def haproxy(config_text: str, tmp: Path) -> Running:

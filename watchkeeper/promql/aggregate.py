@@ -220,10 +220,13 @@ def _counted_histograms(key: Labels, name: str, block: Block) -> Block:
 
 
 def _counted(key: Labels, name: str, values: FloatArray, present: BoolArray) -> Block:
+    """By bits: 0 and -0 are two values, every NaN is one."""
     texts: dict[str, FloatArray] = {}
-    for value in np.unique(values[present]).tolist():
-        same = (np.isnan(values) if np.isnan(value) else values == value) & present
-        texts[format_plain(value)] = same.sum(axis=0).astype(np.float64)
+    bits = np.ascontiguousarray(values).view(np.uint64)
+    for one in np.unique(bits[present]):
+        text = format_plain(float(one.view(np.float64)))
+        count = ((bits == one) & present).sum(axis=0).astype(np.float64)
+        texts[text] = texts[text] + count if text in texts else count
     if not texts:
         return empty(values.shape[1])
     series = [labels(None, {**dict(key), name: text}) for text in texts]

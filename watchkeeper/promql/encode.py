@@ -13,14 +13,14 @@ from watchkeeper.model import Labels
 from watchkeeper.model.series import BoolArray, FloatArray, IntArray
 from watchkeeper.promql.histograms.encode import encoded
 from watchkeeper.promql.memo import Memo
-from watchkeeper.promql.result import RangeMatrix, Result, Scalar, StringValue, Vector, format_value
+from watchkeeper.promql.result import RangeMatrix, Result, Scalar, StringValue, Vector, format_plain, format_value
 
 #: Label pairs whose text is kept for the next answer.
 KEPT_PAIRS = 1 << 16
 #: Points of a matrix that are written at once: 40 MB of text in the making.
 POINTS_AT_ONCE = 1 << 20
-#: Between these Arrow writes a number as Prometheus does; the few others are written one by one.
-SMALLEST, LARGEST = 1e-6, 1e15
+#: Between these Arrow writes a number as Prometheus does, and up to there whole numbers; others are written one by one.
+SMALLEST, LARGEST, LARGEST_WHOLE = 1e-6, 1e10, 2.0**53
 
 
 class Encoder:
@@ -36,7 +36,7 @@ class Encoder:
 
     def _result(self, result: Result) -> Iterator[bytes]:
         if isinstance(result, Scalar):
-            yield f'[{format_time(result.time_ms)},"{format_value(result.value)}"]'.encode()
+            yield f'[{format_time(result.time_ms)},"{format_plain(result.value)}"]'.encode()
         elif isinstance(result, StringValue):
             yield f"[{format_time(result.time_ms)},".encode() + _quoted(result.value) + b"]"
         elif result.histograms is not None:
@@ -89,6 +89,11 @@ def _texts(values: FloatArray) -> pa.Array:
     text = pc.cast(pa.array(numbers), pa.string()).cast(pa.binary())
     size = np.abs(numbers)
     odd = ~((size >= SMALLEST) & (size < LARGEST)) & (numbers != 0)
+    with np.errstate(invalid="ignore"):  # staleness markers are signalling
+        whole = odd & (size < LARGEST_WHOLE) & (numbers == np.rint(numbers))
+    if whole.any():
+        words = pc.cast(pa.array(numbers[whole].astype(np.int64)), pa.string()).cast(pa.binary())
+        text, odd = pc.replace_with_mask(text, pa.array(whole), words), odd & ~whole
     if not odd.any():
         return text
     bits, place = np.unique(numbers[odd].view(np.uint64), return_inverse=True)

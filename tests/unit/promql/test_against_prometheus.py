@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -17,9 +16,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.servers import Running, need, prometheus
+from support.servers import Running, filled_prometheus
 
-from watchkeeper.model import Labels, format_series, labels
+from watchkeeper.model import Labels, labels
 from watchkeeper.promql import Encoder, Engine, MemoryReader
 
 BASE = 1_700_000_000  #: seconds
@@ -97,18 +96,7 @@ def samples() -> dict[Labels, list[tuple[int, float]]]:
 @pytest.fixture(scope="module")
 def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A Prometheus that holds the samples."""
-    tmp = tmp_path_factory.mktemp("peer")
-    need("prometheus")
-    families: dict[str, list[str]] = {}
-    for series, points in samples().items():
-        lines = families.setdefault(dict(series)["__name__"], [])
-        lines += [f"{format_series(series)} {value!r} {time}" for time, value in points]
-    text = "".join(f"# TYPE {name} unknown\n" + "\n".join(lines) + "\n" for name, lines in families.items())
-    (tmp / "samples.om").write_text(f"{text}# EOF\n")
-    (tmp / "prometheus").mkdir()
-    argv = [need("promtool"), "tsdb", "create-blocks-from", "openmetrics", str(tmp / "samples.om")]
-    subprocess.run([*argv, str(tmp / "prometheus" / "data")], check=True, capture_output=True)
-    with prometheus("global: {}\n", tmp, "--storage.tsdb.retention.time=100y") as running:
+    with filled_prometheus(samples(), tmp_path_factory.mktemp("peer")) as running:
         yield running
 
 

@@ -40,9 +40,12 @@ def test_a_time_has_three_decimals_or_none(time_ms: int, text: str) -> None:
     [
         (0.0, "0"), (-0.0, "-0"), (1.0, "1"), (-2.5, "-2.5"), (1e15, "1000000000000000"),
         (1e20, "100000000000000000000"),
-        (1e21, "1e+21"), (1.7976931348623157e308, "1.7976931348623157e+308"), (1e-6, "0.000001"), (1e-7, "1e-07"),
+        (1e21, "1e+21"), (1e10, "10000000000"),
+        (12345678901.5, "12345678901.5"),
+        (1.7976931348623157e308, "1.7976931348623157e+308"), (1e-6, "0.000001"), (1e-7, "1e-07"),
         (5e-324, "5e-324"), (math.nan, "NaN"), (STALE_NAN, "NaN"), (math.inf, "+Inf"), (-math.inf, "-Inf"),
-        (0.1 + 0.2, "0.30000000000000004"), (9007199254740993.0, "9007199254740992"),
+        (0.1 + 0.2, "0.30000000000000004"),
+        (9007199254740993.0, "9007199254740992"),
     ],
 )  # fmt: skip
 def test_a_number_is_written_as_go_writes_it(value: float, text: str) -> None:
@@ -56,6 +59,10 @@ def test_many_numbers_at_once_are_written_as_each_alone(values: list[float]) -> 
     assert all(
         np.array_equal(float(row["value"][1]), value, equal_nan=True) for row, value in zip(rows, values, strict=True)
     )
+
+
+def test_a_scalar_is_written_without_an_exponent() -> None:
+    assert Encoder()(Scalar(value=-5e-10, time_ms=0)) == b'{"resultType":"scalar","result":[0,"-0.0000000005"]}'
 
 
 def test_series_keep_their_labels_whatever_is_in_them() -> None:

@@ -44,13 +44,19 @@ NAMED = 5
 
 
 def refusal(
-    request: Request, status: int, message: str, *, kind: str = "", headers: Mapping[str, str] | None = None
+    request: Request,
+    status: int,
+    message: str,
+    *,
+    kind: str = "",
+    error_type: str = "",
+    headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    """The answer of an error on this path."""
+    """The answer of an error on this path. ``error_type``: Prometheus's word; else its word for the status."""
     kind = kind or KINDS.get(status, "error")
     body = {"error": message, "kind": kind}
     if request.url.path.startswith("/api/v1/"):
-        body = {"status": "error", "errorType": ERROR_TYPES.get(status, kind), "error": message}
+        body = {"status": "error", "errorType": error_type or ERROR_TYPES.get(status, kind), "error": message}
     return JSONResponse(body, status_code=status, headers=dict(headers or {}))
 
 
@@ -71,7 +77,7 @@ def add_handlers(app: FastAPI) -> None:
     async def expected(request: Request, error: WatchkeeperError) -> JSONResponse:
         status = next((code for kind, code in STATUS if isinstance(error, kind)), 422)
         if isinstance(error, QueryError) and request.url.path.startswith("/api/v1/"):
-            return refusal(request, QUERY_STATUS[error.kind], str(error), kind=error.kind)
+            return refusal(request, QUERY_STATUS[error.kind], str(error), error_type=error.kind)
         return refusal(request, status, str(error), kind=type(error).__name__)
 
     @app.exception_handler(Exception)

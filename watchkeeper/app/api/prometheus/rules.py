@@ -68,6 +68,12 @@ def alertmanagers() -> Response:
     return success({"activeAlertmanagers": [], "droppedAlertmanagers": []})
 
 
+@router.get("/notifications")
+def notifications() -> Response:
+    """What Prometheus warns its operators of by this way; here alerts and messages do."""
+    return success([])
+
+
 def _groups(judging: Judging, found: dict[str, list[str]]) -> Iterator[dict[str, Any]]:
     health, active = judging.evaluator.health(), dict[str, list[Active]]()
     for rule, one in judging.evaluator.active():

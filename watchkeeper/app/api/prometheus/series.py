@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 
 from fastapi import APIRouter, Depends, Request
@@ -57,12 +58,17 @@ def unescape(name: str) -> str:
     """The label's own name. Raises QueryError for what no label can be called."""
     plain = name
     if name.startswith("U__"):
-        plain = ESCAPED.sub(lambda one: chr(int(one[1], 16)) if one[1] else "_", name[3:])
+        plain = ESCAPED.sub(_unescaped, name[3:])
     elif not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", name):
         plain = ""
     if not plain or any(0xD800 <= ord(one) < 0xE000 for one in plain):
         raise QueryError(f"invalid label name: {quoted(name)}")
     return plain
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    code = int(found[1] or "5f", 16)
+    return chr(code) if code <= sys.maxunicode else "\ud800"  # no character: the caller refuses it
 
 
 def matchers(found: dict[str, list[str]], name: str = "match[]") -> list[list[Matcher]]:

@@ -107,6 +107,12 @@ def config(request: Request) -> Response:
     return success({"yaml": yaml.safe_dump(said, sort_keys=False, allow_unicode=True)})
 
 
+@router.get("/walreplay")
+def walreplay() -> Response:
+    """The log is read before the first request is answered: it always stands at its end."""
+    return success({"min": 0, "max": 0, "current": 0})
+
+
 @router.get("/tsdb")
 def tsdb(request: Request, found: Parameters) -> Response:
     engine, most = engine_of(request), whole(found, "limit") or MOST

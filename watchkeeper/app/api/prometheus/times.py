@@ -27,7 +27,9 @@ def moment_ms(found: dict[str, list[str]], name: str, default: int | None = None
     try:
         return EDGES[text] if text in EDGES else _moment_ms(text)
     except (ValueError, OverflowError):
-        raise QueryError(f'invalid parameter "{name}": cannot parse {quoted(text)} to a valid timestamp') from None
+        optional = "" if default is None else f"Invalid time value for '{name}': "
+        said = f"{optional}cannot parse {quoted(text)} to a valid timestamp"
+        raise QueryError(f'invalid parameter "{name}": {said}') from None
 
 
 def _moment_ms(text: str) -> int:
