@@ -65,6 +65,9 @@ class Telemetry:
         self.forward_lag = Gauge(
             "watchkeeper_remote_write_lag_records", "Records kept and not yet sent.", ["name"], registry=registry
         )
+        self.otlp_requests = Counter(
+            "watchkeeper_otlp_requests", "Requests of OTLP that came in, by outcome.", ["outcome"], registry=registry
+        )
         self.collections = Counter(
             "watchkeeper_collections", "Readings of sources, by outcome.", ["source", "outcome"], registry=registry
         )

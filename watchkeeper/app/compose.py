@@ -37,6 +37,7 @@ from watchkeeper.app.pipeline.objectives import check as check_objectives
 from watchkeeper.app.pipeline.predict import Predicting
 from watchkeeper.app.pipeline.rate import Rating
 from watchkeeper.app.pipeline.receive import Receiving
+from watchkeeper.app.pipeline.receive_otlp import ReceivingOtlp
 from watchkeeper.app.pipeline.score import Scoring
 from watchkeeper.app.pipeline.tell import Telling
 from watchkeeper.app.samples import open_samples, pages
@@ -56,6 +57,7 @@ from watchkeeper.registry import Registry
 from watchkeeper.store.state import State, Unit, sqlite_url
 from watchkeeper.store.state.migrations import migrate
 from watchkeeper.telemetry import Telemetry
+from watchkeeper.wire.otlp_labels import Translation
 
 #: Signals whose expected band is stored beside the score: the Overview draws them.
 BANDED = frozenset(
@@ -124,6 +126,7 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
 
     engine.receiving = Receiving(samples, telemetry, clock)
     engine.forwarders = forwarders(config.remote_write, samples, data.root / "remote_write", telemetry, clock)
+    engine.receiving_otlp = ReceivingOtlp(samples, telemetry, clock, _translation(loaded))
 
     def follow(at: datetime, unit: Unit, _saved: Sequence[Saved]) -> int:
         """Incidents and their messages, in the transaction of the alerts."""
@@ -216,6 +219,15 @@ def _detector(loaded: Loaded) -> Detector:
         ("scoring", "options"), lambda: registry.build(section.detector, section.options, key="scoring.options")
     )
     return found
+
+
+def _translation(loaded: Loaded) -> Translation:
+    section = loaded.config.otlp
+    return Translation(
+        promote_resource_attributes=frozenset(section.promote_resource_attributes),
+        promote_scope_metadata=section.promote_scope_metadata,
+        keep_identifying_resource_attributes=section.keep_identifying_resource_attributes,
+    )
 
 
 def _external_labels(loaded: Loaded) -> dict[str, str]:

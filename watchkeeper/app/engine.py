@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from watchkeeper.app.pipeline.predict import Predicting
     from watchkeeper.app.pipeline.rate import Rating
     from watchkeeper.app.pipeline.receive import Receiving
+    from watchkeeper.app.pipeline.receive_otlp import ReceivingOtlp
     from watchkeeper.app.pipeline.tell import Telling
     from watchkeeper.app.scrape import Scraping
 
@@ -77,6 +78,7 @@ class Engine:
     collecting: Collecting = field(init=False)
     receiving: Receiving = field(init=False)
     forwarders: list[Forwarder] = field(default_factory=list)
+    receiving_otlp: ReceivingOtlp = field(init=False)
     judging: Judging = field(init=False)
     telling: Telling = field(init=False)
     remediation: Acting = field(init=False)

@@ -233,6 +233,14 @@ class Scale(Section):
     idle: Duration = timedelta(seconds=20)
 
 
+class Otlp(Section):
+    """Metrics that OpenTelemetry exporters send; the words of Prometheus's own ``otlp:`` section."""
+
+    promote_resource_attributes: list[str] = []  #: attributes of resources that become labels of every series
+    promote_scope_metadata: bool = False  #: name, version and attributes of the scope become labels `otel_scope_*`
+    keep_identifying_resource_attributes: bool = False  #: service.name and its kin stay labels of target_info too
+
+
 class Config(Section):
     """The whole file."""
 
@@ -246,6 +254,7 @@ class Config(Section):
     actuator: Actuator = Actuator()
     store: Store = Store()
     collect: Collect = Collect()
+    otlp: Otlp = Otlp()
     scoring: Scoring = Scoring()
     forecasting: Forecasting = Forecasting()
     capacity: Capacity = Capacity()

@@ -27,7 +27,9 @@ def to_protobuf(body: bytes) -> bytes:
     if len(body) > MOST_BYTES:
         raise TooLargeError(f"JSON of more than {MOST_BYTES >> 20} MiB is not taken; send protobuf")
     try:
-        tree: Any = json.loads(body)
+        tree: Any = json.loads(body.decode())
+        if b"\\u" in body:
+            json.dumps(tree, ensure_ascii=False).encode()  # half a character must not get to the protobuf runtime
         if not isinstance(tree, dict):
             raise WireError("the body is no OTLP request: it must be a JSON object")
         request = ExportMetricsServiceRequest()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
 
 import numpy as np
 import pytest
 from google.protobuf import json_format
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from support.otlp import AT, SHOP, Tree, attributes, gauge, point, request, total
 
 from watchkeeper.model import format_series, is_stale
 from watchkeeper.wire import otlp
@@ -18,44 +18,6 @@ from watchkeeper.wire.otlp import Decoded, decode
 from watchkeeper.wire.otlp_json import answer, status, to_protobuf
 from watchkeeper.wire.otlp_labels import Translation
 from watchkeeper.wire.otlp_names import label_name, metric_name
-
-Tree = dict[str, Any]
-
-AT = 1_700_000_000_000_000_000
-SHOP = {"service.name": "cart", "service.namespace": "shop", "service.instance.id": "a-1", "host.name": "h1"}
-
-
-def attributes(pairs: Tree) -> list[Tree]:
-    return [
-        {"key": key, "value": value if isinstance(value, dict) else {"stringValue": value}}
-        for key, value in pairs.items()
-    ]
-
-
-def request(*metrics: Tree, resource: Tree | None = None, scope: Tree | None = None) -> bytes:
-    tree = {
-        "resourceMetrics": [
-            {
-                "resource": {"attributes": attributes(resource or {})},
-                "scopeMetrics": [{"scope": scope or {}, "schemaUrl": "https://s/1", "metrics": list(metrics)}],
-            }
-        ]
-    }
-    return json_format.ParseDict(tree, ExportMetricsServiceRequest()).SerializeToString()
-
-
-def point(value: float | None = 1.0, at: int = AT, **more: Any) -> Tree:
-    own = {"attributes": attributes(more.pop("attributes", {})), "timeUnixNano": str(at), **more}
-    return own if value is None else {**own, "asDouble": value}
-
-
-def gauge(name: str, *points: Tree, unit: str = "") -> Tree:
-    return {"name": name, "unit": unit, "gauge": {"dataPoints": list(points) or [point()]}}
-
-
-def total(name: str, *points: Tree, unit: str = "", temporality: int = 2, monotonic: bool = True) -> Tree:
-    data = {"dataPoints": list(points) or [point()], "aggregationTemporality": temporality, "isMonotonic": monotonic}
-    return {"name": name, "unit": unit, "sum": data}
 
 
 def samples(found: Decoded) -> dict[str, list[tuple[int, float]]]:
@@ -277,7 +239,7 @@ def test_json_says_the_same_as_protobuf() -> None:
     "body",
     [
         b"", b"[]", b"{", b'{"resourceMetrics":3}', b'{"resourceMetrics":[3]}', b"[" * 100_000, b'{"a":' * 5000,
-        b"\xff",
+        b"\xff", b'{"\\ud800":1}', b'{"\xed\xa0\x80":1}',
         b'{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"\\ud800"}]}]}]}',
     ],
 )  # fmt: skip

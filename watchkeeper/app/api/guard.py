@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from watchkeeper.access import Permission, Principal, authenticate, require, require_csrf
 
 #: Paths of Prometheus's API that change something.
-CHANGING = frozenset({"/api/v1/write"})
+CHANGING = frozenset({"/api/v1/write", "/api/v1/otlp/v1/metrics"})
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
