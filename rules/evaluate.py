@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from watchkeeper.errors import QueryError
@@ -22,6 +23,17 @@ REFRESH = timedelta(minutes=1)
 OUTAGE_TOLERANCE = timedelta(minutes=10)
 
 _Found = dict[str, tuple[Mapping[str, str], float]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """Queries of templates: at the moment of the evaluation."""
+
+    query: Query
+    now: datetime
+
+    def __call__(self, expr: str) -> Sequence[tuple[Labels, float]]:
+        return self.query(expr, self.now)
 
 
 class Evaluator:
@@ -145,7 +157,8 @@ class Evaluator:
     def _alerting(
         self, group: Group, rule: AlertRule, memory: Memory, asked: datetime, now: datetime, query: Query
     ) -> None:
-        found = self._instances(rule, query(rule.expr, asked))
+        ask = _Asking(query, now)
+        found = self._instances(rule, query(rule.expr, asked), ask)
         if group.limit and len(found) > group.limit:
             raise TooManyError(f"exceeded limit of {group.limit} with {len(found)} alerts", kind="execution")
         for mark, (instance, value) in found.items():
@@ -154,10 +167,10 @@ class Evaluator:
                 # an episode whose end is not written yet is finished first: its row must say resolved
                 if current is not None and current.saved is not None:
                     continue
-                current = self._new(rule, mark, instance, value, now)
+                current = self._new(rule, mark, instance, value, ask)
                 memory.active[mark] = current
             current.value, current.unknown, current.forgive = value, False, 0
-            current.annotations = self._annotations(rule, instance, value)
+            current.annotations = self._annotations(rule, instance, value, ask)
             current.keep_firing_since, current.evaluated_at = None, now
         for mark in [mark for mark in memory.active if mark not in found]:
             _absent(memory, mark, rule, now)
@@ -165,11 +178,11 @@ class Evaluator:
             if not (current.firing or current.over or current.unknown) and now - current.active_at >= rule.hold:
                 current.firing, current.fired_at, current.reason = True, now, "condition_held"
 
-    def _instances(self, rule: AlertRule, answer: Sequence[tuple[Labels, float]]) -> _Found:
+    def _instances(self, rule: AlertRule, answer: Sequence[tuple[Labels, float]], ask: _Asking) -> _Found:
         found: _Found = {}
         for series, value in answer:
             own = {name: text for name, text in series if name != METRIC_NAME}
-            context = self._context(own, value)
+            context = self._context(own, value, ask)
             extra = {name: _filled(text, context) for name, text in rule.labels.items()}
             merged = {**self._attached, **own, **extra, "alertname": rule.name}
             merged = {name: text for name, text in merged.items() if text}
@@ -180,23 +193,32 @@ class Evaluator:
             found[mark] = (merged, value)
         return found
 
-    def _new(self, rule: AlertRule, mark: str, instance: Mapping[str, str], value: float, now: datetime) -> Active:
+    def _new(self, rule: AlertRule, mark: str, instance: Mapping[str, str], value: float, ask: _Asking) -> Active:
         return Active(
             fingerprint=mark,
             labels=instance,
-            annotations=self._annotations(rule, instance, value),
+            annotations=self._annotations(rule, instance, value, ask),
             severity=severity_of(instance, self._severities),
             value=value,
-            active_at=now,
+            active_at=ask.now,
             reason="condition_met",
         )
 
-    def _annotations(self, rule: AlertRule, instance: Mapping[str, str], value: float) -> Mapping[str, str]:
-        context = self._context(instance, value)
+    def _annotations(
+        self, rule: AlertRule, instance: Mapping[str, str], value: float, ask: _Asking
+    ) -> Mapping[str, str]:
+        context = self._context(instance, value, ask)
         return {name: _filled(text, context) for name, text in rule.annotations.items()}
 
-    def _context(self, own: Mapping[str, str], value: float) -> Context:
-        return Context(labels=own, value=value, external_labels=self._external, external_url=self._external_url)
+    def _context(self, own: Mapping[str, str], value: float, ask: _Asking) -> Context:
+        return Context(
+            labels=own,
+            value=value,
+            external_labels=self._external,
+            external_url=self._external_url,
+            ask=ask,
+            now_seconds=ask.now.timestamp(),
+        )
 
     def _changes(
         self, group: Group, rule: AlertRule, memory: Memory, now: datetime, error: str

@@ -1,19 +1,20 @@
-"""Labels and annotations of rules: the part of Go's templates that Prometheus rules use, and nothing that can loop.
+"""Labels and annotations of rules: the part of Go's templates that Prometheus rules use, and nothing without bounds.
 
 ``{{ $value | humanize }}``, ``{{ $labels.instance }}``, ``{{ if gt $value 5.0 }}...{{ else }}...{{ end }}``, ``with``,
-``printf`` and the functions of template_functions.py. What would ask the database or repeat (``query``, ``range``,
-``template``) is refused by name when the rules are read.
+``range``, ``printf``, the functions of template_functions.py, and ``query`` and its kin of template_queries.py. Loops,
+queries and results are bounded; other templates (``template``, ``define``) are refused by name when rules are read.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from .template_functions import FUNCTIONS, REFUSED, TemplateError, go_text, truth
+from .template_queries import OF_RUN, OF_SAMPLES, Ask, Run, items
 
 __all__ = ["Context", "TemplateError", "check_template", "render"]
 
@@ -30,7 +31,11 @@ TOKEN = re.compile(
     r"""|(?P<path>\$?[A-Za-z_]\w*(?:\.\w+)*|\$?(?:\.\w+)+|\.|\$)|(?P<mark>:=|=|\||\(|\)))"""
 )
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\"}
-WORD = re.compile(r"(if|else if|else|end|with|" + "|".join(REFUSED) + r")\b\s*(.*)", re.DOTALL)
+LOOP = re.compile(r"(?:(?P<first>\$\w+)\s*(?:,\s*(?P<second>\$\w+)\s*)?:=\s*)?(?P<over>.*)", re.DOTALL)
+PLAIN: dict[str, Callable[..., Any]] = {**FUNCTIONS, **OF_SAMPLES}
+#: Where the variables of a rendering keep the rendering itself; no variable can have this name.
+RUN = ""
+WORD = re.compile(r"(if|else if|else|end|with|range|" + "|".join(REFUSED) + r")\b\s*(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +46,12 @@ class Context:
     value: float
     external_labels: Mapping[str, str] = field(default_factory=dict)
     external_url: str = ""
+    ask: Ask | None = None  #: instant queries at the moment of the evaluation
+    now_seconds: float = 0.0
 
     def names(self) -> dict[str, Any]:
         return {
+            RUN: Run(self.ask, self.now_seconds, self.external_url),
             "$labels": self.labels,
             "$value": self.value,
             "$externalLabels": self.external_labels,
@@ -81,6 +89,17 @@ class _Branch:
     then: tuple[Any, ...]
     otherwise: tuple[Any, ...]
     rebinds: bool  #: ``with``: the dot becomes the value
+
+
+@dataclass(frozen=True, slots=True)
+class _Loop:
+    """``range``: the dot becomes each value; ``keys`` and ``values`` are the variables that hold them, if any."""
+
+    over: _Pipe
+    keys: str
+    values: str
+    body: tuple[Any, ...]
+    otherwise: tuple[Any, ...]
 
 
 @lru_cache(maxsize=4096)
@@ -152,6 +171,8 @@ def _block(
             nodes.append(_pipeline(text))
         elif word.group(1) in ("if", "with"):
             nodes.append(_branch(word.group(1), word.group(2), parts, depth))
+        elif word.group(1) == "range":
+            nodes.append(_loop(word.group(2), parts, depth))
         elif word.group(1) in REFUSED:
             raise TemplateError(f"{word.group(1)} is not supported in rules here; move it into the expression")
         else:
@@ -171,6 +192,20 @@ def _branch(word: str, condition: str, parts: list[tuple[str, str]], depth: int)
     if stop is None or stop[0] != "end":
         raise TemplateError(f"{word} is never closed by end")
     return _Branch(pipe, then, otherwise, rebinds=word == "with")
+
+
+def _loop(text: str, parts: list[tuple[str, str]], depth: int) -> _Loop:
+    found = LOOP.fullmatch(text)
+    assert found is not None  # the pattern takes any text
+    first, second = found["first"] or "", found["second"] or ""
+    over = _pipeline(found["over"])
+    body, stop = _block(parts, depth + 1)
+    otherwise: tuple[Any, ...] = ()
+    if stop is not None and stop[0] == "else":
+        otherwise, stop = _block(parts, depth + 1)
+    if stop is None or stop[0] != "end":
+        raise TemplateError("range is never closed by end")
+    return _Loop(over, first if second else "", second or first, body, otherwise)
 
 
 def _pipeline(text: str) -> _Pipe:
@@ -231,8 +266,9 @@ def _call(words: list[Any], *, piped: bool) -> _Call:
     if is_name:
         if first.text in REFUSED:
             raise TemplateError(f"{first.text} is not supported in rules here; move it into the expression")
-        if first.text not in FUNCTIONS:
-            raise TemplateError(f"function {first.text!r} is not known; known are {', '.join(sorted(FUNCTIONS))}")
+        if first.text not in PLAIN and first.text not in OF_RUN:
+            known = ", ".join(sorted([*PLAIN, *OF_RUN]))
+            raise TemplateError(f"function {first.text!r} is not known; known are {known}")
     elif len(words) > 1 or piped:
         raise TemplateError("only a function takes arguments")
     return _Call(tuple(words))
@@ -249,10 +285,22 @@ def _emit(nodes: tuple[Any, ...], names: dict[str, Any], dot: Any) -> Iterator[s
             value = _evaluate(node.condition, names, dot)
             inner = value if node.rebinds and truth(value) else dot
             yield from _emit(node.then if truth(value) else node.otherwise, dict(names), inner)
+        elif isinstance(node, _Loop):
+            yield from _rounds(node, names, dot)
         else:
             value = _evaluate(node, names, dot)
             if not node.name:
                 yield go_text(value)
+
+
+def _rounds(loop: _Loop, names: dict[str, Any], dot: Any) -> Iterator[str]:
+    found = items(_evaluate(loop.over, names, dot))
+    if not found:
+        yield from _emit(loop.otherwise, dict(names), dot)
+    for key, value in found:
+        names[RUN].round()
+        inner = {**names, **({loop.keys: key} if loop.keys else {}), **({loop.values: value} if loop.values else {})}
+        yield from _emit(loop.body, inner, value)
 
 
 def _evaluate(pipe: _Pipe, names: dict[str, Any], dot: Any) -> Any:
@@ -260,11 +308,11 @@ def _evaluate(pipe: _Pipe, names: dict[str, Any], dot: Any) -> Any:
     for index, call in enumerate(pipe.calls):
         extra = [value] if index else []
         first = call.words[0]
-        if isinstance(first, _Path) and first.text in FUNCTIONS:
+        if isinstance(first, _Path) and (first.text in PLAIN or first.text in OF_RUN):
             arguments = [_word(word, names, dot) for word in call.words[1:]] + extra
             try:
-                value = FUNCTIONS[first.text](*arguments)
-            except (TypeError, ValueError, IndexError, OverflowError) as error:
+                value = _called(first.text, names, arguments)
+            except (TypeError, ValueError, IndexError, KeyError, AttributeError, OverflowError) as error:
                 raise TemplateError(f"{first.text}: {error}") from None
         else:
             value = _word(first, names, dot)
@@ -273,6 +321,10 @@ def _evaluate(pipe: _Pipe, names: dict[str, Any], dot: Any) -> Any:
     if pipe.name:
         names[pipe.name] = value
     return value
+
+
+def _called(name: str, names: dict[str, Any], arguments: list[Any]) -> Any:
+    return OF_RUN[name](names[RUN], *arguments) if name in OF_RUN else PLAIN[name](*arguments)
 
 
 def _word(word: Any, names: dict[str, Any], dot: Any) -> Any:

@@ -12,11 +12,8 @@ from urllib.parse import quote_plus
 from watchkeeper.config.types import parse_duration
 from watchkeeper.errors import WatchkeeperError
 
-#: Words that would query, loop or load another template.
-REFUSED = (
-    "query", "first", "value", "label", "strvalue", "sortByLabel", "range", "template", "define", "block", "break",
-    "continue", "tmpl", "safeHtml",
-)  # fmt: skip
+#: Words that would load another template or jump out of a loop.
+REFUSED = ("template", "define", "block", "break", "continue", "tmpl")
 VERB = re.compile(r"%([-+# 0]*+)(\d*+)(?:\.(\d*+))?([a-zA-Z%])")
 MAX_WIDTH = 200
 #: Longest result of printf and of reReplaceAll.

@@ -36,6 +36,14 @@ groups:
     keep_firing_for: 3m
   - alert: FewUp
     expr: job:up:sum < 2
+  - alert: Asked
+    expr: load > 2
+    annotations:
+      first: '{{ with query "sum(up)" }}{{ . | first | value }}{{ end }}'
+      each: '{{ range query "up" | sortByLabel "instance" }}{{ .Labels.instance }}={{ .Value }} {{ end }}'
+      pairs: '{{ range $name, $text := $labels }}{{ $name }} is {{ $text }}{{ end }}'
+      none: '{{ range query "up > 9" }}x{{ else }}none of {{ $value }}{{ end }}'
+      named: '{{ query "up" | sortByLabel "instance" | first | label "instance" }}{{ graphLink "up" }}'
   - alert: Gone
     expr: absent(up{job="db"})
     labels: {severity: ticket}
@@ -65,6 +73,19 @@ DOWN = """
       exp_annotations:
         summary: web is at 0; see http://watch.example
         share: 12.34%% for 1h 1m 1s
+"""
+ASKED = """
+  alert_rule_test:
+  - eval_time: 1m
+    alertname: Asked
+    exp_alerts:
+    - exp_labels: {instance: a}
+      exp_annotations:
+        first: "2"
+        each: "a=1 %s=1 "
+        pairs: instance is a
+        none: none of 3
+        named: a/graph?g0.expr=up&g0.tab=0
 """
 NONE = """
   alert_rule_test:
@@ -99,6 +120,8 @@ CASES = {
     "is gone after that": NONE % ("7m", "Flapping"),
     "rests on what was recorded before it": ALERT % ("4m", "FewUp", "job: web"),
     "without for it fires at once": NONE % ("2m", "FewUp"),
+    "templates ask and go over samples": ASKED % "b",
+    "and not just anything": ASKED % "c",
     "absence has the labels of its selector": ALERT % ("0m", "Gone", "job: db, severity: ticket"),
     "absence, other labels": ALERT % ("0m", "Gone", "job: web, severity: ticket"),
     "a recorded sum": SAMPLES % ("job:up:sum", "1m", """{labels: 'job:up:sum{job="web"}', value: 2}"""),

@@ -15,8 +15,8 @@ from rules.findings import LOCALES
 from rules.lint import lint
 from rules.template import Context, TemplateError, check_template, render
 from rules.unit_tests import run_tests
-from watchkeeper.errors import ConfigError
-from watchkeeper.model import Mode, RemedyRule
+from watchkeeper.errors import ConfigError, QueryError
+from watchkeeper.model import Labels, Mode, RemedyRule, labels
 from watchkeeper.promql import MemoryReader
 
 REMEDY = """
@@ -65,7 +65,10 @@ def test_a_remediation_is_read_with_its_place_and_version() -> None:
         ("groups: [1]", "must be a mapping"),
         ("groups: [{name: g, rules: [{alert: A, expr: up, expr: down}]}]", "stands twice"),
         ("a: &a [*a]", "nests too deep or repeats itself"),
-        ("groups: [{name: g, rules: [{alert: A, expr: up, annotations: {s: '{{ query \"up\" }}'}}]}]", "query is not"),
+        (
+            "groups: [{name: g, rules: [{alert: A, expr: up, annotations: {s: '{{ template \"up\" }}'}}]}]",
+            "template is not",
+        ),
         (REMEDY.replace("3 of 4", "5 of 4"), "can never be met"),
         (REMEDY.replace("3 of 4", "often"), 'for example "3 of 4"'),
         (REMEDY.replace("mode: approve", "mode: yolo"), "is no mode"),
@@ -117,12 +120,64 @@ def test_templates_print_what_prometheus_prints(text: str, value: float, expecte
 
 @pytest.mark.parametrize(
     "text",
-    ["{{ range $labels }}{{ end }}", "{{ if $value }}", "{{ end }}", "{{ nothing $value }}", "{{ $value", "{{ }}",
-     "{{ ($value }}", "{{ $value 3 }}", '{{ template "x" }}', "{{ ~ }}"],
+    ["{{ range $labels }}", "{{ range }}{{ end }}", "{{ break }}", "{{ if $value }}", "{{ end }}",
+     "{{ nothing $value }}", "{{ $value", "{{ }}", "{{ ($value }}", "{{ $value 3 }}", '{{ template "x" }}', "{{ ~ }}"],
 )  # fmt: skip
 def test_a_template_that_cannot_be_used_is_refused(text: str) -> None:
     with pytest.raises(TemplateError):
         check_template(text)
+
+
+SAMPLES = [(labels("up", job="b"), 2.0), (labels("up", job="a"), 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{{ with query "up" }}{{ . | first | value | humanize }}{{ end }}', "2"),
+        ('{{ query "up" | first | label "job" }}', "b"),
+        ('{{ range query "up" | sortByLabel "job" }}{{ .Labels.job }}={{ .Value }} {{ end }}', "a=1 b=2 "),
+        ('{{ range $i, $one := query "up" }}{{ $i }}{{ $one.Labels.job }}{{ end }}', "0b1a"),
+        ("{{ range $name, $text := $labels }}{{ $name }}:{{ $text }};{{ end }}", "instance:h:1;job:web;"),
+        ('{{ range query "none" }}x{{ else }}nobody{{ end }}', "nobody"),
+        ('{{ printf "up{job=%q}" $labels.job | query | len }}', "2"),
+        ('{{ graphLink "up == 0" }}', "/graph?g0.expr=up+%3D%3D+0&g0.tab=0"),
+        ("{{ pathPrefix }} {{ externalURL }}", "/wk http://x/wk"),
+        ("{{ now }} {{ args 1 2 }} {{ safeHtml $labels.job }}", "60 map[arg0:1 arg1:2] web"),
+    ],
+)
+def test_templates_ask_and_go_over_samples(text: str, expected: str) -> None:
+    context = Context(
+        labels={"job": "web", "instance": "h:1"}, value=1.0, external_url="http://x/wk", now_seconds=60.0,
+        ask=lambda expr: [] if expr == "none" else SAMPLES,
+    )  # fmt: skip
+    assert render(text, context) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{{ query "none" | first }}', "vector with no elements"),
+        ('{{ query "bad" }}', "query: no such thing"),
+        ("{{ range $value }}x{{ end }}", "can be gone over"),
+        ('{{ query "up" }}' * 9, "more than 8 in one text"),
+        ('{{ $v := query "many" }}{{ range $v }}{{ range $v }}{{ end }}{{ end }}', "more than 10000 rounds"),
+        ('{{ label "job" 3 }}', "label:"),
+    ],
+)
+def test_a_template_that_asks_too_much_or_in_vain_says_so(text: str, reason: str) -> None:
+    def ask(expr: str) -> list[tuple[Labels, float]]:
+        if expr == "bad":
+            raise QueryError("no such thing")
+        return {"none": [], "many": SAMPLES * 100}.get(expr, SAMPLES)
+
+    with pytest.raises(TemplateError, match=reason):
+        render(text, Context(labels={}, value=1.0, ask=ask))
+
+
+def test_without_anybody_to_ask_a_query_is_an_error() -> None:
+    with pytest.raises(TemplateError, match="nothing to ask"):
+        render('{{ query "up" }}', Context(labels={}, value=1.0))
 
 
 BOMBS = {

@@ -162,7 +162,7 @@ def _rank(value: FloatArray, bounds: FloatArray, counts: FloatArray) -> FloatArr
     steps = np.arange(counts.shape[2])
     under, over = ranks[:, place - 1, steps], ranks[:, place, steps]
     within = under + (over - under) * np.where(np.isposinf(high), 0.0, (value - low) / (high - low))
-    within = np.where(value >= high, over, within)
+    within = np.where((value >= high) | np.isneginf(low), over, within)  # no line leads through an endless bucket
     rank: FloatArray = np.minimum(np.where(value <= low, under, within), counts[:, -1])
     return rank
 
@@ -180,7 +180,7 @@ def evaluate(context: Context, block: Block, position: int, compute: Compute, na
         cells = np.ix_(np.array(stack.groups), np.flatnonzero(stack.steps))
         values[cells] = answer[:, stack.steps]
         present[cells] = True
-        if forced[:, stack.steps].any():
+        if name == "histogram_quantile" and forced[:, stack.steps].any():
             context.inform(
                 f"input to {name} needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/"
                 f'latest/querying/functions/#{name}) for metric name "{metric_name(series[stack.groups[0]])}"',
