@@ -145,9 +145,9 @@ def raw_differences(found: Written, began: float, end: float, count: int, seed: 
     return wrong
 
 
-def _range(found: Written, where: str, selector: str, width: int, at: float) -> list[tuple[float, float]]:
+def _range(found: Written, where: str, selector: str, width: int, at: float) -> list[tuple[float, str]]:
     rows = found.ask(where, "query", query=f"{selector}[{width}s]", time=f"{at:.3f}")["result"]
-    return [(float(moment), float(value)) for row in rows for moment, value in row["values"]]
+    return [(float(moment), str(float(value))) for row in rows for moment, value in row["values"]]
 
 
 def query_differences(found: Written, began: float, end: float) -> list[str]:
