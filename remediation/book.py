@@ -120,9 +120,9 @@ def effects(unit: Unit, now: datetime, settings: Settings) -> list[Effect]:
 def ended(unit: Unit, now: datetime, window: timedelta) -> list[Ended]:
     """How actions with an effect ended, oldest first."""
     found = []
-    for record in unit.actions.recent(now - DAY - window, limit=10_000):
+    for record in unit.actions.effective(now - DAY - window):
         at = record.progress.get("ended_at")
-        if record.token and at and record.state is not ActionState.ABORTED:
+        if at and record.state is not ActionState.ABORTED:
             found.append(
                 Ended(
                     at=datetime.fromisoformat(str(at)),

@@ -22,7 +22,9 @@ MAX_REASON = 500
 def file_says(path: Path) -> str:
     """Why the file sets the switch, empty when it does not. What cannot be read is set."""
     try:
-        text = path.read_text(errors="replace")[:MAX_REASON].strip()
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        with open(descriptor, errors="replace") as file:
+            text = file.read(MAX_REASON).strip()
     except FileNotFoundError:
         return "" if path.parent.is_dir() else f"the folder {path.parent} cannot be read"
     except OSError as error:

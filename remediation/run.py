@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -165,7 +165,7 @@ def write(
         "plan_hash": record.plan.digest(),
     }
     if record.state in (ActionState.PROPOSED, ActionState.INTENT_COMMITTED):
-        detail["plan"] = asdict(record.plan)
+        detail["plan"] = record.plan.body()
     unit.audit.append(actor, f"action.{record.state}", record.id, detail, at=at)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -14,12 +14,10 @@ from watchkeeper.store.state.repositories import Unit
 
 #: How often the engine writes its clock down meanwhile: each write forgets what is known.
 KEEP_EVERY = timedelta(minutes=10)
-#: Reads that every step repeats. Others go to the database each time.
-REPEATED = frozenset({("documents", "get"), ("actions", "active")})
 
 
 class Remembering(State):
-    """The same database; a repeated read is answered from memory until the next write transaction."""
+    """The same database; a repeated read is answered from memory until a write transaction touches that repository."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -27,51 +25,74 @@ class Remembering(State):
 
     @contextmanager
     def begin(self) -> Iterator[Unit]:
+        used: set[str] = set()
         try:
             with super().begin() as unit:
-                yield unit
+                yield _Noting(unit, used)  # type: ignore[misc]
         finally:
-            self._known.clear()
+            for key in [key for key in self._known if key[0] in used]:
+                del self._known[key]
 
-    @contextmanager
-    def read(self) -> Iterator[Unit]:
-        with ExitStack() as opened:
-            yield _Lazy(self._known, lambda: opened.enter_context(super(Remembering, self).read()))  # type: ignore[misc]
+    def read(self) -> Any:
+        return _View(self._known, super().read)
 
 
-class _Lazy:
-    """A unit that opens its transaction only when something is asked that is not known."""
+class _Noting:
+    """A unit that notes whose rows its transaction may have changed."""
 
-    def __init__(self, known: dict[tuple[Any, ...], Any], open_unit: Callable[[], Unit]) -> None:
-        self._known, self._open = known, open_unit
+    def __init__(self, unit: Unit, used: set[str]) -> None:
+        self._unit, self._used = unit, used
+
+    def __getattr__(self, repository: str) -> Any:
+        self._used.add(repository)
+        return getattr(self._unit, repository)
+
+
+class _View:
+    """One read, whose transaction is opened only when something is asked that is not known."""
+
+    def __init__(self, known: dict[tuple[Any, ...], Any], read: Callable[[], AbstractContextManager[Unit]]) -> None:
+        self.known, self._read = known, read
+        self._opened: AbstractContextManager[Unit] | None = None
         self._unit: Unit | None = None
+
+    def __enter__(self) -> Any:
+        self.documents, self.actions = _Repository(self, "documents"), _Repository(self, "actions")
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        if self._opened is not None:
+            self._opened.__exit__(*raised)
 
     def real(self) -> Unit:
         if self._unit is None:
-            self._unit = self._open()
+            self._opened = self._read()
+            self._unit = self._opened.__enter__()
         return self._unit
 
-    def __getattr__(self, repository: str) -> _Repository:
-        return _Repository(self, repository)
+    def __getattr__(self, repository: str) -> Any:
+        return getattr(self.real(), repository)
 
 
 class _Repository:
-    def __init__(self, unit: _Lazy, name: str) -> None:
-        self._unit, self._name = unit, name
+    def __init__(self, view: _View, name: str) -> None:
+        self._view, self._name = view, name
+
+    def get(self, *arguments: Any) -> Any:
+        return self._repeated("get", arguments)
+
+    def active(self) -> Any:
+        return list(self._repeated("active", ()))
+
+    def _repeated(self, method: str, arguments: tuple[Any, ...]) -> Any:
+        key = (self._name, method, *arguments)
+        known = self._view.known
+        if key not in known:
+            known[key] = getattr(getattr(self._view.real(), self._name), method)(*arguments)
+        return known[key]
 
     def __getattr__(self, method: str) -> Any:
-        if (self._name, method) not in REPEATED:
-            return getattr(getattr(self._unit.real(), self._name), method)
-
-        def ask(*arguments: Any) -> Any:
-            key = (self._name, method, *arguments)
-            known = self._unit._known
-            if key not in known:
-                known[key] = getattr(getattr(self._unit.real(), self._name), method)(*arguments)
-            found = known[key]
-            return list(found) if isinstance(found, list) else found
-
-        return ask
+        return getattr(getattr(self._view.real(), self._name), method)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,11 @@ PARTITIONS = (
 )
 
 
+@lru_cache(maxsize=32)
+def _watched(name: str, up: bool | None) -> Watched:
+    return Watched(name=name, service=name if name in (NORTH, SOUTH) else "shop", up=up)
+
+
 class Hours(World):
     """``run`` lets hours pass; ``events`` counts what befell the watcher."""
 
@@ -120,10 +126,7 @@ class Hours(World):
 
     def _facts(self) -> Facts:
         reached = {name: self._reached(name) for name in (PRIMARY, BACKUP, FRONT, NORTH, SOUTH)}
-        watched = [
-            Watched(name=name, service=name if name in (NORTH, SOUTH) else "shop", up=up)
-            for name, up in reached.items()
-        ]
+        watched = [_watched(name, up) for name, up in reached.items()]
         canaries = {name: reached[name] for name in (NORTH, SOUTH)}
         asked = {name: self.samples[name][0] for name in (NORTH, SOUTH) if name in self.samples}
         incidents = [self.incident] if self.incident else []

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 
 class Mode(StrEnum):
@@ -100,9 +101,15 @@ class Plan:
     reason: str
     evidence: Mapping[str, object] = field(default_factory=dict)
 
+    def body(self) -> dict[str, Any]:
+        """Its fields as JSON has them; mappings are the plan's own, not copies."""
+        return {name: getattr(self, name) for name in self.__slots__} | {
+            "targets": [asdict(one) for one in self.targets]
+        }
+
     def canonical(self) -> bytes:
         """The plan as bytes: same inputs, same bytes, in dry-run and for real alike."""
-        body = {key: value for key, value in asdict(self).items() if key not in ("evidence", "mode")}
+        body = {key: value for key, value in self.body().items() if key not in ("evidence", "mode")}
         return json.dumps(body, sort_keys=True, separators=(",", ":"), default=str, ensure_ascii=False).encode()
 
     def digest(self) -> str:

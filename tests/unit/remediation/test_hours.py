@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.hours import BEAT, Hours
+from support.hours_pool import chunks
 
 from remediation import confirm, gates
 from remediation.gates import evidence
@@ -19,8 +20,6 @@ from remediation.gates.base import passed
 
 #: Promised: in so many simulated hours without a fault, no switch.
 PROMISED = 10_000.0
-#: Hours of one seed; a new seed begins with an empty database.
-CHUNK = 250.0
 
 
 def test_in_a_sample_of_faultless_hours_nothing_is_switched(tmp_path: Path) -> None:
@@ -79,21 +78,16 @@ def test_in_ten_thousand_faultless_hours_nothing_is_switched(tmp_path: Path) -> 
     """``SIMULATED_HOURS`` and ``LONG_SECONDS`` bound it; what was reached is printed, with its seeds."""
     wanted = float(os.environ.get("SIMULATED_HOURS", PROMISED))
     first = int(os.environ.get("SIMULATION_SEED", "1000"))
-    began, done, seed, events = time.monotonic(), 0.0, first, Counter[str]()
+    began, done, spent, events = time.monotonic(), 0.0, 0.0, Counter[str]()
     deadline = began + float(os.environ.get("LONG_SECONDS", "3600"))
-    while done < wanted and time.monotonic() < deadline:
-        folder = tmp_path / str(seed)
-        folder.mkdir()
-        with closing(Hours(folder, seed)) as hours:
-            done += hours.run(min(CHUNK, wanted - done), enough=lambda: time.monotonic() > deadline)
-            assert hours.pool.executed() == 0, f"seed {seed}: {hours.records()[-1]}"
-            events += hours.events
-            events["proposals refused"] += sum(record.state == "suppressed" for record in hours.records())
-            with hours.state.read() as unit:
-                assert unit.audit.verify() is None
-        seed += 1
-    speed = done / (time.monotonic() - began)
-    print(f"\n{done:.0f} of {wanted:.0f} simulated hours, seeds {first} to {seed - 1}, 0 wrong switches;")
-    print(f"{speed:.1f} simulated hours a second; {dict(events)}")
+    seeds = []
+    for one in chunks(tmp_path, first, wanted, deadline):
+        assert one.executed == 0, f"seed {one.seed}: {one.last}"
+        assert one.broken_audit is None, f"seed {one.seed}"
+        seeds.append(one.seed)
+        done, spent, events = done + one.hours, spent + one.seconds, events + one.events
+    print(f"\n{done:.0f} of {wanted:.0f} simulated hours, seeds {min(seeds)} to {max(seeds)}, 0 wrong switches;")
+    print(f"{done / (time.monotonic() - began):.1f} simulated hours a second, {done / spent:.1f} a processor's second;")
+    print(dict(events))
     assert done > 0
     assert timedelta(hours=done) >= timedelta(hours=wanted) or time.monotonic() >= deadline

@@ -41,9 +41,7 @@ class Switch(BaseModel):
 def actions(request: Request, limit: int = 200) -> dict[str, Any]:
     engine: Engine = request.app.state.engine
     with engine.state.read() as unit:
-        rows = unit.actions.recent(engine.clock.now() - timedelta(days=400), limit=10_000)[::-1][
-            : min(max(limit, 1), 1000)
-        ]
+        rows = unit.actions.recent(engine.clock.now() - timedelta(days=400), limit=min(max(limit, 1), 1000))[::-1]
         found = [engine.remediation.shape(unit, row) for row in rows]
         declared = engine.remediation.declarations(unit)
     return {"actions": found, "kill_switch": engine.kill_switch(), "declarations": declared}

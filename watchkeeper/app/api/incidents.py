@@ -52,7 +52,7 @@ def incidents(request: Request, state: Literal["open", "all"] = "open", limit: i
         if state == "all":
             rows = unit.incidents.recent(engine.clock.now() - timedelta(days=400), min(max(limit, 1), 1000))
         found = [
-            shapes.incident(row, alerts=len(row.alert_ids), actions=len(unit.actions.of_incident(row.id)))
+            shapes.incident(row, alerts=len(row.alert_ids), actions=unit.actions.count_of_incident(row.id))
             for row in rows[: max(limit, 1)]
         ]
     return {"incidents": found}

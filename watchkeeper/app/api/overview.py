@@ -64,7 +64,7 @@ def overview(engine: Engine, now: datetime) -> dict[str, Any]:
         waiting = [row for row in unit.actions.active() if row.state == "awaiting_approval"]
         forecasts = unit.documents.forecasts()
         rows = [
-            shapes.incident(row, alerts=len(row.alert_ids), actions=len(unit.actions.of_incident(row.id)))
+            shapes.incident(row, alerts=len(row.alert_ids), actions=unit.actions.count_of_incident(row.id))
             for row in open_incidents
         ]
     sources = list(engine.sources.values())

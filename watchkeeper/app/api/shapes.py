@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -102,6 +101,6 @@ def action(row: ActionRecord, *, approvals: Sequence[Json], needs: int) -> Json:
         "progress": plain({key: value for key, value in row.progress.items() if key != "verdicts"}),
         "needs": needs,
         "approvals": list(approvals),
-        "plan": plain(asdict(plan)),
+        "plan": plain(plan.body()),
         "correlation_id": row.correlation_id,
     }

@@ -4,17 +4,38 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, func, insert, select, update
+from sqlalchemy import RowMapping, Select, bindparam, func, insert, select, update
 
 from watchkeeper.model import ActionRecord, ActionState, Approval, Intent, Mode, Plan, RiskClass, Target
 from watchkeeper.model.action import TERMINAL
 from watchkeeper.store.state.repositories.common import Repository, next_number, upsert
 from watchkeeper.store.state.repositories.transitions import Transition, Transitions
 from watchkeeper.store.state.tables import actions, approvals, declarations, dump_json, intents
+
+# Statements are made once: making one takes longer than carrying it out.
+_IN_ORDER = select(actions).order_by(actions.c.created_at, actions.c.id)
+_STATE = select(actions.c.state).where(actions.c.id == bindparam("id"))
+_ACTIVE = _IN_ORDER.where(actions.c.state.not_in(tuple(TERMINAL)))
+_OF_INCIDENT = _IN_ORDER.where(actions.c.incident_id == bindparam("incident"))
+_OF_RULE = _IN_ORDER.where(actions.c.rule == bindparam("rule"), actions.c.created_at >= bindparam("since"))
+_EFFECTIVE = _IN_ORDER.where(actions.c.token.is_not(None), actions.c.created_at >= bindparam("since"))
+_NEWEST = (
+    select(actions)
+    .where(actions.c.created_at >= bindparam("since"))
+    .order_by(actions.c.created_at.desc(), actions.c.id.desc())
+)
+_COUNT_OF_INCIDENT = select(func.count()).where(actions.c.incident_id == bindparam("incident"))
+_INTENTS = select(intents).order_by(intents.c.token)
+_INTENTS_SINCE = _INTENTS.where(intents.c.committed_at >= bindparam("since"))
+_INTENTS_OF = _INTENTS.where(intents.c.action_id == bindparam("action"))
+_INTENT_BY_KEY = _INTENTS.where(intents.c.idempotency_key == bindparam("key"))
+_UNFINISHED = _INTENTS.where(intents.c.finished_at.is_(None))
+_APPROVALS = select(approvals).where(approvals.c.action_id == bindparam("action")).order_by(approvals.c.id)
+_DECLARATION = select(declarations).where(declarations.c.rule == bindparam("rule"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +91,7 @@ class Actions(Repository):
         actor: str = "engine",
     ) -> None:
         """Keep the row; a changed state is a transition with its reason."""
-        before = self.connection.execute(select(actions.c.state).where(actions.c.id == record.id)).scalar()
+        before = self.connection.execute(_STATE, {"id": record.id}).scalar()
         if before != record.state:
             Transitions(self.connection).record(
                 Transition(
@@ -91,7 +112,7 @@ class Actions(Repository):
             "state": record.state,
             "mode": record.plan.mode,
             "risk": record.plan.risk,
-            "plan": asdict(record.plan),
+            "plan": record.plan.body(),
             "plan_hash": record.plan.digest(),
             "idempotency_key": record.plan.idempotency_key(),
             "token": record.token,
@@ -110,10 +131,15 @@ class Actions(Repository):
 
     def active(self) -> list[ActionRecord]:
         """Everything not terminal, oldest first."""
-        return self._select(actions.c.state.not_in(tuple(TERMINAL)))
+        return self._records(_ACTIVE)
 
     def recent(self, since: datetime, limit: int = 1000) -> list[ActionRecord]:
-        return self._select(actions.c.created_at >= since, limit=limit)
+        """The newest ``limit`` of them, oldest first."""
+        return self._records(_NEWEST.limit(limit), since=since)[::-1]
+
+    def effective(self, since: datetime) -> list[ActionRecord]:
+        """Those whose intent was committed, oldest first: for breakers."""
+        return self._records(_EFFECTIVE, since=since)
 
     def counts(self) -> dict[str, int]:
         """State -> records: proposed = done + refused + escalated + under way, read from the rows themselves."""
@@ -121,14 +147,16 @@ class Actions(Repository):
         return {str(state): int(count) for state, count in self.connection.execute(query)}
 
     def of_incident(self, incident_id: str) -> list[ActionRecord]:
-        return self._select(actions.c.incident_id == incident_id)
+        return self._records(_OF_INCIDENT, incident=incident_id)
+
+    def count_of_incident(self, incident_id: str) -> int:
+        return int(self.connection.execute(_COUNT_OF_INCIDENT, {"incident": incident_id}).scalar_one())
 
     def of_rule(self, rule: str, since: datetime) -> list[ActionRecord]:
-        return self._select(actions.c.rule == rule, actions.c.created_at >= since)
+        return self._records(_OF_RULE, rule=rule, since=since)
 
-    def _select(self, *conditions: Any, limit: int = 100_000) -> list[ActionRecord]:
-        query = select(actions).where(*conditions).order_by(actions.c.created_at, actions.c.id).limit(limit)
-        return [_record(row) for row in self.connection.execute(query).mappings()]
+    def _records(self, statement: Select[Any], **values: object) -> list[ActionRecord]:
+        return [_record(row) for row in self.connection.execute(statement, values).mappings()]
 
     # approvals -------------------------------------------------------------------------------------------------------
 
@@ -143,15 +171,14 @@ class Actions(Repository):
         )
 
     def approvals(self, action_id: str) -> list[Approval]:
-        query = select(approvals).where(approvals.c.action_id == action_id).order_by(approvals.c.id)
-        rows = self.connection.execute(query).mappings()
+        rows = self.connection.execute(_APPROVALS, {"action": action_id}).mappings()
         return [Approval(**{item.name: row[item.name] for item in fields(Approval)}) for row in rows]
 
     # intents ---------------------------------------------------------------------------------------------------------
 
     def commit_intent(self, record: ActionRecord, operation: str, target: str, at: datetime) -> Intent:
         """The row that must exist before any effect. Its number is the fencing token."""
-        plan, digest = json.loads(dump_json(asdict(record.plan))), record.plan.digest()
+        plan, digest = json.loads(dump_json(record.plan.body())), record.plan.digest()
         key = f"{record.plan.idempotency_key()}/{operation}"
         token = self.connection.execute(
             insert(intents)
@@ -182,21 +209,20 @@ class Actions(Repository):
 
     def intents_since(self, since: datetime) -> list[IntentRow]:
         """For cooldowns and budgets: what was committed, finished or not."""
-        return self._intents(intents.c.committed_at >= since)
+        return self._intents(_INTENTS_SINCE, since=since)
 
     def intents_of(self, action_id: str) -> list[IntentRow]:
-        return self._intents(intents.c.action_id == action_id)
+        return self._intents(_INTENTS_OF, action=action_id)
 
     def intent_by_key(self, idempotency_key: str) -> IntentRow | None:
-        found = self._intents(intents.c.idempotency_key == idempotency_key)
+        found = self._intents(_INTENT_BY_KEY, key=idempotency_key)
         return found[0] if found else None
 
     def unfinished_intents(self) -> list[IntentRow]:
-        return self._intents(intents.c.finished_at.is_(None))
+        return self._intents(_UNFINISHED)
 
-    def _intents(self, *conditions: Any) -> list[IntentRow]:
-        query = select(intents).where(*conditions).order_by(intents.c.token)
-        return [IntentRow(**row) for row in self.connection.execute(query).mappings()]
+    def _intents(self, statement: Select[Any], **values: object) -> list[IntentRow]:
+        return [IntentRow(**row) for row in self.connection.execute(statement, values).mappings()]
 
     # declarations ----------------------------------------------------------------------------------------------------
 
@@ -205,7 +231,7 @@ class Actions(Repository):
         upsert(self.connection, declarations, {"rule": row.pop("rule")}, row)
 
     def declaration(self, rule: str) -> Declaration | None:
-        row = self.connection.execute(select(declarations).where(declarations.c.rule == rule)).mappings().first()
+        row = self.connection.execute(_DECLARATION, {"rule": rule}).mappings().first()
         return Declaration(**row) if row else None
 
 

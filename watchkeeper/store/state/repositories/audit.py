@@ -30,6 +30,8 @@ _AS_STORED = (
     .order_by(audit.c.seq)
     .execution_options(yield_per=1000)
 )
+_NEWEST = select(audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
+_ROW = insert(audit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,20 +51,10 @@ class Audit(Repository):
         """Write one row and return its hash."""
         if self.connection.dialect.name == "postgresql":  # two engines never fork the chain
             self.connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('watchkeeper.audit'))"))
-        newest = select(audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
-        previous = self.connection.execute(newest).scalar() or GENESIS
+        previous = self.connection.execute(_NEWEST).scalar() or GENESIS
         digest = row_hash(previous, [to_ms(at), actor, action, subject], dump_json(detail))
-        self.connection.execute(
-            insert(audit).values(
-                at=at,
-                actor=actor,
-                action=action,
-                subject=subject,
-                detail=dict(detail),
-                previous_hash=previous,
-                hash=digest,
-            )
-        )
+        row = {"at": at, "actor": actor, "action": action, "subject": subject, "detail": dict(detail)}
+        self.connection.execute(_ROW, {**row, "previous_hash": previous, "hash": digest})
         return digest
 
     def head(self) -> tuple[int, str]:

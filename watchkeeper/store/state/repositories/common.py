@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, insert, update
+from sqlalchemy import Connection, Insert, Table, Update, bindparam, insert, update
 
 from watchkeeper.store.state.tables import counters
 
+#: The next numbers of a sequence, taken in one step. Made once: making a statement takes longer than carrying it out.
+_RAISED = (
+    update(counters)
+    .where(counters.c.name == bindparam("_name"))
+    .values(value=counters.c.value + bindparam("_count"))
+    .returning(counters.c.value)
+)
 #: Values of one IN list: SQLite refuses more than 32,766 variables, and planners like short lists.
 CHUNK = 500
 
@@ -29,12 +37,7 @@ def next_numbers(connection: Connection, name: str, count: int) -> range:
     """The next numbers of a named sequence, taken in one step."""
     if count <= 0:
         return range(0)
-    raised = connection.execute(
-        update(counters)
-        .where(counters.c.name == name)
-        .values(value=counters.c.value + count)
-        .returning(counters.c.value)
-    ).scalar()
+    raised = connection.execute(_RAISED, {"_name": name, "_count": count}).scalar()
     if raised is None:
         connection.execute(insert(counters).values(name=name, value=count))
     last = count if raised is None else int(raised)
@@ -49,10 +52,21 @@ def chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
 
 def upsert(connection: Connection, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
     """Update the row with this key, or insert it."""
-    condition = [table.c[name] == value for name, value in key.items()]
-    changed = connection.execute(update(table).where(*condition).values(**values)).rowcount
-    if not changed:
-        connection.execute(insert(table).values(**key, **values))
+    found = {f"_key_{name}": value for name, value in key.items()}
+    new = {f"_new_{name}": value for name, value in values.items()}
+    if not connection.execute(_changed(table, tuple(key), tuple(values)), {**found, **new}).rowcount:
+        connection.execute(_added(table), {**key, **values})
+
+
+@lru_cache(maxsize=256)
+def _changed(table: Table, key: tuple[str, ...], names: tuple[str, ...]) -> Update:
+    condition = [table.c[name] == bindparam(f"_key_{name}") for name in key]
+    return update(table).where(*condition).values({name: bindparam(f"_new_{name}") for name in names})
+
+
+@lru_cache(maxsize=64)
+def _added(table: Table) -> Insert:
+    return insert(table)
 
 
 def insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

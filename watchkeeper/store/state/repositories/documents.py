@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from watchkeeper.store.state.repositories.common import Repository, next_number, upsert
 from watchkeeper.store.state.tables import forecasts, reports, settings
+
+#: Asked at every step of remediation, so made once.
+_VALUE = select(settings.c.value).where(settings.c.key == bindparam("key"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +30,7 @@ class Documents(Repository):
         upsert(self.connection, settings, {"key": key}, {"value": value, "updated_at": at})
 
     def get(self, key: str, default: Any = None) -> Any:
-        row = self.connection.execute(select(settings.c.value).where(settings.c.key == key)).first()
+        row = self.connection.execute(_VALUE, {"key": key}).first()
         return default if row is None else row[0]
 
     def remove(self, key: str) -> None:

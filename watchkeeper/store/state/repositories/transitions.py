@@ -11,6 +11,8 @@ from sqlalchemy import func, insert, select
 from watchkeeper.store.state.repositories.common import Repository
 from watchkeeper.store.state.tables import transitions
 
+_ROW = insert(transitions)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
@@ -35,7 +37,7 @@ class Transitions(Repository):
     def record_many(self, steps: Iterable[Transition]) -> None:
         rows = [{name: getattr(step, name) for name in step.__slots__ if name != "id"} for step in steps]
         if rows:
-            self.connection.execute(insert(transitions), rows)
+            self.connection.execute(_ROW, rows)
 
     def of(self, subject_id: str) -> list[Transition]:
         """The life of one subject, oldest first."""
