@@ -8,12 +8,16 @@ from typing import Any
 
 from dash import dcc, html
 
+from watchkeeper.wording import state_text
+
 from .client import EngineDownError
 from .context import Caller
 from .i18n import UNKNOWN
 from .list_view import Column, ListView
 
 Component = Any
+#: Tables with more columns than this are set closer, so that they fit a usual screen.
+MANY_COLUMNS = 8
 SEVERITY_COLOURS = {
     "P0": "red", "P1": "orange", "P2": "yellow", "P3": "blue", "critical": "red", "warning": "orange", "info": "blue"
 }  # fmt: skip
@@ -149,9 +153,18 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]], *, numeric: Sequen
 
     body = [html.Tr([cell(html.Td, i, one) for i, one in enumerate(cells)]) for cells in rows]
     titles = html.Tr([cell(html.Th, i, text) for i, text in enumerate(head)])
-    smallest = {"minWidth": 100 * len(head)}
-    found = html.Table([html.Thead(titles), html.Tbody(body)], className="wk-table", style=smallest)
+    wide = len(head) > MANY_COLUMNS
+    smallest = {"minWidth": (76 if wide else 100) * len(head)}
+    look = "wk-table wk-table-wide" if wide else "wk-table"
+    found = html.Table([html.Thead(titles), html.Tbody(body)], className=look, style=smallest)
     return html.Div(found, className="wk-sideways")
+
+
+def change(row: Mapping[str, Any]) -> Component:
+    """What an action does: its target, and the state that it wants there."""
+    where = ", ".join(row["targets"]) or row["action"]
+    wanted = state_text(row["plan"]["desired"])
+    return html.Div([html.Div(where), *([html.Div(wanted, className="wk-line")] if wanted else [])])
 
 
 def facts(pairs: Sequence[tuple[str, Any]]) -> Component:

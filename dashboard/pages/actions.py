@@ -11,7 +11,7 @@ from urllib.parse import quote
 import dash_mantine_components as dmc
 from dash import ALL, Input, Output, State, ctx, html, no_update
 
-from dashboard import widgets
+from dashboard import dual_links, widgets
 from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
 from dashboard.page import Page, Request
@@ -85,11 +85,12 @@ def register(callbacks: Callbacks) -> None:
     ) -> Any:
         data = await caller.get("/api/wk/actions", limit=200)
         audit = await caller.get("/api/wk/audit", limit=50)
+        links = (await caller.get("/api/wk/quality"))["links"]
         plans = [row for row in data["actions"] if row["state"] == AWAITING]
         fingerprint = _fingerprint(plans)
         # A card that did not change is left alone: somebody may be typing a reason into it.
         cards = no_update if fingerprint == old else waiting(caller, plans, reasons(values, ids))
-        return [body(caller, data, audit), switch(caller, data["kill_switch"]), cards, fingerprint]
+        return [body(caller, data, audit, links), switch(caller, data["kill_switch"]), cards, fingerprint]
 
     def decides(verdict: str) -> None:
         @callbacks.callback_for(
@@ -230,12 +231,15 @@ def verdicts(caller: Caller, rows: list[Mapping[str, Any]]) -> Any:
 # --- the past --------------------------------------------------------------------------------------------------------
 
 
-def body(caller: Caller, data: Mapping[str, Any], audit: Mapping[str, Any]) -> Any:
+def body(
+    caller: Caller, data: Mapping[str, Any], audit: Mapping[str, Any], links: Sequence[Mapping[str, Any]] = ()
+) -> Any:
     words = caller.words
     past = [row for row in data["actions"] if row["state"] != AWAITING]
     return html.Div(
         [
             widgets.as_of(caller, caller.now()),
+            *dual_links.cards(caller, links),
             widgets.card(history(caller, past), title=words("actions.history")),
             widgets.card(declarations(caller, data["declarations"]), title=words("actions.declarations")),
             widgets.card(_audit(caller, audit), title=words("actions.audit"), aside=_chain(caller, audit)),
@@ -248,14 +252,14 @@ def history(caller: Caller, rows: list[Mapping[str, Any]]) -> Any:
     if not rows:
         return widgets.empty(caller, "actions.history")
     words = caller.words
-    head = [words(f"action.{name}") for name in ("action", "targets", "risk", "mode", "reason_short", "updated")]
+    head = [words(f"action.{name}") for name in ("rule", "change", "risk", "mode", "reason_short", "updated")]
     return widgets.table(
         [words("incident.state"), *head],
         [
             [
                 widgets.state(caller, row["state"]),
-                row["action"],
-                ", ".join(row["targets"]),
+                html.Div([html.Div(row["rule"], className="wk-strong"), widgets.quiet(row["id"])]),
+                widgets.change(row),
                 words.word("risk", row["risk"]),
                 words.word("mode", row["mode"]),
                 _why(caller, row),

@@ -7,11 +7,10 @@ from typing import Any
 
 import dash_mantine_components as dmc
 from dash import Input, Output, State, dcc, html
-from plotly import graph_objects
 
-from dashboard import figures, report_files, widgets
+from dashboard import cost_charts, report_files, widgets
 from dashboard.callbacks import Callbacks
-from dashboard.context import Caller, Theme
+from dashboard.context import Caller
 from dashboard.page import Page, Request
 from dashboard.permissions import Permission
 from dashboard.reports.cost import (
@@ -20,6 +19,7 @@ from dashboard.reports.cost import (
     cost_csv,
     cost_html,
     data_line,
+    gap_kind,
     gap_line,
     outlook,
     problems,
@@ -31,6 +31,8 @@ from dashboard.reports.cost import (
 KEY = "cost"
 #: Bills change by the hour at most.
 SLOWER = 12.0
+#: Whether parts fit their whole: money not given out yet is no mistake.
+GAPS = {"none": "teal", "under": "blue", "over": "orange", "refused": "orange"}
 COLOURS = {"good": "teal", "warn": "orange", "breach": "red", "unknown": "gray"}
 #: Problems shown on the page; the report has all that are kept.
 MOST_PROBLEMS = 20
@@ -94,10 +96,7 @@ def body(caller: Caller, data: Mapping[str, Any]) -> Any:
     wrong = [widgets.notice(text, "orange") for text in problems(words, data)[:MOST_PROBLEMS]]
     if not data["configured"] or not (data["months"] or data["budgets"]):
         return html.Div([stamp, *wrong, widgets.empty(caller, KEY)], className="wk-stack")
-    gaps = [
-        widgets.notice(gap_line(words, row), "teal" if row["gap"] == "0.00" else "orange")
-        for row in data["reconciliation"]
-    ]
+    gaps = [widgets.notice(gap_line(words, row), GAPS[gap_kind(row)]) for row in data["reconciliation"]]
     found = tables(words, data)
     parts = [
         stamp,
@@ -106,7 +105,7 @@ def body(caller: Caller, data: Mapping[str, Any]) -> Any:
         widgets.grid_of([budget(caller, row) for row in data["budgets"]]),
         widgets.notice(converted_line(words, data["converted"]), "blue") if data["converted"] else None,
         *gaps,
-        *[chart(caller, data, row) for row in data["days"] if row["days"]],
+        *[part for row in data["days"] if row["days"] for part in (running(caller, data, row), chart(caller, row))],
         *[widgets.card(widgets.table(one["head"], one["rows"], numeric=one["numeric"]), title=one["title"])
           for one in found],
         widgets.card(*[html.Div(source_line(words, row), className="wk-line") for row in data["sources"]], *wrong,
@@ -156,27 +155,24 @@ def budget(caller: Caller, row: Mapping[str, Any]) -> Any:
     )
 
 
-def chart(caller: Caller, data: Mapping[str, Any], row: Mapping[str, Any]) -> Any:
-    del data
-    graph = dcc.Graph(
-        figure=stacked(row, caller.theme, caller.words("cost.others")),
-        config={"displayModeBar": False, "responsive": True},
-        style={"height": 340},
-    )
-    return widgets.card(graph, title=caller.words("cost.by_day", currency=row["currency"]))
+def chart(caller: Caller, row: Mapping[str, Any]) -> Any:
+    figure = cost_charts.stacked(row, caller.theme, caller.words("cost.others"))
+    return _drawn(figure, caller.words("cost.by_day", currency=row["currency"]))
 
 
-def stacked(row: Mapping[str, Any], theme: Theme, others: str) -> dict[str, Any]:
-    """Bars of every day, a colour a service; credits hang below the line."""
-    traces = [
-        graph_objects.Bar(
-            x=row["days"], y=one["values"], name=figures.plain(one["name"] or others),
-            marker={"color": figures.SERIES[index % len(figures.SERIES)]},
-        ).to_plotly_json()
-        for index, one in enumerate(row["series"])
-    ]  # fmt: skip
-    look = {**figures.layout(theme, legend=True), "barmode": "relative"}
-    return {"data": traces, "layout": graph_objects.Layout(look).to_plotly_json()}
+def running(caller: Caller, data: Mapping[str, Any], row: Mapping[str, Any]) -> Any:
+    """The month on its way to the budget's lines."""
+    ahead = next((one["forecast"] for one in data["totals"] if one["currency"] == row["currency"]), None)
+    names = {
+        name: caller.words(f"cost.running.{name}") for name in ("so_far", "forecast", "interval", "warn", "breach")
+    }
+    figure = cost_charts.running(row, ahead, cost_charts.whole(data["budgets"], row), caller.theme, names)
+    return _drawn(figure, caller.words("cost.running", currency=row["currency"]))
+
+
+def _drawn(figure: dict[str, Any], title: str) -> Any:
+    look = {"displayModeBar": False, "responsive": True}
+    return widgets.card(dcc.Graph(figure=figure, config=look, style={"height": 340}), title=title)
 
 
 PAGE = Page(key=KEY, path="/cost", area="reporting", layout=layout, register=register, charts=True)

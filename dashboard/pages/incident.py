@@ -181,8 +181,16 @@ def _actions(caller: Caller, rows: list[Mapping[str, Any]]) -> Any:
         return widgets.empty(caller, "incident.actions")
     words = caller.words
     return widgets.table(
-        [words("action.action"), words("action.targets"), words("action.risk"), words("incident.state")],
-        [[row["action"], ", ".join(row["targets"]), row["risk"], widgets.state(caller, row["state"])] for row in rows],
+        [words("action.rule"), words("action.change"), words("action.risk"), words("incident.state")],
+        [
+            [
+                html.Div([html.Div(row["rule"], className="wk-strong"), widgets.quiet(row["id"])]),
+                widgets.change(row),
+                words.word("risk", row["risk"]),
+                widgets.state(caller, row["state"]),
+            ]
+            for row in rows
+        ],
     )
 
 
@@ -191,13 +199,13 @@ def _deliveries(caller: Caller, rows: list[Mapping[str, Any]]) -> Any:
         return widgets.empty(caller, "incident.deliveries")
     words = caller.words
     return widgets.table(
-        [words("incident.channel"), words("incident.state"), words("incident.at"), words("incident.detail")],
+        [words("incident.at"), words("incident.channel"), words("incident.told"), words("incident.state")],
         [
             [
-                row["channel"],
-                widgets.state(caller, row["state"]),
                 words.moment(row["at"]),
-                _detail(caller, row),
+                row["channel"],
+                row["title"],
+                html.Div([widgets.state(caller, row["state"]), html.Div(_detail(caller, row), className="wk-line")]),
             ]
             for row in rows
         ],

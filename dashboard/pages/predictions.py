@@ -8,7 +8,7 @@ from typing import Any
 import dash_mantine_components as dmc
 from dash import Input, Output, dcc, html, no_update
 
-from dashboard import figures, widgets
+from dashboard import figures, report_files, widgets
 from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
 from dashboard.page import Page, Request
@@ -20,6 +20,7 @@ from dashboard.reports.business_words import (
     title,
     unknown_why,
 )
+from dashboard.reports.predictions import predictions_csv, predictions_html, record, record_head
 
 KEY = "predictions"
 #: Forecasts change by the day.
@@ -30,7 +31,7 @@ def layout(caller: Caller, request: Request) -> Any:
     words = caller.words
     return html.Div(
         [
-            widgets.page_head(caller, KEY),
+            *report_files.head(caller, KEY),
             widgets.waiting("predictions-body"),
             dmc.Select(
                 id="predictions-figure", label=words("predictions.choose"), data=[],
@@ -56,12 +57,19 @@ def register(callbacks: Callbacks) -> None:
         shared=True,
     )
     async def refresh(caller: Caller, _ticks: Any, chosen: str | None) -> Any:
-        rows = (await caller.get("/api/wk/predictions"))["rows"]
+        rows = (await ask(caller))["rows"]
         names = [{"value": row["name"], "label": label(caller, row)} for row in rows]
         known = [row["name"] for row in rows]
         current = chosen if chosen in known else next(iter(known), None)
         shown = [detail(caller, row) for row in rows if row["name"] == current]
         return [body(caller, rows), names, current if current != chosen else no_update, shown]
+
+    report_files.register(callbacks, KEY, {"csv": predictions_csv, "html": predictions_html}, ask)
+
+
+async def ask(caller: Caller) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = await caller.get("/api/wk/predictions")
+    return found
 
 
 def label(caller: Caller, row: Mapping[str, Any]) -> str:
@@ -142,23 +150,11 @@ def past(caller: Caller, row: Mapping[str, Any]) -> Any:
 def accuracy(caller: Caller, row: Mapping[str, Any]) -> Any:
     """Figures over all earlier forecasts that are over, by how far ahead they looked."""
     words = caller.words
-    names = ("horizon", "scored_count", "coverage", "coverage95", "error", "mase", "naive", "bias")
-    lines = [
-        [
-            words("predictions.up_to", days=each["days"]),
-            words.number(each["scored"], 0),
-            words.ratio(each["coverage80"], 0),
-            words.ratio(each["coverage95"], 0),
-            words.ratio(each["mape"]),
-            words.number(each["mase"]),
-            words.number(each["against_naive"]),
-            words.ratio(each["bias"]),
-        ]
-        for each in row["accuracy"]
-    ]
+    lines = record(words, row)
     if not lines:
         return widgets.card(widgets.notice(words("predictions.no_accuracy"), "gray"), title=words("predictions.record"))
-    table = widgets.table([words(f"predictions.{name}") for name in names], lines, numeric=tuple(range(1, len(names))))
+    head = record_head(words)
+    table = widgets.table(head, lines, numeric=tuple(range(1, len(head))))
     return widgets.card(table, title=words("predictions.record"))
 
 

@@ -11,23 +11,22 @@ from dash import Input, Output, dcc, html, no_update
 from dashboard import figures, report_files, widgets
 from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
+from dashboard.i18n import UNKNOWN, Words
 from dashboard.page import Page, Request
 from dashboard.permissions import Permission
 from dashboard.reports.sla import (
     STATUSES,
     answered,
-    attained,
     chain,
     days,
-    left,
     minutes,
     notes,
+    percent,
     sla_csv,
     sla_html,
     summary,
     tier,
     title,
-    unknown,
 )
 
 KEY = "sla"
@@ -150,19 +149,30 @@ def table(caller: Caller, rows: Sequence[Mapping[str, Any]]) -> Any:
             ),
             html.Span(words(f"sla.window.{found['window']}"), title=days(words, found)),
             f"{row['target']}%",
-            attained(words, found),
+            two_lines(percent(found["attained"]), at_worst(words, found)),
             standing(caller, found["status"]),
             minutes(words, found["computed"]),
             minutes(words, found["contract"]),
             minutes(words, found["used"]),
-            left(words, found),
-            unknown(words, found),
+            two_lines(minutes(words, found["left"]), words.ratio(found["left_ratio"])),
+            two_lines(minutes(words, found["unknown_minutes"]), words.ratio(found["unknown_ratio"])),
             words.number(row["burns"].get("1h"), 1),
             words.seconds(row["age_seconds"]),
         ]
         for row, found in pairs
     ]
     return widgets.table([words(f"sla.{name}") for name in names], lines, numeric=(2, 3, 5, 6, 7, 8, 9, 10, 11))
+
+
+def at_worst(words: Words, found: Mapping[str, Any]) -> str:
+    """What the share were if the unknown had been bad, where that differs."""
+    worst = percent(found["attained_at_worst"])
+    return "" if worst in (UNKNOWN, percent(found["attained"])) else words("sla.worst", worst=worst)
+
+
+def two_lines(main: str, more: str = "") -> Any:
+    """A figure, and quietly below it what belongs to it."""
+    return html.Div([html.Div(main), html.Div(more, className="wk-line")]) if more else main
 
 
 def detail(caller: Caller, row: Mapping[str, Any]) -> Any:

@@ -44,7 +44,7 @@ COLUMNS = (
 HORIZONS = (7, 30, 90)
 ACCURACY = ("scored", "coverage80", "mape", "mase", "against_naive")
 
-_STYLE = """h2{font-size:1.15rem;margin:2rem 0 .5rem}
+REPORT_STYLE = """h2{font-size:1.15rem;margin:2rem 0 .5rem}
 h3{font-size:1rem;margin:1.25rem 0 .25rem}.meta{color:#64748b;margin:.25rem 0 1.5rem}
 table{border-collapse:collapse;width:100%;font-size:.88rem}th,td{padding:.4rem .5rem;border-bottom:1px solid #e2e8f0;
 text-align:left;vertical-align:top}.n{text-align:right}.n,.p{white-space:nowrap}th{color:#475569;font-weight:600}
@@ -86,13 +86,13 @@ def business_html(data: Mapping[str, Any], language: str, zone: str, now: dateti
         _BODY,
         title=words("business.report_title"),
         width=64,
-        style=_STYLE,
+        style=REPORT_STYLE,
         t={name: words(f"business.{name}") for name in names},
         made=words("business.report_made", at=words.moment(now), zone=words.zone.key),
         summary=summary(words, rows),
         rows=[_row(row, words) for row in shown(rows)],
         funnels=[(shop, [_step(words, *step) for step in steps]) for shop, steps in funnels(rows).items()],
-        ahead=[_ahead(row, words) for row in data.get("predictions", ())],
+        ahead=[ahead_part(row, words) for row in data.get("predictions", ())],
     )
 
 
@@ -158,7 +158,8 @@ def _row(row: Mapping[str, Any], words: Words) -> dict[str, Any]:
     }
 
 
-def _ahead(row: Mapping[str, Any], words: Words) -> dict[str, Any]:
+def ahead_part(row: Mapping[str, Any], words: Words) -> dict[str, Any]:
+    """One figure's forecast for a report: chart and sentences."""
     return {
         "title": title(words, row),
         "unknown": unknown_why(words, row) if row["unknown"] else "",

@@ -6,7 +6,7 @@ Pure functions over the JSON of GET /api/wk/cost: no clock, disk or network. Amo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +17,8 @@ from dashboard.i18n import LANGUAGES, UNKNOWN, Words, known_language, zone_of
 from .csv_text import csv_bytes
 from .frame import html_page
 
+#: Days of the longest month.
+LONGEST_MONTH = 31
 #: Columns of the CSV after the kind of line.
 COLUMNS = (
     "name",
@@ -92,10 +94,25 @@ def budget_scope(words: Words, row: Mapping[str, Any]) -> str:
     return ", ".join(part for part in parts if part) or words("cost.everything")
 
 
+def span(first: str, last: str) -> str:
+    """A whole month by its name, anything else by its two days."""
+    start, after = date.fromisoformat(first), date.fromisoformat(last) + timedelta(days=1)
+    month = start.day == after.day == 1 and (after - start).days <= LONGEST_MONTH
+    return first[:7] if month else f"{first} – {last}"
+
+
 def budget_note(words: Words, row: Mapping[str, Any]) -> str:
     if not row["reason"]:
         return ""
     return words(f"cost.reason.{row['reason']}", currencies=", ".join(row["missing_rates"]), to=row["currency"])
+
+
+def gap_kind(row: Mapping[str, Any]) -> str:
+    """none, over, under, or refused when parts cannot be held against their whole."""
+    if row["gap"] is None:
+        return "refused"
+    gap = Decimal(row["gap"])
+    return "none" if not gap else "over" if gap > 0 else "under"
 
 
 def gap_line(words: Words, row: Mapping[str, Any]) -> str:
@@ -105,9 +122,10 @@ def gap_line(words: Words, row: Mapping[str, Any]) -> str:
         refused = ", ".join(f"{name} ({kind})" for name, kind in sorted(row["refused"].items()))
         return words("cost.gap.refused", name=row["name"], stated=stated, refused=refused)
     gap, total = Decimal(row["gap"]), amount(words, row["total"], row["currency"])
-    kind = "none" if not gap else "over" if gap > 0 else "under"
     said = amount(words, str(abs(gap)), row["currency"])
-    return words(f"cost.gap.{kind}", name=row["name"], parts=len(row["parts"]), total=total, stated=stated, gap=said)
+    return words(
+        f"cost.gap.{gap_kind(row)}", name=row["name"], parts=len(row["parts"]), total=total, stated=stated, gap=said
+    )
 
 
 def converted_line(words: Words, found: Mapping[str, Any]) -> str:
@@ -127,8 +145,9 @@ def data_line(words: Words, data: Mapping[str, Any]) -> str:
 
 def source_line(words: Words, row: Mapping[str, Any]) -> str:
     rows, bad = (sum(file[name] for file in row["files"]) for name in ("rows", "bad_rows"))
+    key = "cost.source_line" if row["age_seconds"] else "cost.source_line_whole"  # no whole day is missing
     return words(
-        "cost.source_line", name=row["name"], day=row["through"] or UNKNOWN, rows=rows, bad=bad,
+        key, name=row["name"], day=row["through"] or UNKNOWN, rows=rows, bad=bad,
         age=words.seconds(row["age_seconds"]), files=len(row["files"]),
     )  # fmt: skip
 
@@ -174,7 +193,7 @@ def driver_rows(words: Words, rows: Sequence[Mapping[str, Any]]) -> list[list[st
 
 def budget_rows(words: Words, rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     return [
-        [row["title"], budget_scope(words, row), f"{row['first']} – {row['last']}",
+        [row["title"], budget_scope(words, row), span(row["first"], row["last"]),
          *(amount(words, row[name], row["currency"]) for name in ("amount", "used")), words.ratio(row["used_ratio"]),
          words(f"cost.status.{row['status']}"),
          *(amount(words, row[name], row["currency"]) for name in ("warn_at", "breach_at", "forecast")),

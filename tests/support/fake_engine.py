@@ -362,6 +362,7 @@ def _reading(app: FastAPI, engine: FakeEngine) -> None:  # noqa: C901 - one smal
     get("/api/wk/chart", chart)
     get("/api/wk/actions", actions)
     get("/api/wk/audit", audit)
+    get("/api/wk/quality", lambda: {"now": iso(now()), "links": [quality_link()]})
     get("/api/wk/rules", lambda: {"groups": _rules(now())})
     get("/api/wk/collectors", lambda: _collectors(now()))
     get("/api/wk/capacity", lambda: engine.capacity(now()))
@@ -429,6 +430,24 @@ def _change(old: str, new: str, reason: str, actor: str) -> dict[str, Any]:
         "at": iso(datetime.now(UTC)), "kind": "incident", "subject_id": "inc-1", "old_state": old, "new_state": new,
         "reason": reason, "evidence": {}, "actor": actor,
     }  # fmt: skip
+
+
+def quality_link() -> dict[str, Any]:
+    """A dual link whose primary is slow and whose backup was asked too little to be rated."""
+    names = ("success", "latency", "freshness", "error_mix")
+    parts = zip(names, (0.45, 0.25, 0.15, 0.15), (0.0, 12.5, 0.0, 0.0), strict=True)
+    slow = [{"name": name, "score": 100.0 - 4 * lost, "weight": weight, "lost": lost} for name, weight, lost in parts]
+    seen = {"success_ratio": 1.0, "latency_p95_seconds": 2.75, "last_good_age_seconds": 4.0, "probes": 60.0}
+    primary = {
+        "provider": "maps-a", "side": "primary", "score": 87.5, "unknown": "", "worst": "latency",
+        "components": slow, "observed": {**seen, "errors": {"timeout": 1.0}},
+    }  # fmt: skip
+    backup = {
+        "provider": "maps-b", "side": "backup", "score": None, "unknown": "not measured: success", "worst": "",
+        "components": [{"name": name, "score": None, "weight": 0.0, "lost": None} for name in names],
+        "observed": dict.fromkeys((*seen, "errors")),
+    }  # fmt: skip
+    return {"link": "maps", "service": "shop", "serving": "backup", "age_seconds": 3.0, "providers": [primary, backup]}
 
 
 def _rules(now: datetime) -> list[dict[str, Any]]:

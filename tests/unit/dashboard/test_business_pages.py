@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from base64 import b64decode
 from datetime import UTC, datetime
 
@@ -11,6 +13,7 @@ from support.pages import handlers, markup, recorded, texts
 from dashboard.context import Caller
 from dashboard.pages import business, predictions
 from dashboard.permissions import Permission
+from dashboard.reports.predictions import predictions_html
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DATA = fake_business.business(NOON)
@@ -99,3 +102,26 @@ def test_a_figure_without_record_says_so(caller: Caller) -> None:
 def test_whoever_may_read_may_see_and_download_both_pages() -> None:
     for page in (business, predictions):
         assert set(recorded(page).declared.values()) == {Permission.READ}
+
+
+async def test_predictions_leave_as_a_sheet_with_intervals_and_as_a_page_with_their_record(caller: Caller) -> None:
+    sheet, page = [(await save(caller, 1))[1] for save in handlers(predictions)["save"]]
+    assert sheet["filename"].startswith("predictions-")
+    assert sheet["filename"].endswith(".csv")
+    lines = list(csv.reader(io.StringIO(b64decode(sheet["content"]).decode("utf-8-sig"))))
+    ahead = [dict(zip(lines[0], line, strict=True)) for line in lines[1:] if line[0] == "Forecast"]
+    assert len(ahead) == 90
+    assert [ahead[6][name] for name in ("Name", "80% low", "Expected", "80% high")] == [
+        "shop.revenue", "90.0", "107.0", "117.0",
+    ]  # fmt: skip
+    assert [line[10] for line in lines[1:] if line[0] == "Accuracy"] == ["7", "30", "90"]
+    told = b64decode(page["content"]).decode()
+    for said in ("Predictions report", "Accuracy so far", "up to 30 days", "Sign-ups", "<svg"):
+        assert said in told, said
+    assert "<script" not in told
+
+
+def test_a_report_without_forecasts_says_what_to_add(chinese: Caller) -> None:
+    words = chinese.words
+    made = predictions_html({"rows": []}, words.language, words.zone.key, NOON).decode()
+    assert words("predictions.empty") in made

@@ -14,11 +14,23 @@ from support import fake_cost
 from support.fake_engine import FakeEngine
 from support.pages import handlers, markup, reader
 
+from dashboard import cost_charts
 from dashboard.client import EngineClient
 from dashboard.context import Caller
 from dashboard.i18n import Words, zone_of
 from dashboard.pages import cost
-from dashboard.reports.cost import amount, converted_line, cost_csv, cost_html, gap_line, outlook, problems, summary
+from dashboard.reports.cost import (
+    amount,
+    converted_line,
+    cost_csv,
+    cost_html,
+    gap_kind,
+    gap_line,
+    outlook,
+    problems,
+    span,
+    summary,
+)
 
 NOON = datetime(2026, 3, 11, 4, tzinfo=UTC)
 DATA = fake_cost.cost(NOON)
@@ -47,10 +59,54 @@ async def test_both_files_are_of_the_chosen_month_and_named_after_it(caller: Cal
 
 
 def test_the_chart_stacks_days_and_a_service_stays_text() -> None:
-    figure = cost.stacked(DATA["days"][0], "light", "Others")
+    figure = cost_charts.stacked(DATA["days"][0], "light", "Others")
     assert figure["layout"]["barmode"] == "relative"
     assert [trace["name"] for trace in figure["data"]] == ["&lt;b&gt;ECS&lt;/b&gt;", "Others"]
     assert list(figure["data"][1]["y"]) == [-5.5] * 10
+
+
+NAMES = {name: name for name in ("so_far", "forecast", "interval", "warn", "breach")}
+
+
+def test_the_month_so_far_is_drawn_up_to_its_forecast_and_the_budgets_lines() -> None:
+    row, ahead = DATA["days"][0], DATA["totals"][0]["forecast"]
+    budget = cost_charts.whole([{**one, "tags": {}} for one in DATA["budgets"]], row)
+    drawn = cost_charts.running(row, ahead, budget, "light", NAMES)["data"]
+    lines = {trace["name"]: (list(trace["x"]), list(trace["y"])) for trace in drawn}
+    assert lines["so_far"][1] == [94.5 * day for day in range(1, 11)]
+    assert lines["forecast"] == (["2026-03-10", "2026-03-31"], [945.0, 3800.0])
+    assert lines["interval"][1] == [945.0, 4000.5, 3600.0]
+    assert lines["warn"] == (["2026-03-01", "2026-03-31"], [960.0, 960.0])
+    assert lines["breach"][1] == [1380.0, 1380.0]
+
+
+def test_a_budget_of_a_part_another_currency_or_month_draws_no_line() -> None:
+    row = DATA["days"][0]
+    good = {**DATA["budgets"][0], "tags": {}}
+    for other in ({"tags": {"team": "a"}}, {"service": "ECS"}, {"part_of": "all"}, {"currency": "USD"},
+                  {"first": "2026-01-01"}, {"first": "2026-02-01", "last": "2026-02-28"}):  # fmt: skip
+        assert cost_charts.whole([{**good, **other}], row) is None
+    bare = cost_charts.running(row, None, None, "light", NAMES)["data"]
+    assert [trace["name"] for trace in bare] == ["so_far"]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "text"),
+    [
+        ("2026-03-01", "2026-03-31", "2026-03"),
+        ("2024-02-01", "2024-02-29", "2024-02"),
+        ("2026-01-01", "2026-03-31", "2026-01-01 – 2026-03-31"),
+        ("2026-03-01", "2026-03-30", "2026-03-01 – 2026-03-30"),
+    ],
+)
+def test_a_whole_month_goes_by_its_name(first: str, last: str, text: str) -> None:
+    assert span(first, last) == text
+
+
+def test_money_not_given_out_yet_is_no_warning_and_too_much_is() -> None:
+    row = {**DATA["reconciliation"][0], "stated": "100.00", "total": "60.00", "gap": "-40.00"}
+    assert gap_line(EN, row).endswith("is not given out.")
+    assert (cost.GAPS[gap_kind(row)], cost.GAPS[gap_kind(DATA["reconciliation"][0])]) == ("blue", "orange")
 
 
 def test_without_a_source_the_page_says_what_to_add(caller: Caller) -> None:

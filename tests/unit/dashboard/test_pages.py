@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from support.fake_engine import FakeEngine, free_port
 from support.pages import Recorder, handlers, markup, reader, texts
 
+from dashboard import dual_links
 from dashboard.client import EngineClient, EngineDownError, EngineError
 from dashboard.context import Caller, current, set_current
 from dashboard.page import find
@@ -85,7 +86,7 @@ async def test_explore_shows_answers_mistakes_and_nothing(caller: Caller) -> Non
 
 async def test_an_incident_tells_its_story(caller: Caller) -> None:
     said = texts(incident.body(caller, await caller.get("/api/wk/incidents/inc-1")))
-    for expected in ("checkout is slow", "SlowCheckout", "alert-1 fired", "haproxy_drain", "possibly a repeat"):
+    for expected in ("checkout is slow", "SlowCheckout", "alert-1 fired", "DrainSlow", "possibly a repeat"):
         assert expected in said
     bare = {
         **await caller.get("/api/wk/incidents/inc-1"),
@@ -114,6 +115,43 @@ async def test_actions_show_plans_refusals_declarations_and_the_chain(caller: Ca
     on = {"on": True, "by": "ada", "at": None, "reason": "storm"}
     assert "Set by ada" in markup(actions.switch(caller, on))
     assert "Nothing waits for approval" in texts(actions.waiting(caller, []))
+
+
+async def test_a_dual_link_shows_who_serves_and_why_each_score_is_what_it_is(caller: Caller) -> None:
+    links = (await caller.get("/api/wk/quality"))["links"]
+    said = texts(actions.body(caller, await caller.get("/api/wk/actions"), await caller.get("/api/wk/audit"), links))
+    for expected in (
+        "Dual link maps", "Backup serves", "87.5", "mostly Latency", "−12.5 of 25", "P95 2.8 s", "100% good",
+        "1 errors in 60 probes", "not measured: Success · Latency · Freshness · Error mix",
+    ):  # fmt: skip
+        assert expected in said, expected
+    assert "Not rated yet" in texts(dual_links.card(caller, {**links[0], "providers": []}))
+
+
+async def test_an_action_says_what_it_changes_and_a_message_what_it_said(caller: Caller) -> None:
+    data = await caller.get("/api/wk/incidents/inc-1")
+    said = texts(incident.body(caller, data))
+    assert data["deliveries"][0]["title"] in said
+    for row in data["actions"]:
+        assert row["id"] in said
+        assert row["rule"] in said
+
+
+def test_a_long_audit_row_is_folded(caller: Caller) -> None:
+    row = {
+        "seq": 1,
+        "at": None,
+        "actor": "engine",
+        "action": "approve",
+        "subject": "act-1",
+        "detail": {"plan": "x" * 500},
+    }
+    drawn = actions.body(
+        caller,
+        {"actions": [], "declarations": []},
+        {"rows": [row, {**row, "detail": {"plan": "y"}}], "intact": True, "broken_at": None},
+    )
+    assert len([part for part in drawn._traverse() if getattr(part, "_type", "") == "Details"]) == 1
 
 
 async def test_a_viewer_sees_plans_but_no_live_buttons(served: tuple[FakeEngine, str], client: EngineClient) -> None:

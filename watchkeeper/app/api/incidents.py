@@ -77,7 +77,7 @@ def incident(request: Request, incident_id: str) -> dict[str, Any]:
         "alerts": [shapes.alert(one) for one in alerts],
         "timeline": [shapes.transition(one) for one in timeline],
         "actions": shown,
-        "deliveries": [shapes.delivery(one) for one in deliveries],
+        "deliveries": sorted((shapes.delivery(one) for one in deliveries), key=lambda one: str(one["at"])),
     }
 
 
