@@ -171,8 +171,8 @@ def running(caller: Caller, data: Mapping[str, Any], row: Mapping[str, Any]) -> 
 
 
 def _drawn(figure: dict[str, Any], title: str) -> Any:
-    look = {"displayModeBar": False, "responsive": True}
-    return widgets.card(dcc.Graph(figure=figure, config=look, style={"height": 340}), title=title)
+    graph = dcc.Graph(figure=figure, config={"displayModeBar": False, "responsive": True}, style={"height": 340})
+    return widgets.card(graph, title=title)
 
 
 PAGE = Page(key=KEY, path="/cost", area="reporting", layout=layout, register=register, charts=True)

@@ -230,6 +230,19 @@ def test_actions_are_found_by_state_time_incident_and_rule(state: State) -> None
         ):
             assert [found.id for found in both] == ["act-1", "act-2"]
         assert unit.actions.recent(LATER) == []
+        assert [found.id for found in unit.actions.recent(NOON, limit=1)] == ["act-2"]  # the newest are kept
+        assert [unit.actions.count_of_incident(name) for name in ("inc-1", "inc-2")] == [2, 0]
+
+
+def test_breakers_read_only_actions_whose_intent_was_committed(state: State) -> None:
+    with state.begin() as unit:
+        unit.actions.save(an_action(), reason="seen", at=NOON)
+        unit.actions.save(an_action("act-2"), reason="seen", at=NOON)
+        intent = unit.actions.commit_intent(an_action("act-2"), "execute", "web", NOON)
+        unit.actions.save(replace(an_action("act-2"), token=intent.token), reason="sent", at=NOON)
+    with state.read() as unit:
+        assert [found.id for found in unit.actions.effective(NOON)] == ["act-2"]
+        assert unit.actions.effective(LATER) == []
 
 
 def test_the_second_word_of_one_person_replaces_the_first(state: State) -> None:
