@@ -22,7 +22,7 @@ _STATE = select(actions.c.state).where(actions.c.id == bindparam("id"))
 _ACTIVE = _IN_ORDER.where(actions.c.state.not_in(tuple(TERMINAL)))
 _OF_INCIDENT = _IN_ORDER.where(actions.c.incident_id == bindparam("incident"))
 _OF_RULE = _IN_ORDER.where(actions.c.rule == bindparam("rule"), actions.c.created_at >= bindparam("since"))
-_EFFECTIVE = _IN_ORDER.where(actions.c.token.is_not(None), actions.c.created_at >= bindparam("since"))
+_EFFECTIVE = _IN_ORDER.where(actions.c.token > 0, actions.c.created_at >= bindparam("since"))
 _NEWEST = (
     select(actions)
     .where(actions.c.created_at >= bindparam("since"))
