@@ -11,7 +11,7 @@ from watchkeeper.promql.block import Block
 from watchkeeper.promql.context import Context
 from watchkeeper.promql.groups import Groups
 from watchkeeper.promql.histograms import remarks
-from watchkeeper.promql.histograms.combine import Combined, IncompatibleError, mean, total
+from watchkeeper.promql.histograms.combine import Combined, mean, total
 from watchkeeper.promql.histograms.model import Histogram, nothing
 from watchkeeper.promql.nodes import Aggregate
 
@@ -49,15 +49,25 @@ def _one(context: Context, node: Aggregate, block: Block, rows: list[int], step:
     """What one group is together; None, and a warning, when its members do not fit."""
     assert block.histograms is not None
     cells: list[Histogram | None] = [block.histograms[row, step] for row in rows]
-    found, at = [one for one in cells if one is not None], node.expr.position
-    if len(found) < len(cells):
+    at = node.expr.position
+    odd = _of_another_kind(cells)
+    if odd is not None:
+        remarks.mixed_kinds(context, metric_name(block.series[rows[odd]]), at)
+    found = [one for one in cells[:odd] if one is not None]
+    if len(found) < len(cells[:odd]):
         remarks.mixed_aggregation(context, at)
         return None
-    try:
-        made = COMBINE[node.op](found)
-    except IncompatibleError:
-        odd = next(row for row, one in zip(rows, found, strict=True) if one.is_custom != found[0].is_custom)
-        remarks.mixed_kinds(context, metric_name(block.series[odd]), at)
+    if odd is not None:
         return None
+    made = COMBINE[node.op](found)
     remarks.combined(context, made, "aggregation", at)
     return made.histogram.compact()
+
+
+def _of_another_kind(cells: Sequence[Histogram | None]) -> int | None:
+    """The first histogram that cannot be added to the first of all; nobody adds to a float."""
+    first = cells[0]
+    if first is None:
+        return None
+    kinds = enumerate(cells)
+    return next((place for place, one in kinds if one is not None and one.is_custom != first.is_custom), None)
