@@ -1,19 +1,15 @@
 """Text exposition to dense vectors, fast while the page keeps its shape.
 
-The last page is kept as a template: its lines without the values. While the next page has the same lines, one pass
-strips each known key and converts what is left; the pass proves itself, because any line that did not start with its
-key would leave too many bytes over. Otherwise every line is looked up in a dictionary, only unknown keys are parsed,
-by the official client, and once the new order has come twice it is the template.
+The last page is kept as a template: its lines without the values. While the next page has the same lines, they are
+compared whole with the template's and what is left is converted. Otherwise every line is looked up by its key, only
+unknown keys are parsed, by the official client, and once the new order has come twice it is the template.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from io import BytesIO
-from itertools import compress, islice
-from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -34,14 +30,14 @@ from .exposition_line import (
     milliseconds,
     number,
 )
-from .exposition_template import BLOCK, Template, first_of_each, learn
+from .exposition_lines import PARTS, Lines, cut, find_lines, floats, take
+from .exposition_template import Template, first_of_each, learn
 
 #: Ways of writing one series (label order, spaces) that are remembered, on average.
 MAX_FORMS = 4
 #: In place of a column: the line is no sample, is not kept, or its series is not wanted by ``relabel``.
 UNKNOWN, COMMENT, REFUSED, DROPPED = -4, -3, -2, -1
 #: The composite value of a native histogram, as OpenMetrics 2 writes it.
-_text = itemgetter(2)
 _NATIVE = re.compile(rb"[ \t]\{(?:count|sum|schema):")
 
 
@@ -70,9 +66,9 @@ class Page:
 class _Reading:
     """One page while it is read: a column and a value for each line, in order."""
 
-    def __init__(self, lines: int) -> None:
-        self.columns = np.full(lines, COMMENT, np.intp)
-        self.values = np.zeros(lines, np.float64)
+    def __init__(self, lines: Lines, columns: npt.NDArray[np.intp]) -> None:
+        self.lines, self.columns = lines, columns
+        self.values = np.zeros(len(lines), np.float64)
         self.rejected: dict[str, int] = {}
         self.others: list[bytes] = []  #: comments and empty lines
         self.stamps: dict[int, int] = {}  #: line -> its own time in ms
@@ -100,7 +96,7 @@ class Exposition:
     ) -> None:
         self._target, self._limit, self._honor, self._relabel = dict(target), sample_limit, honor_labels, relabel
         self._columns: dict[bytes, int] = {}
-        self._index: KeyIndex | None = None  #: of the columns, made anew when they change
+        self._index: KeyIndex | None = None  #: of the columns, or most of them
         self._by_labels: dict[Labels, int] = {}
         self._series: list[Labels] = []
         self._layout = Layout(())
@@ -133,11 +129,7 @@ class Exposition:
             _check_end(body)
         known = len(self._series)
         try:
-            reading = self._lines(
-                body, self._index or KeyIndex(self._columns, unknown=UNKNOWN), openmetrics=openmetrics
-            )
-            if len(first_of_each(reading.columns)) < np.count_nonzero(reading.columns >= 0):
-                reading = self._lines(body, KeyIndex({}, unknown=UNKNOWN), openmetrics=openmetrics)
+            reading = self._lines(body, openmetrics=openmetrics)
         except CollectError:
             self._undo(known)
             raise
@@ -148,47 +140,29 @@ class Exposition:
             raise CollectError("no line of the page is a sample", reason="parse")
         self.metadata = read_metadata(reading.others)
         page = self._finish(reading, known)
-        lines = len(reading.columns)
-        if len(self._columns) > MAX_FORMS * max(len(self._series), lines):
-            self._columns, self._index = (
-                {},
-                None,
-            )  # a source that writes its series in ever new ways must not fill the memory
-        self._learn_when_steady(body, reading, page)
+        if len(self._columns) > MAX_FORMS * max(len(self._series), len(reading.lines)):
+            self._columns = {}  # a source that writes its series in ever new ways must not fill the memory
+            self._index = None
+        self._learn_when_steady(reading, page)
         return page
 
-    def _lines(self, body: bytes, index: KeyIndex, *, openmetrics: bool) -> _Reading:
-        reading = _Reading(body.count(b"\n") + (not body.endswith(b"\n")))
-        self._index, raw, start = index if len(index) else None, BytesIO(body), 0
-        while lines := list(islice(raw, BLOCK)):
-            parts = [line.rpartition(b" ") for line in lines]
-            found = index.find(parts)
-            done = self._bulk(list(map(_text, parts)), found, reading, start)
-            for at in done:
-                self._line(lines[at], start + at, reading, openmetrics=openmetrics)
-            start += len(lines)
+    def _lines(self, body: bytes, *, openmetrics: bool) -> _Reading:
+        """Lines of known keys with one number behind them all at once, then the others."""
+        lines = find_lines(body)
+        parts = cut(body, lines.ends, lines.last_word)
+        if self._index is None or self._index.worn(len(self._columns)):
+            self._index = KeyIndex(self._columns, unknown=UNKNOWN)
+        places = PARTS * np.arange(len(lines))
+        keys = take(parts, places)
+        reading = _Reading(lines, self._index.find(body, lines.starts, lines.last_word, keys))
+        known = np.flatnonzero(reading.columns != UNKNOWN)
+        reading.values[known], wrong = floats(take(parts, places[known] + 1))
+        reading.columns[known[wrong]] = UNKNOWN
+        left = np.flatnonzero(reading.columns == UNKNOWN)
+        reading.columns[left] = COMMENT
+        for at in left.tolist():
+            self._line(lines.text(at), at, reading, openmetrics=openmetrics)
         return reading
-
-    @staticmethod
-    def _bulk(texts: list[bytes], found: npt.NDArray[np.intp], reading: _Reading, start: int) -> Iterable[int]:
-        """Take the lines of known keys with one number behind them; answers which lines are left."""
-        odd = np.flatnonzero(found == UNKNOWN)
-        if len(odd):
-            texts = list(compress(texts, (found != UNKNOWN).tolist()))
-        if b"_" in b"".join(texts):
-            return range(len(found))
-        try:
-            values = np.fromiter(map(float, texts), np.float64, len(texts))
-        except ValueError:
-            return range(len(found))
-        here = slice(start, start + len(found))
-        if len(odd):
-            reading.values[here][found != UNKNOWN] = values
-            found[odd] = COMMENT
-        else:
-            reading.values[here] = values
-        reading.columns[here] = found
-        return odd.tolist()
 
     def _line(self, line: bytes, at: int, reading: _Reading, *, openmetrics: bool) -> None:
         """One line that is a comment, new, or more than key and value."""
@@ -251,7 +225,7 @@ class Exposition:
         column = self._column(merge_labels(said.name, said.labels, self._target, honor=self._honor))
         key = said.key.encode()
         if column != REFUSED and line[len(key) :].startswith(b" "):
-            self._columns[key], self._index = column, None
+            self._columns[key] = column
         if column == REFUSED:
             return reading.refuse("sample_limit")
         reading.columns[at], reading.values[at] = column, said.value
@@ -324,14 +298,14 @@ class Exposition:
 
     # --- the template ---
 
-    def _learn_when_steady(self, body: bytes, reading: _Reading, page: Page) -> None:
+    def _learn_when_steady(self, reading: _Reading, page: Page) -> None:
         """Learning costs more than reading: a page that is in a new order each time is never learnt."""
         steady = self._order is None or np.array_equal(self._order, reading.columns)
         self._order = reading.columns
         if not reading.regular:
             self._template = None
         elif steady or page.added == len(page.layout):
-            self._template = learn(body, reading.columns, reading.columns != COMMENT, reading.rejected)
+            self._template = learn(reading.lines, reading.columns, reading.columns != COMMENT, reading.rejected)
 
 
 def _check_end(body: bytes) -> None:

@@ -1,44 +1,121 @@
-"""Which column a line belongs to, for a thousand lines at a time.
+"""Which column a line belongs to, for a whole page at a time.
 
-A dictionary of 50,000 long keys costs a cache miss or three for each look-up in random order; sorted 64-bit hashes of
-them fit in the cache. The hash is Python's own for bytes, SipHash with a key that is drawn anew for every process: that
-a line of an unknown series has the hash of one of 50,000 known ones happens to one new line in 3e14, and nobody outside
-can bring it about. Columns that come twice on a page are looked up again by their whole keys.
+A key is hashed from some of its eight-byte words, as many as tell the known keys apart, then compared in full with the
+one key that may be it: 50,000 look-ups in random order are a few passes over arrays and a comparison.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from operator import itemgetter
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Columns = npt.NDArray[np.intp]
-Parts = Sequence[tuple[bytes, bytes, bytes]]
+from watchkeeper.model.series import BoolArray, IntArray
 
-_key = itemgetter(0)
+from .exposition_lines import byte_strings, take
+
+Columns = npt.NDArray[np.intp]
+Hashes = npt.NDArray[np.uint64]
+
+#: Bytes of a word; a shorter key is never found here.
+WORD = 8
+#: Words of a key that are looked at, at most.
+MOST_WORDS = 32
+#: Tables tried one after the other: of keys that fall on one place in a table, all but one are in the next.
+TABLES = 4
+#: Places of a table for each of its keys, at least.
+ROOM = 4
+#: Keys added since, as a part of those indexed, that are worth an index anew; until then a dictionary finds them.
+GROWN = 1 / 64
+#: The golden ratio in 64 bits (Knuth, Fibonacci hashing): its multiples spread over all upper bits.
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
 
 class KeyIndex:
-    """The known keys of one target and their columns."""
+    """The known keys of one target, what stands before the value with the space, and their columns."""
 
     def __init__(self, columns: Mapping[bytes, int], *, unknown: int) -> None:
-        hashes = np.fromiter(map(hash, columns), np.int64, len(columns))
-        order = np.argsort(hashes, kind="stable")
-        self._hashes, self._unknown = hashes[order], unknown
-        self._columns: Columns = np.fromiter(columns.values(), np.intp, len(columns))[order]
-        if len(columns) and bool(np.any(self._hashes[1:] == self._hashes[:-1])):
-            self._hashes, self._columns = self._hashes[:0], self._columns[:0]  # two keys share a hash: trust none
+        sizes = np.fromiter((len(key) + 1 for key in columns), np.int64, len(columns))
+        bounds = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+        data = b" ".join([*columns, b""])
+        self._keys, self._unknown = byte_strings(data, bounds), unknown
+        self._columns: Columns = np.fromiter(columns.values(), np.intp, len(columns))
+        self._rounds, self._tables = 0, list[Columns]()
+        rows = np.flatnonzero(sizes >= WORD)
+        if len(rows):
+            hashes = self._choose(data, bounds[rows], bounds[rows + 1])
+            self._fill(rows, hashes)
 
-    def __len__(self) -> int:
-        return len(self._hashes)
+    def worn(self, known: int) -> bool:
+        """Whether so many keys are ``known`` by now that those missing here cost more than a new index."""
+        return known > len(self._columns) * (1 + GROWN)
 
-    def find(self, parts: Parts) -> Columns:
-        """The column of each line taken apart at its last space; ``unknown`` where there is none."""
-        if not len(self._hashes):
-            return np.full(len(parts), self._unknown, np.intp)
-        hashes = np.fromiter(map(hash, map(_key, parts)), np.int64, len(parts))
-        places = np.searchsorted(self._hashes, hashes)
-        np.minimum(places, len(self._hashes) - 1, out=places)
-        return np.where(self._hashes[places] == hashes, self._columns[places], self._unknown)
+    def find(self, body: bytes, starts: IntArray, ends: IntArray, keys: Any) -> Columns:
+        """The column of each key, ``unknown`` where there is none.
+
+        ``keys`` are Arrow's byte strings, which lie in ``body`` between ``starts`` and ``ends``.
+        """
+        found = np.full(len(starts), self._unknown, np.intp)
+        left = np.flatnonzero(ends - starts >= WORD)
+        if not self._tables or not len(left):
+            return found
+        *_, hashes = _hashes(body, starts[left], ends[left], self._rounds)
+        for table in self._tables:
+            candidates = table[_places(hashes, table)]
+            same = _same(take(self._keys, candidates), keys if len(left) == len(starts) else take(keys, left))
+            found[left[same]] = self._columns[candidates[same]]
+            left, hashes = left[~same], hashes[~same] * _SPREAD
+            if not len(left):
+                break
+        return found
+
+    def _choose(self, data: bytes, starts: IntArray, ends: IntArray) -> Hashes:
+        """Hashes of as few words as tell all keys apart, or of as many as are looked at."""
+        longest = int((ends - starts).max())
+        for hashes in _hashes(data, starts, ends, min(MOST_WORDS, -(-longest // WORD))):
+            self._rounds += 1
+            ordered = np.sort(hashes)
+            if not (ordered[1:] == ordered[:-1]).any():
+                break
+        return hashes.copy()
+
+    def _fill(self, rows: Columns, hashes: Hashes) -> None:
+        for _ in range(TABLES):
+            table = np.zeros(1 << (ROOM * len(rows) - 1).bit_length(), np.intp)  # the first key stands in empty places
+            places = _places(hashes, table)
+            table[places] = rows
+            self._tables.append(table)
+            lost = table[places] != rows
+            rows, hashes = rows[lost], hashes[lost] * _SPREAD
+            if not len(rows):
+                break
+
+
+def _hashes(data: bytes, starts: IntArray, ends: IntArray, rounds: int) -> Iterator[Hashes]:
+    """One hash a key after each word: from its end and its start by turns, never beyond the key."""
+    words = np.ndarray((len(data) - WORD + 1,), np.uint64, data, 0, (1,))
+    hashes = (ends - starts).astype(np.uint64)
+    for turn in range(rounds):
+        step = WORD * (turn // 2)
+        at = np.minimum(starts + step, ends - WORD) if turn % 2 else np.maximum(starts, ends - WORD - step)
+        hashes += words[at]
+        hashes *= _SPREAD
+        hashes ^= hashes >> np.uint64(32)
+        yield hashes
+
+
+def _places(hashes: Hashes, table: Columns) -> Columns:
+    """The upper bits of the hashes spread once more, as places in the table."""
+    spread = hashes * _SPREAD
+    return (spread >> np.uint64(65 - len(table).bit_length())).astype(np.intp)
+
+
+def _same(one: Any, other: Any) -> BoolArray:
+    import pyarrow.compute as pc
+
+    equal = pc.equal(one, other)
+    bits = np.unpackbits(np.frombuffer(equal.buffers()[1], np.uint8), bitorder="little")
+    same: BoolArray = bits[equal.offset : equal.offset + len(equal)].astype(np.bool_)
+    return same
