@@ -222,3 +222,14 @@ def test_of_a_pair_one_is_listened_to_until_it_falls_silent(house: Engine, clien
     write("a", 3, 5.0)
     assert {series: len(found) for series, found in stored(house).items()} == {labels("up", cluster="eu"): 3}
     assert ledger(house) == (5, 3, 2, {})
+
+
+def test_series_refused_for_ever_do_not_fill_the_memory(
+    house: Engine, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("watchkeeper.app.pipeline.receive.MOST_KNOWN", 8)
+    for turn in range(30):
+        body = first((labels(job="nameless"), now(house) + turn, 1.0), (UP, now(house) + turn, float(turn)))
+        assert client.post(PATH, content=body, headers=V1).status_code == 400
+    assert len(house.receiving._sids) < 12
+    assert stored(house) == {UP: [(turn, float(turn)) for turn in range(30)]}

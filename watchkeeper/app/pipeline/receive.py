@@ -88,7 +88,7 @@ class Receiving:
             body = snappy.unpack(packed, MOST_BYTES)
             decode = remote_write_v2.decode if second else remote_write.decode
             with self._lock:
-                if len(self._known) > MOST_KNOWN:
+                if len(self._sids) > MOST_KNOWN:  # refused series take a place each time they come
                     self._forget()
                 received = self._take(lambda: decode(body, self._known))
         except WireError as error:
