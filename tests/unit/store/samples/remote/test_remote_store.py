@@ -18,7 +18,7 @@ from watchkeeper.clock import ManualClock, to_ms
 from watchkeeper.errors import QueryError
 from watchkeeper.model import STALE_NAN, Layout, Matcher, Tick
 from watchkeeper.model.series import MatchOp
-from watchkeeper.promql import Engine, Gate, Pushed, RangeMatrix
+from watchkeeper.promql import Engine, Gate, Pushed, RangeMatrix, Vector
 from watchkeeper.store.samples import Limits
 from watchkeeper.store.samples.remote import Address, Pace, RemoteStore, Server, raw
 
@@ -389,5 +389,69 @@ def test_a_server_whose_answers_show_nothing_of_what_it_takes_is_told_of_and_not
             until(lambda: desk.store.stats()["spool_bytes"] == 0, "nothing is kept for it")
             assert desk.store.stats()["spool_resent"] == 2
             desk.balanced()
+        finally:
+            desk.store.close()
+
+
+QUESTIONS = (
+    "rate(a_total[1m]) > 0.1",
+    "increase(a_total[50s])",
+    "sum by (job) (a_total)",
+    "deriv(b[3m])",
+    "quantile_over_time(0.9, b[2m])",
+    "max_over_time(rate(a_total[45s])[3m:15s])",
+    "a_total offset 1m",
+    "absent(nothing)",
+    "changes(b[4m]) + resets(a_total[4m])",
+)
+
+
+@pytest.mark.parametrize("expr", QUESTIONS)
+def test_over_the_servers_raw_samples_a_rule_gets_the_embedded_stores_verdict(
+    expr: str, told: tuple[Desk, RemoteStore]
+) -> None:
+    desk, reader = told
+    at = to_ms(desk.clock.now()) + 4_000  # no sample on a window's edge, and none on a step
+    found, wanted = Engine(reader).instant(expr, at), Engine(desk.store.head).instant(expr, at)
+    assert isinstance(found, Vector)
+    assert isinstance(wanted, Vector)
+    assert dict(zip(found.series, found.values, strict=True)) == pytest.approx(
+        dict(zip(wanted.series, wanted.values, strict=True)), rel=1e-9
+    )
+    assert len(wanted.series) > 0
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def told(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Desk, RemoteStore]]:
+    """A desk that wrote five minutes, and a store on the same server that has written nothing."""
+    folder = tmp_path_factory.mktemp("told")
+    with serve(request.param, folder) as server:
+        desk = Desk(folder / "desk", server.url)
+        for step in range(20):
+            desk.send(7.0 * step if step < 12 else 5.0 * (step - 12), float(step % 5), after=15.137)
+        desk.delivered()
+        until(lambda: desk.at_server() == desk.expected(), "the server shows everything")
+        reader = RemoteStore(folder / "reader", Server(Address(url=server.url)), clock=desk.clock, pace=QUICK)
+        yield desk, reader
+        reader.close()
+        desk.store.close()
+
+
+def test_victoria_metrics_itself_would_judge_otherwise(tmp_path: Path) -> None:
+    with serve("victoria_metrics", tmp_path) as server:
+        desk = Desk(tmp_path / "desk", server.url)
+        try:
+            for step in range(20):
+                desk.send(7.0 * step, 1.0, after=15.137)
+            desk.delivered()
+            until(lambda: desk.at_server() == desk.expected(), "the server shows everything")
+            at = to_ms(desk.clock.now()) + 4_000
+            data = desk.store.query("/api/v1/query", [("query", "increase(a_total[50s])"), ("time", f"{at / 1000}")])
+            theirs = float(data["result"][0]["value"][1])
+            ours = Engine(desk.store).instant("increase(a_total[50s])", at)
+            assert isinstance(ours, Vector)
+            assert abs(theirs - float(ours.values[0])) > 1
         finally:
             desk.store.close()
