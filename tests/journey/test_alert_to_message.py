@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.engines import build, clock_of
 from support.journey import assert_ledgers, begin, both_robots, gauges, rule_file, scraped, walk
-from support.kept import Kept, everywhere, mostly
+from support.kept import everywhere
 from support.robot_validator import problems
 from support.robots import SECRET, Request, robots
 from support.targets import target
@@ -39,11 +39,11 @@ def texts(kind: str, requests: list[Request]) -> list[str]:
 
 
 @everywhere
-async def test_a_backlog_is_scraped_judged_told_and_resolved(tmp_path: Path, kept: Kept) -> None:
+async def test_a_backlog_is_scraped_judged_told_and_resolved(tmp_path: Path) -> None:
     rule_file(tmp_path, RULES)
     async with target() as server, robots() as double:
         server.pages["/metrics"] = gauges(job_queue_pending_count=5)
-        engine = build(tmp_path, store=kept.store, collect=scraped(server), notify=both_robots(double))
+        engine = build(tmp_path, collect=scraped(server), notify=both_robots(double))
         await begin(engine)
         await walk(engine, 30)
         assert double.accepted == []
@@ -99,14 +99,14 @@ async def test_a_backlog_is_scraped_judged_told_and_resolved(tmp_path: Path, kep
 
 
 @everywhere
-async def test_a_target_that_goes_dark_is_unknown_and_not_healthy(tmp_path: Path, kept: Kept) -> None:
+async def test_a_target_that_goes_dark_is_unknown_and_not_healthy(tmp_path: Path) -> None:
     rule_file(
         tmp_path,
         "groups: [{name: g, interval: 5s, rules: ["
         "{alert: Down, expr: up == 0, labels: {severity: P0}, annotations: {summary: 'dark: {{ $labels.job }}'}}]}]",
     )
     async with target() as server, robots() as double:
-        engine = build(tmp_path, store=kept.store, collect=scraped(server), notify=both_robots(double))
+        engine = build(tmp_path, collect=scraped(server), notify=both_robots(double))
         await begin(engine)
         await walk(engine, 11)
         server.pages.pop("/metrics")
@@ -120,11 +120,11 @@ async def test_a_target_that_goes_dark_is_unknown_and_not_healthy(tmp_path: Path
 
 
 @everywhere
-async def test_resolve_is_never_lost_across_a_death(tmp_path: Path, kept: Kept) -> None:
+async def test_resolve_is_never_lost_across_a_death(tmp_path: Path) -> None:
     rule_file(tmp_path, RULES)
     async with target() as server, robots() as double:
         server.pages["/metrics"] = gauges(job_queue_pending_count=250)
-        options: Any = {"store": kept.store, "collect": scraped(server), "notify": both_robots(double)}
+        options: Any = {"collect": scraped(server), "notify": both_robots(double)}
         engine = build(tmp_path, **options)
         await begin(engine)
         await walk(engine, 60)
@@ -142,13 +142,12 @@ async def test_resolve_is_never_lost_across_a_death(tmp_path: Path, kept: Kept) 
         await stop(again)
 
 
-@mostly
 @pytest.mark.parametrize("mode", ["500", 'body:{"errcode":-1,"errmsg":"busy"}', "html", "reset"])
-async def test_a_robot_that_refuses_gets_the_message_later_and_once(tmp_path: Path, mode: str, kept: Kept) -> None:
+async def test_a_robot_that_refuses_gets_the_message_later_and_once(tmp_path: Path, mode: str) -> None:
     rule_file(tmp_path, RULES.replace("for: 30s", "for: 0s"))
     async with target() as server, robots(mode=mode) as double:
         server.pages["/metrics"] = gauges(job_queue_pending_count=250)
-        engine = build(tmp_path, store=kept.store, collect=scraped(server), notify=both_robots(double))
+        engine = build(tmp_path, collect=scraped(server), notify=both_robots(double))
         await begin(engine)
         await walk(engine, 20)
         assert double.accepted == []

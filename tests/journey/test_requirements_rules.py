@@ -8,7 +8,7 @@ from pathlib import Path
 
 from support.engines import build, clock_of
 from support.journey import assert_ledgers, begin, both_robots, rule_file, scraped, walk
-from support.kept import Kept, everywhere, mostly
+from support.kept import everywhere
 from support.robots import Robots, robots
 from support.targets import answer, target
 
@@ -64,13 +64,11 @@ def told(double: Robots, kind: str) -> str:
 
 
 @everywhere
-async def test_each_rule_fires_at_its_own_for_and_its_message_leaves(tmp_path: Path, kept: Kept) -> None:
+async def test_each_rule_fires_at_its_own_for_and_its_message_leaves(tmp_path: Path) -> None:
     rule_file(tmp_path, RULES)
     shop = Shop()
     async with target() as server, robots() as double:
-        engine = build(
-            tmp_path, store=kept.store, collect=scraped(server, interval=f"{STEP}s"), notify=both_robots(double)
-        )
+        engine = build(tmp_path, collect=scraped(server, interval=f"{STEP}s"), notify=both_robots(double))
 
         async def go(minutes: float) -> None:
             for _ in range(round(minutes * 60 / STEP)):
@@ -102,17 +100,12 @@ async def test_each_rule_fires_at_its_own_for_and_its_message_leaves(tmp_path: P
         await stop(engine)
 
 
-@mostly
-async def test_a_backlog_that_nobody_can_see_any_more_is_not_a_backlog_for_five_minutes(
-    tmp_path: Path, kept: Kept
-) -> None:
+async def test_a_backlog_that_nobody_can_see_any_more_is_not_a_backlog_for_five_minutes(tmp_path: Path) -> None:
     rule_file(tmp_path, RULES)
     shop = Shop()
     shop.ill = True
     async with target() as server, robots() as double:
-        engine = build(
-            tmp_path, store=kept.store, collect=scraped(server, interval=f"{STEP}s"), notify=both_robots(double)
-        )
+        engine = build(tmp_path, collect=scraped(server, interval=f"{STEP}s"), notify=both_robots(double))
         server.pages["/metrics"] = shop.page()
         await begin(engine)
         await walk(engine, 4 * 60)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from support.engines import build, clock_of
 from support.journey import assert_ledgers, begin, rule_file, scraped, walk
-from support.kept import SERVERS, Kept, everywhere, serve
+from support.kept import SERVERS, everywhere, serve
 from support.remediator import Direct
 from support.servers import free_port
 from support.targets import answer, target
@@ -114,9 +114,7 @@ def fired(engine: Engine) -> dict[str, timedelta]:
 
 
 @everywhere
-async def test_workers_come_first_and_the_four_alerts_join_the_incident_of_the_backlog(
-    tmp_path: Path, kept: Kept
-) -> None:
+async def test_workers_come_first_and_the_four_alerts_join_the_incident_of_the_backlog(tmp_path: Path) -> None:
     rule_file(tmp_path, re.sub(r"(- name: requirements\n)", r"\1    interval: 5s\n", FOUR), "four.yaml")
     rule_file(tmp_path, OWN, "own.yaml")
     slots = Slots()
@@ -131,7 +129,6 @@ async def test_workers_come_first_and_the_four_alerts_join_the_incident_of_the_b
         engine = build(
             tmp_path,
             actuator=hands,
-            store=kept.store,
             collect=scraped(server, interval=f"{STEP}s"),
             remediation={"targets": [{**settings, "test_target": "trial"}, trial]},
         )
@@ -169,6 +166,7 @@ async def test_workers_come_first_and_the_four_alerts_join_the_incident_of_the_b
 
 
 @pytest.mark.servers
+@pytest.mark.embedded_only
 @pytest.mark.parametrize("kind", [pytest.param(SERVERS[0]), pytest.param(SERVERS[1], marks=pytest.mark.long)])
 async def test_while_the_sample_server_is_away_nothing_is_known_and_nothing_done_and_then_nothing_is_missing(
     kind: str, tmp_path: Path

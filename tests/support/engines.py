@@ -45,9 +45,25 @@ def build(
     """Compose an engine on ``folder``; rule files go to ``folder/rules``."""
     (folder / "rules").mkdir(exist_ok=True)
     file = folder / "watchkeeper.yaml"
+    if _kept and _kept[-1]:
+        sections["store"] = {**_kept[-1], **sections.get("store", {})}
     file.write_text(yaml.safe_dump(quiet(**sections), allow_unicode=True), encoding="utf-8")
     loaded = load(file, environment={})
     return compose(loaded, data=DataDir(folder / "data").create(), clock=clock or ManualClock(NOON), actuator=actuator)
+
+
+#: The section ``store`` of engines that are built now; the last one counts.
+_kept: list[dict[str, Any]] = []
+
+
+@contextmanager
+def keeping(store: dict[str, Any]) -> Iterator[None]:
+    """Engines built meanwhile have this section ``store``, and what the test says of it besides."""
+    _kept.append(store)
+    try:
+        yield
+    finally:
+        _kept.pop()
 
 
 @contextmanager

@@ -55,5 +55,5 @@ _REAL_LONG = [pytest.param(kind, marks=[pytest.mark.servers, pytest.mark.long]) 
 
 #: In ``make test`` on all three.
 everywhere = pytest.mark.parametrize("kept", ["embedded", *_REAL], indirect=True)
-#: In ``make test`` on the embedded store; in ``make test-long`` on the servers too.
-mostly = pytest.mark.parametrize("kept", ["embedded", *_REAL_LONG], indirect=True)
+#: In ``make test`` on the embedded store; in ``make test-long`` on the servers too. Journeys get it without asking.
+MOSTLY = ["embedded", *_REAL_LONG]

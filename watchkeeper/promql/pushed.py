@@ -71,7 +71,7 @@ class Pushed(Engine):
         except QueryError as error:
             if not _not_understood(error):
                 raise
-            return self.instant_of(node, at_ms, asked)
+            return _noted(self.instant_of(node, at_ms, asked), error)
         return _result(data, at_ms)
 
     def range(self, expr: str, start_ms: int, end_ms: int, step_ms: int, asked: Asked | None = None) -> RangeMatrix:
@@ -87,7 +87,7 @@ class Pushed(Engine):
         except QueryError as error:
             if not _not_understood(error):
                 raise
-            return self.range_of(node, start_ms, end_ms, step_ms, asked)
+            return _noted_range(self.range_of(node, start_ms, end_ms, step_ms, asked), error)
         if fresh > end_ms:
             return older
         return _side_by_side(older, self.range_of(node, fresh, end_ms, step_ms, asked))
@@ -139,7 +139,7 @@ class Pushed(Engine):
         """
         lookback = self._lookback_ms if asked is None or asked.lookback_ms is None else asked.lookback_ms
         timeout = self._limits.timeout_seconds if asked is None else asked.timeout_seconds
-        limits = [] if timeout is None else [("timeout", f"{timeout:.3f}s")]
+        limits = [] if timeout is None else [("timeout", f"{timeout:g}")]
         return [("nocache", "1"), ("max_lookback", f"{lookback}ms"), ("lookback_delta", f"{lookback}ms"), *limits]
 
 
@@ -150,6 +150,17 @@ def _pinned(node: nodes.Node) -> bool:
 
 def _not_understood(error: QueryError) -> bool:
     return error.kind == "bad_data" or any(word in str(error) for word in UNKNOWN_WORDS)
+
+
+def _noted(answer: Result, error: QueryError) -> Result:
+    """Whoever asks learns that the server did not answer this, and why."""
+    answer.infos.append(f"evaluated over raw samples, the sample server does not understand it: {error}")
+    return answer
+
+
+def _noted_range(answer: RangeMatrix, error: QueryError) -> RangeMatrix:
+    _noted(answer, error)
+    return answer
 
 
 def _result(data: Any, at_ms: int) -> Result:

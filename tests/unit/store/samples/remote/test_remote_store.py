@@ -329,6 +329,29 @@ def test_pages_are_the_servers_answer_with_the_newest_steps_from_here(desk: Desk
     assert newest.values[0, -1] == 1000.0
 
 
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_page_asks_the_server_and_reads_no_raw_samples_of_the_past(kind: str, tmp_path: Path) -> None:
+    with serve(kind, tmp_path) as server, moody(server.url) as front:
+        desk = Desk(tmp_path / "desk", server.url)
+        reader = RemoteStore(tmp_path / "reader", Server(Address(url=front.url)), clock=desk.clock, pace=QUICK)
+        try:
+            for step in range(60):
+                desk.send(3.0 * step, 1.0)
+            desk.delivered()
+            until(lambda: desk.at_server() == desk.expected(), "the server shows everything")
+            end = to_ms(desk.clock.now())
+            found = Pushed(reader, reader).range("sum(a_total)", end - 600_000, end, 15_000)
+            assert found.values[0, -1] == 177.0
+            assert found.infos == []
+            assert Pushed(reader, reader).instant("sum(a_total)", end).infos == []
+            paths = [path.split("?")[0] for _, path, _ in front.seen]
+            assert paths == ["/api/v1/query_range", "/api/v1/query"]
+            assert not any("%5B" in path for _, path, _ in front.seen)
+        finally:
+            reader.close()
+            desk.store.close()
+
+
 def test_the_servers_words_for_a_wrong_question_are_ours(desk: Desk) -> None:
     engine = Pushed(desk.store, desk.store)
     with pytest.raises(QueryError) as error:
@@ -337,7 +360,8 @@ def test_the_servers_words_for_a_wrong_question_are_ours(desk: Desk) -> None:
     desk.send(1.0, 2.0)
     at = to_ms(desk.clock.now())
     newer = engine.instant("first_over_time(b[1m])", at)
-    assert newer.values.tolist() == [2.0]  # type: ignore[union-attr]  # a vector
+    assert isinstance(newer, Vector)
+    assert newer.values.tolist() == [2.0]
 
 
 def test_headers_go_with_every_request(tmp_path: Path) -> None:
