@@ -16,6 +16,7 @@ from watchkeeper.promql.births import births_of, histograms_of
 from watchkeeper.promql.block import Block, Edges, Windows, concat
 from watchkeeper.promql.context import Context
 from watchkeeper.promql.durations import milliseconds
+from watchkeeper.promql.histograms import extended as native_extended
 from watchkeeper.promql.histograms.hints import with_detected
 from watchkeeper.promql.histograms.model import Histograms, is_native, nothing, only
 from watchkeeper.promql.merge import merge_matrices
@@ -48,6 +49,9 @@ def smooth(context: Context, node: nodes.Selector) -> Block:
         drop = np.zeros(len(matrix.series), bool)
         for part in windows(matrix, moments, moments, drop, Reach(node.mode, look, look)):
             context.afford(len(part.series) * context.steps)
+            if part.histograms is not None:
+                blocks.append(native_extended.on_line(context, part, node.position))
+                continue
             values, present = extended.on_line(part)
             blocks.append(Block(part.series, values, present, part.drop))
     return concat(blocks, context.steps)
@@ -160,10 +164,8 @@ def windows(
 
 
 def _with_histograms(matrix: Matrix, native: Histograms, grid: _Grid, drop: BoolArray) -> list[Windows]:
-    """Rows that hold histograms apart from those that do not. Extended ranges take floats only."""
+    """Rows that hold histograms apart from those that do not."""
     there = is_native(native) & matrix.present
-    if grid.extended and there.any():
-        raise QueryError("smoothed and anchored modifiers do not work with native histograms", kind="execution")
     holds: BoolArray = np.asarray(there.any(axis=1))
     others: BoolArray = np.asarray(matrix.present.any(axis=1) & ~holds)
     parts = ((others, None), (holds, native))
@@ -175,7 +177,6 @@ class _Grid:
 
     def __init__(self, times: IntArray, starts: IntArray, ends: IntArray, reach: Reach) -> None:
         self._starts, self._ends, self._mode = starts, ends, reach.mode
-        self.extended = bool(reach.mode)
         self._lo = np.searchsorted(times, starts - reach.before, side="right")
         self._hi = np.searchsorted(times, ends + reach.after, side="right")
         self._first = np.searchsorted(times, starts, side="right")

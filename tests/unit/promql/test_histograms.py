@@ -365,7 +365,69 @@ def test_numbers_of_histograms() -> None:
     assert ask(over, "scalar({__name__=~'h|g'})") == {(): 1}
 
 
-@pytest.mark.parametrize("query", ["rate(h[2m] smoothed)", "increase(h[2m] anchored)", "h smoothed"])
-def test_extended_ranges_refuse_histograms(query: str) -> None:
-    with pytest.raises(QueryError, match="do not work with native histograms"):
-        engine("h {{count:1}}x5").instant(query, 2 * MINUTE)
+EXTENDED = """
+load 1m
+  h {{count:4 sum:8 buckets:[4]}}+{{count:6 sum:12 buckets:[6]}}x9
+  r {{count:10 buckets:[10]}} {{count:20 buckets:[20]}} {{count:4 buckets:[4]}} {{count:8 buckets:[8]}}
+  g {{count:1 buckets:[1] counter_reset_hint:gauge}} {{count:5 buckets:[5] counter_reset_hint:gauge}}
+  x 1 2 {{count:1 buckets:[1]}} {{count:2 buckets:[2]}}
+  k {{count:1 buckets:[1]}} {{schema:-53 count:1 custom_values:[1] buckets:[1]}}
+  f 0+6x9
+  q 10 20 4 8
+
+# the line is the one of floats: what holds for f holds for the count of h
+eval instant at 210s increase(h[2m] smoothed)
+  expect no_warn
+  {} {{count:12 sum:24 buckets:[12] counter_reset_hint:gauge}}
+
+eval instant at 210s histogram_count(rate(h[2m] smoothed)) - on() rate(f[2m] smoothed)
+  {} 0
+
+eval instant at 210s histogram_count(increase(h[2m] anchored)) - on() increase(f[2m] anchored)
+  {} 0
+
+eval instant at 210s h smoothed
+  h {{count:25 sum:50 buckets:[25]}}
+
+eval instant at 3m increase(r[3m] anchored)
+  {} {{count:18 buckets:[18]}}
+
+eval instant at 3m histogram_count(increase(r[90s] smoothed)) - on() increase(q[90s] smoothed)
+  {} 0
+
+eval instant at 3m histogram_count(increase(r[170s] smoothed)) - on() increase(q[170s] smoothed)
+  {} 0
+
+eval instant at 3m resets(r[3m] anchored)
+  {} 1
+
+eval instant at 3m changes(r[3m] anchored)
+  {} 3
+
+eval instant at 1m delta(g[1m] smoothed)
+  expect no_warn
+  {} {{count:4 buckets:[4]}}
+
+eval instant at 1m rate(g[1m] smoothed)
+  expect warn msg: PromQL warning: this native histogram metric is not a counter: "g" (1:6)
+  {} {{count:0.06666666666666667 buckets:[0.06666666666666667]}}
+
+eval instant at 3m rate(x[3m] anchored)
+  expect warn msg: PromQL warning: encountered a mix of histograms and floats for metric name "x" (1:6)
+
+eval instant at 30s x smoothed
+  expect warn msg: PromQL warning: encountered a mix of histograms and floats for metric name "x" (1:1)
+
+eval instant at 30s k smoothed
+  expect warn regex: mix of histograms with exponential and custom buckets schemas for metric name "k"
+
+eval instant at 1m increase(k[1m] smoothed)
+  expect warn regex: mix of histograms with exponential and custom buckets schemas for metric name "k"
+
+eval instant at 10m increase(h[10s] smoothed)
+  # nothing is known so far behind the last sample
+"""
+
+
+def test_extended_ranges_take_histograms_as_they_take_floats() -> None:
+    assert verdicts(EXTENDED) == []

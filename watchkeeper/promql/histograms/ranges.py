@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from watchkeeper.model.series import BoolArray, FloatArray
 from watchkeeper.promql.block import Block, Windows
 from watchkeeper.promql.context import Context
-from watchkeeper.promql.histograms import remarks
-from watchkeeper.promql.histograms.model import Histogram, is_native, nothing, places
+from watchkeeper.promql.histograms import extended, remarks
+from watchkeeper.promql.histograms.model import Histogram, nothing, places
 from watchkeeper.promql.histograms.rates import delta, idelta, increase, irate, rate
-from watchkeeper.promql.histograms.sequence import Answer, Sample, Sequence_, mean_of, sum_of, transitions
+from watchkeeper.promql.histograms.sequence import Answer, Sequence_, mean_of, sum_of, transitions
+from watchkeeper.promql.histograms.windows import cells, size, without_histograms
 from watchkeeper.promql.nodes import Call
 
 Compute = Callable[[Windows], tuple[FloatArray, BoolArray]]
@@ -27,17 +28,14 @@ def over(context: Context, call: Call, windows: Windows, compute: Compute, drop:
     values, present = np.array(values), np.array(present)
     histograms = nothing(values.shape)
     position = call.args[-1 if call.name == "quantile_over_time" else 0].position
-    taken = TAKEN.get(call.name)
+    taken = (TAKEN if windows.edges is None else EXTENDED).get(call.name)
     for row, step in places(native > 0):
         context.check()
         if taken is None:
-            if native[row, step] < _size(windows, row, step):
+            if native[row, step] < size(windows, row, step):
                 remarks.ignored_in_range(context, windows.series[row], position)
             continue
-        sequence = Sequence_(
-            context, windows.series[row], position, _samples(windows, row, step), _edges(windows, step)
-        )
-        answer = taken(sequence)
+        answer = taken(cells(context, windows, (row, step), position))
         present[row, step] = answer is not None
         if isinstance(answer, Histogram):
             histograms[row, step] = answer
@@ -46,64 +44,13 @@ def over(context: Context, call: Call, windows: Windows, compute: Compute, drop:
     return Block(windows.series, values, present, drop, histograms)
 
 
-def _edges(windows: Windows, step: int) -> tuple[int, int]:
-    return int(windows.starts[step]), int(windows.ends[step])
-
-
-def _size(windows: Windows, row: int, step: int) -> int:
-    return int(np.broadcast_to(windows.count, windows.shape)[row, step])
-
-
-def _samples(windows: Windows, row: int, step: int) -> list[Sample]:
-    """The samples of one window in order."""
-    assert windows.histograms is not None
-    lo, hi = (int(np.broadcast_to(edge, windows.shape)[row, step]) for edge in (windows.lo, windows.hi))
-    times = np.broadcast_to(windows.times, windows.values.shape)[row, lo:hi].tolist()
-    born = [0] * (hi - lo) if windows.born is None else windows.born[row, lo:hi].tolist()
-    pairs = zip(windows.values[row, lo:hi].tolist(), windows.histograms[row, lo:hi], strict=True)
-    values = [value if histogram is None else histogram for value, histogram in pairs]
-    return [Sample(time, value, start) for time, value, start in zip(times, values, born, strict=True)]
-
-
-def without_histograms(windows: Windows) -> tuple[Windows, FloatArray]:
-    """The windows with their floats only, and how many histograms each held; [series, steps]."""
-    assert windows.histograms is not None
-    native = is_native(windows.histograms)
-    reached = np.arange(windows.values.shape[1]) < np.max(np.broadcast_to(windows.hi, windows.shape), axis=1)[:, None]
-    keep = ~native & reached
-    before, natives = _running(keep), _running(native)
-    lo, hi = np.broadcast_to(windows.lo, windows.shape), np.broadcast_to(windows.hi, windows.shape)
-    hi = np.maximum(hi, lo)
-    row, column = np.nonzero(keep)
-    place, width = before[row, column], max(int(before[:, -1].max(initial=0)), 1)
-    shape = (len(windows.series), width)
-    values, times = np.zeros(shape), np.zeros(shape, dtype=np.int64)
-    values[row, place] = windows.values[row, column]
-    times[row, place] = np.broadcast_to(windows.times, windows.values.shape)[row, column]
-    born = None
-    if windows.born is not None:
-        born = np.zeros(shape, dtype=np.int64)
-        born[row, place] = windows.born[row, column]
-    floats = replace(
-        windows,
-        values=values,
-        times=times,
-        lo=np.take_along_axis(before, lo, axis=1),
-        hi=np.take_along_axis(before, hi, axis=1),
-        born=born,
-        histograms=None,
-    )
-    count = np.take_along_axis(natives, hi, axis=1) - np.take_along_axis(natives, lo, axis=1)
-    return floats, count.astype(np.float64)
-
-
-def _running(marks: BoolArray) -> np.ndarray[tuple[int, ...], np.dtype[np.intp]]:
-    """How many marks precede each column; one column more than marks."""
-    count = np.zeros((marks.shape[0], marks.shape[1] + 1), dtype=np.intp)
-    np.cumsum(marks, axis=1, out=count[:, 1:])
-    return count
-
-
+EXTENDED: dict[str, Callable[[Sequence_], Answer]] = {
+    "rate": partial(extended.change, counter=True, per_second=True),
+    "increase": partial(extended.change, counter=True, per_second=False),
+    "delta": partial(extended.change, counter=False, per_second=False),
+    "resets": partial(extended.happened, resets=True),
+    "changes": partial(extended.happened, resets=False),
+}
 TAKEN: dict[str, Callable[[Sequence_], Answer]] = {
     "sum_over_time": sum_of,
     "avg_over_time": mean_of,

@@ -34,6 +34,13 @@ class Sequence_:  # noqa: N801 - "Sequence" is taken by collections
     position: int
     samples: list[Sample]
     edges: tuple[int, int]  #: start and end of the window, milliseconds
+    first: int = 0  #: for extended ranges: the places among the samples where the window's edges lie
+    last: int = 0
+    mode: str = ""  #: empty, anchored or smoothed
+
+    @property
+    def smoothed(self) -> bool:
+        return self.mode == "smoothed"
 
     @property
     def name(self) -> str:
