@@ -214,6 +214,8 @@ def query(
         return
     for line in _answer_lines(answer["data"]):
         say(line)
+    for remark in [*answer.get("warnings", ()), *answer.get("infos", ())]:
+        sys.stderr.write(f"watchkeeper: {remark}\n")
 
 
 def _answer_lines(data: dict[str, Any]) -> list[str]:

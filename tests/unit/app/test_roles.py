@@ -22,6 +22,7 @@ ANYBODY = {"POST /api/wk/logout", "PATCH /api/wk/session"}
 #: Nobody is known yet.
 STRANGERS = {"POST /api/wk/setup", "POST /api/wk/login"}
 OPERATOR = {
+    "POST /v1/metrics",
     "POST /api/wk/incidents/{incident_id}/acknowledge",
     "POST /api/wk/incidents/{incident_id}/note",
     "POST /api/wk/silences",
