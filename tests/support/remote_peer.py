@@ -156,7 +156,7 @@ def query_differences(found: Written, began: float, end: float) -> list[str]:
     times = found.ask("peer", "query", query=every, time=f"{end:.3f}")["result"]
     taken = {round(moment * 1000) % 1000 for row in times for moment, _ in row["values"]}
     free = next(ms for ms in range(137, 1137) if not {(ms + near) % 1000 for near in range(-20, 21)} & taken) % 1000
-    width = max(min(30, int(end - began) // 3), 3)
+    width = max(min(30, int(end - began) // 2), 3)
     start, stop = int(began) + width + 1 + free / 1000, int(end) - 2 + free / 1000
     wrong = []
     for query in (text.replace("$w", f"{width}s") for text in QUERIES):
