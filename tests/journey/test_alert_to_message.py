@@ -98,7 +98,6 @@ async def test_a_backlog_is_scraped_judged_told_and_resolved(tmp_path: Path) -> 
         await stop(engine)
 
 
-@everywhere
 async def test_a_target_that_goes_dark_is_unknown_and_not_healthy(tmp_path: Path) -> None:
     rule_file(
         tmp_path,

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from support.engines import build, clock_of
 from support.journey import assert_ledgers, begin, rule_file, scraped, walk
-from support.kept import SERVERS, everywhere, serve
+from support.kept import SERVERS, serve
 from support.remediator import Direct
 from support.servers import free_port
 from support.targets import answer, target
@@ -113,7 +113,6 @@ def fired(engine: Engine) -> dict[str, timedelta]:
     return {alert.rule: alert.fired_at - alert.active_at for alert in alerts if alert.fired_at}
 
 
-@everywhere
 async def test_workers_come_first_and_the_four_alerts_join_the_incident_of_the_backlog(tmp_path: Path) -> None:
     rule_file(tmp_path, re.sub(r"(- name: requirements\n)", r"\1    interval: 5s\n", FOUR), "four.yaml")
     rule_file(tmp_path, OWN, "own.yaml")
