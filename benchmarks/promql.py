@@ -25,7 +25,8 @@ from benchmarks._figures import Figure, median, show
 from benchmarks._peers import Peer, peers
 from benchmarks._promql_estate import feed, fill, sources
 from watchkeeper.model import Matcher, MatchOp
-from watchkeeper.promql import Encoder, Engine, RangeMatrix, Vector
+from watchkeeper.promql import Engine, RangeMatrix, Vector
+from watchkeeper.promql.encode import Encoder
 from watchkeeper.store.samples import EmbeddedStore
 
 HOUR_MS = 3_600_000

@@ -3,7 +3,6 @@
 from watchkeeper.errors import QueryError
 from watchkeeper.promql.context import QueryLimits
 from watchkeeper.promql.durations import format_duration, parse_duration
-from watchkeeper.promql.encode import Encoder
 from watchkeeper.promql.engine import Asked, Engine
 from watchkeeper.promql.gate import Gate
 from watchkeeper.promql.histograms.model import Histogram
@@ -15,7 +14,6 @@ from watchkeeper.promql.result import RangeMatrix, Result, Scalar, StringValue, 
 
 __all__ = [
     "Asked",
-    "Encoder",
     "Engine",
     "Gate",
     "Histogram",

@@ -19,7 +19,8 @@ import pytest
 from support.servers import Running, filled_prometheus
 
 from watchkeeper.model import Labels, labels
-from watchkeeper.promql import Encoder, Engine, MemoryReader
+from watchkeeper.promql import Engine, MemoryReader
+from watchkeeper.promql.encode import Encoder
 
 BASE = 1_700_000_000  #: seconds
 START, END, STEP = BASE + 7.5, BASE + 2200.5, 61

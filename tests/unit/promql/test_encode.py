@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchkeeper.model import STALE_NAN, Labels, labels
-from watchkeeper.promql import Encoder, RangeMatrix, Scalar, StringValue, Vector, format_value
-from watchkeeper.promql.encode import format_time
+from watchkeeper.promql import RangeMatrix, Scalar, StringValue, Vector, format_value
+from watchkeeper.promql.encode import Encoder, format_time
 
 
 def vector(values: list[float], series: tuple[Labels, ...] | None = None, time_ms: int = 0) -> Vector:

@@ -15,7 +15,6 @@ from support.promql import MINUTE, ask, engine, steps
 from watchkeeper.errors import QueryError
 from watchkeeper.model import STALE_NAN, Matcher, MatchOp, Matrix, labels
 from watchkeeper.promql import (
-    Encoder,
     Engine,
     MemoryReader,
     QueryLimits,
@@ -25,6 +24,7 @@ from watchkeeper.promql import (
     StringValue,
     Vector,
 )
+from watchkeeper.promql.encode import Encoder
 
 
 class TwoMatrices(MemoryReader):

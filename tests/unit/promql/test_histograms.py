@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from support.promql import MINUTE, ask, engine, steps, verdicts
 
 from watchkeeper.errors import QueryError
-from watchkeeper.promql import Encoder, Vector
+from watchkeeper.promql import Vector
 from watchkeeper.promql.compare import almost_equal
+from watchkeeper.promql.encode import Encoder
 from watchkeeper.promql.histograms.alike import alike
 from watchkeeper.promql.histograms.combine import add, mean, subtract, total
 from watchkeeper.promql.histograms.estimate import fraction, quantile, variance

@@ -33,7 +33,7 @@ from watchkeeper.app.api.guard import read
 from watchkeeper.app.api.limits import MAX_BODY
 from watchkeeper.app.engine import Engine
 from watchkeeper.asgi import BodyLimit, too_large
-from watchkeeper.promql import Encoder
+from watchkeeper.promql.encode import Encoder
 
 
 def create(engine: Engine, routers: Sequence[APIRouter] = ()) -> FastAPI:

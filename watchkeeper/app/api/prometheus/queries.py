@@ -24,7 +24,8 @@ from watchkeeper.app.api.prometheus.answers import (
 from watchkeeper.app.api.prometheus.times import LATEST_MS, duration_ms, moment_ms, span_ms, step_ms
 from watchkeeper.clock import to_ms
 from watchkeeper.errors import QueryError
-from watchkeeper.promql import Asked, Encoder, RangeMatrix, Result, Vector, parse
+from watchkeeper.promql import Asked, RangeMatrix, Result, Vector, parse
+from watchkeeper.promql.encode import Encoder
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(read)])
 
