@@ -190,7 +190,8 @@ class Catalogue:
 
     def owners(self, wanted: Ids) -> list[TargetState]:
         """Targets that may have any of the series."""
-        numbers = set(np.unique(self._owner[wanted]).tolist())
+        counts = np.bincount(self._owner[wanted] - SEVERAL)  # at a fraction of np.unique's cost
+        numbers = set((np.flatnonzero(counts) + SEVERAL).tolist())
         if SEVERAL in numbers:
             numbers |= self._sharing
         return [self._by_number[number] for number in sorted(numbers) if number in self._by_number]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.ma  # np.unique loads it when first called: the first question would wait for it
 
 from watchkeeper.model.series import STALE_BITS, BoolArray, FloatArray, IntArray, Labels, Matcher, Matrix, is_stale
 from watchkeeper.store.samples import joining
