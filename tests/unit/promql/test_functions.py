@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.promql import verdicts
+from support.promql import engine, steps, verdicts
 
 ELEMENTWISE = """
 load 1m
@@ -506,3 +506,17 @@ SCRIPTS = {
 @pytest.mark.parametrize("family", sorted(SCRIPTS))
 def test_the_functions_of_a_family_answer_as_prometheus_does(family: str) -> None:
     assert verdicts(SCRIPTS[family]) == []
+
+
+def test_buckets_that_fall_are_told_with_their_edges_and_how_far() -> None:
+    over = engine('b{le="1"} 5 5\nb{le="2"} 3 6\nb{le="4"} 4.5 4\nb{le="+Inf"} 9 9')
+    quantile = "histogram_quantile(0.5, b)"
+    said = 'needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile) for metric name "b"'  # noqa: E501
+    (instant,) = over.instant(quantile, 0).infos
+    assert instant == (
+        f"PromQL info: input to histogram_quantile {said}, from buckets 2 to 4, with a max diff of 2,"
+        " over 1 samples from 1970-01-01T00:00:00Z to 1970-01-01T00:00:00Z (1:25)"
+    )
+    (ranged,) = steps(over, quantile, 0, 1).infos
+    assert "over 2 samples from 1970-01-01T00:00:00Z to 1970-01-01T00:01:00Z (1:25)" in ranged
+    assert over.instant("histogram_fraction(0, 1, b)", 0).infos == []

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from watchkeeper.model import Labels, label, metric_name
 from watchkeeper.model.series import BoolArray, FloatArray
 from watchkeeper.promql.block import Block
 from watchkeeper.promql.context import Context
+from watchkeeper.promql.result import format_value
 
 #: Relative difference below which a falling bucket count is taken for float noise (quantile.go).
 SMALL_DELTA = 1e-12
@@ -92,27 +94,45 @@ def _patterns(member: int, bounds: FloatArray, counts: FloatArray, present: Bool
             yield Buckets([member], bounds[pattern], counts[pattern][None], steps)
 
 
-def monotonic(counts: FloatArray) -> tuple[FloatArray, BoolArray]:
-    """Counts that never fall, and where more than float noise had to be mended."""
-    fixed, forced = counts.copy(), np.zeros((counts.shape[0], counts.shape[2]), bool)
+@dataclass(slots=True)
+class Mended:
+    """Where counts fell by more than float noise: between which buckets, and how far; all [groups, steps]."""
+
+    where: BoolArray
+    low: FloatArray  #: upper bound of the first bucket that was raised
+    high: FloatArray  #: of the last
+    apart: FloatArray  #: the furthest that one was raised
+
+
+def intact(shape: tuple[int, int]) -> Mended:
+    return Mended(np.zeros(shape, bool), np.full(shape, np.inf), np.full(shape, -np.inf), np.zeros(shape))
+
+
+def monotonic(bounds: FloatArray, counts: FloatArray) -> tuple[FloatArray, Mended]:
+    """Counts that never fall, and what had to be mended for it."""
+    fixed, mended = counts.copy(), intact((counts.shape[0], counts.shape[2]))
     for b in range(1, counts.shape[1]):
         before, now = fixed[:, b - 1], fixed[:, b]
         near = (np.abs(now - before) < SMALL_DELTA * np.minimum(np.abs(before) + np.abs(now), np.finfo(float).max)) & (
             now != before
         )
         fell = (now < before) & ~near
-        forced |= fell
+        if fell.any():
+            mended.where |= fell
+            mended.low = np.where(fell, np.minimum(mended.low, bounds[b]), mended.low)
+            mended.high = np.where(fell, np.maximum(mended.high, bounds[b]), mended.high)
+            mended.apart = np.where(fell, np.maximum(mended.apart, before - now), mended.apart)
         fixed[:, b] = np.where(near | fell, before, now)
-    return fixed, forced
+    return fixed, mended
 
 
-def bucket_quantile(q: FloatArray, bounds: FloatArray, counts: FloatArray) -> tuple[FloatArray, BoolArray]:
+def bucket_quantile(q: FloatArray, bounds: FloatArray, counts: FloatArray) -> tuple[FloatArray, Mended]:
     """The quantile by linear interpolation inside a bucket, [groups, steps]; and where counts were mended."""
     shape = (counts.shape[0], counts.shape[2])
     unknown = np.full(shape, np.nan)
     if not len(bounds) or not math.isinf(bounds[-1]) or bounds[-1] < 0 or len(bounds) < 2:
-        return _outside(q, unknown, known=bool(len(bounds))), np.zeros(shape, bool)
-    fixed, forced = monotonic(counts)
+        return _outside(q, unknown, known=bool(len(bounds))), intact(shape)
+    fixed, mended = monotonic(bounds, counts)
     observations = fixed[:, -1]
     rank = q * observations
     place = (fixed[:, :-1] < rank[:, None]).sum(axis=1)  # first bucket that reaches the rank
@@ -126,7 +146,7 @@ def bucket_quantile(q: FloatArray, bounds: FloatArray, counts: FloatArray) -> tu
     answer = np.where((inner == 0) & (bounds[0] <= 0), bounds[0], answer)
     answer = np.where(top, bounds[-2], answer)
     answer = np.where((observations == 0) | np.isnan(observations), np.nan, answer)
-    return _outside(q, answer, known=True), forced
+    return _outside(q, answer, known=True), mended
 
 
 def _outside(q: FloatArray, answer: FloatArray, *, known: bool) -> FloatArray:
@@ -139,17 +159,17 @@ def _outside(q: FloatArray, answer: FloatArray, *, known: bool) -> FloatArray:
 
 def bucket_fraction(
     lower: FloatArray, upper: FloatArray, bounds: FloatArray, counts: FloatArray
-) -> tuple[FloatArray, BoolArray]:
+) -> tuple[FloatArray, Mended]:
     """The share of observations between the two values, [groups, steps]."""
     shape = (counts.shape[0], counts.shape[2])
     if not len(bounds) or not math.isinf(bounds[-1]) or bounds[-1] < 0:
-        return np.full(shape, np.nan), np.zeros(shape, bool)
-    fixed, forced = monotonic(counts)
+        return np.full(shape, np.nan), intact(shape)
+    fixed, mended = monotonic(bounds, counts)
     total = fixed[:, -1]
     share = (_rank(upper, bounds, fixed) - _rank(lower, bounds, fixed)) / total
     share = np.where(lower >= upper, 0.0, share)
     answer = np.where((total == 0) | np.isnan(lower) | np.isnan(upper), np.nan, share)
-    return answer, forced
+    return answer, mended
 
 
 def _rank(value: FloatArray, bounds: FloatArray, counts: FloatArray) -> FloatArray:
@@ -167,23 +187,49 @@ def _rank(value: FloatArray, bounds: FloatArray, counts: FloatArray) -> FloatArr
     return rank
 
 
-Compute = Callable[[Buckets], tuple[FloatArray, BoolArray]]
+Compute = Callable[[Buckets], tuple[FloatArray, Mended]]
 
 
 def evaluate(context: Context, block: Block, position: int, compute: Compute, name: str) -> Block:
     """One row per histogram with what ``compute`` says about its buckets."""
     series, histograms = collect(context, block, position)
     values = np.full((len(series), context.steps), np.nan)
-    present = np.zeros(values.shape, bool)
+    present, mended = np.zeros(values.shape, bool), intact((len(series), context.steps))
     for stack in stacks(block, histograms):
-        answer, forced = compute(stack)
+        answer, found = compute(stack)
         cells = np.ix_(np.array(stack.groups), np.flatnonzero(stack.steps))
         values[cells] = answer[:, stack.steps]
         present[cells] = True
-        if name == "histogram_quantile" and forced[:, stack.steps].any():
-            context.inform(
-                f"input to {name} needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/"
-                f'latest/querying/functions/#{name}) for metric name "{metric_name(series[stack.groups[0]])}"',
-                position,
-            )
+        for whole, part in ((mended.where, found.where), (mended.low, found.low), (mended.high, found.high),
+                            (mended.apart, found.apart)):  # fmt: skip
+            whole[cells] = part[:, stack.steps]
+    if name == "histogram_quantile" and mended.where.any():
+        _tell_mended(context, series, mended, position)
     return Block(series, values, present, np.ones(len(series), bool))
+
+
+def _tell_mended(context: Context, series: Sequence[Labels], mended: Mended, position: int) -> None:
+    """One remark a metric, over all its histograms and steps."""
+    rows: dict[str, list[int]] = {}
+    for row in np.flatnonzero(mended.where.any(axis=1)).tolist():
+        rows.setdefault(metric_name(series[row]), []).append(row)
+    for metric, own in rows.items():
+        where = mended.where[own]
+        times = context.times[where.any(axis=0)].tolist()
+        of = f' for metric name "{metric}"' if metric else ""
+        low, high = (format_value(float(edge)) for edge in (mended.low[own].min(), mended.high[own].max()))
+        context.inform(
+            "input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/"
+            f"latest/querying/functions/#histogram_quantile){of},"
+            f" from buckets {low} to {high},"
+            f" with a max diff of {mended.apart[own].max():.2g},"
+            f" over {where.sum()} samples from {_moment(times[0])} to {_moment(times[-1])}",
+            position,
+        )
+
+
+def _moment(time_ms: int) -> str:
+    try:
+        return datetime.fromtimestamp(time_ms // 1000, UTC).isoformat().replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):  # no year of ours
+        return f"{time_ms // 1000}s"
