@@ -148,13 +148,13 @@ async def test_an_idle_minute_costs_one_short_query(tmp_path: Path, monkeypatch:
     store(found, "probe_success", NOON - 10 * HOUR, [1.0] * 602)
     await step(found)
     asked = []
-    real = found.promql.range
+    real = found.exact.range
 
     def watched(expr: str, start_ms: int, end_ms: int, step_ms: int) -> Any:
         asked.append((end_ms - start_ms) // step_ms + 1)
         return real(expr, start_ms, end_ms, step_ms)
 
-    monkeypatch.setattr(found.objectives.engine, "promql", type("P", (), {"range": staticmethod(watched)})())
+    monkeypatch.setattr(found.objectives.engine, "exact", type("P", (), {"range": staticmethod(watched)})())
     clock_of(found).advance(MINUTE)
     await step(found)
     assert asked == [1]
