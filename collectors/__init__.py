@@ -7,6 +7,7 @@ from .http_probe import HttpProbe
 from .log_file import LogFile
 from .openmetrics import Openmetrics
 from .prometheus_api import PrometheusApi
+from .redis import Redis
 from .sql_query import SqlQuery
 
 #: Kind -> class. The kind is the word in ``watchkeeper.yaml`` and the first part of ``Tick.target``.
@@ -16,6 +17,7 @@ BUILTIN: dict[str, type[Any]] = {
     "log_file": LogFile,
     "openmetrics": Openmetrics,
     "prometheus_api": PrometheusApi,
+    "redis": Redis,
     "sql_query": SqlQuery,
 }
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from watchkeeper.errors import CollectError, OutboundError
 from watchkeeper.outbound import Outbound, Response
 
+from .credentials import read_secret
+
 
 def read_token(path: str) -> str:
     """A bearer token from a file, read anew for every request so that rotation needs no restart."""
-    try:
-        token = Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise CollectError(f"bearer_token_file {path} cannot be read: {reason}", reason="token") from None
-    if not token or not token.isascii() or not token.isprintable():
+    token = read_secret(path, "bearer_token_file")
+    if not token.isascii() or not token.isprintable():
         raise CollectError(f"bearer_token_file {path} holds no token", reason="token")
     return token
 

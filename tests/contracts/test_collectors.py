@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.servers import shared_redis
 from support.targets import TRUST, Target, answer, target
 
 from collectors import BUILTIN
@@ -78,6 +79,7 @@ GOOD: dict[str, Options] = {
     },
     "host": lambda *_: {"processes_every": 1},
     "log_file": lambda _, folder, __: {"paths": _log(folder), "from_beginning": True},
+    "redis": lambda *_: {"address": f"127.0.0.1:{shared_redis().port}"},
     "sql_query": lambda _, folder, __: {
         "url": _database(folder),
         "queries": [{"name": "q", "sql": "select n from t", "values": ["n"]}],

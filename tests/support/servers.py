@@ -16,8 +16,10 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -225,12 +227,65 @@ def haproxy(config_text: str, tmp: Path) -> Running:
     return start(argv, lambda: listens(port), cwd=folder, url=f"http://127.0.0.1:{port}", port=port)
 
 
-def redis(tmp: Path, *arguments: str) -> Running:
+def redis(tmp: Path, *arguments: str, port: int = 0) -> Running:
     """Redis without persistence; ``url`` is redis://..."""
-    port, folder = free_port(), own_folder(tmp, "redis")
+    port, folder = port or free_port(), own_folder(tmp, "redis")
     argv = [need("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
     url = f"redis://127.0.0.1:{port}/0"
     return start([*argv, *arguments], lambda: listens(port), cwd=folder, url=url, port=port)
+
+
+def redis_cli(port: int, *words: str) -> str:
+    """What the server's own console says."""
+    argv = [need("redis-cli"), "-h", "127.0.0.1", "-p", str(port), *words]
+    return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=30).stdout
+
+
+@cache
+def shared_redis() -> Running:
+    """One Redis for every test of this process that only reads; what reading counts has been counted once."""
+    server = _kept("redis", redis)
+    for words in ("config get maxclients", "slowlog len", "slowlog get 1", "latency latest", "info all"):
+        redis_cli(server.port, *words.split())
+    return server
+
+
+def _kept(name: str, make: Callable[[Path], Running]) -> Running:
+    """A server that lives until this process ends."""
+    folder = Path(tempfile.mkdtemp(prefix=f"watchkeeper-shared-{name}-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    server = make(folder)
+    atexit.register(server.stop)
+    return server
+
+
+def redis_sentinel(tmp: Path, primary: Running, *lines: str) -> Running:
+    """One Sentinel that watches ``primary`` under the name ``shop``, with a quorum of one."""
+    port, folder = free_port(), own_folder(tmp, "sentinel")
+    config = folder / "sentinel.conf"
+    watched = [f"sentinel monitor shop 127.0.0.1 {primary.port} 1", "sentinel down-after-milliseconds shop 500"]
+    config.write_text("\n".join([f"port {port}", "bind 127.0.0.1", f"dir {folder}", *watched, *lines]) + "\n")
+    argv = [need("redis-server"), str(config), "--sentinel"]
+    return start(argv, lambda: listens(port), cwd=folder, port=port)
+
+
+def _cluster_port() -> int:
+    """A free port whose cluster bus, 10,000 higher, is free as well."""
+    return next(port for port in iter(free_port, 0) if port < 55_000 and not listens(port + 10_000))
+
+
+@contextmanager
+def redis_cluster(tmp: Path, nodes: int = 6) -> Iterator[list[Running]]:
+    """A cluster of ``nodes``, half of them primaries, joined and ready."""
+    with ExitStack() as stack:
+        made = []
+        for number in range(nodes):
+            (tmp / f"node{number}").mkdir()
+            arguments = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
+            made.append(stack.enter_context(redis(tmp / f"node{number}", *arguments, port=_cluster_port())))
+        addresses = [f"127.0.0.1:{node.port}" for node in made]
+        redis_cli(made[0].port, "--cluster", "create", *addresses, "--cluster-replicas", "1", "--cluster-yes")
+        yield made
 
 
 def postgres_server(tmp: Path) -> Running:

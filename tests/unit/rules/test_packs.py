@@ -17,7 +17,7 @@ from watchkeeper.errors import QueryError
 from watchkeeper.promql import MemoryReader
 
 ROOT = Path(__file__).parents[3]
-PACKS = ("signals", "default", "host", "self", "catalogue")
+PACKS = tuple(sorted(path.stem for path in (ROOT / "rules/packs").glob("*.yaml")))
 REQUIREMENTS = ROOT / "tests/data/rules/requirements.yaml"
 
 
