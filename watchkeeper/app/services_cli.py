@@ -27,16 +27,24 @@ def say(text: str) -> None:
 
 
 @services_app.command("kinds")
-def kinds(config: ConfigOption = None) -> None:
+def kinds(
+    config: ConfigOption = None,
+    *,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="As the page docs/kinds.md.")] = False,
+) -> None:
     """Every service kind, what it is, and which options its services take."""
+    from watchkeeper.app.catalogue.describe import markdown, options
     from watchkeeper.app.catalogue.expand import service_kinds
     from watchkeeper.config import default_path, load
 
     loaded = load(config or default_path())
-    for name, kind in sorted(service_kinds(loaded).items()):
-        options = sorted({option for one in kind.sources for option in (*one.takes, one.when)} - {""})
+    found = service_kinds(loaded)
+    if as_markdown:
+        sys.stdout.write(markdown(found))
+        return
+    for name, kind in sorted(found.items()):
         say(f"{name:<18} {kind.title[loaded.config.language]}: {kind.about[loaded.config.language]}")
-        say(f"{'':<18} {len(kind.metrics)} metrics; options: {', '.join(options) or 'none'}")
+        say(f"{'':<18} {len(kind.metrics)} metrics; options: {', '.join(options(kind)) or 'none'}")
 
 
 @services_app.command("list")

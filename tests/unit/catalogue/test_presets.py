@@ -1,0 +1,123 @@
+"""Every shipped service kind is whole: queries that parse, words in both languages, and each metric seen on a page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from collectors import BUILTIN
+from collectors.exposition import Exposition
+from rules import load, pack_paths
+from rules.book import RecordRule
+from watchkeeper.app.catalogue.describe import markdown
+from watchkeeper.app.catalogue.kinds import Kind, about_service, shipped
+from watchkeeper.model import metric_name
+from watchkeeper.promql import metric_names, parse
+
+ROOT = Path(__file__).parents[3]
+PAGES = ROOT / "tests/data/pages"
+KINDS = shipped()
+#: Collectors of pages, whose kinds have a recorded page. Others are tried on running servers by tests of their own.
+READERS = {"openmetrics", "prometheus_api"}
+#: What a histogram's or summary's samples are called.
+ENDINGS = ("", "_bucket", "_count", "_sum")
+
+
+@pytest.fixture(params=sorted(KINDS))
+def kind(request: pytest.FixtureRequest) -> Kind:
+    return KINDS[request.param]
+
+
+def queries(kind: Kind) -> Iterator[str]:
+    yield from kind.golden.values()
+    yield from (one.query for one in kind.panels)
+    yield from (text for one in kind.objectives for text in (one.query, one.good, one.total) if text)
+
+
+def seen_on(page: Path) -> set[str]:
+    """Names of the samples that the collector takes from a recorded page; nothing on it is refused."""
+    found = Exposition({"job": "a", "instance": "b"}, sample_limit=10_000).read(page.read_bytes(), openmetrics=False)
+    assert found.rejected == {}
+    return {metric_name(series) for series in found.layout.series}
+
+
+def test_there_is_what_the_starter_pack_promises() -> None:
+    metrics = {one.name for kind in KINDS.values() for one in kind.metrics}
+    packs = sorted({pack for kind in KINDS.values() for pack in kind.packs})
+    alerts = {rule.name for _, rule in load(pack_paths(packs)).alert_rules()}
+    pages = [kind for kind in KINDS.values() if kind.panels]
+    assert len(metrics) >= 100
+    assert len(alerts) >= 20
+    assert len(pages) >= 10
+
+
+def test_a_kind_names_collectors_and_packs_that_exist(kind: Kind) -> None:
+    assert {source.kind for source in kind.sources} <= set(BUILTIN)
+    assert all(path.is_file() for path in pack_paths(kind.packs))
+
+
+def test_every_query_of_a_kind_parses_and_asks_about_the_service_alone(kind: Kind) -> None:
+    for query in queries(kind):
+        parse(about_service(query, 'shop "a"'))
+        assert "$service" in query
+
+
+def test_a_kind_has_golden_signals_and_a_page(kind: Kind) -> None:
+    assert {"traffic", "errors", "saturation"} <= set(kind.golden)
+    assert kind.panels
+    assert kind.objectives
+
+
+def test_a_kind_speaks_both_languages(kind: Kind) -> None:
+    words = [kind.title, kind.about, *(one.title for one in kind.panels), *(one.help for one in kind.metrics)]
+    for text in words:
+        assert text.en.isascii()
+        assert text.zh
+    for help_ in (one.help for one in kind.metrics):
+        assert re.search(r"[一-鿿]", help_.zh), help_.en
+
+
+def test_every_metric_of_a_kind_is_seen_with_a_sample(kind: Kind) -> None:
+    native = {source.kind for source in kind.sources} - READERS - {"http_probe"}
+    if native:
+        assert all((ROOT / f"tests/unit/collectors/test_{name}.py").is_file() for name in native)
+        return
+    seen = seen_on(PAGES / f"{kind.kind}.txt")
+    assert [one.name for one in kind.metrics if not {one.name + ending for ending in ENDINGS} & seen] == []
+
+
+def test_panels_and_golden_signals_ask_for_what_the_kind_brings(kind: Kind) -> None:
+    page = PAGES / f"{kind.kind}.txt"
+    rules = load(pack_paths(["signals", *kind.packs])).rules()
+    made = {rule.name for _, rule in rules if isinstance(rule, RecordRule)}
+    known = (seen_on(page) if page.is_file() else set()) | made | {"up", "http_requests_total"}
+    asked = {name for query in queries(kind) for name in metric_names(about_service(query, "a"))}
+    described = {one.name + ending for one in kind.metrics for ending in ENDINGS}
+    assert not page.is_file() or asked <= known | described | {"vllm:gpu_cache_usage_perc"}  # vLLM's older name
+
+
+def test_each_page_says_where_its_form_comes_from() -> None:
+    for page in sorted(PAGES.glob("*.txt")):
+        assert page.read_text(encoding="utf-8").startswith(("# Recorded from ", "# Written after ")), page.name
+        assert page.stem in KINDS
+
+
+@pytest.mark.parametrize("pack", sorted({pack for kind in KINDS.values() for pack in kind.packs}))
+def test_every_alert_of_a_kind_speaks_both_languages_and_has_its_runbook(pack: str) -> None:
+    index = (ROOT / "docs/runbooks/README.md").read_text(encoding="utf-8")
+    for _, rule in load(pack_paths([pack])).alert_rules():
+        for key in ("summary", "description", "action"):
+            assert re.search(r"[一-鿿]", rule.annotations[key]), rule.name
+            assert rule.annotations[f"{key}_en"].isascii(), rule.name
+        text = (ROOT / rule.annotations["runbook_url"]).read_text(encoding="utf-8")
+        assert rule.name in text
+        assert {"## 处理", "## What to do"} <= set(text.splitlines())
+        assert f"| [{rule.name}]({rule.name}.md) |" in index
+
+
+def test_the_page_of_kinds_is_as_the_command_writes_it() -> None:
+    """Otherwise: watchkeeper services kinds --markdown > docs/kinds.md."""
+    assert (ROOT / "docs/kinds.md").read_text(encoding="utf-8") == markdown(KINDS)
