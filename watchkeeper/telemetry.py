@@ -65,6 +65,12 @@ class Telemetry:
         self.forward_lag = Gauge(
             "watchkeeper_remote_write_lag_records", "Records kept and not yet sent.", ["name"], registry=registry
         )
+        self.webhooks = Counter(
+            "watchkeeper_webhook_deliveries",
+            "Deliveries of webhooks: accepted, repeated, ignored, refused, malformed.",
+            ["webhook", "outcome"],
+            registry=registry,
+        )
         self.otlp_requests = Counter(
             "watchkeeper_otlp_requests", "Requests of OTLP that came in, by outcome.", ["outcome"], registry=registry
         )

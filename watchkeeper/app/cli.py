@@ -12,6 +12,7 @@ import typer
 from watchkeeper import __version__
 from watchkeeper.app.config_cli import app as config_app
 from watchkeeper.app.demo.command import app as demo_app
+from watchkeeper.app.events_cli import app as events_app
 from watchkeeper.app.import_cli import app as import_app
 from watchkeeper.app.services_cli import collectors_app, services_app
 from watchkeeper.app.store_cli import app as store_app
@@ -37,6 +38,7 @@ app.add_typer(store_app, name="store")
 app.add_typer(import_app, name="import")
 app.add_typer(services_app, name="services")
 app.add_typer(collectors_app, name="collectors")
+app.add_typer(events_app, name="events")
 
 #: Commands that run for weeks: what ends them is told with its whole trace.
 SERVING = {"engine", "dashboard", "actuator"}

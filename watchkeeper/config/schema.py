@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, mo
 from watchkeeper.config.business import Business
 from watchkeeper.config.catalogue import Catalogue
 from watchkeeper.config.cost import Cost
+from watchkeeper.config.events import Events
 from watchkeeper.config.objectives import Objectives
 from watchkeeper.config.types import Duration, Switch
 
@@ -262,6 +263,7 @@ class Config(Section):
     objectives: Objectives = Objectives()
     catalogue: Catalogue = Catalogue()
     cost: Cost = Cost()
+    events: Events = Events()
     rules: Rules = Rules()
     severities: dict[str, Literal["P0", "P1", "P2", "P3"]] = {}  #: severity label of a rule -> level
     incidents: dict[str, Any] = {}

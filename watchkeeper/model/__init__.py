@@ -4,6 +4,7 @@ from watchkeeper.model.action import ActionRecord, ActionState, Approval, Intent
 from watchkeeper.model.alert import Alert, AlertState, Severity
 from watchkeeper.model.capacity import CapacityRow, Exhaustion
 from watchkeeper.model.charge import BadRow, Bill, Charge, DayCharge
+from watchkeeper.model.event import CHANGES, Event, EventKind, EventStatus
 from watchkeeper.model.forecast import Backtest, Forecast
 from watchkeeper.model.incident import Incident, IncidentState
 from watchkeeper.model.log import LogLine
@@ -29,6 +30,7 @@ from watchkeeper.model.series import (
 from watchkeeper.model.service import Edge, Service
 
 __all__ = [
+    "CHANGES",
     "METRIC_NAME",
     "STALE_NAN",
     "ActionRecord",
@@ -43,6 +45,9 @@ __all__ = [
     "Charge",
     "DayCharge",
     "Edge",
+    "Event",
+    "EventKind",
+    "EventStatus",
     "Exhaustion",
     "Forecast",
     "Incident",

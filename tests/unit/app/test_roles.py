@@ -20,11 +20,12 @@ from watchkeeper.app.engine import Engine
 #: Whoever is signed in may: leave, choose an own language, and ask by POST as Grafana does.
 ANYBODY = {"POST /api/wk/logout", "PATCH /api/wk/session"}
 #: Nobody is known yet.
-STRANGERS = {"POST /api/wk/setup", "POST /api/wk/login"}
+STRANGERS = {"POST /api/wk/setup", "POST /api/wk/login", "POST /api/wk/webhooks/{name}"}
 OPERATOR = {
     "POST /v1/metrics",
     "POST /api/wk/incidents/{incident_id}/acknowledge",
     "POST /api/wk/incidents/{incident_id}/note",
+    "POST /api/wk/events",
     "POST /api/wk/silences",
     "DELETE /api/wk/silences/{silence_id}",
     "POST /api/wk/actions/{action_id}/approve",

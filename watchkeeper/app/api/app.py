@@ -15,6 +15,7 @@ from watchkeeper.app.api import (
     catalogue,
     changes,
     cost,
+    events,
     incidents,
     otlp,
     overview,
@@ -26,6 +27,7 @@ from watchkeeper.app.api import (
     snapshots,
     testing,
     views,
+    webhooks,
 )
 from watchkeeper.app.api.bands import Bands
 from watchkeeper.app.api.errors import add_handlers, refusal
@@ -52,6 +54,7 @@ def create(engine: Engine, routers: Sequence[APIRouter] = ()) -> FastAPI:
         catalogue,
         changes,
         cost,
+        events,
         incidents,
         otlp,
         overview,
@@ -63,6 +66,7 @@ def create(engine: Engine, routers: Sequence[APIRouter] = ()) -> FastAPI:
         snapshots,
         testing,
         views,
+        webhooks,
     ):
         app.include_router(part.router)
     for router in routers:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from watchkeeper.model import ActionRecord, Alert, Incident
+from watchkeeper.model import ActionRecord, Alert, Event, Incident
 from watchkeeper.store.state import Delivery, Transition
 
 Json = dict[str, Any]
@@ -55,6 +55,14 @@ def incident(row: Incident, *, alerts: int, actions: int) -> Json:
         "mitigated_at", "resolved_at", "respond_by", "start_by", "correlation_id", "details",
     )  # fmt: skip
     return {**{name: plain(getattr(row, name)) for name in names}, "alerts": alerts, "actions": actions}
+
+
+def event(row: Event) -> Json:
+    names = (
+        "id", "kind", "status", "title", "service", "environment", "start", "end", "version", "actor", "link", "labels",
+        "source", "received_at",
+    )  # fmt: skip
+    return {name: plain(getattr(row, name)) for name in names}
 
 
 def alert(row: Alert) -> Json:

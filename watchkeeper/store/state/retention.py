@@ -30,6 +30,7 @@ def prune(unit: Unit, before: datetime) -> dict[str, int]:
         "outbox": connection.execute(delete(outbox).where(outbox.c.finished_at < before)).rowcount,
         "silences": connection.execute(delete(silences).where(silences.c.ends_at < before)).rowcount,
         "kpi_forecasts": unit.kpis.prune(before),
+        "events": unit.events.prune(before),
         "sessions": connection.execute(delete(sessions).where(sessions.c.seen_at < before)).rowcount,
         "login_failures": connection.execute(delete(login_failures).where(login_failures.c.last_at < before)).rowcount,
     }

@@ -317,6 +317,30 @@ charges = Table(
     Index(None, "source", "file"),
 )
 
+events = Table(
+    "events",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("kind", String(20), nullable=False),
+    Column("status", String(12), nullable=False),
+    Column("service", Words, nullable=False),
+    Column("environment", Words, nullable=False),
+    Column("start", Moment, nullable=False),
+    Column("end", Moment),
+    Column("title", Words, nullable=False),
+    Column("version", Words, nullable=False),
+    Column("actor", Words, nullable=False),
+    Column("link", Words, nullable=False),
+    Column("labels", Json, nullable=False),
+    Column("source", Words, nullable=False),
+    Column("delivery", Words, nullable=False),
+    Column("payload", Json, nullable=False),
+    Column("received_at", Moment, nullable=False),
+    UniqueConstraint("source", "delivery"),
+    Index(None, "start"),
+    Index(None, "kind", "service"),
+)
+
 settings = Table(
     "settings",
     metadata,

@@ -11,6 +11,7 @@ from watchkeeper.store.state.repositories.alerts import Alerts
 from watchkeeper.store.state.repositories.audit import Audit
 from watchkeeper.store.state.repositories.charges import Charges
 from watchkeeper.store.state.repositories.documents import Documents
+from watchkeeper.store.state.repositories.events import Events
 from watchkeeper.store.state.repositories.incidents import Incidents
 from watchkeeper.store.state.repositories.kpis import Kpis
 from watchkeeper.store.state.repositories.outbox import Outbox
@@ -65,3 +66,7 @@ class Unit:
     @cached_property
     def charges(self) -> Charges:
         return Charges(self.connection)
+
+    @cached_property
+    def events(self) -> Events:
+        return Events(self.connection)

@@ -1,0 +1,275 @@
+"""Events over the API and by webhook: who may tell them, what each sender says, and that nothing counts twice."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import random
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+from support.engines import NOON, clock_of, engine
+
+from watchkeeper.access.roles import Role
+from watchkeeper.access.tokens import create_system_token
+from watchkeeper.app.api.app import create
+from watchkeeper.app.engine import Engine
+from watchkeeper.wire.hooks import BUILTIN
+from watchkeeper.wire.hooks.signature import sign
+
+SECRET = "0123456789abcdef-secret"
+REPOSITORY = {"full_name": "acme/orders", "name": "orders"}
+HOOKS = [
+    {"name": preset, "preset": preset, "secret": SECRET, "services": {"acme/orders": "shop"},
+     "environments": {"production": "PROD"}, "environment": "TEST"}
+    for preset in BUILTIN
+]  # fmt: skip
+
+#: preset -> (headers, body, what comes of it)
+TOLD: dict[str, tuple[dict[str, str], dict[str, Any], dict[str, Any]]] = {
+    "watchkeeper": (
+        {},
+        {"kind": "backup", "title": "dump", "service": "orders-db", "payload": {"password": "hunter2", "size": 3}},
+        {"kind": "backup", "service": "orders-db", "status": "ok", "environment": "TEST"},
+    ),
+    "github": (
+        {"X-GitHub-Event": "deployment_status"},
+        {
+            "action": "created",
+            "deployment_status": {"state": "failure", "environment": "production", "updated_at": "2026-03-02T03:59:00Z",
+                                  "log_url": "https://ci/1"},
+            "deployment": {"id": 7, "sha": "abc123", "ref": "main", "created_at": "2026-03-02T03:50:00Z",
+                           "creator": {"login": "lin"}},
+            "repository": REPOSITORY,
+        },
+        {"kind": "deploy", "service": "shop", "status": "failed", "environment": "PROD", "version": "abc123",
+         "actor": "lin", "start": "2026-03-02T03:50:00Z", "end": "2026-03-02T03:59:00Z", "link": "https://ci/1"},
+    ),
+    "gitlab": (
+        {},
+        {
+            "object_kind": "deployment", "status": "success", "status_changed_at": "2026-03-02 11:50:00 +0800",
+            "deployment_id": 15, "deployable_url": "http://gitlab/jobs/4", "environment": "production",
+            "project": {"path_with_namespace": "acme/orders"}, "short_sha": "279484c0", "user": {"username": "root"},
+            "ref": "main",
+        },
+        {"kind": "deploy", "service": "shop", "status": "ok", "version": "279484c0", "actor": "root",
+         "end": "2026-03-02T03:50:00Z"},
+    ),
+    "gitea": (
+        {"X-Gitea-Event": "push"},
+        {
+            "ref": "refs/heads/main", "after": "bffeb742", "compare_url": "http://git/c", "repository": REPOSITORY,
+            "commits": [{"id": "bffeb742", "message": "Webhooks\n\nmore", "timestamp": "2026-03-02T11:30:00+08:00"}],
+            "pusher": {"login": "wei"},
+        },
+        {"kind": "change", "service": "shop", "title": "Webhooks", "version": "bffeb742", "actor": "wei",
+         "start": "2026-03-02T03:30:00Z"},
+    ),
+    "gitee": (
+        {},
+        {
+            "hook_name": "push_hooks", "password": "pwd", "after": "1cdcd819", "ref": "refs/heads/main",
+            "repository": REPOSITORY, "pusher": {"username": "zhang"},
+            "commits": [{"id": "1cdcd819", "message": "更新", "timestamp": "2026-03-02T11:30:00+08:00"}],
+        },
+        {"kind": "change", "service": "shop", "title": "更新", "version": "1cdcd819", "actor": "zhang"},
+    ),
+    "jenkins": (
+        {},
+        {
+            "name": "orders-deploy", "build": {
+                "full_url": "http://jenkins/job/18/", "number": 18, "phase": "FINALIZED", "status": "SUCCESS",
+                "timestamp": 1772423400000, "duration": 90000, "scm": {"commit": "c6d86dc", "culprits": ["li"]},
+                "parameters": {"SERVICE": "orders", "ENVIRONMENT": "production"},
+            },
+        },
+        {"kind": "deploy", "service": "orders", "status": "ok", "environment": "PROD", "version": "c6d86dc",
+         "start": "2026-03-02T03:50:00Z", "end": "2026-03-02T03:51:30Z"},
+    ),
+    "argocd": (
+        {},
+        {"app": "orders", "namespace": "prod", "phase": "Failed", "revision": "r1",
+         "started_at": "2026-03-02T03:50:00Z",
+         "finished_at": "2026-03-02T03:52:00Z"},
+        {"kind": "deploy", "service": "orders", "status": "failed", "environment": "prod", "version": "r1"},
+    ),
+    "alertmanager": (
+        {},
+        {"version": "4", "status": "firing", "alerts": [
+            {"status": "firing", "labels": {"alertname": "Down", "service": "orders", "severity": "critical"},
+             "annotations": {"summary": "orders is down"}, "startsAt": "2026-03-02T03:50:00.5Z",
+             "endsAt": "0001-01-01T00:00:00Z", "fingerprint": "f00d"}]},
+        {"kind": "alert", "service": "orders", "status": "running", "title": "orders is down", "end": None},
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[Engine]:
+    with engine(tmp_path, events={"webhooks": HOOKS}) as found:
+        yield found
+
+
+@pytest.fixture
+def api(house: Engine) -> Iterator[TestClient]:
+    with TestClient(create(house)) as client:
+        yield client
+
+
+def proof(preset: str, body: bytes, at: float = NOON.timestamp(), secret: str = SECRET) -> dict[str, str]:
+    """The headers by which this sender proves itself."""
+    digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    if preset == "github":
+        return {"X-Hub-Signature-256": f"sha256={digest}"}
+    if preset == "gitea":
+        return {"X-Gitea-Signature": digest}
+    if preset == "gitlab":
+        return {"X-Gitlab-Token": secret}
+    if preset == "gitee":
+        ms = str(round(at * 1000))
+        of_time = hmac.new(secret.encode(), f"{ms}\n{secret}".encode(), hashlib.sha256).digest()
+        return {"X-Gitee-Timestamp": ms, "X-Gitee-Token": base64.b64encode(of_time).decode()}
+    if preset in ("argocd", "alertmanager"):
+        return {"Authorization": f"Bearer {secret}"}
+    if preset == "jenkins":
+        return {"Authorization": "Basic " + base64.b64encode(f"hook:{secret}".encode()).decode()}
+    return {"X-Watchkeeper-Timestamp": str(round(at)), "X-Watchkeeper-Signature": sign(secret, round(at), body)}
+
+
+def deliver(api: TestClient, preset: str, **changed: Any) -> Any:
+    headers, told, _ = TOLD[preset]
+    body = json.dumps(told).encode()
+    return api.post(f"/api/wk/webhooks/{preset}", content=body, headers={**headers, **proof(preset, body, **changed)})
+
+
+def listed(house: Engine, api: TestClient, query: str = "") -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = api.get(f"/api/wk/events{query}", headers=bearer(house)).json()["events"]
+    return found
+
+
+def bearer(house: Engine, role: Role = Role.WRITER) -> dict[str, str]:
+    token, _ = create_system_token(house.state, f"test-{role}", role, now=house.clock.now())
+    return {"Authorization": f"Bearer {token}"}
+
+
+def test_every_sender_is_understood_and_telling_it_again_adds_nothing(house: Engine, api: TestClient) -> None:
+    reader = bearer(house)
+    for number, (preset, (_, _, wanted)) in enumerate(TOLD.items(), 1):
+        assert deliver(api, preset).json() == {"added": [f"event-{number}"], "repeated": 0}, preset
+        assert deliver(api, preset).json() == {"added": [], "repeated": 1}, preset
+        answer = api.get(f"/api/wk/events/event-{number}", headers=reader)
+        row = answer.json()
+        assert {name: row[name] for name in wanted} == wanted
+        assert row["source"] == preset
+        assert "hunter2" not in answer.text
+        assert "pwd" not in answer.text
+    assert set(TOLD) == set(BUILTIN)
+
+
+def test_a_wrong_secret_and_none_at_all_do_nothing(house: Engine, api: TestClient) -> None:
+    for preset, (headers, told, _) in TOLD.items():
+        assert deliver(api, preset, secret="another secret of 16").status_code == 401
+        assert api.post(f"/api/wk/webhooks/{preset}", json=told, headers=headers).status_code == 401
+        assert api.post("/api/wk/webhooks/nobody", json=told, headers=headers).status_code == 401
+    assert listed(house, api) == []
+
+
+def test_a_time_stamp_over_five_minutes_off_is_refused(api: TestClient) -> None:
+    for preset in ("watchkeeper", "gitee"):
+        for minutes in (-6, 6):
+            assert deliver(api, preset, at=NOON.timestamp() + minutes * 60).status_code == 401
+            assert deliver(api, preset, at=NOON.timestamp() + minutes * 45).status_code == 200
+
+
+def test_ten_thousand_tampered_or_replayed_deliveries_add_nothing(house: Engine, api: TestClient) -> None:
+    """S14. Against the function that the route calls."""
+    from watchkeeper.app.pipeline.events import delivered
+    from watchkeeper.errors import AccessError
+
+    draw = random.Random(14)
+    body = json.dumps(TOLD["watchkeeper"][1]).encode()
+    good = {name.lower(): value for name, value in proof("watchkeeper", body).items()}
+    assert len(delivered(house, "watchkeeper", good, body, NOON)[0]) == 1
+    accepted = 0
+    for number in range(10_000):
+        changed, headers = bytearray(body), dict(good)
+        if number % 5 == 0:  # a replay as it was
+            now = NOON + timedelta(seconds=draw.randrange(290))
+            accepted += len(delivered(house, "watchkeeper", headers, body, now)[0])
+            continue
+        if number % 5 == 1:
+            headers["x-watchkeeper-timestamp"] = str(
+                round(NOON.timestamp()) + draw.choice([-1, 1]) * draw.randint(1, 299)
+            )
+        elif number % 5 == 2:
+            place = draw.randrange(len("v1="), len(headers["x-watchkeeper-signature"]))
+            old = headers["x-watchkeeper-signature"]
+            headers["x-watchkeeper-signature"] = old[:place] + ("0" if old[place] != "0" else "1") + old[place + 1 :]
+        else:
+            changed[draw.randrange(len(changed))] ^= 1 << draw.randrange(8)
+        with pytest.raises(AccessError):
+            delivered(house, "watchkeeper", headers, bytes(changed), NOON)
+    assert accepted == 0
+    assert len(listed(house, api)) == 1
+
+
+def test_the_same_words_of_two_nights_are_two_backups(house: Engine, api: TestClient) -> None:
+    deliver(api, "watchkeeper")
+    clock_of(house).advance(timedelta(days=1))
+    deliver(api, "watchkeeper", at=house.clock.now().timestamp())
+    assert len(listed(house, api)) == 2
+
+
+def test_what_is_signed_and_not_understood_is_told_so_and_counted(house: Engine, api: TestClient) -> None:
+    for body in (b"[]", b"{", b'{"kind": "party", "title": "x"}', b'{"kind": "backup"}'):
+        answer = api.post("/api/wk/webhooks/watchkeeper", content=body, headers=proof("watchkeeper", body))
+        assert answer.status_code == 422, body
+    body = b"{}"
+    answer = api.post("/api/wk/webhooks/github", content=body,
+                      headers={"X-GitHub-Event": "ping", **proof("github", body)})  # fmt: skip
+    assert answer.json() == {"added": [], "repeated": 0}
+    exposed = house.exposition().decode()
+    assert 'watchkeeper_webhook_deliveries_total{outcome="malformed",webhook="watchkeeper"} 4.0' in exposed
+    assert 'watchkeeper_webhook_deliveries_total{outcome="ignored",webhook="github"} 1.0' in exposed
+
+
+def test_a_large_body_is_refused_before_anybody_is_known(api: TestClient) -> None:
+    answer = api.post("/api/wk/webhooks/github", content=iter([b" " * (1 << 19)] * 3))
+    assert answer.status_code == 413
+
+
+def test_a_writer_tells_events_and_lists_them_by_kind_service_and_time(house: Engine, api: TestClient) -> None:
+    rows = [
+        {"kind": "deploy", "title": "one", "service": "shop", "start": "2026-03-01T00:00:00Z", "id": "a"},
+        {"kind": "backup", "title": "two", "service": "db", "start": "2026-03-02T00:00:00Z", "id": "b"},
+    ]
+    answer = api.post("/api/wk/events", json={"events": rows}, headers=bearer(house))
+    assert (answer.status_code, answer.json()) == (201, {"added": ["event-1", "event-2"], "repeated": 0})
+    assert api.post("/api/wk/events", json=rows[0], headers=bearer(house)).json() == {"added": [], "repeated": 1}
+    assert [row["title"] for row in listed(house, api)] == ["two", "one"]
+    assert [row["title"] for row in listed(house, api, "?kind=deploy&kind=patch")] == ["one"]
+    assert [row["title"] for row in listed(house, api, "?service=db")] == ["two"]
+    assert [row["title"] for row in listed(house, api, "?until=2026-03-01T12:00:00Z")] == ["one"]
+    assert api.post("/api/wk/events", json=rows[0], headers=bearer(house, Role.VIEWER)).status_code == 403
+    assert api.get("/api/wk/events/event-9", headers=bearer(house)).status_code == 404
+
+
+WRONG: list[dict[str, Any]] = [
+    {"kind": "party"}, {"title": ""}, {"start": "2026-03-01T00:00:00"}, {"link": "javascript:alert(1)"},
+    {"start": "2026-03-02T00:00:00Z", "end": "2026-03-01T00:00:00Z"}, {"labels": {"a b": "c"}}, {"more": 1},
+]  # fmt: skip
+
+
+def test_an_event_that_is_wrong_is_refused(house: Engine, api: TestClient) -> None:
+    writer = bearer(house)
+    for wrong in WRONG:
+        answer = api.post("/api/wk/events", json={"kind": "deploy", "title": "x", **wrong}, headers=writer)
+        assert answer.status_code == 422, wrong
+    assert listed(house, api) == []
