@@ -5,22 +5,26 @@ from __future__ import annotations
 import asyncio
 import glob
 import os
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from watchkeeper.clock import to_ms
 from watchkeeper.errors import CollectError
-from watchkeeper.model import LogLine, Tick, labels
+from watchkeeper.model import SEVERITIES, LogBatch, Tick, labels
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Collected
 
 from .base import STRICT, Reading, Sheet, target_labels
 from .log_rotation import COMPRESSED, Family, is_rotated
-from .log_text import decode, join, severity
+from .log_severity import severities
+from .log_tail import Raw
+from .log_text import decode, join, line_ends
 
 
 @dataclass(kw_only=True, config=STRICT)
@@ -94,12 +98,13 @@ class LogFile:
 
     def _look(self, now: datetime) -> Collected:
         self._find()
-        found: list[LogLine] = []
+        found: list[LogBatch] = []
         used = 0
         share = max(1 << 16, self.max_bytes // max(1, len(self._families)))
         for path, family in list(self._families.items()):
-            lines, size = self._read(path, family, now, share)
-            found.extend(lines)
+            batch, size = self._read(path, family, now, share)
+            if batch is not None:
+                found.append(batch)
             used += size
             if family.empty:
                 family.close()
@@ -128,28 +133,39 @@ class LogFile:
             if name in self._saved:
                 family.restore(self._saved.pop(name))
 
-    def _read(self, path: str, family: Family, now: datetime, budget: int) -> tuple[list[LogLine], int]:
+    def _read(self, path: str, family: Family, now: datetime, budget: int) -> tuple[LogBatch | None, int]:
         try:
             raw = family.read(now.timestamp(), budget)
         except OSError:
             self._count("watchkeeper_log_errors_total", path, 1)
-            return [], 0
-        size = sum(len(line.text) + 1 for line in raw)
-        texts = [decode(line.text, self.encoding) for line in raw]
-        records = join(texts, self.multiline_start) if self.multiline_start else texts
-        own = labels(None, {**self.target_labels, "file": path})
-        lines = [
-            LogLine(source=self.name, time=now, text=text, severity=severity(text), labels=own) for text in records
-        ]
-        for line in lines:
-            key = (path, line.severity or "none")
-            self._lines[key] = self._lines.get(key, 0) + 1
+            return None, 0
+        size = sum(map(len, raw.pieces))
+        batch = self._batch(path, raw, to_ms(now)) if raw.pieces else None
+        if batch is not None:
+            for code, count in enumerate(np.bincount(batch.severity).tolist()):
+                if count:
+                    key = (path, SEVERITIES[code] or "none")
+                    self._lines[key] = self._lines.get(key, 0) + count
         self._count("watchkeeper_log_errors_total", path, 0)
         self._count("watchkeeper_log_bytes_total", path, size)
-        self._count("watchkeeper_log_cut_lines_total", path, sum(line.cut for line in raw))
+        self._count("watchkeeper_log_cut_lines_total", path, raw.cut)
         self._count("watchkeeper_log_lost_ends_total", path, family.lost_tails)
         family.lost_tails = 0
-        return lines, size
+        return batch, size
+
+    def _batch(self, path: str, raw: Raw, time_ms: int) -> LogBatch:
+        own = labels(None, {**self.target_labels, "file": path})
+        pieces = [decode(piece, self.encoding) for piece in raw.pieces]
+        if self.multiline_start:
+            texts = b"".join(pieces).decode().split("\n")[:-1]
+            made = LogBatch.of(own, join(texts, self.multiline_start), time_ms)
+            return replace(made, severity=severities(made.data, made.ends))
+        ends = [line_ends(piece) for piece in pieces]
+        codes = [severities(piece, end) for piece, end in zip(pieces, ends, strict=True)]
+        offsets = np.cumsum([0, *map(len, pieces[:-1])])
+        places = np.concatenate([end + offset for end, offset in zip(ends, offsets, strict=True)])
+        times = np.full(len(places), time_ms, np.int64)
+        return LogBatch(labels=own, data=b"".join(pieces), ends=places, times=times, severity=np.concatenate(codes))
 
     def _count(self, name: str, path: str, by: int) -> None:
         self._counts[name, path] = self._counts.get((name, path), 0) + by

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .log_tail import HEAD, Mark, RawLine, Tail, mark_at
+from .log_tail import HEAD, Mark, Raw, Tail, mark_at
 
 #: A renamed file is kept open this long after it last grew: its writer may not have noticed yet.
 LINGER_SECONDS = 60.0
@@ -57,9 +57,9 @@ class Family:
         self._first = True
         self.lost_tails = 0  #: times the unread end of an emptied file could not be found
 
-    def read(self, now: float, budget: int) -> list[RawLine]:
+    def read(self, now: float, budget: int) -> Raw:
         """New lines since the last look. Raises OSError when the file cannot be read."""
-        lines: list[RawLine] = []
+        lines = Raw()
         emptied = [tail for tail in self._tails() if not tail.mark.holds(tail.fd)]
         siblings = list(self._siblings())  # listed after the check: the copy of an emptied file is there by now
         try:
@@ -235,9 +235,9 @@ class Family:
         fd, state = found
         return Tail(fd, (state.st_dev, state.st_ino), self._max_line)
 
-    def _drain(self, tail: Tail, now: float, budget: int) -> list[RawLine]:
+    def _drain(self, tail: Tail, now: float, budget: int) -> Raw:
         lines = tail.read(budget)
-        if lines:
+        if lines.pieces:
             tail.idle_since = None
         elif tail.idle_since is None:
             tail.idle_since = now
@@ -250,9 +250,9 @@ class Family:
         heads = [tail.mark.head for tail in self._tails() if tail.mark.head]
         return not any(sibling.head.startswith(head) or head.startswith(sibling.head) for head in heads)
 
-    def _let_go(self, now: float) -> list[RawLine]:
+    def _let_go(self, now: float) -> Raw:
         """Close rotated files at their end; what stands there without a line end is a line too."""
-        lines: list[RawLine] = []
+        lines = Raw()
         for tail in list(self._draining):
             idle = tail.idle_since is not None and now - tail.idle_since >= LINGER_SECONDS
             at_end = os.fstat(tail.fd).st_size == tail.mark.offset

@@ -5,16 +5,33 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
+import numpy as np
+
 #: First bytes of a file that identify it; and last bytes before the position, which a rewritten file will not repeat.
 HEAD, TAIL = 512, 64
 #: Bytes asked of the file at a time.
 CHUNK = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class RawLine:
-    text: bytes  #: without the line end
-    cut: bool = False  #: the line was longer than the limit
+@dataclass(slots=True)
+class Raw:
+    """Whole lines in the order of the file, as bytes in pieces of about ``CHUNK``; each line has its line end."""
+
+    pieces: list[bytes] = field(default_factory=list)
+    cut: int = 0  #: lines that were longer than the limit
+
+    def add(self, whole: bytes, limit: int) -> None:
+        """Take lines in; what is longer than ``limit`` is cut."""
+        if len(whole) > limit and _longest(whole) > limit:
+            lines = whole.split(b"\n")[:-1]
+            self.cut += sum(len(line) > limit for line in lines)
+            whole = b"".join(line[:limit] + b"\n" for line in lines)
+        if whole:
+            self.pieces.append(whole)
+
+    def extend(self, more: Raw) -> None:
+        self.pieces += more.pieces
+        self.cut += more.cut
 
 
 @dataclass(slots=True)
@@ -59,9 +76,9 @@ class Tail:
     idle_since: float | None = None  #: when the file was first seen not to grow, seconds since the epoch
     copied: bool = False  #: made by copy-and-truncate: nobody will write to it
 
-    def read(self, budget: int) -> list[RawLine]:
+    def read(self, budget: int) -> Raw:
         """Whole lines, up to about ``budget`` bytes of them."""
-        lines: list[RawLine] = []
+        lines = Raw()
         while budget > 0:
             data = os.pread(self.fd, max(CHUNK, self.max_line + 1), self.mark.offset)
             if not data or not self.mark.holds(self.fd):
@@ -73,13 +90,14 @@ class Tail:
             budget -= used
         return lines
 
-    def rest(self) -> list[RawLine]:
+    def rest(self) -> Raw:
         """What stands behind the last line end, of a file that nobody will finish."""
+        lines = Raw()
         data = os.pread(self.fd, self.max_line + 1, self.mark.offset)
-        if not data or self.skipping or not self.mark.holds(self.fd):
-            return []
-        self.mark.advance(data)
-        return [_line(data, self.max_line)]
+        if data and not self.skipping and self.mark.holds(self.fd):
+            self.mark.advance(data)
+            lines.add(data + b"\n", self.max_line)
+        return lines
 
     def restart(self) -> None:
         """The file was emptied: what it holds now is new."""
@@ -88,17 +106,17 @@ class Tail:
     def close(self) -> None:
         os.close(self.fd)
 
-    def _take(self, data: bytes, lines: list[RawLine]) -> int:
+    def _take(self, data: bytes, lines: Raw) -> int:
         """Bytes used of ``data``: all whole lines, and a line without end once it is over the limit."""
         end = data.rfind(b"\n") + 1
-        whole = data[:end].split(b"\n")[:-1] if end else []
-        if whole and self.skipping:
-            del whole[0]
+        begin = 0
+        if end and self.skipping:
+            begin = data.find(b"\n") + 1
             self.skipping = False
-        lines.extend(_line(text, self.max_line) for text in whole)
+        lines.add(data[begin:end], self.max_line)
         if len(data) - end > self.max_line:
             if not self.skipping:
-                lines.append(_line(data[end:], self.max_line))
+                lines.add(data[end:] + b"\n", self.max_line)
             self.skipping = True
             return len(data)
         if self.skipping and not end:
@@ -106,7 +124,6 @@ class Tail:
         return end
 
 
-def _line(text: bytes, limit: int) -> RawLine:
-    if len(text) > limit:
-        return RawLine(text[:limit], cut=True)
-    return RawLine(text.removesuffix(b"\r"))
+def _longest(whole: bytes) -> int:
+    ends = np.flatnonzero(np.frombuffer(whole, np.uint8) == 10)
+    return int(max(ends[0], np.diff(ends).max(initial=1) - 1))

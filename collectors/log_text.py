@@ -1,43 +1,44 @@
-"""Raw log lines as text: decoding, severity words, joining of lines that belong together."""
+"""Raw log lines as text: decoding, and joining of lines that belong together."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-#: Characters at the start of a line in which a severity is looked for.
-LOOK = 512
-#: Written severities, by the word they are counted under. Chinese words need no word boundary.
-WORDS = {
-    "critical": (("fatal", "critical", "crit", "emerg", "emergency", "panic", "alert"), ("致命", "严重", "紧急")),
-    "error": (("error", "err", "severe", "exception", "failure"), ("错误", "异常", "失败")),
-    "warning": (("warning", "warn"), ("警告", "告警")),
-    "info": (("info", "information", "notice"), ("信息", "提示")),
-    "debug": (("debug", "trace", "verbose"), ("调试",)),
-}
-_SEVERITY = {word: severity for severity, (plain, chinese) in WORDS.items() for word in (*plain, *chinese)}
-_PLAIN = "|".join(sorted((word for plain, _ in WORDS.values() for word in plain), key=len, reverse=True))
-_CHINESE = "|".join(word for _, chinese in WORDS.values() for word in chinese)
-#: A field that states the severity: level=error, "severity": "WARN", lvl=info.
-_FIELD = re.compile(rf'(?i)\b(?:level|severity|lvl|loglevel)"?\s*[=:]\s*"?({_PLAIN}|{_CHINESE})(?![A-Za-z])')
-_WORD = re.compile(rf"(?i)(?<![A-Za-z0-9_])({_PLAIN})(?![A-Za-z0-9_])|({_CHINESE})")
+import numpy as np
+
+from watchkeeper.model.series import IntArray
+
+_LEADING_NULS = re.compile(rb"(?m)^\0+")
 
 
-def decode(raw: bytes, encoding: str) -> str:
-    """The line as text. What is no character, NUL included, becomes U+FFFD; NULs before the text are left out.
+def decode(raw: bytes, encoding: str) -> bytes:
+    """Whole lines as UTF-8. What is no character, NUL included, becomes U+FFFD; NULs before a line are left out.
 
     A sparse file begins so after its writer, who did not open it for appending, saw it emptied.
     """
-    return raw.lstrip(b"\0").decode(encoding, errors="replace").replace("\0", "\ufffd")
+    if b"\0" in raw:
+        raw = _LEADING_NULS.sub(b"", raw).replace(b"\0", b"\xff" if encoding == "utf-8" else b"\x80")
+    if b"\r" in raw:
+        raw = raw.replace(b"\r\n", b"\n")
+    if raw.isascii():
+        return raw
+    if encoding == "utf-8":
+        try:
+            raw.decode()
+        except UnicodeDecodeError:
+            return raw.decode(errors="replace").encode()
+        return raw
+    found = raw.decode(encoding, errors="replace").encode()
+    if found.count(b"\n") == raw.count(b"\n"):
+        return found
+    lines = raw.split(b"\n")  # a broken character has swallowed a line end
+    return b"\n".join(line.decode(encoding, errors="replace").encode() for line in lines)
 
 
-def severity(text: str) -> str:
-    """The severity a line states, or its first severity word; empty when it has none."""
-    start = text[:LOOK]
-    found = _FIELD.search(start) or _WORD.search(start)
-    if found is None:
-        return ""
-    return _SEVERITY[(found.group(found.lastindex or 1)).lower()]
+def line_ends(data: bytes) -> IntArray:
+    """Where the lines of ``data`` end, each with a line end."""
+    return np.flatnonzero(np.frombuffer(data, np.uint8) == 10)
 
 
 def join(texts: Sequence[str], begins: str) -> list[str]:

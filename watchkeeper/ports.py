@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from watchkeeper.model import (
     Forecast,
     Intent,
     Labels,
-    LogLine,
+    LogBatch,
     Matcher,
     Matrix,
     Message,
@@ -96,6 +96,36 @@ class SampleStore(SampleReader, Protocol):
     def close(self) -> None: ...
 
 
+class LogStore(Protocol):
+    """Lines of logs. Thread-safe; a collection is durable when ``append`` returns."""
+
+    def append(
+        self, source: str, batches: Sequence[LogBatch], position: Mapping[str, Any] | None, now: datetime
+    ) -> int:
+        """Keep lines and how far they were read as one fact; answers lines kept. Raises StoreError: none is."""
+        ...
+
+    def positions(self) -> Mapping[str, Any]:
+        """Source -> how far its lines are kept."""
+        ...
+
+    def search(self, question: Any) -> Any:
+        """Lines by text, field and time, newest first. Raises QueryError."""
+        ...
+
+    def keep_for(self, retention: timedelta, classes: Sequence[Any], retention_bytes: int | None) -> None: ...
+
+    def maintain(self, now: datetime) -> Mapping[str, int]:
+        """Seal, drop what retention allows; returns counts for the log."""
+        ...
+
+    def stats(self) -> Mapping[str, int]:
+        """segments, bytes, damaged, full."""
+        ...
+
+    def close(self) -> None: ...
+
+
 # --- collectors ------------------------------------------------------------------------------------------------------
 
 
@@ -104,7 +134,7 @@ class Collected:
     """What one collection brought, with its own ledger: received = samples in ticks + sum of rejected."""
 
     ticks: Sequence[Tick] = ()
-    logs: Sequence[LogLine] = ()
+    logs: Sequence[LogBatch] = ()
     rejected: Mapping[str, int] = field(default_factory=dict)  #: reason -> samples or lines refused
     body_bytes: int = 0
     added: int | None = None  #: series that were not there last time; None where the kind does not know

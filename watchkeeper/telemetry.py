@@ -91,6 +91,14 @@ class Telemetry:
         )
         self.not_scored = Gauge("watchkeeper_series_not_scored", "Series over scoring.series_limit.", registry=registry)
         self.log_lines = Counter("watchkeeper_log_lines_read", "Log lines read.", ["source"], registry=registry)
+        self.log_stored = Counter("watchkeeper_log_lines_stored", "Log lines kept.", ["source"], registry=registry)
+        self.log_rejected = Counter(
+            "watchkeeper_log_lines_rejected", "Log lines that were not kept.", ["source", "reason"], registry=registry
+        )
+        self.log_masked = Counter(
+            "watchkeeper_log_masked", "Places of log lines that were masked.", ["rule"], registry=registry
+        )
+        self.log_store = Gauge("watchkeeper_log_store", "Figures of the log store.", ["figure"], registry=registry)
         self.api_requests = Counter(
             "watchkeeper_api_requests", "Requests answered by the API.", ["route", "code"], registry=registry
         )
@@ -145,6 +153,13 @@ class Telemetry:
             self.deduplicated.labels(source).inc(appended.deduplicated)
         for reason, samples in appended.rejected.items():
             self.rejected.labels(source, reason).inc(samples)
+
+    def count_lines(self, source: str, received: int, stored: int, reason: str) -> None:
+        """Enter one collection into the ledger of lines: read = stored + rejected."""
+        self.log_lines.labels(source).inc(received)
+        self.log_stored.labels(source).inc(stored)
+        if received > stored:
+            self.log_rejected.labels(source, reason or "store").inc(received - stored)
 
     def count_refused(self, source: str, rejected: Mapping[str, int]) -> None:
         """Samples that a collector refused before they could be appended."""

@@ -32,6 +32,7 @@ from watchkeeper.app.pipeline.cost import Costing
 from watchkeeper.app.pipeline.foresee import Foreseeing
 from watchkeeper.app.pipeline.forward import context_of, forwarders, rules_of
 from watchkeeper.app.pipeline.judge import Judging
+from watchkeeper.app.pipeline.lines import Lines, classes_of, masker_of
 from watchkeeper.app.pipeline.objectives import Objectives
 from watchkeeper.app.pipeline.objectives import check as check_objectives
 from watchkeeper.app.pipeline.predict import Predicting
@@ -54,6 +55,7 @@ from watchkeeper.ports import ActuatorClient, Detector
 from watchkeeper.promql import Engine as PromQL
 from watchkeeper.promql import Gate
 from watchkeeper.registry import Registry
+from watchkeeper.store.logs import LogLines
 from watchkeeper.store.state import State, Unit, sqlite_url
 from watchkeeper.store.state.migrations import migrate
 from watchkeeper.telemetry import Telemetry
@@ -66,7 +68,7 @@ BANDED = frozenset(
         "api_response_times", "error_rates",
     }
 )  # fmt: skip
-THREADS = ("append", "score", "rules", "state")
+THREADS = ("append", "score", "rules", "state", "lines", "seal")
 
 
 def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorClient | None = None) -> Engine:
@@ -114,6 +116,18 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
     engine.telling = Telling.of(
         loaded, state=state, clock=clock, outbound=engine.outbound, routes=engine.incident_settings.routes
     )
+    engine.lines = Lines(
+        LogLines(
+            data.lines,
+            retention=config.logs.retention,
+            classes=classes_of(loaded),
+            retention_bytes=config.logs.retention_bytes,
+        ),
+        masker_of(loaded),
+        telemetry,
+        clock,
+        threads["lines"],
+    )
     engine.collecting = Collecting(
         store=samples,
         outbound=engine.outbound,
@@ -121,7 +135,7 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
         clock=clock,
         executor=threads["append"],
         scored=engine.score,
-        logged=engine.take_logs,
+        logged=engine.lines.take,
     )
 
     engine.receiving = Receiving(samples, telemetry, clock)
@@ -247,6 +261,8 @@ def check(path: Path | None) -> list[str]:
     incident_settings(loaded)
     Telling.channels_of(loaded)
     check_objectives(config.objectives)
+    classes_of(loaded)
+    masker_of(loaded)
     for row in config.remote_write:
         rules_of(row)
         context_of(row)

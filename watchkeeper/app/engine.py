@@ -18,7 +18,7 @@ from watchkeeper.app.workers import Workers
 from watchkeeper.clock import Clock
 from watchkeeper.config import Config, Loaded
 from watchkeeper.errors import StoreError
-from watchkeeper.model import LogLine, Tick
+from watchkeeper.model import Tick
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Detector, SampleStore
 from watchkeeper.promql import Engine as PromQL
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from watchkeeper.app.pipeline.foresee import Foreseeing
     from watchkeeper.app.pipeline.forward import Forwarder
     from watchkeeper.app.pipeline.judge import Judging
+    from watchkeeper.app.pipeline.lines import Lines
     from watchkeeper.app.pipeline.objectives import Objectives
     from watchkeeper.app.pipeline.predict import Predicting
     from watchkeeper.app.pipeline.rate import Rating
@@ -48,8 +49,6 @@ log = logger(__name__)
 
 #: Steps without which nobody is told anything.
 VITAL = ("rules", "tend", "act", "deliver")
-#: Documents with the positions of log files.
-POSITION = "position/"
 
 
 @dataclass(slots=True, eq=False)
@@ -76,6 +75,7 @@ class Engine:
     reload_tried_at: datetime | None = None  #: the last reload, successful or not
     incident_settings: IncidentSettings = field(init=False)
     collecting: Collecting = field(init=False)
+    lines: Lines = field(init=False)
     receiving: Receiving = field(init=False)
     forwarders: list[Forwarder] = field(default_factory=list)
     receiving_otlp: ReceivingOtlp = field(init=False)
@@ -114,26 +114,6 @@ class Engine:
         await self.collecting.append_derived("rules", ticks)
         await self.score(ticks)
 
-    async def take_logs(self, source: Source, lines: Sequence[LogLine]) -> None:
-        """Lines were read and counted: remember how far, so that a restart goes on from there."""
-        position = source.collector.position()  # type: ignore[attr-defined]  # only log files bring lines
-        log.debug("lines read", source=source.name, lines=len(lines))
-        await asyncio.to_thread(self._keep_position, source.name, position)
-
-    def _keep_position(self, name: str, position: dict[str, Any]) -> None:
-        with self.state.begin() as unit:
-            unit.documents.put(POSITION + name, position, at=self.clock.now())
-
-    def restore_positions(self) -> None:
-        """Log files go on where they were."""
-        with self.state.read() as unit:
-            kept = unit.documents.with_prefix(POSITION)
-        for name, position in kept.items():
-            source = self.sources.get(name.removeprefix(POSITION))
-            restore = getattr(source.collector, "restore", None) if source else None
-            if restore is not None:
-                restore(position)
-
     def rules_changed(self, book: RuleBook) -> None:
         """Called in the rules' thread after a reload."""
         from watchkeeper.app.lifecycle import schedule_rules
@@ -153,6 +133,12 @@ class Engine:
         counts = await asyncio.get_running_loop().run_in_executor(self.threads["state"], self.samples.maintain, now)
         if any(counts.values()):
             log.info("store kept", **counts)
+
+    async def keep_lines(self, now: datetime) -> None:
+        """Seal log segments, apply their retention."""
+        counts = await asyncio.get_running_loop().run_in_executor(self.threads["seal"], self.lines.store.maintain, now)
+        if any(counts.values()):
+            log.info("log lines kept", **counts)
 
     def prune(self, before: datetime) -> None:
         with self.state.begin() as unit:
@@ -226,6 +212,8 @@ class Engine:
             self.telemetry.deliveries.labels(channel, new_state).set(count)
         for name, value in self.samples.stats().items():
             self.telemetry.store_stat(name, float(value))
+        for name, value in self.lines.store.stats().items():
+            self.telemetry.log_store.labels(name).set(value)
 
     # --- capacity
 

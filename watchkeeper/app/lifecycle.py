@@ -44,6 +44,8 @@ FIRST_RULES = timedelta(seconds=5.3)
 #: Groups that are evaluated more often than this do not wait for that.
 SHORT = timedelta(seconds=5)
 KEEP_EVERY = timedelta(minutes=1)
+#: How often log segments are looked at: at full speed one fills in a quarter of a minute.
+KEEP_LINES_EVERY = timedelta(seconds=15)
 DISCOVER_EVERY = timedelta(minutes=10)
 #: What collectors get for closing, all together.
 CLOSE_SECONDS = 2.0
@@ -57,7 +59,7 @@ async def start(engine: Engine) -> None:
     await asyncio.to_thread(_credentials, engine, now)
     await asyncio.to_thread(engine.judging.start, now)
     await asyncio.to_thread(engine.remediation.take_rules, engine.judging.book.remedies, now)
-    await asyncio.to_thread(engine.restore_positions)
+    engine.lines.restore(engine.sources)
     await engine.telling.start(now)
     _schedule(engine, now)
     for forwarder in engine.forwarders:  # sources of their own that nobody collects
@@ -90,6 +92,7 @@ def _schedule(engine: Engine, now: datetime) -> None:
     scheduler.add("tend", every(TEND_EVERY, now), engine.tend)
     scheduler.add("deliver", every(timedelta(seconds=1), now), engine.telling.deliver)
     scheduler.add("keep", every(KEEP_EVERY, now + KEEP_EVERY), engine.keep)
+    scheduler.add("keep_lines", every(KEEP_LINES_EVERY, now + KEEP_LINES_EVERY), engine.keep_lines)
     scheduler.add("prune", at("03:40", config.time_zone), functools.partial(_prune, engine))
     schedule_notify(engine, now)
     if config.forecasting.enabled:
@@ -195,4 +198,5 @@ async def stop(engine: Engine) -> None:
     for forwarder in engine.forwarders:
         await asyncio.to_thread(forwarder.stop)
     engine.samples.close()
+    engine.lines.store.close()
     engine.state.close()

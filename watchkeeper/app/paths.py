@@ -24,7 +24,7 @@ class DataDir:
     def create(self) -> DataDir:
         """Every folder is there afterwards. Raises ConfigError when this user cannot make one."""
         try:
-            for folder in (self.root, self.samples, self.actuator, self.logs, self.run):
+            for folder in (self.root, self.samples, self.actuator, self.lines, self.logs, self.run):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise self._unusable(error) from None
@@ -37,6 +37,11 @@ class DataDir:
     @property
     def samples(self) -> Path:
         return self.root / "samples"
+
+    @property
+    def lines(self) -> Path:
+        """Log lines that were collected."""
+        return self.root / "lines"
 
     @property
     def remote_samples(self) -> Path:

@@ -12,6 +12,7 @@ from rules.book import RuleBook
 from rules.load import load as load_rules
 from watchkeeper.app.catalogue import read
 from watchkeeper.app.pipeline.collect import Source, gone
+from watchkeeper.app.pipeline.lines import classes_of, masker_of
 from watchkeeper.app.pipeline.objectives import check as check_objectives
 from watchkeeper.app.pipeline.tell import Telling
 from watchkeeper.app.scrape_files import Scrapes, scrapes
@@ -80,6 +81,8 @@ def prepare(engine: Engine) -> Prepared:
     checked_figures(loaded)
     incidents = incident_settings(loaded)
     check_objectives(loaded.config.objectives)
+    classes_of(loaded)
+    masker_of(loaded)
     telling = Telling.of(
         loaded, state=engine.state, clock=engine.clock, outbound=engine.outbound, routes=incidents.routes
     )
@@ -99,6 +102,8 @@ async def apply(engine: Engine, prepared: Prepared) -> None:
     removed = [row.name for row in engine.config.collect.sources if row.name not in kept]
     for name in [*removed, *(name for name in prepared.sources if name in engine.sources)]:
         await drop(engine, name, now)
+    engine.lines.use(prepared.loaded)
+    engine.lines.restore(prepared.sources)
     for name, source in prepared.sources.items():
         engine.sources[name] = source
         schedule_source(engine, source, now)

@@ -17,6 +17,7 @@ from watchkeeper.config.business import Business
 from watchkeeper.config.catalogue import Catalogue
 from watchkeeper.config.cost import Cost
 from watchkeeper.config.events import Events
+from watchkeeper.config.logs import Logs
 from watchkeeper.config.objectives import Objectives
 from watchkeeper.config.types import Duration, Switch
 
@@ -255,6 +256,7 @@ class Config(Section):
     actuator: Actuator = Actuator()
     store: Store = Store()
     collect: Collect = Collect()
+    logs: Logs = Logs()
     otlp: Otlp = Otlp()
     scoring: Scoring = Scoring()
     forecasting: Forecasting = Forecasting()

@@ -7,7 +7,7 @@ from watchkeeper.model.charge import BadRow, Bill, Charge, DayCharge
 from watchkeeper.model.event import CHANGES, Event, EventKind, EventStatus
 from watchkeeper.model.forecast import Backtest, Forecast
 from watchkeeper.model.incident import Incident, IncidentState
-from watchkeeper.model.log import LogLine
+from watchkeeper.model.log import SEVERITIES, SEVERITY_CODES, CodeArray, LogBatch
 from watchkeeper.model.message import Message
 from watchkeeper.model.rule import Observation, RemedyRule, Scale
 from watchkeeper.model.score import Scores
@@ -32,6 +32,8 @@ from watchkeeper.model.service import Edge, Service
 __all__ = [
     "CHANGES",
     "METRIC_NAME",
+    "SEVERITIES",
+    "SEVERITY_CODES",
     "STALE_NAN",
     "ActionRecord",
     "ActionState",
@@ -43,6 +45,7 @@ __all__ = [
     "Bill",
     "CapacityRow",
     "Charge",
+    "CodeArray",
     "DayCharge",
     "Edge",
     "Event",
@@ -55,7 +58,7 @@ __all__ = [
     "Intent",
     "Labels",
     "Layout",
-    "LogLine",
+    "LogBatch",
     "MatchOp",
     "Matcher",
     "Matrix",

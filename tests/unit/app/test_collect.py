@@ -18,7 +18,7 @@ from watchkeeper.app.pipeline import collect
 from watchkeeper.app.pipeline.collect import GRACE, UNBOUNDED, Collecting, Source, bound, gone
 from watchkeeper.clock import ManualClock, to_ms
 from watchkeeper.errors import CollectError, OutboundError, StoreFullError
-from watchkeeper.model import Layout, LogLine, Tick, is_stale, label, labels, metric_name
+from watchkeeper.model import Layout, LogBatch, Tick, is_stale, label, labels, metric_name
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Appended, Collected
 from watchkeeper.telemetry import Telemetry
@@ -90,7 +90,7 @@ class House:
     def __init__(self, executor: ThreadPoolExecutor) -> None:
         self.store, self.telemetry = Store(), Telemetry()
         self.scored: list[Tick] = []
-        self.lines: list[LogLine] = []
+        self.lines: list[LogBatch] = []
         anything: Any = self.store
         nobody: Any = None
         self.collecting = Collecting(
@@ -106,7 +106,7 @@ class House:
     async def _score(self, ticks: Sequence[Tick]) -> None:
         self.scored += ticks
 
-    async def _log(self, source: Source, lines: Sequence[LogLine]) -> None:
+    async def _log(self, source: Source, lines: Sequence[LogBatch]) -> None:
         self.lines += lines
 
     def appended(self, name: str) -> dict[str, float]:
@@ -139,7 +139,7 @@ def source(collector: Any, name: str = "shop") -> Source:
 
 
 async def test_what_a_source_says_is_kept_scored_and_shown(house: House) -> None:
-    shop = source(Fake(Collected(ticks=[tick()], logs=[LogLine(source="shop", time=NOON, text="hello")])))
+    shop = source(Fake(Collected(ticks=[tick()], logs=[LogBatch.of((), ["hello"], to_ms(NOON))])))
     assert (shop.state, shop.last_at) == ("starting", None)
     await house.collecting.step(shop, NOON)
     assert (shop.state, shop.error, shop.last_at) == ("up", "", NOON)
@@ -147,7 +147,7 @@ async def test_what_a_source_says_is_kept_scored_and_shown(house: House) -> None
     assert shop.seconds >= 0
     assert house.appended("fake/shop") == {"load": 1.0, "heat": 2.0}
     assert [one.target for one in house.scored] == ["fake/shop"]
-    assert [line.text for line in house.lines] == ["hello"]
+    assert [text for batch in house.lines for text in batch.texts()] == ["hello"]
     assert house.collections("shop", "ok") == 1
     assert house.balanced()["stored"] == 5
 

@@ -9,13 +9,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from support.targets import TRUST
 
 from collectors.log_file import LogFile
 from collectors.log_rotation import is_rotated
-from collectors.log_text import decode, join, severity
-from watchkeeper.model import Tick, label, metric_name
+from collectors.log_severity import severities
+from collectors.log_text import decode, join, line_ends
+from watchkeeper.model import SEVERITIES, Tick, label, metric_name
 from watchkeeper.outbound import Outbound
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -41,7 +43,7 @@ class Reader:
         self.now += timedelta(seconds=seconds)
         found = await self.part.collect(self.now, self.outbound)
         (self.tick,) = found.ticks
-        new = [line.text for line in found.logs]
+        new = [text for batch in found.logs for text in batch.texts()]
         self.lines += new
         return new
 
@@ -338,15 +340,33 @@ def test_names_that_rotation_makes(name: str, *, rotated: bool) -> None:
         ("警告:磁盘将满", "warning"),
         ("error_count=0 errors terror", ""),
         ("nothing to see", ""),
+        ("", ""),
+        ("an INFORMATION of sorts", "info"),
+        ("informational err", "error"),
+        ("9error _error error9 Error", "error"),
+        ("error", "error"),
+        ('msg="error" loglevel : "Warning"', "warning"),
+        ("lvl=错误 info", "error"),
+        ("x\n\nERROR in a later line of the record", "error"),
         ("x" * 600 + " ERROR", ""),
     ],
 )
 def test_severity_is_what_the_line_states_or_its_first_word(text: str, word: str) -> None:
-    assert severity(text) == word
+    data = text.encode() + b"\n"
+    assert SEVERITIES[severities(data, line_ends(data)[-1:])[0]] == word
+
+
+def test_severities_of_many_lines_are_those_of_each_by_itself() -> None:
+    words = ["INFO", "level=warn", '"level":"error"', "致命", "nothing", "x" * 600 + " ERROR", "", "err", "lvl=x debug"]
+    lines = [f"{number} {random.Random(number).choice(words)} end" for number in range(500)]
+    data = "".join(f"{line}\n" for line in lines).encode()
+    each = [int(severities(f"{line}\n".encode(), np.array([len(line.encode())]))[0]) for line in lines]
+    assert severities(data, line_ends(data)).tolist() == each
 
 
 def test_decode_and_join_take_edge_cases() -> None:
-    assert decode(b"\0\0", "utf-8") == ""
+    assert decode(b"\0\0\n", "utf-8") == b"\n"
+    assert decode(b"\x81\x30\nnext\n", "gb18030").splitlines()[1:] == [b"next"], "half a character takes no line end"
     assert join([], "x") == []
     assert join(["b", "a", "b"], "a") == ["b", "a\nb"]
 

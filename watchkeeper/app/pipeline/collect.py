@@ -13,7 +13,7 @@ import numpy as np
 
 from watchkeeper.clock import Clock, to_ms
 from watchkeeper.errors import CollectError, OutboundError, StoreFullError
-from watchkeeper.model import STALE_NAN, Layout, LogLine, Tick, is_stale, labels, metric_name
+from watchkeeper.model import STALE_NAN, Layout, LogBatch, Tick, is_stale, labels, metric_name
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Appended, Collected, Collector, SampleStore
 from watchkeeper.telemetry import Telemetry, logger
@@ -69,7 +69,7 @@ class Collecting:
     clock: Clock
     executor: Executor  #: the thread that appends
     scored: Callable[[Sequence[Tick]], Awaitable[None]]
-    logged: Callable[[Source, Sequence[LogLine]], Awaitable[None]]
+    logged: Callable[[Source, Sequence[LogBatch]], Awaitable[None]]  #: with no lines, the position may have moved
     news: Callable[[Source, Sequence[Tick]], None] = lambda _source, _ticks: None  #: they are stored
 
     async def step(self, source: Source, now: datetime) -> None:
@@ -113,9 +113,7 @@ class Collecting:
         return task.result()
 
     async def _hand_on(self, source: Source, collected: Collected) -> None:
-        if collected.logs:
-            self.telemetry.log_lines.labels(source.name).inc(len(collected.logs))
-            await self.logged(source, collected.logs)
+        await self.logged(source, collected.logs)
         if collected.ticks:
             await self.scored(collected.ticks)
 

@@ -1,0 +1,158 @@
+"""The severity that log lines state, of a whole buffer of lines at once.
+
+A field that states it (level=error, "severity": "WARN") wins over the first severity word. Words are found where a
+letter follows no letter: eight bytes from there are one number, and numbers are compared by the thousand.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from watchkeeper.model import SEVERITY_CODES, CodeArray
+from watchkeeper.model.log import starts as line_starts
+from watchkeeper.model.series import IntArray
+
+#: Bytes at the start of a line in which a severity is looked for.
+LOOK = 512
+#: Written severities, by the word they are counted under. Chinese words need no word boundary.
+WORDS = {
+    "critical": (("fatal", "critical", "crit", "emerg", "emergency", "panic", "alert"), ("致命", "严重", "紧急")),
+    "error": (("error", "err", "severe", "exception", "failure"), ("错误", "异常", "失败")),
+    "warning": (("warning", "warn"), ("警告", "告警")),
+    "info": (("info", "information", "notice"), ("信息", "提示")),
+    "debug": (("debug", "trace", "verbose"), ("调试",)),
+}
+#: Names of fields that state a severity.
+FIELDS = ("level", "severity", "lvl", "loglevel")
+#: Code of a field's name among the codes of severities.
+_FIELD_CODE = 100
+_WINDOW = 24  #: bytes in which the name and the value of a field must fit
+_CODES = {word.encode(): SEVERITY_CODES[name] for name, pair in WORDS.items() for word in (*pair[0], *pair[1])}
+_ALL = {**_CODES, **{name.encode(): _FIELD_CODE for name in FIELDS}}
+_VALUES = b"|".join(re.escape(word) for word in sorted(_CODES, key=lambda word: -len(word)))
+_FIELD = re.compile(rb'(?i)[a-z]+"?[ \t]*[=:][ \t]*"?(' + _VALUES + rb")(?![A-Za-z])")
+
+_LOWER = np.uint64(0x2020202020202020)
+_THREE, _MIX, _SHIFT = np.uint32(0xFFFFFF), np.uint32(0x9E3779B1), np.uint32(20)
+#: First bytes of Chinese words of ours.
+_LEADS = sorted({word[0] for word in _ALL if not word.isascii()})
+#: 1 for a byte that belongs to a word.
+_WORDY = np.zeros(256, bool)
+_WORDY[list(b"0123456789_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")] = True
+
+
+def _number(text: bytes) -> np.uint64:
+    return np.uint64(int.from_bytes(text[:8], "little"))
+
+
+def _slot(numbers: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Where in the table of first three bytes they stand."""
+    return ((numbers & _THREE) * _MIX) >> _SHIFT
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    code: int
+    length: int
+    plain: bool  #: ASCII: any case, and ends where the word ends
+    first: np.uint64
+    first_mask: np.uint64
+    rest: np.uint64
+    rest_mask: np.uint64
+
+
+def _word(text: bytes, code: int) -> _Word:
+    masks = [_number(b"\xff" * len(part)) for part in (text[:8], text[8:])]
+    return _Word(code, len(text), text.isascii(), _number(text), masks[0], _number(text[8:]), masks[1])
+
+
+_WORDS = [_word(text, code) for text, code in _ALL.items()]
+_LIKELY = np.zeros(4096, bool)
+_LIKELY[_slot(np.array([int(word.first) & 0xFFFFFF for word in _WORDS], np.uint32))] = True
+
+
+def severities(data: bytes, ends: IntArray) -> CodeArray:
+    """A code of ``SEVERITIES`` for each line of ``data`` that ends at one of ``ends``."""
+    found = np.zeros(len(ends), np.uint8)
+    places, codes = _hits(data)
+    lines = np.searchsorted(ends, places)
+    near = lines < len(ends)
+    near[near] = (places - line_starts(ends)[np.minimum(lines, len(ends) - 1)])[near] < LOOK if len(ends) else False
+    places, codes, lines = places[near], codes[near], lines[near]
+    words = codes != _FIELD_CODE
+    first = _first_of_each(lines[words])
+    found[lines[words][first]] = codes[words][first]
+    _fields(data, places[~words].tolist(), lines[~words].tolist(), found)
+    return found
+
+
+def _hits(data: bytes) -> tuple[IntArray, CodeArray]:
+    """(place, code) of every word of ours, in order."""
+    octets = np.frombuffer(data, np.uint8)
+    padded = data + bytes(24)
+    places = _likely(padded, _letter_starts(octets), lower=True)
+    if not data.isascii():
+        leads = np.flatnonzero((octets >= _LEADS[0]) & (octets <= _LEADS[-1]))
+        places = np.sort(np.concatenate([places, _likely(padded, leads, lower=False)]))
+    codes = np.zeros(len(places), np.uint8)
+    around = np.frombuffer(padded, np.uint8)
+    eights = np.ndarray(len(data) + 16, "<u8", padded, strides=(1,))
+    raw = eights[places]
+    lowered = raw | _LOWER
+    within = (places > 0) & _WORDY[around[places - 1]]
+    for word in _WORDS:
+        chosen = np.flatnonzero(((lowered if word.plain else raw) & word.first_mask) == word.first)
+        if word.plain and len(chosen):
+            at = places[chosen]
+            whole = ~within[chosen] & ~_WORDY[around[at + word.length]]
+            if word.length > 8:
+                whole &= ((eights[at + 8] | _LOWER) & word.rest_mask) == word.rest
+            chosen = chosen[whole]
+        codes[chosen] = word.code
+    kept = codes != 0
+    return places[kept], codes[kept]
+
+
+def _letter_starts(octets: CodeArray) -> IntArray:
+    """Where an ASCII letter follows none."""
+    letters = np.zeros(len(octets) + 1, np.uint8)
+    np.bitwise_or(octets, 0x20, out=letters[1:])
+    letters[1:] -= ord("a")
+    is_letter = letters < 26
+    is_letter[0] = False
+    return np.flatnonzero(is_letter[1:] > is_letter[:-1])
+
+
+def _likely(padded: bytes, places: IntArray, *, lower: bool) -> IntArray:
+    """Those places where the first three bytes of one of our words may stand."""
+    fours = np.ndarray(len(padded) - 3, "<u4", padded, strides=(1,))[places]
+    if lower:
+        fours |= np.uint32(0x202020)
+    return places[_LIKELY[_slot(fours)]]
+
+
+def _first_of_each(lines: IntArray) -> IntArray:
+    """Places of the first of equal numbers that follow each other."""
+    new = np.ones(len(lines), bool)
+    new[1:] = lines[1:] != lines[:-1]
+    return np.flatnonzero(new)
+
+
+def _fields(data: bytes, places: list[int], lines: list[int], found: CodeArray) -> None:
+    """Enter what fields state; equal ones are read once."""
+    known: dict[bytes, int] = {}
+    done = -1
+    for place, line in zip(places, lines, strict=True):
+        if line == done:
+            continue
+        window = data[place : place + _WINDOW]
+        code = known.get(window)
+        if code is None:
+            match = _FIELD.match(window)
+            code = known[window] = _CODES[match[1].lower()] if match else 0
+        if code:
+            found[line], done = code, line

@@ -1,0 +1,101 @@
+"""Lines: what collectors read is masked and kept together with the position it was read to; every line is counted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+
+from watchkeeper.app.pipeline.collect import Source
+from watchkeeper.clock import Clock, to_ms
+from watchkeeper.config import Loaded
+from watchkeeper.errors import StoreError, StoreFullError
+from watchkeeper.masking import Masker
+from watchkeeper.model import LogBatch
+from watchkeeper.ports import LogStore
+from watchkeeper.store.logs import RetentionClass
+from watchkeeper.telemetry import Telemetry, logger
+
+log = logger(__name__)
+
+#: A line that says it comes from further ahead is taken to come from now: it would be kept for ever.
+AHEAD = timedelta(minutes=10)
+
+
+@dataclass(slots=True, eq=False)
+class Lines:
+    """One collection at a time: ``executor`` is one thread."""
+
+    store: LogStore
+    masker: Masker
+    telemetry: Telemetry
+    clock: Clock
+    executor: Executor
+    _told: dict[str, int] = field(default_factory=dict)  #: rule -> masked places already counted
+
+    async def take(self, source: Source, batches: Sequence[LogBatch]) -> None:
+        """Keep what a source read and how far; durable on return. What cannot be kept is counted by reason."""
+        position = getattr(source.collector, "position", None)
+        if position is None and not batches:
+            return
+        await self.keep(source.name, batches, position() if position is not None else None)
+
+    async def keep(self, name: str, batches: Sequence[LogBatch], position: Mapping[str, Any] | None = None) -> bool:
+        """False when nothing was kept."""
+        return await asyncio.get_running_loop().run_in_executor(self.executor, self.put, name, batches, position)
+
+    def put(self, name: str, batches: Sequence[LogBatch], position: Mapping[str, Any] | None = None) -> bool:
+        """``keep``, in the thread of the executor."""
+        received = sum(map(len, batches))
+        try:
+            kept = [self._ready(batch) for batch in batches if len(batch)]
+            stored, reason = self.store.append(name, kept, position, self.clock.now()), ""
+        except StoreError as error:
+            stored, reason = 0, "disk_full" if isinstance(error, StoreFullError) else "store"
+            log.error("lines not kept", source=name, lines=received, error=str(error))
+        self.telemetry.count_lines(name, received, stored, reason)
+        for rule, count in self.masker.masked.items():
+            self.telemetry.log_masked.labels(rule).inc(count - self._told.get(rule, 0))
+        self._told = dict(self.masker.masked)
+        return not reason
+
+    def _ready(self, batch: LogBatch) -> LogBatch:
+        latest = to_ms(self.clock.now() + AHEAD)
+        if (batch.times > latest).any():
+            batch = replace(batch, times=np.where(batch.times > latest, to_ms(self.clock.now()), batch.times))
+        return self.masker.mask(batch)
+
+    def restore(self, sources: Mapping[str, Source]) -> None:
+        """Sources that know positions go on where their lines end."""
+        for name, position in self.store.positions().items():
+            restore = getattr(sources[name].collector, "restore", None) if name in sources else None
+            if restore is not None:
+                restore(position)
+
+    def use(self, loaded: Loaded) -> None:
+        """Retention and rules of a new configuration, checked before."""
+        section = loaded.config.logs
+        self.store.keep_for(section.retention, classes_of(loaded), section.retention_bytes)
+        self.masker, self._told = masker_of(loaded), {}
+
+
+def classes_of(loaded: Loaded) -> list[RetentionClass]:
+    """Raises ConfigError for a pattern that is none."""
+    found = []
+    for place, row in enumerate(loaded.config.logs.classes):
+        one = RetentionClass(name=row.name, match=row.match, retention=row.retention)
+        loaded.part(("logs", "classes", place, "match"), one.check)
+        found.append(one)
+    return found
+
+
+def masker_of(loaded: Loaded) -> Masker:
+    """Raises ConfigError for a rule that is none."""
+    section = loaded.config.logs.masking
+    found: Masker = loaded.part(("logs", "masking"), lambda: Masker(section.rules, section.patterns))
+    return found
