@@ -126,6 +126,7 @@ def _tell(found: Collected, *, whole: bool) -> None:
     if len(rows) > SHOWN and not whole:
         say(f"... {len(rows) - SHOWN} more; --all prints them")
     names = Counter(metric_name(series) for series, _ in rows)
-    say(f"{len(rows)} samples of {len(names)} metrics, {sum(map(len, found.logs))} log lines, {found.body_bytes} bytes read")
+    lines = sum(map(len, found.logs))
+    say(f"{len(rows)} samples of {len(names)} metrics, {lines} log lines, {found.body_bytes} bytes read")
     for reason, count in sorted(found.rejected.items()):
         say(f"rejected {count}: {reason}")
