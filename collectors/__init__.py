@@ -4,7 +4,9 @@ from typing import Any
 
 from .host import Host
 from .http_probe import HttpProbe
+from .json_http import JsonHttp
 from .log_file import LogFile
+from .nginx_status import NginxStatus
 from .openmetrics import Openmetrics
 from .prometheus_api import PrometheusApi
 from .redis import Redis
@@ -14,7 +16,9 @@ from .sql_query import SqlQuery
 BUILTIN: dict[str, type[Any]] = {
     "host": Host,
     "http_probe": HttpProbe,
+    "json_http": JsonHttp,
     "log_file": LogFile,
+    "nginx_status": NginxStatus,
     "openmetrics": Openmetrics,
     "prometheus_api": PrometheusApi,
     "redis": Redis,

@@ -33,6 +33,13 @@ REASONS = {
 }
 
 
+STUB_STATUS = b"""Active connections: 3
+server accepts handled requests
+ 12 11 40
+Reading: 0 Writing: 1 Waiting: 2
+"""
+
+
 @pytest.fixture
 async def outbound() -> AsyncIterator[Outbound]:
     client = Outbound(allow_private=True, verify=TRUST)
@@ -45,6 +52,8 @@ async def server() -> AsyncIterator[Target]:
     vector = b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":"b"},"value":[1,"2"]}]}}'
     async with target() as made:
         made.pages["/good/api/v1/query"] = answer(vector)
+        made.pages["/good.json"] = answer(b'{"queues":[{"name":"a","depth":1},{"name":"b","depth":2}]}')
+        made.pages["/stub_status"] = answer(STUB_STATUS)
         yield made
 
 
@@ -77,6 +86,12 @@ GOOD: dict[str, Options] = {
         "steps": [{"name": "s", "url": server.url(path or "/metrics")}],
         "timeout": TIMEOUT,
     },
+    "json_http": lambda server, _, path: {
+        "url": server.url(path or "/good.json"),
+        "metrics": [{"name": "depth", "path": "queues[*].depth", "labels": {"queue": "queues[*].name"}}],
+        "timeout": TIMEOUT,
+    },
+    "nginx_status": lambda server, _, path: {"url": server.url(path or "/stub_status"), "timeout": TIMEOUT},
     "host": lambda *_: {"processes_every": 1},
     "log_file": lambda _, folder, __: {"paths": _log(folder), "from_beginning": True},
     "redis": lambda *_: {"address": f"127.0.0.1:{shared_redis().port}"},
@@ -85,7 +100,7 @@ GOOD: dict[str, Options] = {
         "queries": [{"name": "q", "sql": "select n from t", "values": ["n"]}],
     },
 }
-HTTP = ["openmetrics", "prometheus_api"]
+HTTP = ["json_http", "nginx_status", "openmetrics", "prometheus_api"]
 BAD_PATHS = (
     *("/hang", "/drip", "/half", "/huge", "/bomb", "/cut", "/silent", "/garbage", "/html", "/words", "/empty", "/500"),
     *("/loop", "/duplicate", "/nan", "/value", "/gzip", "/gzip-broken", "/gzip-cut", "/nowhere"),
