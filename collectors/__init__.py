@@ -2,27 +2,41 @@
 
 from typing import Any
 
+from .conversation_probe import ConversationProbe
+from .dns_probe import DnsProbe
 from .host import Host
 from .http_probe import HttpProbe
 from .json_http import JsonHttp
+from .icmp_probe import IcmpProbe
 from .log_file import LogFile
 from .nginx_status import NginxStatus
 from .openmetrics import Openmetrics
+from .page_probe import PageProbe
 from .prometheus_api import PrometheusApi
 from .redis import Redis
+from .sql_probe import SqlProbe
 from .sql_query import SqlQuery
+from .tcp_probe import TcpProbe
+from .tls_probe import TlsProbe
 
 #: Kind -> class. The kind is the word in ``watchkeeper.yaml`` and the first part of ``Tick.target``.
 BUILTIN: dict[str, type[Any]] = {
+    "conversation_probe": ConversationProbe,
+    "dns_probe": DnsProbe,
     "host": Host,
     "http_probe": HttpProbe,
     "json_http": JsonHttp,
+    "icmp_probe": IcmpProbe,
     "log_file": LogFile,
     "nginx_status": NginxStatus,
     "openmetrics": Openmetrics,
+    "page_probe": PageProbe,
     "prometheus_api": PrometheusApi,
     "redis": Redis,
+    "sql_probe": SqlProbe,
     "sql_query": SqlQuery,
+    "tcp_probe": TcpProbe,
+    "tls_probe": TlsProbe,
 }
 
 __all__ = ["BUILTIN"]

@@ -85,6 +85,32 @@ def _inner(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.
     return address.sixtofour
 
 
+async def checked_addresses(host: str, port: int, *, allow_private: bool, timeout: float | None = None) -> list[str]:
+    """Every address of a name, each allowed. Raises OutboundError, and httpcore's errors of connecting."""
+    if _is_address(host):  # nobody needs to be asked
+        check_address(host, allow_private=allow_private)
+        return [host]
+    try:
+        with anyio.fail_after(timeout):
+            found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise httpcore2.ConnectError(f"cannot resolve {host}: {error}") from error
+    except TimeoutError as error:
+        raise httpcore2.ConnectTimeout(f"resolving {host} took too long") from error
+    addresses = [str(entry[4][0]) for entry in found]
+    for address in addresses:
+        check_address(address, allow_private=allow_private)
+    return addresses
+
+
+def _is_address(host: str) -> bool:
+    try:
+        socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
+    except OSError:
+        return False
+    return True
+
+
 class CheckedBackend(httpcore2.AsyncNetworkBackend):
     """Resolves once, checks every address, connects to what was checked."""
 
@@ -100,16 +126,7 @@ class CheckedBackend(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        try:
-            with anyio.fail_after(timeout):
-                found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            raise httpcore2.ConnectError(f"cannot resolve {host}: {error}") from error
-        except TimeoutError as error:
-            raise httpcore2.ConnectTimeout(f"resolving {host} took too long") from error
-        addresses = [str(entry[4][0]) for entry in found]
-        for address in addresses:
-            check_address(address, allow_private=self._allow_private)
+        addresses = await checked_addresses(host, port, allow_private=self._allow_private, timeout=timeout)
         last: Exception | None = None
         for address in addresses:
             try:
@@ -186,6 +203,13 @@ class Outbound:
             raise OutboundError(str(error) or type(error).__name__, reason=reason) from None
         except httpcore2.ProtocolError as error:
             raise OutboundError(str(error) or "broken HTTP", reason="protocol") from None
+
+    async def addresses(self, host: str, port: int) -> list[str]:
+        """For what is not HTTP: every address of a name, allowed here. Raises OutboundError."""
+        try:
+            return await checked_addresses(host, port, allow_private=self._allow_private)
+        except httpcore2.ConnectError as error:
+            raise OutboundError(str(error), reason="resolve") from None
 
     async def page(
         self, url: str, *, headers: Mapping[str, str] | None = None, timeout: float = 10.0, max_bytes: int = 1 << 20

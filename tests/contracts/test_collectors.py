@@ -99,8 +99,27 @@ GOOD: dict[str, Options] = {
         "url": _database(folder),
         "queries": [{"name": "q", "sql": "select n from t", "values": ["n"]}],
     },
+    "tcp_probe": lambda server, *_: {"address": f"127.0.0.1:{server.port}", "timeout": TIMEOUT},
+    "tls_probe": lambda server, *_: {"address": f"127.0.0.1:{server.port}", "timeout": TIMEOUT},
+    "dns_probe": lambda server, *_: {
+        "server": f"127.0.0.1:{server.port}",
+        "query": "shop.example",
+        "transport": "tcp",
+        "timeout": TIMEOUT,
+    },
+    "icmp_probe": lambda *_: {"host": "127.0.0.1", "timeout": TIMEOUT},
+    "sql_probe": lambda _, folder, __: {"url": _database(folder), "sql": "select n from t", "expect": "1"},
+    "conversation_probe": lambda server, _, path: {
+        "url": server.url(path or "/chat"),
+        "turns": [{"name": "t", "ask": "How are you?"}],
+        "timeout": TIMEOUT,
+    },
+    "page_probe": lambda server, _, path: {"url": server.url(path or "/metrics"), "timeout": 20.0},
 }
 HTTP = ["json_http", "nginx_status", "openmetrics", "prometheus_api"]
+#: A browser for each test costs seconds: test_page_probe.py tries the same promises with few loads.
+CHEAP = sorted(set(BUILTIN) - {"page_probe"})
+PROBES = sorted(kind for kind in BUILTIN if kind.endswith("_probe"))
 BAD_PATHS = (
     *("/hang", "/drip", "/half", "/huge", "/bomb", "/cut", "/silent", "/garbage", "/html", "/words", "/empty", "/500"),
     *("/loop", "/duplicate", "/nan", "/value", "/gzip", "/gzip-broken", "/gzip-cut", "/nowhere"),
@@ -134,7 +153,7 @@ def test_every_kind_is_tried_here() -> None:
     assert set(GOOD) == set(BUILTIN)
 
 
-@pytest.mark.parametrize("kind", sorted(BUILTIN))
+@pytest.mark.parametrize("kind", CHEAP)
 async def test_a_good_source_gives_labelled_series_under_a_stable_layout(
     kind: str, server: Target, tmp_path: Path, outbound: Outbound
 ) -> None:
@@ -149,12 +168,12 @@ async def test_a_good_source_gives_labelled_series_under_a_stable_layout(
             assert series == tuple(sorted(series))
             assert all(label(series, key) for key in ("job", "instance", "__name__"))
             assert label(series, "team") == "a"
-    if kind not in ("host", "http_probe"):  # their series follow the machine and the connection
+    if kind != "host" and kind not in PROBES:  # their series follow the machine and the connection
         assert [tick.layout.series for tick in first.ticks] == [tick.layout.series for tick in second.ticks]
     await part.close()
 
 
-@pytest.mark.parametrize("kind", sorted(BUILTIN))
+@pytest.mark.parametrize("kind", CHEAP)
 async def test_after_a_failure_every_series_is_marked_stale_exactly_once(
     kind: str, server: Target, tmp_path: Path, outbound: Outbound
 ) -> None:
@@ -168,7 +187,7 @@ async def test_after_a_failure_every_series_is_marked_stale_exactly_once(
     await part.close()
 
 
-@pytest.mark.parametrize("kind", sorted(BUILTIN))
+@pytest.mark.parametrize("kind", CHEAP)
 async def test_the_single_stale_tick_marks_the_main_series_once(
     kind: str, server: Target, tmp_path: Path, outbound: Outbound
 ) -> None:
@@ -188,7 +207,7 @@ def test_an_unknown_option_is_refused_by_name(kind: str, server: Target, tmp_pat
         REGISTRY.build(kind, options)
 
 
-@pytest.mark.parametrize("kind", [*HTTP, "http_probe"])
+@pytest.mark.parametrize("kind", [*HTTP, "http_probe", "conversation_probe"])
 @pytest.mark.parametrize("path", BAD_PATHS)
 async def test_a_misbehaving_server_gives_a_reason_or_a_balanced_ledger_in_time(
     kind: str, path: str, server: Target, tmp_path: Path, outbound: Outbound
@@ -207,7 +226,7 @@ async def test_a_misbehaving_server_gives_a_reason_or_a_balanced_ledger_in_time(
     elif kind == "openmetrics":
         assert balance(found) + sum(found.rejected.values()) == received[path]
     else:
-        assert kind == "http_probe"
+        assert kind in PROBES
         balance(found)
     if path in ("/hang", "/drip"):
         assert time.monotonic() - began < TIMEOUT + 1.0

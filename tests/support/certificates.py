@@ -43,6 +43,22 @@ def issued(folder: Path, name: str, issuer: tuple[Path, Path]) -> tuple[Path, Pa
     return cert, key
 
 
+def ended(folder: Path) -> tuple[Path, Path]:
+    """(certificate of localhost that was good in January 2024, key), signed by itself."""
+    cert, key, request = folder / "ended.pem", folder / "ended.key", folder / "ended.csr"
+    openssl("req", *CURVE, "-keyout", str(key), "-out", str(request), "-subj", "/CN=localhost")
+    (folder / "index.txt").touch()
+    (folder / "ca.conf").write_text(
+        f"[ca]\ndefault_ca=c\n[c]\ndatabase={folder}/index.txt\nnew_certs_dir={folder}\nrand_serial=yes\n"
+        "default_md=sha256\npolicy=p\n[p]\ncommonName=supplied\n"
+    )
+    openssl(
+        "ca", "-batch", "-selfsign", "-notext", "-config", str(folder / "ca.conf"), "-keyfile", str(key),
+        "-in", str(request), "-out", str(cert), "-startdate", "20240101000000Z", "-enddate", "20240201000000Z",
+    )  # fmt: skip
+    return cert, key
+
+
 class Answer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         body = b'{"needed": false}'

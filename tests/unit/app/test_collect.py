@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from collectors.http_probe import HttpProbe, Step
+from collectors.http_probe import HttpProbe
+from collectors.http_steps import Step
 from collectors.openmetrics import Openmetrics
 from watchkeeper.app.pipeline import collect
 from watchkeeper.app.pipeline.collect import GRACE, UNBOUNDED, Collecting, Source, bound, gone

@@ -13,7 +13,8 @@ import pytest
 from support.servers import need
 from support.targets import TRUST, Target, answer, target
 
-from collectors.http_probe import HttpProbe, Step
+from collectors.http_probe import HttpProbe
+from collectors.http_steps import Step
 from watchkeeper.model import label, metric_name
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Collected
