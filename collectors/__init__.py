@@ -6,8 +6,8 @@ from .conversation_probe import ConversationProbe
 from .dns_probe import DnsProbe
 from .host import Host
 from .http_probe import HttpProbe
-from .json_http import JsonHttp
 from .icmp_probe import IcmpProbe
+from .json_http import JsonHttp
 from .log_file import LogFile
 from .nginx_status import NginxStatus
 from .openmetrics import Openmetrics
