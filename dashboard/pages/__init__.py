@@ -13,6 +13,7 @@ from . import (
     cost,
     explore,
     incidents,
+    logs,
     overview,
     predictions,
     reports,
@@ -26,6 +27,7 @@ from . import (
 BUILTIN: tuple[Page, ...] = (
     overview.PAGE,
     explore.PAGE,
+    logs.PAGE,
     services.PAGE,
     incidents.PAGE,
     actions.PAGE,

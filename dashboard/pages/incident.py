@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -12,7 +13,9 @@ from dash import Input, Output, State, dcc, html
 from dashboard import widgets
 from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
+from dashboard.pages import logs
 from dashboard.permissions import Permission
+from watchkeeper.clock import to_ms
 
 KEY = "incident"
 
@@ -79,6 +82,14 @@ def register(callbacks: Callbacks) -> None:
     answers("incident-add-note", "note", "text", "incident.noted")
 
 
+def _lines(one: Mapping[str, Any]) -> str:
+    """The address of the lines around the beginning of an incident, of its service where it names one."""
+    opened = to_ms(datetime.fromisoformat(one["opened_at"]))
+    around = round(logs.AROUND.total_seconds() * 1000)
+    service = one["labels"].get("service", "")
+    return logs.href(service=service, start_ms=opened - 2 * around, end_ms=opened + around)
+
+
 def body(caller: Caller, data: Mapping[str, Any]) -> Any:
     words, one = caller.words, data["incident"]
     head = html.Div(
@@ -86,6 +97,7 @@ def body(caller: Caller, data: Mapping[str, Any]) -> Any:
             widgets.row(widgets.severity(caller, one["severity"]), widgets.state(caller, one["state"])),
             html.H2(words.title(one), className="wk-title"),
             widgets.labels(one["labels"]),
+            dcc.Link(words("logs.around"), href=_lines(one), className="wk-strong"),
         ]
     )
     by = f" · {one['acknowledged_by']}" if one["acknowledged_by"] else ""

@@ -13,6 +13,7 @@ from dash import Input, Output, State, dcc, html
 from dashboard import figures, widgets
 from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
+from dashboard.pages import logs
 from dashboard.permissions import Permission
 from dashboard.reports.panel_svg import panel, value_extent
 from dashboard.reports.svg import Tick
@@ -75,6 +76,7 @@ def body(caller: Caller, data: Mapping[str, Any], charts: Sequence[Mapping[str, 
         [
             widgets.as_of(caller, caller.now(), times=3.0),
             head,
+            dcc.Link(words("logs.of_service"), href=logs.href(service=data["name"]), className="wk-strong"),
             _incidents(caller, data["incidents"]),
             widgets.grid_of(
                 [

@@ -338,6 +338,22 @@ def _reading(app: FastAPI, engine: FakeEngine) -> None:  # noqa: C901 - one smal
     def chart(expr: str, start_ms: int, end_ms: int, step_ms: int, *, bands: bool = True) -> dict[str, Any]:
         return engine.chart(expr, start_ms, end_ms, step_ms)
 
+    def logs(query: str, start_ms: int, end_ms: int, buckets: int = 0) -> dict[str, Any]:
+        answer: dict[str, Any] = {"lines": [], "next": "", "partial": False, "scanned_bytes": 0, "error": ""}
+        answer |= {"start_ms": start_ms, "end_ms": end_ms, "matched": 0}
+        names = ("none", "debug", "info", "warning", "error", "critical")
+        answer["counts"] = {name: [0] * buckets for name in names}
+        if query == "/(/":
+            return answer | {"error": "/(/ is no RE2 pattern: missing ): ("}
+        if query == "nothing":
+            return answer
+        answer["counts"]["error"][-1] = answer["matched"] = 2
+        labels = {"service": "checkout", "file": PAYLOAD}
+        for text, hits in ((f"ERROR {PAYLOAD}", [[0, 5]]), ("ERROR again", [[0, 5]])):
+            line = {"time_ms": end_ms - 1000, "severity": "error", "labels": labels, "text": text, "hits": hits}
+            answer["lines"].append(line)
+        return answer | {"next": f"{end_ms - 1000}.7", "partial": query == "slow"}
+
     def actions() -> dict[str, Any]:
         declared = [
             {"rule": "DrainSlow", "owner": "ada", "expires_at": iso(now()), "fallen_at": None},
@@ -360,6 +376,7 @@ def _reading(app: FastAPI, engine: FakeEngine) -> None:  # noqa: C901 - one smal
     get("/api/wk/incidents", incidents)
     get("/api/wk/incidents/{incident_id}", incident)
     get("/api/wk/chart", chart)
+    get("/api/wk/logs", logs)
     get("/api/wk/actions", actions)
     get("/api/wk/audit", audit)
     get("/api/wk/quality", lambda: {"now": iso(now()), "links": [quality_link()]})

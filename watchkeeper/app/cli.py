@@ -14,6 +14,7 @@ from watchkeeper.app.config_cli import app as config_app
 from watchkeeper.app.demo.command import app as demo_app
 from watchkeeper.app.events_cli import app as events_app
 from watchkeeper.app.import_cli import app as import_app
+from watchkeeper.app.logs_cli import logs_app
 from watchkeeper.app.services_cli import collectors_app, services_app
 from watchkeeper.app.store_cli import app as store_app
 from watchkeeper.errors import WatchkeeperError
@@ -39,6 +40,7 @@ app.add_typer(import_app, name="import")
 app.add_typer(services_app, name="services")
 app.add_typer(collectors_app, name="collectors")
 app.add_typer(events_app, name="events")
+app.add_typer(logs_app, name="logs")
 
 #: Commands that run for weeks: what ends them is told with its whole trace.
 SERVING = {"engine", "dashboard", "actuator"}

@@ -142,3 +142,23 @@ def _dig(value: Any, name: str) -> str | None:
 
 def _word(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def spans(text: str, terms: Sequence[Term]) -> list[tuple[int, int]]:
+    """(begin, end) in characters of what terms found in a line, for people to see."""
+    found, lower = [], text.lower() if len(text.lower()) == len(text) else text
+    for term in terms:
+        if term.negated or term.kind not in ("text", "field") or not term.text:
+            continue
+        needle = term.text.lower()
+        at = lower.find(needle)
+        while at >= 0 and len(found) < 100:
+            found.append((at, at + len(needle)))
+            at = lower.find(needle, at + len(needle))
+    joined: list[tuple[int, int]] = []
+    for begin, end in sorted(found):
+        if joined and begin <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((begin, end))
+    return joined
