@@ -57,7 +57,7 @@ def create(engine: Engine, routers: Sequence[APIRouter] = ()) -> FastAPI:
         cost,
         events,
         incidents,
-    logs,
+        logs,
         otlp,
         overview,
         *prometheus.PARTS,
