@@ -10,6 +10,7 @@ from .icmp_probe import IcmpProbe
 from .json_http import JsonHttp
 from .log_file import LogFile
 from .nginx_status import NginxStatus
+from .mysql import Mysql
 from .openmetrics import Openmetrics
 from .page_probe import PageProbe
 from .prometheus_api import PrometheusApi
@@ -29,6 +30,7 @@ BUILTIN: dict[str, type[Any]] = {
     "icmp_probe": IcmpProbe,
     "log_file": LogFile,
     "nginx_status": NginxStatus,
+    "mysql": Mysql,
     "openmetrics": Openmetrics,
     "page_probe": PageProbe,
     "prometheus_api": PrometheusApi,

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from .credentials import tls_context
+
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Connection, Engine
 
@@ -34,11 +36,16 @@ def parse_url(text: str) -> URL:
 
 
 class Database:
-    """One database, read-only, one session at a time. ``timeout`` (seconds) is for connecting and each statement."""
+    """One database, read-only, one session at a time. ``timeout`` (seconds) is for connecting and each statement.
 
-    def __init__(self, url: URL, timeout: float) -> None:
+    ``max_bytes``: of MySQL, all answers of a session together, which then ends after ``timeout`` as a whole.
+    ``tls``: the server's certificate must be good, by ``ca_file`` or the system's authorities.
+    """
+
+    def __init__(self, url: URL, timeout: float, *, max_bytes: int = 0, tls: bool = False, ca_file: str = "") -> None:
         self.kind = FAMILIES[url.get_backend_name()]
         self._url, self._timeout = read_only(url), timeout
+        self._max_bytes, self._tls, self._ca_file = max_bytes, tls, ca_file
         self._engine: Engine | None = None
         self._until = 0.0  #: when the statement under way has taken too long, for SQLite, which knows no limit
 
@@ -71,18 +78,33 @@ class Database:
         return line, "timeout" if slow else "query"
 
     def _connect(self) -> Engine:
-        from sqlalchemy import create_engine
+        from sqlalchemy import create_engine, event
         from sqlalchemy.pool import NullPool
 
         if self._engine is None:
             seconds = max(1, round(self._timeout))
-            arguments = {
+            arguments: dict[str, Any] = {
                 "sqlite": {"timeout": self._timeout},
                 "postgresql": {"connect_timeout": max(2, seconds), "application_name": "watchkeeper"},
                 "mysql": {"connect_timeout": seconds, "read_timeout": seconds, "write_timeout": seconds},
             }[self.kind]
-            self._engine = create_engine(self._url, connect_args=arguments, poolclass=NullPool, hide_parameters=True)
+            if self._tls:
+                arguments |= self._tls_arguments()
+            engine = create_engine(self._url, connect_args=arguments, poolclass=NullPool, hide_parameters=True)
+            if self.kind == "mysql" and self._max_bytes:
+                event.listen(engine, "do_connect", self._bounded)
+            self._engine = engine
         return self._engine
+
+    def _tls_arguments(self) -> dict[str, Any]:
+        if self.kind == "postgresql":
+            return {"sslmode": "verify-full", "sslrootcert": self._ca_file or "system"}
+        return {"ssl": tls_context(self._ca_file)}
+
+    def _bounded(self, _dialect: object, _record: object, args: list[Any], options: dict[str, Any]) -> Any:
+        from .mysql_wire import BoundedConnection
+
+        return BoundedConnection(*args, max_bytes=self._max_bytes, seconds=self._timeout, **options)
 
     def _limit(self, connection: Connection, time_zone: str) -> Callable[[], None]:
         """Make the session read-only and its statements short-lived; answers what undoes it."""

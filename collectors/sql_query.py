@@ -17,6 +17,7 @@ from watchkeeper.ports import Collected
 
 from .base import STRICT, Reading, Sheet, target_labels
 from .database import Database, parse_url
+from .one_thread import OneThread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +57,7 @@ class SqlQuery:
         self.target_labels = target_labels(self.name, self.labels, instance=self.instance, default_instance=where)
         self._database = Database(url, self.timeout)
         self._sheet = Sheet(f"sql_query/{self.name}", self.target_labels, limit=self.sample_limit)
-        self._running: asyncio.Task[Collected] | None = None
+        self._thread = OneThread()
 
     @property
     def bound(self) -> float:
@@ -64,13 +65,7 @@ class SqlQuery:
         return self.timeout * (len(self.queries) + 1)
 
     async def collect(self, now: datetime, outbound: Outbound) -> Collected:  # noqa: ARG002  # databases, no HTTP
-        if self._running is not None and not self._running.done():
-            raise CollectError("the last reading has not come back", reason="timeout")
-        self._running = asyncio.create_task(asyncio.to_thread(self._read, now))
-        done, _ = await asyncio.wait({self._running}, timeout=self.bound)
-        if not done:
-            raise CollectError(f"no answer within {self.bound:g} s", reason="timeout")
-        return self._running.result()
+        return await self._thread.run(lambda: self._read(now), self.bound)
 
     def stale_tick(self, now: datetime) -> Tick | None:
         """After a failure: marks all series stale, once."""

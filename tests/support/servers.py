@@ -320,7 +320,7 @@ def _accepts(port: int) -> bool:
     return True
 
 
-def mariadb_server(tmp: Path) -> Running:
+def mariadb_server(tmp: Path, *arguments: str) -> Running:
     """MariaDB with one empty database ``shop``; ``url`` is SQLAlchemy's. Nothing of it is made to last."""
     make, server = need("mariadb-install-db"), need("mariadbd")
     port, folder = free_port(), own_folder(tmp, "mariadb", "mysql")
@@ -344,8 +344,21 @@ def mariadb_server(tmp: Path) -> Running:
         os.chown(folder / "data" / "shop", account.pw_uid, account.pw_gid)
     where = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder}/mariadb.sock", "--skip-name-resolve"]
     url = f"mysql+pymysql://root@127.0.0.1:{port}/shop"
-    argv = [server, *small, *where]
+    argv = [server, *small, *where, *arguments]
     return start(argv, lambda: listens(port), cwd=folder, user="mysql", url=url, port=port)
+
+
+@cache
+def shared_mariadb() -> Running:
+    """One MariaDB for the tests of this process that leave its settings alone."""
+    return _kept("mariadb", lambda folder: mariadb_server(folder, "--performance-schema=on", "--max-connections=77"))
+
+
+def mariadb_console(port: int, sql: str, *, user: str = "root") -> list[list[str]]:
+    """What the server's own console says, row by row."""
+    argv = [need("mariadb"), "--no-defaults", "-h127.0.0.1", f"-P{port}", f"-u{user}", "-N", "-B", "-e", sql]
+    said = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=30).stdout
+    return [line.split("\t") for line in said.splitlines()]
 
 
 def chromium() -> str:

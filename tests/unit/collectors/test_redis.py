@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.certificates import self_made
-from support.kinds import unseen
+from support.kinds import unseen, values
 from support.raw_target import WAYS, misbehaving
 from support.servers import Running, free_port, redis, redis_cli, redis_cluster, redis_sentinel
 from support.targets import TRUST
 
 from collectors.redis import Redis
 from watchkeeper.errors import CollectError
-from watchkeeper.model import Tick, is_stale, label, metric_name
 from watchkeeper.outbound import Outbound
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -69,12 +68,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def part(address: object, **options: Any) -> Redis:
     port = address.port if isinstance(address, Running) else 0
     return Redis(name="cache", address=f"127.0.0.1:{port}" if port else str(address), **options)
-
-
-def values(ticks: Sequence[Tick], *own: str) -> dict[tuple[str, ...], float]:
-    (tick,) = ticks
-    rows = zip(tick.layout.series, tick.values.tolist(), is_stale(tick.values), strict=True)
-    return {(metric_name(s), *(label(s, name) for name in own)): value for s, value, gone in rows if not gone}
 
 
 def console(server: Running) -> dict[str, str]:

@@ -1,0 +1,48 @@
+"""PyMySQL's connection with bounds: whatever answers, so many bytes and so long."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pymysql.connections import Connection
+from pymysql.constants import CR
+from pymysql.err import OperationalError
+
+if TYPE_CHECKING:
+    Base: TypeAlias = Connection[Any]  # generic in the stubs alone
+else:
+    Base = Connection
+
+
+class BoundedConnection(Base):
+    """``max_bytes`` and ``seconds`` are for the whole life of the connection."""
+
+    def __init__(self, *args: Any, max_bytes: int, seconds: float, **options: Any) -> None:
+        self._bytes_left, self._until = max_bytes, time.monotonic() + seconds
+        if isinstance(options.get("password"), str):  # PyMySQL itself takes no other letters than Latin 1
+            options["password"] = options["password"].encode()
+        super().__init__(*args, **options)
+
+    def _read_bytes(self, num_bytes: int) -> bytes:
+        """PyMySQL's own waits for all of them, however slowly they come."""
+        self._bytes_left -= num_bytes
+        if self._bytes_left < 0:
+            raise self._lost("the answers are larger than max_bytes")
+        parts, missing = [], num_bytes
+        while missing:
+            if time.monotonic() > self._until:
+                raise self._lost("timed out")
+            try:
+                part = self._rfile.read1(missing)  # type: ignore[attr-defined]  # the stubs leave it out
+            except OSError as error:
+                raise self._lost(str(error)) from None
+            if not part:
+                raise self._lost("the connection ended")
+            parts.append(part)
+            missing -= len(part)
+        return b"".join(parts)
+
+    def _lost(self, why: str) -> OperationalError:
+        self._force_close()  # type: ignore[attr-defined]  # the stubs leave it out
+        return OperationalError(CR.CR_SERVER_LOST, f"Lost connection: {why}")

@@ -1,0 +1,198 @@
+"""The mysql collector against a real MariaDB: its figures are those of the server's own console."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pymysql
+import pytest
+from support.kinds import unseen, values
+from support.raw_target import WAYS, misbehaving
+from support.servers import Running, mariadb_console, shared_mariadb
+from support.targets import TRUST
+
+from collectors.mysql import Mysql
+from collectors.mysql_status import _old_name, _status_name
+from watchkeeper.errors import CollectError
+from watchkeeper.outbound import Outbound
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+#: Metric, its label, and the variable of SHOW GLOBAL STATUS that must say the same at the same second.
+MAIN = {
+    ("mysql_global_status_slow_queries", ""): "Slow_queries",
+    ("mysql_global_status_max_used_connections", ""): "Max_used_connections",
+    ("mysql_global_status_aborted_clients", ""): "Aborted_clients",
+    ("mysql_global_status_innodb_row_lock_waits", ""): "Innodb_row_lock_waits",
+    ("mysql_global_status_handlers_total", "delete"): "Handler_delete",
+    ("mysql_global_status_innodb_buffer_pool_reads", ""): "Innodb_buffer_pool_reads",
+    ("mysql_global_status_buffer_pool_pages", "free"): "Innodb_buffer_pool_pages_free",
+    ("mysql_global_status_commands_total", "insert"): "Com_insert",
+    ("mysql_global_status_commands_total", "delete"): "Com_delete",
+    ("mysql_global_status_innodb_deadlocks", ""): "Innodb_deadlocks",
+    ("mysql_global_status_table_locks_waited", ""): "Table_locks_waited",
+}
+#: These move by the very reading: the console connects and asks a few statements later.
+MOVING = {
+    "mysql_global_status_questions": ("Questions", 20.0),
+    "mysql_global_status_queries": ("Queries", 20.0),
+    "mysql_global_status_connections": ("Connections", 3.0),
+    "mysql_global_status_threads_connected": ("Threads_connected", 1.0),
+    "mysql_global_status_bytes_sent": ("Bytes_sent", 200_000.0),
+    "mysql_global_status_uptime": ("Uptime", 2.0),
+}
+#: What docs/databases.md tells people to grant.
+GRANTS = """
+CREATE OR REPLACE USER watch@'127.0.0.1' IDENTIFIED BY 's3cret-word' WITH MAX_USER_CONNECTIONS 3;
+GRANT PROCESS, SLAVE MONITOR ON *.* TO watch@'127.0.0.1';
+GRANT SELECT ON performance_schema.* TO watch@'127.0.0.1'
+"""
+
+
+@pytest.fixture
+async def outbound() -> AsyncIterator[Outbound]:
+    client = Outbound(allow_private=True, verify=TRUST)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture(scope="module")
+def server() -> Running:
+    made = shared_mariadb()
+    mariadb_console(made.port, "create table if not exists shop.t (n int primary key, v int) engine=innodb")
+    mariadb_console(made.port, "delete from shop.t; insert into shop.t values (1, 1), (2, 2), (3, 3)")
+    return made
+
+
+def part(server: Running | str, **options: Any) -> Mysql:
+    address = server if isinstance(server, str) else f"127.0.0.1:{server.port}"
+    return Mysql(name="shop", address=address, **{"username": "root", **options})
+
+
+async def test_the_main_figures_equal_those_of_the_console_at_the_same_second(
+    server: Running, outbound: Outbound
+) -> None:
+    found = await part(server).collect(NOON, outbound)
+    said = {row[0]: row[1] for row in mariadb_console(server.port, "show global status")}
+    got = {key: value for own in ("", "handler", "state", "command") for key, value in values(found.ticks, own).items()}
+    for (name, own), variable in MAIN.items():
+        assert got[name, own] == float(said[variable]), name
+    for name, (variable, apart) in MOVING.items():
+        assert abs(got[name, ""] - float(said[variable])) <= apart, name
+    assert got["mysql_global_variables_max_connections", ""] == 77
+    assert found.rejected == {}
+    assert unseen("mysql", found.ticks) == set()
+    assert unseen("mariadb", found.ticks) == set()
+
+
+async def test_the_documented_grants_are_enough_and_statements_show_no_values(
+    server: Running, outbound: Outbound
+) -> None:
+    mariadb_console(server.port, GRANTS)
+    mariadb_console(server.port, "select * from shop.t where v = 424242")
+    watch = part(server, username="watch", password="s3cret-word", statements=200)
+    found = await watch.collect(NOON, outbound)
+    assert watch.problems == {}
+    texts = {text for _, text in values(found.ticks, "digest_text")}
+    assert any("`shop` . `t` WHERE `v` = ?" in text for text in texts)
+    assert not any("424242" in text for text in texts)
+    await watch.close()
+
+
+async def test_a_user_with_few_rights_loses_only_what_is_refused(server: Running, outbound: Outbound) -> None:
+    mariadb_console(server.port, "CREATE OR REPLACE USER poor@'127.0.0.1'")
+    poor = part(server, username="poor")
+    found = await poor.collect(NOON, outbound)
+    success = {key[1]: value for key, value in values(found.ticks, "query").items() if key[0].endswith("query_success")}
+    assert success == {"status": 1, "variables": 1, "replica": 0, "transactions": 0, "statements": 0}
+    assert "SLAVE MONITOR" in poor.problems["replica"]
+    assert values(found.ticks)[("mysql_up",)] == 1.0
+
+
+async def test_an_open_transaction_is_counted_and_nothing_is_written(server: Running, outbound: Outbound) -> None:
+    before = mariadb_console(server.port, "select * from shop.t")
+    holder = pymysql.connect(host="127.0.0.1", port=server.port, user="root", database="shop")
+    with holder, holder.cursor() as cursor:
+        cursor.execute("begin")
+        cursor.execute("update t set v = 9 where n = 1")
+        got = values((await part(server).collect(NOON, outbound)).ticks)
+        assert got[("mysql_innodb_transactions",)] >= 1.0
+        assert got[("mysql_innodb_oldest_transaction_seconds",)] >= 0.0
+        holder.rollback()
+    assert mariadb_console(server.port, "select * from shop.t") == before
+
+
+async def test_a_replica_that_cannot_reach_its_primary_is_told_by_its_connection(
+    server: Running, outbound: Outbound
+) -> None:
+    link = "change master 'east' to master_host='127.0.0.1', master_port=1, master_user='x', master_password='y'"
+    mariadb_console(server.port, f"{link}; start slave 'east'")
+    try:
+        found = await part(server).collect(NOON, outbound)
+    finally:
+        mariadb_console(server.port, "stop slave 'east'; reset slave 'east' all")
+    got = values(found.ticks, "master_host", "connection_name")
+    assert got["mysql_slave_status_slave_io_running", "127.0.0.1", "east"] == 0.0
+    assert got["mysql_slave_status_slave_sql_running", "127.0.0.1", "east"] == 1.0
+    assert ("mysql_slave_status_seconds_behind_master", "127.0.0.1", "east") not in got  # NULL: unknown is not 0
+
+
+async def test_a_wrong_password_is_said_without_repeating_it(
+    server: Running, outbound: Outbound, tmp_path: Path
+) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("hunter-two\n")
+    for options in ({"password": "hunter-two"}, {"password": "密码 hunter"}, {"password_file": str(secret)}):
+        with pytest.raises(CollectError, match="Access denied") as failure:
+            await part(server, **options).collect(NOON, outbound)
+        assert failure.value.reason == "token"
+        assert "hunter" not in str(failure.value)
+    secret.write_text("")
+    with pytest.raises(CollectError, match="holds nothing"):
+        await part(server, password_file=str(secret)).collect(NOON, outbound)
+    assert "hunter" not in repr(part(server, password="hunter-two"))
+
+
+async def test_a_server_without_tls_gets_no_password_when_tls_is_asked_for(server: Running, outbound: Outbound) -> None:
+    with pytest.raises(CollectError, match="SSL is required") as failure:
+        await part(server, tls=True).collect(NOON, outbound)
+    assert failure.value.reason == "tls"
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_what_does_not_speak_mysql_gives_a_reason_in_time(way: str, outbound: Outbound) -> None:
+    async with misbehaving(way) as raw:
+        began = time.monotonic()
+        with pytest.raises(CollectError) as failure:
+            await part(raw.address, timeout=0.5).collect(NOON, outbound)
+        assert failure.value.reason in {"timeout", "connect", "too_large", "protocol"}
+        assert time.monotonic() - began < 1.5
+        assert raw.sent < 40 << 20
+
+
+@pytest.mark.parametrize(("way", "most", "reason"), [("flood", 1 << 20, "too_large"), ("drip", 32 << 20, "timeout")])
+async def test_a_packet_that_never_ends_is_left_in_time(way: str, most: int, reason: str, outbound: Outbound) -> None:
+    async with misbehaving(way, b"\xff\xff\xff\x00") as raw:  # says that 16 MB follow, and then more
+        with pytest.raises(CollectError) as failure:
+            await part(raw.address, timeout=0.6, max_bytes=most).collect(NOON, outbound)
+        assert failure.value.reason == reason
+        assert raw.sent < 20 << 20
+
+
+async def test_a_port_where_nothing_listens_is_no_connection(outbound: Outbound) -> None:
+    with pytest.raises(CollectError, match="no session") as failure:
+        await part("127.0.0.1:1").collect(NOON, outbound)
+    assert failure.value.reason == "connect"
+
+
+def test_names_of_variables_and_columns_are_those_of_the_exporter() -> None:
+    assert _status_name("innodb_buffer_pool_pages_dirty") == ("mysql_global_status_buffer_pool_dirty_pages", ())
+    assert _status_name("innodb_buffer_pool_pages_flushed") == (
+        "mysql_global_status_buffer_pool_page_changes_total",
+        (("operation", "flushed"),),
+    )
+    assert _old_name("Seconds_Behind_Source") == "seconds_behind_master"
+    assert _old_name("Replica_SQL_Running") == "slave_sql_running"
