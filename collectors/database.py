@@ -82,19 +82,20 @@ class Database:
         from sqlalchemy.pool import NullPool
 
         if self._engine is None:
-            seconds = max(1, round(self._timeout))
-            arguments: dict[str, Any] = {
-                "sqlite": {"timeout": self._timeout},
-                "postgresql": {"connect_timeout": max(2, seconds), "application_name": "watchkeeper"},
-                "mysql": {"connect_timeout": seconds, "read_timeout": seconds, "write_timeout": seconds},
-            }[self.kind]
-            if self._tls:
-                arguments |= self._tls_arguments()
+            arguments = self._arguments() | (self._tls_arguments() if self._tls else {})
             engine = create_engine(self._url, connect_args=arguments, poolclass=NullPool, hide_parameters=True)
             if self.kind == "mysql" and self._max_bytes:
                 event.listen(engine, "do_connect", self._bounded)
             self._engine = engine
         return self._engine
+
+    def _arguments(self) -> dict[str, Any]:
+        seconds = max(1, round(self._timeout))
+        if self.kind == "sqlite":
+            return {"timeout": self._timeout}
+        if self.kind == "postgresql":
+            return {"connect_timeout": max(2, seconds), "application_name": "watchkeeper"}
+        return {"connect_timeout": seconds, "read_timeout": seconds, "write_timeout": seconds}
 
     def _tls_arguments(self) -> dict[str, Any]:
         if self.kind == "postgresql":
