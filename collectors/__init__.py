@@ -9,8 +9,8 @@ from .http_probe import HttpProbe
 from .icmp_probe import IcmpProbe
 from .json_http import JsonHttp
 from .log_file import LogFile
-from .nginx_status import NginxStatus
 from .mysql import Mysql
+from .nginx_status import NginxStatus
 from .openmetrics import Openmetrics
 from .page_probe import PageProbe
 from .prometheus_api import PrometheusApi
@@ -26,11 +26,11 @@ BUILTIN: dict[str, type[Any]] = {
     "dns_probe": DnsProbe,
     "host": Host,
     "http_probe": HttpProbe,
-    "json_http": JsonHttp,
     "icmp_probe": IcmpProbe,
+    "json_http": JsonHttp,
     "log_file": LogFile,
-    "nginx_status": NginxStatus,
     "mysql": Mysql,
+    "nginx_status": NginxStatus,
     "openmetrics": Openmetrics,
     "page_probe": PageProbe,
     "prometheus_api": PrometheusApi,
