@@ -29,6 +29,7 @@ from watchkeeper.app.pipeline.business import Business, checked_figures
 from watchkeeper.app.pipeline.catalogue import Cataloguing
 from watchkeeper.app.pipeline.collect import Collecting, Source
 from watchkeeper.app.pipeline.cost import Costing
+from watchkeeper.app.pipeline.events import Eventing
 from watchkeeper.app.pipeline.foresee import Foreseeing
 from watchkeeper.app.pipeline.forward import context_of, forwarders, rules_of
 from watchkeeper.app.pipeline.judge import Judging
@@ -193,7 +194,7 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
     engine.foreseeing = Foreseeing(engine)
     engine.business, engine.predicting = Business.checked(engine), Predicting(engine)
     engine.scraping = Scraping(engine, scrapes(loaded))
-    engine.cataloguing = Cataloguing(engine, ask)
+    engine.cataloguing, engine.eventing = Cataloguing(engine, ask), Eventing(engine)
     engine.objectives, engine.costing = Objectives.checked(engine), Costing.of(engine)
     return engine
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from watchkeeper.app.pipeline.business import Business
     from watchkeeper.app.pipeline.catalogue import Cataloguing
     from watchkeeper.app.pipeline.cost import Costing
+    from watchkeeper.app.pipeline.events import Eventing
     from watchkeeper.app.pipeline.foresee import Foreseeing
     from watchkeeper.app.pipeline.forward import Forwarder
     from watchkeeper.app.pipeline.judge import Judging
@@ -90,6 +91,7 @@ class Engine:
     costing: Costing = field(init=False)
     cataloguing: Cataloguing = field(init=False)
     scraping: Scraping = field(init=False)
+    eventing: Eventing = field(init=False)
 
     @property
     def config(self) -> Config:

@@ -22,6 +22,7 @@ from watchkeeper.app.pipeline.business import schedule as schedule_business
 from watchkeeper.app.pipeline.catalogue import schedule as schedule_catalogue
 from watchkeeper.app.pipeline.collect import Source
 from watchkeeper.app.pipeline.cost import schedule as schedule_cost
+from watchkeeper.app.pipeline.events import schedule as schedule_events
 from watchkeeper.app.pipeline.judge import group_key
 from watchkeeper.app.pipeline.objectives import schedule as schedule_objectives
 from watchkeeper.app.schedule import Trigger, at, every
@@ -108,6 +109,7 @@ def _schedule(engine: Engine, now: datetime) -> None:
     schedule_objectives(engine, now)
     schedule_cost(engine, now)
     schedule_catalogue(engine, now)
+    schedule_events(engine, now)
     if config.discover:
         scheduler.add("discover", every(DISCOVER_EVERY, now), functools.partial(_discover, engine))
 

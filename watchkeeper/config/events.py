@@ -1,10 +1,13 @@
-"""``events:`` who tells what happens."""
+"""``events:`` who tells what happens, how often backups and drills are due, and when changes are allowed."""
 
 from __future__ import annotations
 
+from datetime import time, timedelta
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from watchkeeper.config.types import Duration
 
 Preset = Literal["watchkeeper", "github", "gitlab", "gitea", "gitee", "jenkins", "argocd", "alertmanager"]
 
@@ -30,8 +33,54 @@ class Webhook(Section):
         return self
 
 
+class Target(Section):
+    """What is promised of backups, drills and patches. The first that fits a service counts."""
+
+    services: list[str] = []  #: names; empty: any of `tiers`
+    tiers: list[str] = []  #: of the catalogue; empty: any
+    rpo: Duration | None = None  #: the newest good backup is no older
+    rto: Duration | None = None  #: a restore drill takes no longer
+    drill_every: Duration | None = None  #: the newest good restore drill is no older
+    patch_every: Duration | None = None  #: the newest good patch is no older
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Target:
+        if not any((self.rpo, self.rto, self.drill_every, self.patch_every)):
+            raise ValueError("a target promises something: write rpo, rto, drill_every or patch_every")
+        return self
+
+    def fits(self, service: str, tier: str) -> bool:
+        return (not self.services or service in self.services) and (not self.tiers or tier in self.tiers)
+
+
+class Window(Section):
+    """When changes are allowed. Where no window fits a service and environment, they always are."""
+
+    days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = []  #: on which it opens; empty: every day
+    start: time  #: in `time_zone`
+    end: time  #: in `time_zone`; before `start`: on the next day
+    services: list[str] = []  #: for these; empty: for all
+    environments: list[str] = []  #: for these; empty: for all
+
+
 class Events(Section):
+    every: Duration = timedelta(seconds=30)  #: how often ages and marks are published
+    mark: Duration = timedelta(minutes=5)  #: how long a moment stays marked as a series
+    blame: Duration = timedelta(hours=1)  #: an incident this soon after a change names it
+    production: list[str] = ["PROD", "production", "prod", ""]  #: environments whose deploys the DORA figures count
+    deploy_limit: Duration = timedelta(seconds=600)  #: a deploy takes no longer
+    stage_limit: Duration = timedelta(seconds=300)  #: a stage of one takes no longer
+    targets: list[Target] = []
+    windows: list[Window] = []
     webhooks: list[Webhook] = []
+
+    @property
+    def used(self) -> bool:
+        """Somebody wrote what is expected: the pack ``changes`` is loaded."""
+        return bool(self.webhooks or self.targets or self.windows)
+
+    def target(self, service: str, tier: str) -> Target | None:
+        return next((one for one in self.targets if one.fits(service, tier)), None)
 
     @model_validator(mode="after")
     def _names_differ(self) -> Events:

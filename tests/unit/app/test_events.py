@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -20,6 +21,8 @@ from watchkeeper.access.roles import Role
 from watchkeeper.access.tokens import create_system_token
 from watchkeeper.app.api.app import create
 from watchkeeper.app.engine import Engine
+from watchkeeper.app.pipeline.events_series import rows
+from watchkeeper.model import format_series
 from watchkeeper.wire.hooks import BUILTIN
 from watchkeeper.wire.hooks.signature import sign
 
@@ -113,7 +116,9 @@ TOLD: dict[str, tuple[dict[str, str], dict[str, Any], dict[str, Any]]] = {
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[Engine]:
-    with engine(tmp_path, events={"webhooks": HOOKS}) as found:
+    windows = [{"start": "22:00", "end": "06:00", "environments": ["PROD"]}]
+    targets = [{"services": ["orders-db"], "rpo": "1h", "rto": "4h", "drill_every": "30d"}]
+    with engine(tmp_path, events={"webhooks": HOOKS, "windows": windows, "targets": targets}) as found:
         yield found
 
 
@@ -246,18 +251,18 @@ def test_a_large_body_is_refused_before_anybody_is_known(api: TestClient) -> Non
 
 
 def test_a_writer_tells_events_and_lists_them_by_kind_service_and_time(house: Engine, api: TestClient) -> None:
-    rows = [
+    told = [
         {"kind": "deploy", "title": "one", "service": "shop", "start": "2026-03-01T00:00:00Z", "id": "a"},
         {"kind": "backup", "title": "two", "service": "db", "start": "2026-03-02T00:00:00Z", "id": "b"},
     ]
-    answer = api.post("/api/wk/events", json={"events": rows}, headers=bearer(house))
+    answer = api.post("/api/wk/events", json={"events": told}, headers=bearer(house))
     assert (answer.status_code, answer.json()) == (201, {"added": ["event-1", "event-2"], "repeated": 0})
-    assert api.post("/api/wk/events", json=rows[0], headers=bearer(house)).json() == {"added": [], "repeated": 1}
+    assert api.post("/api/wk/events", json=told[0], headers=bearer(house)).json() == {"added": [], "repeated": 1}
     assert [row["title"] for row in listed(house, api)] == ["two", "one"]
     assert [row["title"] for row in listed(house, api, "?kind=deploy&kind=patch")] == ["one"]
     assert [row["title"] for row in listed(house, api, "?service=db")] == ["two"]
     assert [row["title"] for row in listed(house, api, "?until=2026-03-01T12:00:00Z")] == ["one"]
-    assert api.post("/api/wk/events", json=rows[0], headers=bearer(house, Role.VIEWER)).status_code == 403
+    assert api.post("/api/wk/events", json=told[0], headers=bearer(house, Role.VIEWER)).status_code == 403
     assert api.get("/api/wk/events/event-9", headers=bearer(house)).status_code == 404
 
 
@@ -273,3 +278,51 @@ def test_an_event_that_is_wrong_is_refused(house: Engine, api: TestClient) -> No
         answer = api.post("/api/wk/events", json={"kind": "deploy", "title": "x", **wrong}, headers=writer)
         assert answer.status_code == 422, wrong
     assert listed(house, api) == []
+
+
+def published(house: Engine) -> dict[str, float]:
+    """Series of the last step and their values."""
+    asyncio.run(house.eventing.step(house.clock.now()))
+    known = house.eventing.read(house.clock.now())
+    found = rows(known, house.config, house.loaded.services, house.clock.now())
+    return {format_series(series): value for series, value in found}
+
+
+def test_ages_windows_stages_and_alerts_of_others_are_series(house: Engine, api: TestClient) -> None:
+    writer = bearer(house)
+    told: list[tuple[str, dict[str, Any]]] = [
+        ("backup", {"service": "orders-db", "start": "2026-03-02T01:00:00Z"}),
+        ("backup", {"service": "orders-db", "start": "2026-03-02T03:00:00Z", "status": "failed"}),
+        ("restore_drill", {"service": "orders-db", "start": "2026-03-01T04:00:00Z", "end": "2026-03-01T05:00:00Z"}),
+        ("deploy", {"service": "shop", "environment": "PROD", "version": "1", "start": "2026-03-02T03:30:00Z",
+                    "end": "2026-03-02T03:40:00Z", "labels": {"tests_passed": "63", "tests_total": "70"}}),
+        ("deploy", {"service": "shop", "environment": "TEST", "version": "2", "start": "2026-03-02T03:55:00Z",
+                    "status": "running"}),
+    ]  # fmt: skip
+    for number, (kind, more) in enumerate(told):
+        body = {"kind": kind, "title": kind, "id": str(number), **more}
+        assert api.post("/api/wk/events", json=body, headers=writer).status_code == 201
+    deliver(api, "alertmanager")
+    found = published(house)
+    assert found['watchkeeper_backup_age_seconds{service="orders-db"}'] == 3 * 3600
+    assert found['watchkeeper_backup_target_seconds{service="orders-db"}'] == 3600
+    assert found['watchkeeper_drill_age_seconds{service="orders-db"}'] == 24 * 3600
+    assert found['watchkeeper_drill_duration_seconds{service="orders-db"}'] == 3600
+    window = [name for name in found if name.startswith("watchkeeper_change_out_of_window")]
+    assert len(window) == 1
+    assert 'reason="window"' in window[0]
+    running = 'watchkeeper_deployment_running_seconds{environment="TEST",service="shop",stage="deploy"}'
+    assert found[running] == 300
+    assert found['watchkeeper_tests_passed_ratio{service="shop",version="1"}'] == 0.9
+    firing = 'watchkeeper_foreign_alerts{environment="TEST",foreign="Down",level="P1",origin="alertmanager",service="orders"}'
+    assert found[firing] == 1
+    assert found['watchkeeper_dora_deployments_per_day{service="shop",window="7d"}'] == pytest.approx(1 / 7)
+
+
+def test_an_alert_of_others_ends_when_they_say_so(house: Engine, api: TestClient) -> None:
+    deliver(api, "alertmanager")
+    body = json.loads(json.dumps(TOLD["alertmanager"][1]))
+    body["alerts"][0] |= {"status": "resolved", "endsAt": "2026-03-02T03:58:00Z"}
+    sent = json.dumps(body).encode()
+    api.post("/api/wk/webhooks/alertmanager", content=sent, headers=proof("alertmanager", sent))
+    assert not [name for name in published(house) if name.startswith("watchkeeper_foreign_alerts")]

@@ -40,6 +40,8 @@ def expand(loaded: Loaded) -> Loaded:
     packs = [*loaded.config.rules.packs, *(pack for kind in sorted(used) for pack in kinds[kind].packs)]
     if placed:
         packs.append("catalogue")
+    if loaded.config.events.used:
+        packs.append("changes")
     config = loaded.config.model_copy(
         update={
             "collect": loaded.config.collect.model_copy(

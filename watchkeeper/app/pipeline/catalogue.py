@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-import numpy as np
 import psutil
 
 from analytics.topology import single_points
@@ -20,9 +18,9 @@ from watchkeeper.app.catalogue.expand import service_kinds
 from watchkeeper.app.catalogue.kinds import Kind
 from watchkeeper.app.catalogue.monitor import host, port
 from watchkeeper.app.pipeline.ask import Ask
+from watchkeeper.app.pipeline.published import Published, Row
 from watchkeeper.app.schedule import every
-from watchkeeper.clock import to_ms
-from watchkeeper.model import STALE_NAN, Edge, Labels, Layout, Service, Tick, labels
+from watchkeeper.model import Edge, Service, labels
 from watchkeeper.telemetry import logger
 
 if TYPE_CHECKING:
@@ -34,7 +32,6 @@ log = logger(__name__)
 FIRST = timedelta(seconds=20)
 #: A connection that was seen counts as a dependency for this long.
 REMEMBERED = timedelta(hours=24)
-Row = tuple[Labels, float]
 
 
 @dataclass(slots=True, eq=False)
@@ -47,7 +44,7 @@ class Cataloguing:
     looked_at: datetime | None = None
     _seen: dict[tuple[str, str], datetime] = field(default_factory=dict)
     _kinds: tuple[object, dict[str, Kind]] | None = None
-    _layout: Layout = field(default_factory=lambda: Layout(()))
+    _published: Published = field(default_factory=lambda: Published("catalogue"))
 
     @property
     def services(self) -> tuple[Service, ...]:
@@ -73,11 +70,11 @@ class Cataloguing:
         return sorted(found)
 
     async def step(self, now: datetime) -> None:
-        if not self.services and not len(self._layout):
+        if not self.services and not len(self._published):
             return
         loop = asyncio.get_running_loop()
         rows = await loop.run_in_executor(self.engine.threads["rules"], self._look, now)
-        await self.engine.collecting.append_derived("catalogue", [self._tick(rows, now)])
+        await self.engine.collecting.append_derived("catalogue", [self._published.tick(rows, now)])
 
     def _look(self, now: datetime) -> list[Row]:
         engine = self.engine
@@ -139,18 +136,6 @@ class Cataloguing:
                 totals[(one.pool, resource)] = totals.get((one.pool, resource), 0.0) + limit * (one.replicas or 1)
         for (pool, resource), total in sorted(totals.items()):
             yield labels("watchkeeper_pool_size", pool=pool, resource=resource), total
-
-    def _tick(self, rows: Sequence[Row], now: datetime) -> Tick:
-        """Every series of this look, and the end of those that are gone."""
-        known = [(series, value) for series, value in rows if not math.isnan(value)]
-        current = {series for series, _ in known}
-        ended = [series for series in self._layout.series if series not in current]
-        series = tuple(one for one, _ in known)
-        if series != self._layout.series:
-            self._layout = Layout(series)
-        layout = Layout((*series, *ended)) if ended else self._layout
-        values = np.array([value for _, value in known] + [STALE_NAN] * len(ended), dtype=np.float64)
-        return Tick(target="catalogue", time_ms=to_ms(now), layout=layout, values=values)
 
 
 def schedule(engine: Engine, now: datetime) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from analytics.changes import deployments
+from watchkeeper.app.pipeline.events_series import BACK, Known, rows
+from watchkeeper.app.pipeline.published import Published, Row
+from watchkeeper.app.schedule import every
 from watchkeeper.config.events import Webhook
 from watchkeeper.errors import AccessError
-from watchkeeper.model import Event
+from watchkeeper.model import Event, EventKind
 from watchkeeper.wire.errors import WireError
 from watchkeeper.wire.hooks import BUILTIN
 from watchkeeper.wire.hooks.read import told
@@ -19,6 +24,14 @@ if TYPE_CHECKING:
 
 #: Deliveries that speak of older times are passed over: names of deliveries are kept a little longer than this.
 OLDEST = timedelta(days=366)
+#: The first publishing after a start.
+FIRST = timedelta(seconds=10)
+#: How often incidents are looked at again when no event came.
+AGAIN = timedelta(minutes=5)
+#: Rows read at most: some 140 a day for 35 days.
+MOST = 5000
+#: Kinds whose newest good event has an age.
+AGED = (EventKind.BACKUP, EventKind.RESTORE_DRILL, EventKind.PATCH)
 #: Source of what came over the API: `api:<user>`.
 BY_API = "api:"
 
@@ -38,6 +51,7 @@ def delivered(
         raise
     with engine.state.begin() as unit:
         added = unit.events.add(found, at=now)
+    engine.eventing.changed |= bool(added)
     outcome = "accepted" if added else "repeated" if found else "ignored"
     engine.telemetry.webhooks.labels(name, outcome).inc()
     return added, len(found)
@@ -62,4 +76,45 @@ def told_by(engine: Engine, who: str, found: Sequence[Event], now: datetime) -> 
         added = unit.events.add([replace(one, source=BY_API + who) for one in found], at=now)
         if added:
             unit.audit.append(who, "event", added[0].id, {"events": [one.id for one in added]}, at=now)
+    engine.eventing.changed |= bool(added)
     return added
+
+
+@dataclass(slots=True, eq=False)
+class Eventing:
+    """``step`` publishes; the table is read again when something was added, and every ``AGAIN`` for the incidents."""
+
+    engine: Engine
+    changed: bool = True
+    known: Known | None = None
+    _read_at: datetime | None = None
+    _published: Published = field(default_factory=lambda: Published("events"))
+
+    async def step(self, now: datetime) -> None:
+        rows_now = await asyncio.to_thread(self._rows, now)
+        if rows_now or len(self._published):
+            await self.engine.collecting.append_derived("events", [self._published.tick(rows_now, now)])
+
+    def _rows(self, now: datetime) -> list[Row]:
+        return list(rows(self.read(now), self.engine.config, self.engine.loaded.services, now))
+
+    def read(self, now: datetime) -> Known:
+        """What is known now."""
+        due = self._read_at is None or now - self._read_at >= AGAIN
+        if self.known is None or self.changed or due:
+            self.changed = False
+            with self.engine.state.read() as unit:
+                recent = unit.events.find(since=now - BACK, limit=MOST)
+                self.known = Known(
+                    recent=recent,
+                    last={kind: unit.events.last_good(kind) for kind in AGED},
+                    counts=unit.events.counts(),
+                    incidents=unit.incidents.recent(now - BACK, MOST),
+                    folded=deployments(recent),
+                )
+            self._read_at = now
+        return self.known
+
+
+def schedule(engine: Engine, now: datetime) -> None:
+    engine.scheduler.add("events", every(engine.config.events.every, now + FIRST), engine.eventing.step)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import and_, delete, func, select
 
 from watchkeeper.model import Event, EventKind, EventStatus
 from watchkeeper.store.state.repositories.common import Repository, chunks, insert_many, next_numbers
@@ -73,6 +73,22 @@ class Events(Repository):
         if services:
             query = query.where(events.c.service.in_(services))
         return [_event(row) for row in self.connection.execute(query).mappings()]
+
+    def last_good(self, kind: str) -> dict[str, Event]:
+        """Service -> the newest event of this kind that went well, however long ago."""
+        good = and_(events.c.kind == kind, events.c.status == EventStatus.OK)
+        newest = (
+            select(events.c.service, func.max(events.c.start).label("newest")).where(good).group_by(events.c.service)
+        ).subquery()
+        same = and_(events.c.service == newest.c.service, events.c.start == newest.c.newest)
+        rows = self.connection.execute(select(events).join(newest, same).where(good)).mappings()
+        return {row["service"]: _event(row) for row in rows}
+
+    def counts(self) -> dict[tuple[str, str, str, str], int]:
+        """(kind, service, environment, status) -> rows."""
+        by = (events.c.kind, events.c.service, events.c.environment, events.c.status)
+        rows = self.connection.execute(select(*by, func.count()).group_by(*by))
+        return {(row[0], row[1], row[2], row[3]): row[4] for row in rows}
 
     def prune(self, before: datetime) -> int:
         return self.connection.execute(delete(events).where(events.c.received_at < before)).rowcount
