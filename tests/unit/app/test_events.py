@@ -314,8 +314,8 @@ def test_ages_windows_stages_and_alerts_of_others_are_series(house: Engine, api:
     running = 'watchkeeper_deployment_running_seconds{environment="TEST",service="shop",stage="deploy"}'
     assert found[running] == 300
     assert found['watchkeeper_tests_passed_ratio{service="shop",version="1"}'] == 0.9
-    firing = 'watchkeeper_foreign_alerts{environment="TEST",foreign="Down",level="P1",origin="alertmanager",service="orders"}'
-    assert found[firing] == 1
+    firing = 'environment="TEST",foreign="Down",level="P1",origin="alertmanager",service="orders"'
+    assert found[f"watchkeeper_foreign_alerts{{{firing}}}"] == 1
     assert found['watchkeeper_dora_deployments_per_day{service="shop",window="7d"}'] == pytest.approx(1 / 7)
 
 
