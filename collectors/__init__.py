@@ -17,6 +17,7 @@ from .prometheus_api import PrometheusApi
 from .redis import Redis
 from .sql_probe import SqlProbe
 from .sql_query import SqlQuery
+from .statsd import Statsd
 from .tcp_probe import TcpProbe
 from .tls_probe import TlsProbe
 
@@ -37,6 +38,7 @@ BUILTIN: dict[str, type[Any]] = {
     "redis": Redis,
     "sql_probe": SqlProbe,
     "sql_query": SqlQuery,
+    "statsd": Statsd,
     "tcp_probe": TcpProbe,
     "tls_probe": TlsProbe,
 }

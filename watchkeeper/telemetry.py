@@ -71,6 +71,9 @@ class Telemetry:
             ["webhook", "outcome"],
             registry=registry,
         )
+        self.pushes = Counter(
+            "watchkeeper_pushes", "Pushes of short jobs that came in, by outcome.", ["outcome"], registry=registry
+        )
         self.otlp_requests = Counter(
             "watchkeeper_otlp_requests", "Requests of OTLP that came in, by outcome.", ["outcome"], registry=registry
         )

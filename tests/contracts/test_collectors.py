@@ -92,6 +92,7 @@ GOOD: dict[str, Options] = {
         "timeout": TIMEOUT,
     },
     "nginx_status": lambda server, _, path: {"url": server.url(path or "/stub_status"), "timeout": TIMEOUT},
+    "statsd": lambda *_: {"listen": "127.0.0.1:0"},
     "host": lambda *_: {"processes_every": 1},
     "log_file": lambda _, folder, __: {"paths": _log(folder), "from_beginning": True},
     "mysql": lambda *_: {"address": f"127.0.0.1:{shared_mariadb().port}", "username": "root", "statements": 0},

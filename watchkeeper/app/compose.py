@@ -37,6 +37,8 @@ from watchkeeper.app.pipeline.lines import Lines, classes_of, masker_of
 from watchkeeper.app.pipeline.objectives import Objectives
 from watchkeeper.app.pipeline.objectives import check as check_objectives
 from watchkeeper.app.pipeline.predict import Predicting
+from watchkeeper.app.pipeline.pushing import SOURCE as PUSHED
+from watchkeeper.app.pipeline.pushing import Pushing
 from watchkeeper.app.pipeline.rate import Rating
 from watchkeeper.app.pipeline.receive import Receiving
 from watchkeeper.app.pipeline.receive_otlp import ReceivingOtlp
@@ -142,6 +144,10 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
     engine.receiving = Receiving(samples, telemetry, clock)
     engine.forwarders = forwarders(config.remote_write, samples, data.root / "remote_write", telemetry, clock)
     engine.receiving_otlp = ReceivingOtlp(samples, telemetry, clock, _translation(loaded))
+    environment = {"environment": config.environment} if config.environment else {}
+    engine.pushing = Pushing(state, clock, config.collect.interval, environment)
+    if engine.pushing.any:  # of the last life
+        engine.sources[PUSHED] = engine.pushing.source
 
     def follow(at: datetime, unit: Unit, _saved: Sequence[Saved]) -> int:
         """Incidents and their messages, in the transaction of the alerts."""

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from watchkeeper.app.pipeline.lines import Lines
     from watchkeeper.app.pipeline.objectives import Objectives
     from watchkeeper.app.pipeline.predict import Predicting
+    from watchkeeper.app.pipeline.pushing import Pushing
     from watchkeeper.app.pipeline.rate import Rating
     from watchkeeper.app.pipeline.receive import Receiving
     from watchkeeper.app.pipeline.receive_otlp import ReceivingOtlp
@@ -80,6 +81,7 @@ class Engine:
     receiving: Receiving = field(init=False)
     forwarders: list[Forwarder] = field(default_factory=list)
     receiving_otlp: ReceivingOtlp = field(init=False)
+    pushing: Pushing = field(init=False)
     judging: Judging = field(init=False)
     telling: Telling = field(init=False)
     remediation: Acting = field(init=False)
