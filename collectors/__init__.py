@@ -13,6 +13,7 @@ from .mysql import Mysql
 from .nginx_status import NginxStatus
 from .openmetrics import Openmetrics
 from .page_probe import PageProbe
+from .postgresql import Postgresql
 from .prometheus_api import PrometheusApi
 from .redis import Redis
 from .sql_probe import SqlProbe
@@ -34,6 +35,7 @@ BUILTIN: dict[str, type[Any]] = {
     "nginx_status": NginxStatus,
     "openmetrics": Openmetrics,
     "page_probe": PageProbe,
+    "postgresql": Postgresql,
     "prometheus_api": PrometheusApi,
     "redis": Redis,
     "sql_probe": SqlProbe,

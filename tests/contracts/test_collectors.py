@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.servers import shared_mariadb, shared_redis
+from support.servers import shared_mariadb, shared_postgres, shared_redis
 from support.targets import TRUST, Target, answer, target
 
 from collectors import BUILTIN
@@ -96,6 +96,11 @@ GOOD: dict[str, Options] = {
     "host": lambda *_: {"processes_every": 1},
     "log_file": lambda _, folder, __: {"paths": _log(folder), "from_beginning": True},
     "mysql": lambda *_: {"address": f"127.0.0.1:{shared_mariadb().port}", "username": "root", "statements": 0},
+    "postgresql": lambda *_: {
+        "address": f"127.0.0.1:{shared_postgres().port}",
+        "username": "postgres",
+        "statements": 0,
+    },
     "redis": lambda *_: {"address": f"127.0.0.1:{shared_redis().port}"},
     "sql_query": lambda _, folder, __: {
         "url": _database(folder),

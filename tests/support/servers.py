@@ -288,7 +288,7 @@ def redis_cluster(tmp: Path, nodes: int = 6) -> Iterator[list[Running]]:
         yield made
 
 
-def postgres_server(tmp: Path) -> Running:
+def postgres_server(tmp: Path, *arguments: str) -> Running:
     """PostgreSQL with one database; ``url`` is SQLAlchemy's. fsync is off: tests of durability say otherwise."""
     initdb, server = need("initdb"), need("postgres")
     port, folder = free_port(), own_folder(tmp, "postgres", "postgres")
@@ -307,7 +307,44 @@ def postgres_server(tmp: Path) -> Running:
     assert made.returncode == 0, made.stderr
     argv = [server, "-D", "data", "-p", str(port), "-k", "", "-c", "fsync=off", "-c", "listen_addresses=127.0.0.1"]
     url = f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
-    return start(argv, lambda: _accepts(port), cwd=folder, user="postgres", url=url, port=port)
+    return start([*argv, *arguments], lambda: _accepts(port), cwd=folder, user="postgres", url=url, port=port)
+
+
+@cache
+def shared_postgres() -> Running:
+    """One PostgreSQL for the tests of this process that leave its settings alone."""
+    settings = ("max_connections=42", "shared_preload_libraries=pg_stat_statements", "autovacuum=off")
+    return _kept(
+        "postgres", lambda folder: postgres_server(folder, *(word for one in settings for word in ("-c", one)))
+    )
+
+
+def postgres_standby(tmp: Path, primary: Running) -> Running:
+    """A streaming replica of ``primary``."""
+    port, folder = free_port(), own_folder(tmp, "standby", "postgres")
+    account = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
+    copy = [need("pg_basebackup"), "-D", "data", "-R", "-c", "fast", "-h", "127.0.0.1", "-p", str(primary.port)]
+    made = subprocess.run(
+        [*copy, "-U", "postgres", "--no-sync"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        user=account.pw_uid if account else None,
+        group=account.pw_gid if account else None,
+        extra_groups=[] if account else None,
+    )
+    assert made.returncode == 0, made.stderr
+    argv = [need("postgres"), "-D", "data", "-p", str(port), "-k", "", "-c", "fsync=off", "-c", "max_connections=42"]
+    argv += ["-c", "listen_addresses=127.0.0.1"]
+    return start(argv, lambda: _accepts(port), cwd=folder, user="postgres", port=port)
+
+
+def psql(port: int, sql: str, *, user: str = "postgres") -> list[list[str]]:
+    """What the server's own console says, row by row."""
+    argv = [need("psql"), "-XAtq", "-F", "\t", "-h", "127.0.0.1", "-p", str(port), "-U", user, "-d", "postgres"]
+    said = subprocess.run([*argv, "-c", sql], capture_output=True, text=True, check=True, timeout=30).stdout
+    return [line.split("\t") for line in said.splitlines()]
 
 
 def _accepts(port: int) -> bool:
