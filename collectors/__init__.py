@@ -8,6 +8,7 @@ from .host import Host
 from .http_probe import HttpProbe
 from .icmp_probe import IcmpProbe
 from .json_http import JsonHttp
+from .kubernetes import Kubernetes
 from .log_file import LogFile
 from .mysql import Mysql
 from .nginx_status import NginxStatus
@@ -30,6 +31,7 @@ BUILTIN: dict[str, type[Any]] = {
     "http_probe": HttpProbe,
     "icmp_probe": IcmpProbe,
     "json_http": JsonHttp,
+    "kubernetes": Kubernetes,
     "log_file": LogFile,
     "mysql": Mysql,
     "nginx_status": NginxStatus,

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support import cluster
 from support.servers import shared_mariadb, shared_postgres, shared_redis
 from support.targets import TRUST, Target, answer, target
 
@@ -54,6 +55,7 @@ async def server() -> AsyncIterator[Target]:
         made.pages["/good/api/v1/query"] = answer(vector)
         made.pages["/good.json"] = answer(b'{"queues":[{"name":"a","depth":1},{"name":"b","depth":2}]}')
         made.pages["/stub_status"] = answer(STUB_STATUS)
+        cluster.put(made, "/cluster")
         yield made
 
 
@@ -94,6 +96,7 @@ GOOD: dict[str, Options] = {
     "nginx_status": lambda server, _, path: {"url": server.url(path or "/stub_status"), "timeout": TIMEOUT},
     "statsd": lambda *_: {"listen": "127.0.0.1:0"},
     "host": lambda *_: {"processes_every": 1},
+    "kubernetes": lambda server, _, path: {"api_server": server.url(path or "/cluster"), "timeout": TIMEOUT},
     "log_file": lambda _, folder, __: {"paths": _log(folder), "from_beginning": True},
     "mysql": lambda *_: {"address": f"127.0.0.1:{shared_mariadb().port}", "username": "root", "statements": 0},
     "postgresql": lambda *_: {
@@ -214,15 +217,15 @@ def test_an_unknown_option_is_refused_by_name(kind: str, server: Target, tmp_pat
         REGISTRY.build(kind, options)
 
 
-@pytest.mark.parametrize("kind", [*HTTP, "http_probe", "conversation_probe"])
+@pytest.mark.parametrize("kind", [*HTTP, "http_probe", "conversation_probe", "kubernetes"])
 @pytest.mark.parametrize("path", BAD_PATHS)
 async def test_a_misbehaving_server_gives_a_reason_or_a_balanced_ledger_in_time(
     kind: str, path: str, server: Target, tmp_path: Path, outbound: Outbound
 ) -> None:
     for name, page in list(server.pages.items()):
-        server.pages[f"{name}/api/v1/query"] = page
+        server.pages |= dict.fromkeys((f"{name}/api/v1/query", f"{name}/api/v1/pods?limit=500"), page)
     for name, way in list(server._special.items()):
-        server._special[f"{name}/api/v1/query"] = way
+        server._special |= dict.fromkeys((f"{name}/api/v1/query", f"{name}/api/v1/pods?limit=500"), way)
     part = build(kind, server, tmp_path, path)
     began = time.monotonic()
     async with asyncio.timeout(20):
