@@ -43,7 +43,7 @@ app.add_typer(events_app, name="events")
 app.add_typer(logs_app, name="logs")
 
 #: Commands that run for weeks: what ends them is told with its whole trace.
-SERVING = {"engine", "dashboard", "actuator"}
+SERVING = {"engine", "dashboard", "actuator", "agent"}
 ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", "-c", help="Configuration file; default $WATCHKEEPER_CONFIG or ./watchkeeper.yaml."),
@@ -122,6 +122,14 @@ def actuator(config: ConfigOption = None) -> None:
 
     die_with_parent()
     serve_actuator(config)
+
+
+@app.command()
+def agent(config: ConfigOption = None) -> None:
+    """Run collectors here and send what they say to an engine elsewhere."""
+    from watchkeeper.app.agent import serve_agent
+
+    serve_agent(config)
 
 
 # --- configuration ---------------------------------------------------------------------------------------------------

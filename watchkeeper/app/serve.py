@@ -16,8 +16,10 @@ from typing import Any
 
 import uvicorn
 from fastapi import APIRouter
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from watchkeeper.app.api.app import create
+from watchkeeper.app.api.remote_write import CLIENT_CERTIFICATE
 from watchkeeper.app.compose import compose
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.lifecycle import start, stop
@@ -114,6 +116,15 @@ async def _announce(engine: Engine, server: uvicorn.Server) -> None:
     log.info("engine ready", **about)
 
 
+class KnowsClients(H11Protocol):
+    """Tells the application whether the connection showed a certificate that ``engine.tls.clients_ca`` signed."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        tls = transport.get_extra_info("ssl_object")
+        self.app_state = {**self.app_state, CLIENT_CERTIFICATE: bool(tls and tls.getpeercert())}
+
+
 class QuietServer(uvicorn.Server):
     """uvicorn without signal handlers of its own: the process decides when it ends."""
 
@@ -128,6 +139,7 @@ def quiet_server(app: object, address: str, tls: Tls | None, *, proxied: bool = 
     ``proxied``: a proxy on this host says who the visitor is; without one X-Forwarded-For is anybody's word.
     """
     host, port = listen(address)
+    clients = getattr(tls, "clients_ca", None)
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]
         host=host,
@@ -143,5 +155,8 @@ def quiet_server(app: object, address: str, tls: Tls | None, *, proxied: bool = 
         ssl_certfile=str(tls.certificate) if tls else None,
         ssl_keyfile=str(tls.key) if tls else None,
         ssl_version=ssl.PROTOCOL_TLS_SERVER,
+        ssl_ca_certs=str(clients) if clients else None,
+        ssl_cert_reqs=ssl.CERT_OPTIONAL if clients else ssl.CERT_NONE,
+        http=KnowsClients,
     )
     return QuietServer(config)

@@ -49,9 +49,13 @@ class Tls(Section):
     key: Path  #: PEM file
 
 
+class EngineTls(Tls):
+    clients_ca: Path | None = None  #: PEM; remote write then needs a certificate signed by it, beside the token
+
+
 class Engine(Section):
     listen: Listen = "127.0.0.1:9700"  #: address of the API
-    tls: Tls | None = None  #: needed for any address that is not loopback
+    tls: EngineTls | None = None  #: needed for any address that is not loopback
 
 
 class Dashboard(Section):
@@ -243,6 +247,14 @@ class Otlp(Section):
     keep_identifying_resource_attributes: bool = False  #: service.name and its kin stay labels of target_info too
 
 
+class Agent(Section):
+    """For `watchkeeper agent` alone; an engine takes no notice."""
+
+    name: str = Field(default="", pattern=r"^[A-Za-z0-9_.:-]{0,100}$")  #: becomes the label `agent`; an agent needs one
+    location: str = ""  #: becomes the label `probe_location`; empty: the name
+    retention: Duration = timedelta(hours=6)  #: age at which samples that were sent are dropped
+
+
 class Config(Section):
     """The whole file."""
 
@@ -273,6 +285,7 @@ class Config(Section):
     remediation: dict[str, Any] = {}
     scale: Scale = Scale()
     remote_write: list[RemoteWrite] = []
+    agent: Agent = Agent()
 
     @property
     def zone(self) -> ZoneInfo:

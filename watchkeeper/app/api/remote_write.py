@@ -20,6 +20,8 @@ router = APIRouter(prefix="/api/v1", dependencies=[Depends(needs(Permission.WRIT
 FIRST, SECOND = "prometheus.WriteRequest", "io.prometheus.write.v2.Request"
 #: Seconds a sender is asked to wait when the store cannot take samples now.
 RETRY_AFTER = "5"
+#: In the connection's state: it showed a certificate that engine.tls.clients_ca signed.
+CLIENT_CERTIFICATE = "client_certificate"
 WRITTEN = "X-Prometheus-Remote-Write-{}-Written"
 
 
@@ -27,6 +29,10 @@ WRITTEN = "X-Prometheus-Remote-Write-{}-Written"
 async def write(request: Request) -> Response:
     """Samples, durable before the answer. 4xx: sending again cannot help; 5xx: it can, after ``Retry-After``."""
     engine: Engine = request.app.state.engine
+    if _unknown_client(engine, request):
+        engine.telemetry.remote_writes.labels("client_certificate").inc()
+        said = "show a certificate that engine.tls.clients_ca has signed (certificate and key of remote_write)\n"
+        return PlainTextResponse(said, status_code=403)
     message = _message(request.headers.get("content-type", ""))
     encoding = request.headers.get("content-encoding", "snappy").strip().lower()
     if message not in (FIRST, SECOND) or encoding != "snappy":
@@ -46,6 +52,13 @@ async def write(request: Request) -> Response:
     finally:
         engine.sources.setdefault(SOURCE, engine.receiving.source)
     return _answer(received, second=second)
+
+
+def _unknown_client(engine: Engine, request: Request) -> bool:
+    """Certificates are asked for, and this connection showed none."""
+    tls = engine.config.engine.tls
+    wanted = tls is not None and tls.clients_ca is not None
+    return wanted and not getattr(request.state, CLIENT_CERTIFICATE, False)
 
 
 def _message(content_type: str) -> str:

@@ -261,6 +261,11 @@ class Forwarder:
             elif outcome == "sent":
                 self.source.received, self.source.stored = self.source.received + samples, self.source.stored + samples
 
+    @property
+    def lag(self) -> int:
+        """Records of the log that the server has not got yet."""
+        return max(self._store.durable_sequence - self._sent, 0)
+
     def _figures(self) -> None:
         self._telemetry.forward_lag.labels(self.options.name).set(
             max(self._store.durable_sequence - self._tail.sequence, 0)

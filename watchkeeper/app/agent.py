@@ -1,0 +1,193 @@
+"""The agent process: collectors on another machine, a queue on its disk, and remote write to the engine.
+
+The queue is the store's log (pipeline/forward.py): while the engine cannot be reached samples wait there, and go out in
+order when it can.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import signal
+import socket
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from collectors import BUILTIN as COLLECTORS
+from collectors.base import Sheet, target_labels
+from watchkeeper import __version__
+from watchkeeper.app.catalogue import expand
+from watchkeeper.app.paths import DataDir
+from watchkeeper.app.pipeline.collect import Collecting, Source
+from watchkeeper.app.pipeline.forward import forwarders
+from watchkeeper.app.samples import embedded
+from watchkeeper.app.schedule import Scheduler, every
+from watchkeeper.app.sources import build_source
+from watchkeeper.app.wiring import data_dir
+from watchkeeper.clock import Clock, SystemClock
+from watchkeeper.config import Config, Loaded, default_path, load
+from watchkeeper.config import Source as SourceConfig
+from watchkeeper.errors import ConfigError
+from watchkeeper.model import LogBatch, Tick
+from watchkeeper.outbound import Outbound
+from watchkeeper.ports import Collected
+from watchkeeper.registry import Registry
+from watchkeeper.telemetry import Telemetry, logger, set_up_logging
+
+log = logger(__name__)
+
+HEARTBEAT_EVERY = timedelta(seconds=15)
+KEEP_EVERY = timedelta(minutes=1)
+
+
+def serve_agent(config: Path | None) -> None:
+    """Run until SIGINT or SIGTERM."""
+    loaded = load(config or default_path())
+    data = data_dir(loaded.config).create()
+    lock = data.lock("agent")
+    set_up_logging(data.logs / "agent.log", process="agent")
+    try:
+        asyncio.run(_serve(Agent(loaded, data, SystemClock())))
+    finally:
+        lock.close()
+
+
+async def _serve(agent: Agent) -> None:
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    agent.start()
+    log.info("agent ready", agent=agent.config.agent.name, sources=len(agent.sources))
+    try:
+        await agent.scheduler.run(stopping)
+    finally:
+        await agent.stop()
+
+
+class Agent:
+    """Everything an agent is. Raises ConfigError."""
+
+    def __init__(self, loaded: Loaded, data: DataDir, clock: Clock) -> None:
+        loaded = expand(_checked(loaded))
+        self.config, self.clock, self.telemetry = _kept_briefly(loaded.config), clock, Telemetry()
+        self.sources = _sources(loaded)
+        self.samples = embedded(self.config, data, clock)
+        self.outbound = Outbound(allow_private=True)
+        self.scheduler = Scheduler(clock, self.telemetry)
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="append")
+        self.forwarders = forwarders(
+            self.config.remote_write, self.samples, data.root / "remote_write", self.telemetry, clock
+        )
+        heartbeat = Heartbeat(self)
+        self.sources.append(
+            Source("agent", "agent", HEARTBEAT_EVERY, heartbeat, heartbeat.target_labels, target="this agent")
+        )
+        self.collecting = Collecting(
+            store=self.samples,
+            outbound=self.outbound,
+            telemetry=self.telemetry,
+            clock=clock,
+            executor=self._threads,
+            scored=_not_here,
+            logged=_no_lines,
+        )
+
+    def start(self) -> None:
+        """Schedule everything, begin to send."""
+        now = self.clock.now()
+        for source in self.sources:
+            step = functools.partial(self.collecting.step, source)
+            self.scheduler.add(f"collect/{source.name}", every(source.interval, now), step)
+        self.scheduler.add("keep", every(KEEP_EVERY, now + KEEP_EVERY), self._keep)
+        for forwarder in self.forwarders:
+            forwarder.start()
+
+    async def stop(self) -> None:
+        """What is unsent waits on the disk for the next start."""
+        for source in self.sources:
+            await source.collector.close()
+        await self.outbound.aclose()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        await asyncio.to_thread(self.samples.sync)
+        for forwarder in self.forwarders:
+            await asyncio.to_thread(forwarder.stop)
+        self.samples.close()
+
+    async def _keep(self, now: datetime) -> None:
+        await asyncio.to_thread(self.samples.maintain, now)
+
+
+class Heartbeat:
+    """Series that say that the agent lives, and how much it still has to send."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+        labels = {"environment": agent.config.environment} if agent.config.environment else {}
+        self.target_labels = target_labels("watchkeeper_agent", labels, default_instance=socket.gethostname())
+        self._sheet = Sheet("agent/agent", self.target_labels)
+
+    async def collect(self, now: datetime, outbound: Outbound) -> Collected:  # noqa: ARG002 - a collector's shape
+        queues = [
+            ("watchkeeper_agent_queue_records", (("name", one.options.name),), float(one.lag))
+            for one in self._agent.forwarders
+        ]
+        readings = [
+            ("watchkeeper_agent_heartbeat_timestamp_seconds", (), now.timestamp()),
+            ("watchkeeper_agent_info", (("version", __version__),), 1.0),
+            *queues,
+        ]
+        return Collected(ticks=[self._sheet.tick(now, readings)])
+
+    async def close(self) -> None:
+        """Nothing is held between collections."""
+
+
+def _checked(loaded: Loaded) -> Loaded:
+    """An agent has a name and somewhere to send to, and keeps no log lines."""
+    if not loaded.config.agent.name:
+        raise ConfigError("an agent needs a name, which becomes the label `agent`", key="agent.name")
+    if not loaded.config.remote_write:
+        said = "an agent needs the engine it sends to: a name and a url such as https://engine:9700/api/v1/write"
+        raise ConfigError(said, key="remote_write")
+    for source in loaded.config.collect.sources:
+        if source.kind == "log_file":
+            raise ConfigError("an agent sends samples, no log lines; read log files by an engine", key=source.name)
+    return loaded
+
+
+def _kept_briefly(config: Config) -> Config:
+    """Its name on every series that goes out; what was sent is not kept for long."""
+    told = {"agent": config.agent.name, "probe_location": config.agent.location or config.agent.name}
+    kept = dict.fromkeys(("retention", "retention_5m", "retention_1h"), config.agent.retention)
+    return config.model_copy(
+        update={
+            "remote_write": [
+                row.model_copy(update={"external_labels": {**told, **row.external_labels}})
+                for row in config.remote_write
+            ],
+            "store": config.store.model_copy(update=kept),
+        }
+    )
+
+
+def _sources(loaded: Loaded) -> list[Source]:
+    """What the file names, its services' among them, and this machine where ``collect.host`` is on."""
+    config, registry = loaded.config, Registry("collectors", COLLECTORS)
+    found = [
+        loaded.part(("collect", "sources", index), lambda row=row: build_source(row, config, registry))
+        for index, row in enumerate(config.collect.sources)
+    ]
+    if config.collect.host:
+        row = SourceConfig(kind="host", name="host", interval=config.collect.host_interval, labels={"job": "node"})
+        found.append(build_source(row, config, registry))
+    return found
+
+
+async def _not_here(_ticks: Sequence[Tick]) -> None:
+    """The engine scores."""
+
+
+async def _no_lines(_source: Source, _lines: Sequence[LogBatch]) -> None:
+    """No source of an agent has any."""
