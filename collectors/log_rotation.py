@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .log_tail import HEAD, Mark, Raw, Tail, mark_at
+from .log_tail import HEAD, Mark, Print, Raw, Tail, mark_at, print_of, restored
 
 #: A renamed file is kept open this long after it last grew: its writer may not have noticed yet.
 LINGER_SECONDS = 60.0
@@ -52,7 +52,7 @@ class Family:
         self.path, self._max_line, self._from_end = path, max_line, from_end
         self._active: Tail | None = None
         self._draining: list[Tail] = []
-        self._known: dict[tuple[int, int], bytes] = {}  #: rotated files that need no reading, by their first bytes
+        self._known: dict[tuple[int, int], Print] = {}  #: rotated files that need no reading, by their first bytes
         self._saved: list[tuple[tuple[int, int], Mark, bool, bool]] | None = None
         self._first = True
         self.lost_tails = 0  #: times the unread end of an emptied file could not be found
@@ -100,24 +100,22 @@ class Family:
             {
                 "device": tail.key[0],
                 "inode": tail.key[1],
-                "offset": tail.mark.offset,
-                "head": tail.mark.head.hex(),
-                "tail": tail.mark.tail.hex(),
+                **tail.mark.saved(),
                 "skipping": tail.skipping,
                 "done": tail is not self._active and os.fstat(tail.fd).st_size == tail.mark.offset,
             }
             for tail in self._tails()
         ]
-        return {"tails": tails, "known": [[*key, head.hex()] for key, head in self._known.items()]}
+        return {"tails": tails, "known": [[*key, *known] for key, known in self._known.items()]}
 
     def restore(self, position: dict[str, Any]) -> None:
         """Go on where ``position`` was taken; before the first ``read``."""
         self._from_end = False
-        self._known = {(device, inode): bytes.fromhex(head) for device, inode, head in position["known"]}
+        self._known = {(device, inode): (length, digest) for device, inode, length, digest in position["known"]}
         self._saved = [
             (
                 (saved["device"], saved["inode"]),
-                Mark(saved["offset"], bytes.fromhex(saved["head"]), bytes.fromhex(saved["tail"])),
+                restored(saved),
                 bool(saved["skipping"]),
                 bool(saved["done"]),
             )
@@ -138,7 +136,7 @@ class Family:
             return
         found: list[tuple[float, _Sibling]] = []
         opened = {tail.key for tail in self._tails()}
-        known: dict[tuple[int, int], bytes] = {}
+        known: dict[tuple[int, int], Print] = {}
         for name in names:
             opened_file = _open_regular(self.path.parent / name, unreadable_is_absent=True)
             if opened_file is None:
@@ -146,7 +144,7 @@ class Family:
             fd, state = opened_file
             key = (state.st_dev, state.st_ino)
             head = os.pread(fd, HEAD, 0)
-            if key in self._known and head.startswith(self._known[key]):
+            if key in self._known and print_of(head[: self._known[key][0]]) == self._known[key]:
                 known[key] = self._known[key]
                 os.close(fd)
             elif key in opened:
@@ -160,7 +158,7 @@ class Family:
         """The first look: what is there already is old, unless a position says how far it was read."""
         if self._saved is None:
             if self._from_end:
-                self._known |= {sibling.key: sibling.head for sibling in siblings if sibling.size}
+                self._known |= {sibling.key: print_of(sibling.head) for sibling in siblings if sibling.size}
             return
         for key, mark, skipping, done in self._saved:
             found = self._resume(key, mark, siblings, skipping=skipping)
@@ -259,7 +257,7 @@ class Family:
             if idle or (tail.copied and (at_end or tail.idle_since is not None)):
                 lines.extend(tail.rest())
                 if tail.mark.head:
-                    self._known[tail.key] = tail.mark.head
+                    self._known[tail.key] = print_of(tail.mark.head)
                 tail.close()
                 self._draining.remove(tail)
         return lines

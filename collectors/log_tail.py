@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +37,10 @@ class Raw:
         self.cut += more.cut
 
 
+#: Length and digest of some bytes.
+Print = tuple[int, str]
+
+
 @dataclass(slots=True)
 class Mark:
     """How far a file was read, and what stood there."""
@@ -41,13 +48,29 @@ class Mark:
     offset: int = 0
     head: bytes = b""  #: the first bytes, never beyond the offset
     tail: bytes = b""  #: the last bytes before the offset
+    prints: tuple[Print, Print] | None = None  #: of head and tail, when an earlier process read them
 
     def holds(self, fd: int) -> bool:
         """True when the file still has what was read of it: it was neither truncated nor rewritten."""
         if os.fstat(fd).st_size < self.offset:
             return False
+        if self.prints is not None:
+            return self._holds_prints(fd, *self.prints)
         same_end = os.pread(fd, len(self.tail), self.offset - len(self.tail)) == self.tail
         return same_end and os.pread(fd, len(self.head), 0) == self.head
+
+    def _holds_prints(self, fd: int, head: Print, tail: Print) -> bool:
+        """The bytes themselves are known once the file has proved to be the same."""
+        first, last = os.pread(fd, head[0], 0), os.pread(fd, tail[0], self.offset - tail[0])
+        if (print_of(first), print_of(last)) != (head, tail):
+            return False
+        self.head, self.tail, self.prints = first, last, None
+        return True
+
+    def saved(self) -> dict[str, Any]:
+        """As plain JSON data, without a byte of the file: there may be secrets in it."""
+        head, tail = self.prints or (print_of(self.head), print_of(self.tail))
+        return {"offset": self.offset, "head": list(head), "tail": list(tail)}
 
     def advance(self, consumed: bytes) -> None:
         self.offset += len(consumed)
@@ -55,7 +78,18 @@ class Mark:
         self.tail = (self.tail + consumed[-TAIL:])[-TAIL:]
 
     def copy(self) -> Mark:
-        return Mark(self.offset, self.head, self.tail)
+        return Mark(self.offset, self.head, self.tail, self.prints)
+
+
+def print_of(content: bytes) -> Print:
+    """By what bytes are known again that must not be kept themselves."""
+    return len(content), hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def restored(saved: Mapping[str, Any]) -> Mark:
+    """The mark that ``saved`` told of."""
+    head, tail = ((int(length), str(digest)) for length, digest in (saved["head"], saved["tail"]))
+    return Mark(int(saved["offset"]), prints=(head, tail))
 
 
 def mark_at(fd: int, offset: int) -> Mark:

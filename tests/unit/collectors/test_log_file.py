@@ -267,6 +267,18 @@ async def test_200_random_rotations_lose_and_double_no_line(
     await reader.part.close()
 
 
+async def test_a_position_holds_not_a_byte_of_the_file(tmp_path: Path, outbound: Outbound) -> None:
+    log = tmp_path / "a.log"
+    log.touch()
+    reader = Reader(outbound, str(log))
+    await reader.look()
+    add(log, "password=hunter2")
+    await reader.look()
+    said = json.dumps(reader.part.position())
+    assert "hunter2" not in said
+    assert b"hunter2".hex() not in said
+
+
 async def test_the_end_of_an_emptied_file_without_a_copy_is_counted_as_lost(tmp_path: Path, outbound: Outbound) -> None:
     log = tmp_path / "a.log"
     add(log, "old line of some length")

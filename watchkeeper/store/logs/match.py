@@ -146,7 +146,8 @@ def _word(value: Any) -> str:
 
 def spans(text: str, terms: Sequence[Term]) -> list[tuple[int, int]]:
     """(begin, end) in characters of what terms found in a line, for people to see."""
-    found, lower = [], text.lower() if len(text.lower()) == len(text) else text
+    found: list[tuple[int, int]] = []
+    lower = text.lower() if len(text.lower()) == len(text) else text
     for term in terms:
         if term.negated or term.kind not in ("text", "field") or not term.text:
             continue
