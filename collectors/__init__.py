@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from .container_logs import ContainerLogs
 from .conversation_probe import ConversationProbe
 from .dns_probe import DnsProbe
 from .host import Host
 from .http_probe import HttpProbe
 from .icmp_probe import IcmpProbe
+from .journald import Journald
 from .json_http import JsonHttp
 from .kubernetes import Kubernetes
 from .log_file import LogFile
@@ -20,16 +22,19 @@ from .redis import Redis
 from .sql_probe import SqlProbe
 from .sql_query import SqlQuery
 from .statsd import Statsd
+from .syslog import Syslog
 from .tcp_probe import TcpProbe
 from .tls_probe import TlsProbe
 
 #: Kind -> class. The kind is the word in ``watchkeeper.yaml`` and the first part of ``Tick.target``.
 BUILTIN: dict[str, type[Any]] = {
+    "container_logs": ContainerLogs,
     "conversation_probe": ConversationProbe,
     "dns_probe": DnsProbe,
     "host": Host,
     "http_probe": HttpProbe,
     "icmp_probe": IcmpProbe,
+    "journald": Journald,
     "json_http": JsonHttp,
     "kubernetes": Kubernetes,
     "log_file": LogFile,
@@ -43,6 +48,7 @@ BUILTIN: dict[str, type[Any]] = {
     "sql_probe": SqlProbe,
     "sql_query": SqlQuery,
     "statsd": Statsd,
+    "syslog": Syslog,
     "tcp_probe": TcpProbe,
     "tls_probe": TlsProbe,
 }

@@ -47,6 +47,8 @@ class LogFile:
     multiline_start: str = ""  #: RE2 pattern that begins a record; other lines are joined to it. Empty: off
     timeout: float = Field(default=30.0, gt=0, le=300)  #: seconds for one look
 
+    kind = "log_file"
+
     def __post_init__(self) -> None:
         if any(not Path(path).is_absolute() for path in self.paths):
             raise ValueError("paths must be absolute")
@@ -56,7 +58,7 @@ class LogFile:
             except ValueError as error:  # pyarrow's ArrowInvalid is one
                 raise ValueError(f"multiline_start is no RE2 pattern: {error}") from None
         self.target_labels = target_labels(self.name, self.labels, default_instance=os.uname().nodename)
-        self._sheet = Sheet(f"log_file/{self.name}", self.target_labels)
+        self._sheet = Sheet(f"{self.kind}/{self.name}", self.target_labels)
         self._families: dict[str, Family] = {}
         self._saved: dict[str, Any] = {}
         self._seen_before = False

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support import cluster
+from support.journal import journalctl
 from support.servers import shared_mariadb, shared_postgres, shared_redis
 from support.targets import TRUST, Target, answer, target
 
@@ -98,6 +99,9 @@ GOOD: dict[str, Options] = {
     "host": lambda *_: {"processes_every": 1},
     "kubernetes": lambda server, _, path: {"api_server": server.url(path or "/cluster"), "timeout": TIMEOUT},
     "log_file": lambda _, folder, __: {"paths": _log(folder), "from_beginning": True},
+    "container_logs": lambda _, folder, __: {"paths": _log(folder), "from_beginning": True},
+    "journald": lambda _, folder, __: {"program": journalctl(folder)},
+    "syslog": lambda *_: {"listen": "127.0.0.1:0"},
     "mysql": lambda *_: {"address": f"127.0.0.1:{shared_mariadb().port}", "username": "root", "statements": 0},
     "postgresql": lambda *_: {
         "address": f"127.0.0.1:{shared_postgres().port}",

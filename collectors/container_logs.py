@@ -1,0 +1,40 @@
+"""Reads what containers write: Docker's json-file logs and those of CRI runtimes under Kubernetes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from watchkeeper.model import LogBatch, labels
+
+from .base import STRICT
+from .container_text import path_labels, unwrapped
+from .log_file import LogFile
+from .log_severity import severities
+from .log_tail import Raw
+from .log_text import decode
+
+
+@dataclass(kw_only=True, config=STRICT)
+class ContainerLogs(LogFile):
+    """New lines of containers with their own times, labelled by namespace, pod and container, or by Docker's name.
+
+    Good for: a node of Kubernetes, a host with Docker. Not for: other log drivers (journald, syslog have their own
+    kinds). Options are those of ``log_file``.
+    """
+
+    paths: list[str] = Field(
+        default=["/var/log/pods/*/*/*.log", "/var/lib/docker/containers/*/*-json.log"], min_length=1
+    )  #: the real files, not links to them: rotation happens beside these
+
+    kind = "container_logs"
+
+    def _batch(self, path: str, raw: Raw, time_ms: int) -> LogBatch:
+        lines = [line for piece in raw.pieces for line in piece.split(b"\n")[:-1]]
+        pairs = list(unwrapped(lines, time_ms))
+        texts = [decode(text, self.encoding).decode() for _, text in pairs]
+        own = labels(None, {**path_labels(path), **self.target_labels, "file": path})
+        made = LogBatch.of(own, texts, [at for at, _ in pairs])
+        return replace(made, severity=severities(made.data, made.ends))
