@@ -122,6 +122,7 @@ def body(caller: Caller, data: Mapping[str, Any]) -> Any:
                 ],
                 smallest=420,
             ),
+            *_changes(caller, data["changes"]),
             widgets.card(_timeline(caller, data["timeline"]), title=words("incident.timeline")),
             widgets.grid_of(
                 [
@@ -133,6 +134,32 @@ def body(caller: Caller, data: Mapping[str, Any]) -> Any:
         ],
         className="wk-stack",
     )
+
+
+def _changes(caller: Caller, rows: list[Mapping[str, Any]]) -> list[Any]:
+    """What was changed just before, in the service or in what it depends on; nothing where nothing was."""
+    lines = [
+        html.Div(
+            [widgets.row(*_change_head(caller, row)), widgets.quiet(_change_about(caller, row))], className="wk-item"
+        )
+        for row in rows
+    ]
+    return [widgets.card(*lines, title=caller.words("incident.changes"))] if lines else []
+
+
+def _change_head(caller: Caller, row: Mapping[str, Any]) -> list[Any]:
+    return [
+        widgets.badge(caller.words.word("changes.kind", row["kind"]), "blue"),
+        html.Span(row["title"], className="wk-strong"),
+        widgets.state(caller, row["status"], "changes.status"),
+    ]
+
+
+def _change_about(caller: Caller, row: Mapping[str, Any]) -> str:
+    words = caller.words
+    whose = words(f"incident.changes.{row['whose']}")
+    parts = (words.moment(row["start"]), row["service"], whose, row["version"], row["actor"], row["id"])
+    return " · ".join(part for part in parts if part)
 
 
 def _alerts(caller: Caller, rows: list[Mapping[str, Any]]) -> Any:

@@ -123,7 +123,7 @@ def _about(caller: Caller, data: Mapping[str, Any]) -> Any:
         (words("service.limit", resource=name), _limit(words, name, value)) for name, value in data["limits"].items()
     ]
     pairs += [(words("service.contact"), ", ".join(data["contacts"]))] if data["contacts"] else []
-    pairs += [(name, html.A(link, href=link, rel="noreferrer")) for name, link in data["links"].items() if _web(link)]
+    pairs += [(name, html.A(link, href=link, rel="noreferrer")) for name, link in data["links"].items() if web(link)]
     for key in ("depends_on", "dependents"):
         if data[key]:
             pairs.append((words(f"service.{key}"), widgets.row(*[_link(name) for name in data[key]])))
@@ -135,7 +135,7 @@ def _about(caller: Caller, data: Mapping[str, Any]) -> Any:
     return html.Div(parts)
 
 
-def _web(link: str) -> bool:
+def web(link: str) -> bool:
     """Only addresses of the web become links: others could be scripts."""
     return link.startswith(("https://", "http://"))
 

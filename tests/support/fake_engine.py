@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import uvicorn
 from fastapi import Depends, FastAPI, Header, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
-from support import fake_business, fake_catalogue, fake_cost, fake_sla
+from support import fake_business, fake_catalogue, fake_changes, fake_cost, fake_sla
 from support.hostile import poisoned
 
 #: Markup that must stay text wherever a label or a name is shown.
@@ -133,6 +133,7 @@ class FakeEngine:
         return {
             "incident": row, "alerts": [alert], "timeline": [change, *self.notes], "actions": self.actions(now)[:1],
             "deliveries": [delivery],
+            "changes": [{**fake_changes.event(now), "whose": "own"}],
         }  # fmt: skip
 
     def actions(self, now: datetime) -> list[dict[str, Any]]:
@@ -384,6 +385,7 @@ def _reading(app: FastAPI, engine: FakeEngine) -> None:  # noqa: C901 - one smal
     get("/api/wk/collectors", lambda: _collectors(now()))
     get("/api/wk/capacity", lambda: engine.capacity(now()))
     get("/api/wk/business", lambda: fake_business.business(now()))
+    get("/api/wk/changes", lambda: fake_changes.changes(now()))
     get("/api/wk/cost", lambda: fake_cost.cost(now()))
     get("/api/wk/predictions", lambda: fake_business.predictions(now()))
     get("/api/wk/services", lambda: fake_catalogue.services(now()))

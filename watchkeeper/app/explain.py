@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -36,6 +37,12 @@ def explain(unit: Unit, subject_id: str, zone: ZoneInfo, language: str = WRITTEN
         "chain": [shapes.transition(row) for row in rows],
         "text": [_line(row, zone) if words is None else _told(row, words) for row in rows],
     }
+
+
+def change_line(change: Mapping[str, Any]) -> str:
+    """A change before the incident, told before the chain."""
+    version = f" {change['version']}" if change["version"] else ""
+    return f"{change['start']}  {change['kind']} {change['id']}  {change['service']}{version}: {change['title']}"
 
 
 def _incident_of(unit: Unit, subject_id: str) -> str:

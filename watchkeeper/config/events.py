@@ -70,6 +70,7 @@ class Events(Section):
     production: list[str] = ["PROD", "production", "prod", ""]  #: environments whose deploys the DORA figures count
     deploy_limit: Duration = timedelta(seconds=600)  #: a deploy takes no longer
     stage_limit: Duration = timedelta(seconds=300)  #: a stage of one takes no longer
+    soak: Duration = timedelta(seconds=300)  #: a deploy is watched this long; an incident meanwhile: roll it back
     targets: list[Target] = []
     windows: list[Window] = []
     webhooks: list[Webhook] = []

@@ -22,7 +22,7 @@ from watchkeeper.access.tokens import create_system_token
 from watchkeeper.app.api.app import create
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.pipeline.events_series import rows
-from watchkeeper.model import format_series
+from watchkeeper.model import Incident, IncidentState, Severity, format_series
 from watchkeeper.wire.hooks import BUILTIN
 from watchkeeper.wire.hooks.signature import sign
 
@@ -326,3 +326,56 @@ def test_an_alert_of_others_ends_when_they_say_so(house: Engine, api: TestClient
     sent = json.dumps(body).encode()
     api.post("/api/wk/webhooks/alertmanager", content=sent, headers=proof("alertmanager", sent))
     assert not [name for name in published(house) if name.startswith("watchkeeper_foreign_alerts")]
+
+
+def deployed(house: Engine, api: TestClient, **more: Any) -> None:
+    body = {"kind": "deploy", "title": "orders 1", "service": "shop", "environment": "PROD", "version": "1", **more}
+    assert api.post("/api/wk/events", json=body, headers=bearer(house)).status_code == 201
+
+
+def test_an_incident_and_its_explanation_name_the_change_before_it(house: Engine, api: TestClient) -> None:
+    deployed(house, api, start="2026-03-02T03:30:00Z", end="2026-03-02T03:58:00Z")
+    deployed(house, api, start="2026-03-02T01:30:00Z", title="long over")
+    opened(house)
+    reader = bearer(house)
+    found = api.get("/api/wk/incidents/inc-1", headers=reader).json()["changes"]
+    assert [(one["id"], one["whose"]) for one in found] == [("event-1", "own")]
+    told = api.get("/api/wk/explain/inc-1", headers=reader).json()
+    assert told["changes"] == found
+    assert "deploy event-1" in told["text"][0]
+
+
+def test_a_deploy_followed_by_an_incident_is_to_be_rolled_back_and_gates_are_as_told(
+    house: Engine, api: TestClient
+) -> None:
+    deployed(house, api, start="2026-03-02T03:30:00Z", end="2026-03-02T03:58:00Z")
+    deployed(house, api, kind="change", labels={"gate": "grey", "stage": "grey"}, status="failed")
+    assert releases(house, api)["soak"] == "watching"
+    opened(house)
+    row = releases(house, api)
+    assert row["soak"] == "roll_back"
+    assert (row["gates"]["grey"], row["gates"]["review"]) == ("failed", "unknown")
+    name = 'watchkeeper_rollback_recommended{environment="PROD",service="shop",version="1"}'
+    assert published(house)[name] == 1
+
+
+def test_a_service_with_a_target_and_no_backup_is_shown_as_never_told(house: Engine, api: TestClient) -> None:
+    rows = api.get("/api/wk/changes", headers=bearer(house)).json()["ages"]
+    assert [(row["kind"], row["age_seconds"], row["status"]) for row in rows] == [
+        ("backup", None, "never"), ("restore_drill", None, "never"),
+    ]  # fmt: skip
+
+
+def releases(house: Engine, api: TestClient) -> dict[str, Any]:
+    (found,) = api.get("/api/wk/changes", headers=bearer(house)).json()["releases"]
+    return dict(found)
+
+
+def opened(house: Engine) -> None:
+    now = house.clock.now()
+    row = Incident(
+        id="inc-1", state=IncidentState.OPENED, severity=Severity.P1, title="slow", group_key="k",
+        labels={"service": "shop"}, opened_at=now, alert_ids=(), correlation_id="corr-1",
+    )  # fmt: skip
+    with house.state.begin() as unit:
+        unit.incidents.save(row, reason="opened", at=now)

@@ -13,7 +13,8 @@ from watchkeeper.access import Permission, Principal
 from watchkeeper.app.api import shapes
 from watchkeeper.app.api.guard import needs, read
 from watchkeeper.app.engine import Engine
-from watchkeeper.app.explain import explain
+from watchkeeper.app.explain import change_line, explain
+from watchkeeper.app.pipeline.blame import changes_before
 from watchkeeper.config.types import parse_duration
 from watchkeeper.model import IncidentState, Matcher, MatchOp
 from watchkeeper.promql.matching import matches
@@ -72,11 +73,13 @@ def incident(request: Request, incident_id: str) -> dict[str, Any]:
         deliveries = [one for subject in subjects for one in unit.outbox.of_subject(subject)]
         deliveries.sort(key=lambda one: (one.finished_at or one.created_at, one.id))
         shown = [engine.remediation.shape(unit, one) for one in actions]
+        before = changes_before(engine, unit, row.labels.get("service", ""), row.opened_at)
     return {
         "incident": shapes.incident(row, alerts=len(alerts), actions=len(actions)),
         "alerts": [shapes.alert(one) for one in alerts],
         "timeline": [shapes.transition(one) for one in timeline],
         "actions": shown,
+        "changes": before,
         "deliveries": sorted((shapes.delivery(one) for one in deliveries), key=lambda one: str(one["at"])),
     }
 
@@ -189,6 +192,10 @@ def explained(request: Request, subject_id: str, language: Literal["en", "zh-CN"
     engine: Engine = request.app.state.engine
     with engine.state.read() as unit:
         found = explain(unit, subject_id, engine.config.zone, language)
+        incident = unit.incidents.get(found["incident_id"]) if found else None
+        if found is not None and incident is not None:
+            found["changes"] = changes_before(engine, unit, incident.labels.get("service", ""), incident.opened_at)
+            found["text"] = [*map(change_line, found["changes"]), *found["text"]]
     if found is None:
         raise HTTPException(404, f"nothing is known about {subject_id!r}; ids look like alert-7, inc-3 or act-12")
     return found

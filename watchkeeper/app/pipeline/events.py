@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from analytics.changes import deployments
-from watchkeeper.app.pipeline.events_series import BACK, Known, rows
+from watchkeeper.app.pipeline.events_series import AGES, BACK, SHOWN, Known, rows
 from watchkeeper.app.pipeline.published import Published, Row
 from watchkeeper.app.schedule import every
 from watchkeeper.config.events import Webhook
 from watchkeeper.errors import AccessError
-from watchkeeper.model import Event, EventKind
+from watchkeeper.model import Event
 from watchkeeper.wire.errors import WireError
 from watchkeeper.wire.hooks import BUILTIN
 from watchkeeper.wire.hooks.read import told
@@ -30,8 +30,6 @@ FIRST = timedelta(seconds=10)
 AGAIN = timedelta(minutes=5)
 #: Rows read at most: some 140 a day for 35 days.
 MOST = 5000
-#: Kinds whose newest good event has an age.
-AGED = (EventKind.BACKUP, EventKind.RESTORE_DRILL, EventKind.PATCH)
 #: Source of what came over the API: `api:<user>`.
 BY_API = "api:"
 
@@ -100,20 +98,26 @@ class Eventing:
 
     def read(self, now: datetime) -> Known:
         """What is known now."""
-        due = self._read_at is None or now - self._read_at >= AGAIN
+        wait = timedelta() if self._soaking(now) else AGAIN
+        due = self._read_at is None or now - self._read_at >= wait
         if self.known is None or self.changed or due:
             self.changed = False
             with self.engine.state.read() as unit:
                 recent = unit.events.find(since=now - BACK, limit=MOST)
                 self.known = Known(
                     recent=recent,
-                    last={kind: unit.events.last_good(kind) for kind in AGED},
+                    last={kind: unit.events.last_good(kind) for kind in AGES},
                     counts=unit.events.counts(),
                     incidents=unit.incidents.recent(now - BACK, MOST),
                     folded=deployments(recent),
                 )
             self._read_at = now
         return self.known
+
+    def _soaking(self, now: datetime) -> bool:
+        """Deploys of the last hour: incidents after them are looked for at every step."""
+        folded = self.known.folded if self.known else []
+        return any(one.end is not None and now - one.end < SHOWN for one in folded)
 
 
 def schedule(engine: Engine, now: datetime) -> None:

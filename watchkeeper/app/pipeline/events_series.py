@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from analytics.changes import OVER, Deployment, dora, outside
+from analytics.releases import soak
 from watchkeeper.app.pipeline.published import Row
 from watchkeeper.config import Config
 from watchkeeper.model import CHANGES, Event, EventKind, EventStatus, Incident, Service, labels
@@ -19,6 +20,12 @@ BACK = timedelta(days=35)
 SHOWN = timedelta(hours=1)
 #: A deploy whose end nobody told is forgotten after this long.
 LOST = timedelta(hours=6)
+#: Kinds whose newest good event has an age -> word of its series, and the target it is held against.
+AGES: Mapping[EventKind, tuple[str, str]] = {
+    EventKind.BACKUP: ("backup", "rpo"),
+    EventKind.RESTORE_DRILL: ("drill", "drill_every"),
+    EventKind.PATCH: ("patch", "patch_every"),
+}
 #: Severity of another system's alert -> level.
 LEVELS: Mapping[str, str] = {
     "critical": "P1", "emergency": "P1", "page": "P1", "disaster": "P1", "p0": "P1", "p1": "P1",
@@ -43,6 +50,7 @@ def rows(known: Known, config: Config, services: Sequence[Service], now: datetim
     yield from ages(known, config, services, now)
     yield from _windows(known, config, now)
     yield from _stages(known, config, now)
+    yield from _soaks(known, config, now)
     yield from _foreign(known)
     yield from _versions(known)
     yield from _dora(known, config, now)
@@ -74,7 +82,7 @@ def expected(config: Config, services: Sequence[Service]) -> dict[str, str]:
 def ages(known: Known, config: Config, services: Sequence[Service], now: datetime) -> Iterator[Row]:
     """Of a backup counts when it began: what was written afterwards is not in it."""
     tiers = expected(config, services)
-    for kind, word in ((EventKind.BACKUP, "backup"), (EventKind.RESTORE_DRILL, "drill"), (EventKind.PATCH, "patch")):
+    for kind, (word, _) in AGES.items():
         for service, one in known.last[kind].items():
             yield labels(f"watchkeeper_{word}_age_seconds", service=service), (now - one.start).total_seconds()
             if kind is EventKind.RESTORE_DRILL and one.end is not None:
@@ -82,10 +90,10 @@ def ages(known: Known, config: Config, services: Sequence[Service], now: datetim
                 yield labels("watchkeeper_drill_duration_seconds", service=service), took
     for service, tier in tiers.items():
         target = config.events.target(service, tier)
-        wanted = {} if target is None else {
-            "backup_target": target.rpo, "drill_target": target.drill_every, "patch_target": target.patch_every,
-            "drill_duration_target": target.rto,
-        }  # fmt: skip
+        if target is None:
+            continue
+        wanted = {f"{word}_target": getattr(target, field) for word, field in AGES.values()}
+        wanted["drill_duration_target"] = target.rto
         for word, length in wanted.items():
             if length is not None:
                 yield labels(f"watchkeeper_{word}_seconds", service=service), length.total_seconds()
@@ -123,6 +131,14 @@ def _stages(known: Known, config: Config, now: datetime) -> Iterator[Row]:
             failed = one.status is EventStatus.FAILED
             yield labels("watchkeeper_deployment_failed", {**about, "production": live}), float(failed)
             yield labels("watchkeeper_deployment_seconds", about), (one.end - one.start).total_seconds()
+
+
+def _soaks(known: Known, config: Config, now: datetime) -> Iterator[Row]:
+    for one in known.folded:
+        watched = one.end is not None and now - one.end < SHOWN and not one.stage
+        if watched and soak(one, known.incidents, now, config.events.soak) == "roll_back":
+            about = {"service": one.service, "environment": one.environment, "version": one.version}
+            yield labels("watchkeeper_rollback_recommended", about), 1.0
 
 
 def _foreign(known: Known) -> Iterator[Row]:

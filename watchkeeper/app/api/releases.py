@@ -1,0 +1,101 @@
+"""What is being changed: events with their order, DORA figures, ages against targets, and releases with their gates."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+
+from analytics.changes import Deployment, dora
+from analytics.releases import GATES, gates, soak
+from watchkeeper.app.api import shapes
+from watchkeeper.app.api.guard import read
+from watchkeeper.app.engine import Engine
+from watchkeeper.app.pipeline.events_series import AGES, WINDOWS, Known, expected, out_of_order, pass_ratio
+from watchkeeper.model import EventKind
+
+router = APIRouter(prefix="/api/wk", dependencies=[Depends(read)])
+
+#: Rows of the lists.
+EVENTS, RELEASES = 200, 50
+
+
+@router.get("/changes")
+def changes(request: Request) -> dict[str, Any]:
+    engine: Engine = request.app.state.engine
+    now = engine.clock.now()
+    known = engine.eventing.read(now)
+    config = engine.config
+    return {
+        "now": shapes.moment(now),
+        "events": [
+            {**shapes.event(one), "out_of_order": out_of_order(known, config, one)} for one in known.recent[:EVENTS]
+        ],
+        "dora": {
+            name: _figures(engine, known, now, window) for name, window in WINDOWS.items()
+        },
+        "ages": _ages(engine, known, now),
+        "gates": list(GATES),
+        "releases": _releases(engine, known, now),
+    }  # fmt: skip
+
+
+def _figures(engine: Engine, known: Known, now: datetime, window: timedelta) -> dict[str, Any]:
+    section = engine.config.events
+    found = dora(known.recent, known.incidents, now=now, window=window, production=section.production,
+                 blame=section.blame)  # fmt: skip
+    names = ("deployments", "per_day", "lead_time_seconds", "failure_ratio", "recovery_seconds")
+    return {name: getattr(found, name) for name in names}
+
+
+def _ages(engine: Engine, known: Known, now: datetime) -> list[dict[str, Any]]:
+    """Every service with a target or with an event of the kind: what was promised and how old it is."""
+    tiers, found = expected(engine.config, engine.loaded.services), []
+    for kind, (_, field) in AGES.items():
+        for service in sorted({*tiers, *known.last[kind]}):
+            target = engine.config.events.target(service, tiers.get(service, ""))
+            limit = getattr(target, field) if target else None
+            last = known.last[kind].get(service)
+            if limit is None and last is None:
+                continue
+            age = None if last is None else now - last.start
+            took = last.end - last.start if last is not None and last.end is not None else None
+            rto = target.rto if target and kind is EventKind.RESTORE_DRILL else None
+            late = limit is not None and (age is None or age > limit)
+            slow = rto is not None and took is not None and took > rto
+            found.append(
+                {
+                    "service": service,
+                    "kind": kind,
+                    "age_seconds": age.total_seconds() if age is not None else None,
+                    "target_seconds": limit.total_seconds() if limit is not None else None,
+                    "duration_seconds": took.total_seconds() if took is not None else None,
+                    "duration_target_seconds": rto.total_seconds() if rto is not None else None,
+                    "status": "never" if last is None else "late" if late else "slow" if slow else "good",
+                }
+            )
+    return found
+
+
+def _releases(engine: Engine, known: Known, now: datetime) -> list[dict[str, Any]]:
+    rows = [one for one in known.folded if not one.stage]
+    return [_release(engine, known, one, now) for one in reversed(rows)][:RELEASES]
+
+
+def _release(engine: Engine, known: Known, one: Deployment, now: datetime) -> dict[str, Any]:
+    tests = [ratio for event in known.recent if (event.service, event.version) == (one.service, one.version)
+             if (ratio := pass_ratio(event)) == ratio]  # fmt: skip
+    return {
+        "service": one.service,
+        "environment": one.environment,
+        "version": one.version,
+        "status": one.status,
+        "start": shapes.moment(one.start),
+        "end": shapes.moment(one.end),
+        "seconds": ((one.end or now) - one.start).total_seconds(),
+        "link": one.event.link,
+        "tests_ratio": tests[0] if tests else None,
+        "gates": gates(known.recent, one),
+        "soak": soak(one, known.incidents, now, engine.config.events.soak),
+    }
