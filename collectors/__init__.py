@@ -5,6 +5,7 @@ from typing import Any
 from .container_logs import ContainerLogs
 from .conversation_probe import ConversationProbe
 from .dns_probe import DnsProbe
+from .event_stream import EventStream
 from .host import Host
 from .http_probe import HttpProbe
 from .icmp_probe import IcmpProbe
@@ -31,6 +32,7 @@ BUILTIN: dict[str, type[Any]] = {
     "container_logs": ContainerLogs,
     "conversation_probe": ConversationProbe,
     "dns_probe": DnsProbe,
+    "event_stream": EventStream,
     "host": Host,
     "http_probe": HttpProbe,
     "icmp_probe": IcmpProbe,

@@ -9,8 +9,8 @@ from typing import Self, TypeAlias
 
 from watchkeeper.errors import CollectError
 
-#: Answers nest one level (SENTINEL MASTERS) or two (SLOWLOG GET).
-MAX_DEPTH = 4
+#: Answers nest one level (SENTINEL MASTERS), two (SLOWLOG GET) or five (XREADGROUP).
+MAX_DEPTH = 5
 Reply: TypeAlias = "str | int | Refused | list[Reply] | None"
 
 

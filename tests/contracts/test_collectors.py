@@ -95,6 +95,7 @@ GOOD: dict[str, Options] = {
         "timeout": TIMEOUT,
     },
     "nginx_status": lambda server, _, path: {"url": server.url(path or "/stub_status"), "timeout": TIMEOUT},
+    "event_stream": lambda *_: {"address": f"127.0.0.1:{shared_redis().port}", "stream": "contract"},
     "statsd": lambda *_: {"listen": "127.0.0.1:0"},
     "host": lambda *_: {"processes_every": 1},
     "kubernetes": lambda server, _, path: {"api_server": server.url(path or "/cluster"), "timeout": TIMEOUT},
