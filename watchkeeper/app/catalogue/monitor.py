@@ -49,7 +49,7 @@ def _rows(one: KindSource, entry: Entry, place: Place) -> Iterator[Source]:
         words = {
             **{name: value for name, value in entry.options.items() if not isinstance(value, dict | list)},
             "service": entry.name, "address": address, "host": host(address), "port": port(address),
-            "addresses": list(entry.addresses),
+            "addresses": list(entry.addresses), "base": address if "://" in address else f"http://{address}",
         }  # fmt: skip
         name = ":".join(
             part for part in (entry.name, one.suffix, _short(address) if len(addresses) > 1 else "") if part
@@ -78,7 +78,7 @@ def _logs(entry: Entry) -> Iterator[Source]:
 
 def _wants_address(one: KindSource) -> bool:
     text = str(one.options)
-    return any("{" + word + "}" in text for word in ("address", "host", "port", "addresses"))
+    return any("{" + word + "}" in text for word in ("address", "host", "port", "addresses", "base"))
 
 
 def host(address: str) -> str:
