@@ -93,23 +93,24 @@ def ages(caller: Caller, rows: list[Mapping[str, Any]]) -> Any:
 
 def releases(caller: Caller, data: Mapping[str, Any]) -> Any:
     words = caller.words
-    names = ("service", "version", "environment", "start", "seconds", "state", "tests")
+    names = ("service", "start", "state", "tests", "soak")
     head = [*(words(f"changes.{name}") for name in names), *(words(f"changes.gate.{gate}") for gate in data["gates"])]
     lines = [
         [
-            html.Span(row["service"], className="wk-strong"),
-            row["version"][:12],
-            row["environment"],
-            words.moment(row["start"]),
-            words.seconds(row["seconds"]),
+            two_lines(row["service"], row["version"][:12], row["environment"]),
+            two_lines(words.moment(row["start"]), words.seconds(row["seconds"])),
             status(caller, row["status"]),
             words.ratio(row["tests_ratio"]),
-            *(status(caller, row["gates"][gate]) for gate in data["gates"]),
             widgets.badge(words(f"changes.soak.{row['soak']}"), SOAK[row["soak"]]) if row["soak"] else "",
+            *(status(caller, row["gates"][gate]) for gate in data["gates"]),
         ]
         for row in data["releases"]
     ]
-    return widgets.table([*head, words("changes.soak")], lines, numeric=(4, 6))
+    return widgets.table(head, lines, numeric=(3,))
+
+
+def two_lines(first: str, *more: str) -> Any:
+    return html.Div([html.Div(first, className="wk-strong"), widgets.quiet(" · ".join(part for part in more if part))])
 
 
 def status(caller: Caller, value: str) -> Any:
@@ -133,11 +134,9 @@ def event(caller: Caller, row: Mapping[str, Any]) -> list[Any]:
         row["service"],
         html.Div([title, widgets.quiet(about)]),
         row["actor"],
-        html.Div(
-            [
-                status(caller, row["status"]),
-                widgets.badge(words(f"changes.order.{wrong}"), "orange") if wrong else None,
-            ]
+        widgets.row(
+            status(caller, row["status"]),
+            *([widgets.badge(words(f"changes.order.{wrong}"), "orange")] if wrong else []),
         ),
     ]
 
