@@ -49,6 +49,7 @@ def test_there_is_what_the_starter_pack_promises() -> None:
     packs = sorted({pack for kind in KINDS.values() for pack in kind.packs})
     alerts = {rule.name for _, rule in load(pack_paths(packs)).alert_rules()}
     pages = [kind for kind in KINDS.values() if kind.panels]
+    assert len(KINDS) >= 25
     assert len(metrics) >= 100
     assert len(alerts) >= 20
     assert len(pages) >= 10
