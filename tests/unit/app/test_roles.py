@@ -23,6 +23,9 @@ ANYBODY = {"POST /api/wk/logout", "PATCH /api/wk/session"}
 STRANGERS = {"POST /api/wk/setup", "POST /api/wk/login", "POST /api/wk/webhooks/{name}"}
 OPERATOR = {
     "POST /v1/metrics",
+    "PUT /metrics/{path:path}",
+    "POST /metrics/{path:path}",
+    "DELETE /metrics/{path:path}",
     "POST /api/wk/incidents/{incident_id}/acknowledge",
     "POST /api/wk/incidents/{incident_id}/note",
     "POST /api/wk/events",
