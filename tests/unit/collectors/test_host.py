@@ -162,11 +162,12 @@ async def test_a_hanging_file_system_costs_the_timeout_once_and_is_named(
 
     monkeypatch.setitem(PARTS, "loadavg", hang)
     part = Host(name="node", proc=str(machine(tmp_path)), rootfs=str(tmp_path), timeout=0.2)
+    before = threading.active_count()
     for _ in range(3):
         with pytest.raises(CollectError, match="file system hangs") as failure:
             await part.collect(NOON, outbound)
         assert failure.value.reason == "timeout"
-    assert threading.active_count() < 20
+    assert threading.active_count() <= before + 2  # one that hangs, whatever is asked meanwhile
     free.set()
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:

@@ -2,46 +2,17 @@
 
 from __future__ import annotations
 
-import gc
 from datetime import timedelta
 from pathlib import Path
 
-import numpy as np
-import psutil
 import pytest
+from support.churn import Fleet, churn
 from support.samples import EVER, NOON, SMALL
 
-from watchkeeper.clock import ManualClock, to_ms
-from watchkeeper.model import Labels, Layout, Matcher, MatchOp, Tick, labels
-from watchkeeper.store.samples import EmbeddedStore, Sizes
+from watchkeeper.clock import ManualClock
+from watchkeeper.model import Matcher, MatchOp
+from watchkeeper.store.samples import EmbeddedStore
 from watchkeeper.store.samples.catalogue import IDLE_ROUNDS
-
-
-class Fleet:
-    """Targets whose series are replaced little by little."""
-
-    def __init__(self, store: EmbeddedStore, clock: ManualClock, targets: int, series: int, fresh: int) -> None:
-        self._store, self._clock, self._fresh, self._next = store, clock, fresh, series
-        self._names = [[self._one(target, place) for place in range(series)] for target in range(targets)]
-
-    def _one(self, target: int, number: int) -> Labels:
-        return labels(
-            "container_memory_bytes", namespace=f"ns{target}", pod=f"pod-{target}-{number:08d}", node=f"n{number % 7}"
-        )
-
-    def hour(self, ticks: int) -> None:
-        """One hour; then the oldest series of every target end and new ones begin."""
-        layouts = [Layout(tuple(names)) for names in self._names]
-        for _ in range(ticks):
-            at = to_ms(self._clock.advance(3600 / ticks))
-            for target, layout in enumerate(layouts):
-                values = np.arange(len(layout), dtype=np.float64) + at
-                self._store.append(Tick(target=f"t{target}", time_ms=at, layout=layout, values=values))
-            self._store.maintain(self._clock.now())
-        for target, names in enumerate(self._names):
-            del names[: self._fresh]
-            names += [self._one(target, self._next + place) for place in range(self._fresh)]
-        self._next += self._fresh
 
 
 def pod(text: str) -> list[Matcher]:
@@ -76,23 +47,6 @@ def test_the_index_holds_what_is_active_and_old_series_are_found_on_demand(
     (after,) = store.select(pod("pod-0-00000000"), *EVER)
     assert after.values.tobytes() == first.values.tobytes()
     store.close()
-
-
-def churn(directory: Path, hours: int, *, targets: int = 100, series: int = 1000, fresh: int = 50) -> list[int]:
-    """Resident bytes after each hour: 100,000 active series, 5 % new an hour."""
-    clock = ManualClock(NOON)
-    store = EmbeddedStore(directory, clock=clock, sizes=Sizes())
-    fleet = Fleet(store, clock, targets, series, fresh)
-    process, sizes = psutil.Process(), []
-    for hour in range(hours):
-        fleet.hour(ticks=4)
-        gc.collect()
-        sizes.append(process.memory_info().rss)
-        if hour % 10 == 9:
-            figures = store.stats()
-            print(f"hour {hour + 1}: {sizes[-1] >> 20} MiB, {figures['series']} series known", flush=True)
-    store.close()
-    return sizes
 
 
 @pytest.mark.long
