@@ -19,7 +19,7 @@ from .base import STRICT, Reading, Sheet, target_labels
 from .credentials import one_secret, split_address, tls_context
 from .redis_info import fields, identity, info
 from .redis_sentinel import masters
-from .resp import Refused, Reply, Resp, pairs
+from .resp import Refused, Reply, Resp, pairs, refusal
 
 #: Limits that are worth watching; what they mean stands in redis.conf.
 SETTINGS = ("maxclients", "maxmemory")
@@ -53,6 +53,7 @@ class Redis:
         self.target_labels = target_labels(
             self.name, self.labels, job=self.job, instance=self.instance, default_instance=where
         )
+        self.problems: dict[str, str] = {}  #: question -> what the server said instead, in the last reading
         self._sheet = Sheet(f"redis/{self.name}", self.target_labels, limit=self.sample_limit)
 
     async def collect(self, now: datetime, outbound: Outbound) -> Collected:  # noqa: ARG002  # its own protocol
@@ -85,7 +86,12 @@ class Redis:
             if not said:
                 raise CollectError("INFO says nothing", reason="parse")
             readings: list[Reading] = [("redis_up", (), 1.0), identity(said), *info(said)]
-            readings += [reading async for reading in _more(server, said)]
+            problems: dict[str, str] = {}
+            readings += [reading async for reading in _more(server, said, problems)]
+            readings += [
+                ("watchkeeper_query_success", (("query", name),), float(not why)) for name, why in problems.items()
+            ]
+            self.problems = {name: why for name, why in problems.items() if why}
             return readings, server.received
         finally:
             await server.close()
@@ -101,20 +107,22 @@ class Redis:
             raise CollectError(f"AUTH was refused ({said}): see username and password", reason="token")
 
 
-async def _more(server: Resp, said: dict[str, str]) -> AsyncIterator[Reading]:
-    """What INFO does not hold, by the mode of the server."""
+async def _more(server: Resp, said: dict[str, str], problems: dict[str, str]) -> AsyncIterator[Reading]:
+    """What INFO does not hold, by the mode of the server; ``problems`` gets each question and why it was refused."""
     if said.get("redis_mode") == "sentinel":
-        async for reading in masters(server):
+        listed = await server.call("SENTINEL", "MASTERS")
+        problems["sentinel"] = refusal(listed)
+        async for reading in masters(server, listed):
             yield reading
         return
     settings = await server.call("CONFIG", "GET", "max*")
-    yield _success("settings", settings)
+    problems["settings"] = refusal(settings)
     known = {key: said[key] for key in SETTINGS if key in said} | pairs(settings)
     for key in SETTINGS:
         if known.get(key, "").isdigit():
             yield (f"redis_config_{key}", (), float(known[key]))
     slow = await server.call("SLOWLOG", "LEN")
-    yield _success("slowlog", slow)
+    problems["slowlog"] = refusal(slow)
     if isinstance(slow, int):
         yield ("redis_slowlog_length", (), float(slow))
         for reading in _last_slow(await server.call("SLOWLOG", "GET", "1")):
@@ -123,7 +131,7 @@ async def _more(server: Resp, said: dict[str, str]) -> AsyncIterator[Reading]:
         yield reading
     if said.get("cluster_enabled") == "1":
         reply = await server.call("CLUSTER", "INFO")
-        yield _success("cluster", reply)
+        problems["cluster"] = refusal(reply)
         for reading in info(fields(reply)) if isinstance(reply, str) and not isinstance(reply, Refused) else ():
             yield reading
 
@@ -135,10 +143,6 @@ def _text(reply: Reply) -> str:
     if not isinstance(reply, str):
         raise CollectError("INFO gave no text", reason="parse")
     return reply
-
-
-def _success(query: str, reply: Reply) -> Reading:
-    return ("watchkeeper_query_success", (("query", query),), float(not isinstance(reply, Refused)))
 
 
 def _last_slow(reply: Reply) -> Iterator[Reading]:

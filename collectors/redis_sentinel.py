@@ -11,10 +11,8 @@ from .resp import Refused, Reply, Resp, pairs
 MAX_MASTERS = 100
 
 
-async def masters(server: Resp) -> AsyncIterator[Reading]:
-    """Series of each primary, with labels master_name and master_address."""
-    listed = await server.call("SENTINEL", "MASTERS")
-    yield ("watchkeeper_query_success", (("query", "sentinel"),), float(not isinstance(listed, Refused)))
+async def masters(server: Resp, listed: Reply) -> AsyncIterator[Reading]:
+    """Series of each primary that SENTINEL MASTERS ``listed``, with labels master_name and master_address."""
     for row in listed[:MAX_MASTERS] if isinstance(listed, list) else ():
         said = pairs(row)
         name = said.get("name", "")

@@ -93,6 +93,11 @@ class Resp:
             raise CollectError("the answers are larger than max_bytes", reason="too_large")
 
 
+def refusal(reply: Reply) -> str:
+    """What the server said instead of an answer; empty where it answered."""
+    return str(reply) if isinstance(reply, Refused) else ""
+
+
 def pairs(reply: Reply) -> dict[str, str]:
     """A flat list of names and values, as CONFIG GET and SENTINEL MASTERS give them."""
     if not isinstance(reply, list):

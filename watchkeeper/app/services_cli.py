@@ -96,6 +96,8 @@ def attempt(
         say(f"FAILED ({error.reason}): {error}")
         raise typer.Exit(1) from None
     _tell(found, whole=whole)
+    for question, said in getattr(source.collector, "problems", {}).items():
+        say(f"not answered: {question}: {said}")
 
 
 async def _collect(source: Source) -> Collected:

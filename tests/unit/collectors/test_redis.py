@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -14,8 +15,10 @@ from support.kinds import unseen, values
 from support.raw_target import WAYS, misbehaving
 from support.servers import Running, free_port, redis, redis_cli, redis_cluster, redis_sentinel
 from support.targets import TRUST
+from typer.testing import CliRunner
 
 from collectors.redis import Redis
+from watchkeeper.app.services_cli import collectors_app
 from watchkeeper.errors import CollectError
 from watchkeeper.outbound import Outbound
 
@@ -105,7 +108,10 @@ async def test_settings_databases_commands_and_the_slow_log_are_told(server: Run
 
 async def test_a_user_with_few_rights_loses_only_what_is_refused(server: Running, outbound: Outbound) -> None:
     redis_cli(server.port, "acl", "setuser", "watch", "on", ">s3cret-word", "+info", "+slowlog|len")
-    found = await part(server, username="watch", password="s3cret-word").collect(NOON, outbound)
+    watch = part(server, username="watch", password="s3cret-word")
+    found = await watch.collect(NOON, outbound)
+    assert list(watch.problems) == ["settings"]
+    assert "no permissions to run the 'config|get' command" in watch.problems["settings"]
     success = values(found.ticks, "query")
     assert (success["watchkeeper_query_success", "settings"], success["watchkeeper_query_success", "slowlog"]) == (0, 1)
     got = values(found.ticks)
@@ -132,8 +138,8 @@ async def test_replica_and_sentinel_tell_the_link_and_who_is_well(tmp_path: Path
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
     with (
-        redis(tmp_path / "a") as primary,
-        redis(tmp_path / "b", "--replicaof", f"127.0.0.1 {primary.port}", "--repl-diskless-sync-delay", "0") as replica,
+        redis(tmp_path / "a", "--repl-diskless-sync-delay", "0") as primary,
+        redis(tmp_path / "b", "--replicaof", f"127.0.0.1 {primary.port}") as replica,
     ):
         await until(replica, outbound, ("redis_master_link_up", "127.0.0.1"), 1.0, "master_host")
         await until(primary, outbound, ("redis_connected_slave_lag_seconds", "online"), None, "slave_state")
@@ -177,6 +183,36 @@ async def until(node: Running, outbound: Outbound, key: tuple[str, ...], wanted:
         if key in got and wanted in (got[key], None):
             return
         assert time.monotonic() < deadline, f"{key} is {got.get(key)}; the server said {node.said()[-500:]}"
+
+
+def test_try_says_what_was_not_answered(server: Running, tmp_path: Path) -> None:
+    redis_cli(server.port, "acl", "setuser", "poor", "on", ">s3cret-word", "+info")
+    options = "{username: poor, password: s3cret-word}"
+    service = f"{{name: cache, kind: redis, addresses: ['127.0.0.1:{server.port}'], options: {options}}}"
+    (tmp_path / "watchkeeper.yaml").write_text(f"catalogue: {{services: [{service}]}}")
+    said = CliRunner().invoke(collectors_app, ["try", "cache", "--config", str(tmp_path / "watchkeeper.yaml")])
+    assert said.exit_code == 0, said.output
+    assert "not answered: settings: NOPERM" in said.output
+    assert "s3cret-word" not in said.output
+
+
+async def test_200_answers_with_bytes_changed_never_crash_the_collector(server: Running, outbound: Outbound) -> None:
+    said = redis_cli(server.port, "info", "all").encode()
+    whole = b"$%d\r\n%s\r\n" % (len(said), said) + b"*2\r\n$10\r\nmaxclients\r\n$3\r\n321\r\n:4\r\n"
+    random = Random(7)
+    outcomes: set[int | str] = set()
+    for _ in range(200):
+        wrong = bytearray(whole)
+        for _ in range(random.randint(1, 6)):
+            wrong[random.choice((random.randrange(8), random.randrange(len(wrong))))] = random.randrange(256)
+        async with misbehaving(
+            "silent", bytes(wrong[: random.choice((len(wrong), random.randrange(len(wrong))))])
+        ) as raw:
+            try:
+                outcomes.add(len((await part(raw.address).collect(NOON, outbound)).ticks))
+            except CollectError as failure:
+                outcomes.add(failure.reason)
+    assert outcomes <= {"protocol", "parse", "too_large", "token"}  # the connection always ends before the last answer
 
 
 @pytest.mark.parametrize("way", WAYS)
