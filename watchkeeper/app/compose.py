@@ -41,6 +41,7 @@ from watchkeeper.app.pipeline.pushing import SOURCE as PUSHED
 from watchkeeper.app.pipeline.pushing import Pushing
 from watchkeeper.app.pipeline.rate import Rating
 from watchkeeper.app.pipeline.receive import Receiving
+from watchkeeper.app.pipeline.receive_logs import ReceivingLogs
 from watchkeeper.app.pipeline.receive_otlp import ReceivingOtlp
 from watchkeeper.app.pipeline.score import Scoring
 from watchkeeper.app.pipeline.tell import Telling
@@ -143,6 +144,7 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
 
     engine.receiving = Receiving(samples, telemetry, clock)
     engine.forwarders = forwarders(config.remote_write, samples, data.root / "remote_write", telemetry, clock)
+    engine.receiving_logs = ReceivingLogs(engine.lines, telemetry, clock)
     engine.receiving_otlp = ReceivingOtlp(samples, telemetry, clock, _translation(loaded))
     environment = {"environment": config.environment} if config.environment else {}
     engine.pushing = Pushing(state, clock, config.collect.interval, environment)

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from watchkeeper.app.pipeline.pushing import Pushing
     from watchkeeper.app.pipeline.rate import Rating
     from watchkeeper.app.pipeline.receive import Receiving
+    from watchkeeper.app.pipeline.receive_logs import ReceivingLogs
     from watchkeeper.app.pipeline.receive_otlp import ReceivingOtlp
     from watchkeeper.app.pipeline.tell import Telling
     from watchkeeper.app.scrape import Scraping
@@ -81,6 +82,7 @@ class Engine:
     receiving: Receiving = field(init=False)
     forwarders: list[Forwarder] = field(default_factory=list)
     receiving_otlp: ReceivingOtlp = field(init=False)
+    receiving_logs: ReceivingLogs = field(init=False)
     pushing: Pushing = field(init=False)
     judging: Judging = field(init=False)
     telling: Telling = field(init=False)

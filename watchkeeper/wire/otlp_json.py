@@ -22,16 +22,22 @@ MOST_DEPTH = 100
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 
 
-def to_protobuf(body: bytes) -> bytes:
-    """The same request as protobuf. Raises WireError."""
+def tree_of(body: bytes) -> dict[str, Any]:
+    """What a JSON body says, safe for the protobuf runtime. Raises WireError, ValueError, RecursionError."""
     if len(body) > MOST_BYTES:
         raise TooLargeError(f"JSON of more than {MOST_BYTES >> 20} MiB is not taken; send protobuf")
+    tree: Any = json.loads(body.decode())
+    if b"\\u" in body:
+        json.dumps(tree, ensure_ascii=False).encode()  # half a character must not get to the protobuf runtime
+    if not isinstance(tree, dict):
+        raise WireError("the body is no OTLP request: it must be a JSON object")
+    return tree
+
+
+def to_protobuf(body: bytes) -> bytes:
+    """The same request as protobuf. Raises WireError."""
     try:
-        tree: Any = json.loads(body.decode())
-        if b"\\u" in body:
-            json.dumps(tree, ensure_ascii=False).encode()  # half a character must not get to the protobuf runtime
-        if not isinstance(tree, dict):
-            raise WireError("the body is no OTLP request: it must be a JSON object")
+        tree = tree_of(body)
         request = ExportMetricsServiceRequest()
         json_format.ParseDict(tree, request, ignore_unknown_fields=True, max_recursion_depth=MOST_DEPTH)
         return request.SerializeToString()

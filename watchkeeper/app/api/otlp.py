@@ -11,10 +11,12 @@ from starlette.concurrency import run_in_threadpool
 from watchkeeper.access import Permission
 from watchkeeper.app.api.guard import needs
 from watchkeeper.app.engine import Engine
+from watchkeeper.app.pipeline.receive_logs import SOURCE as LOGS
 from watchkeeper.app.pipeline.receive_otlp import SOURCE
 from watchkeeper.errors import StoreError
 from watchkeeper.wire.errors import TooLargeError, WireError
 from watchkeeper.wire.otlp_json import JSON, PROTOBUF, answer, status
+from watchkeeper.wire.otlp_logs import answer_logs
 
 router = APIRouter(dependencies=[Depends(needs(Permission.WRITE_SAMPLES))])
 
@@ -44,6 +46,27 @@ async def metrics(request: Request) -> Response:
     finally:
         engine.sources.setdefault(SOURCE, engine.receiving_otlp.source)
     return Response(answer(kind, taken.refused, taken.words), media_type=kind)
+
+
+@router.post("/v1/logs")
+async def logs(request: Request) -> Response:
+    """Lines, masked and durable before the answer; answers as ``metrics`` does."""
+    engine: Engine = request.app.state.engine
+    kind, encoding = _kind(request), request.headers.get("content-encoding", "identity").strip().lower()
+    if kind not in (PROTOBUF, JSON) or encoding not in ("identity", "", "gzip"):
+        engine.telemetry.otlp_requests.labels("media_type").inc()
+        said = f"send {PROTOBUF} or {JSON}, content-encoding gzip or none"
+        return _status(PROTOBUF if kind not in (PROTOBUF, JSON) else kind, 415, INVALID, said)
+    body = await request.body()
+    try:
+        await run_in_threadpool(engine.receiving_logs.write, body, kind=kind, gzipped=encoding == "gzip")
+    except WireError as error:
+        return _status(kind, 413 if isinstance(error, TooLargeError) else 400, INVALID, str(error))
+    except StoreError as error:
+        return _status(kind, 503, UNAVAILABLE, str(error))
+    finally:
+        engine.sources.setdefault(LOGS, engine.receiving_logs.source)
+    return Response(answer_logs(kind), media_type=kind)
 
 
 def _kind(request: Request) -> str:
