@@ -388,7 +388,8 @@ def mariadb_server(tmp: Path, *arguments: str) -> Running:
 @cache
 def shared_mariadb() -> Running:
     """One MariaDB for the tests of this process that leave its settings alone."""
-    return _kept("mariadb", lambda folder: mariadb_server(folder, "--performance-schema=on", "--max-connections=77"))
+    options = ("--performance-schema=on", "--max-connections=77", "--log-bin=changes", "--server-id=1")
+    return _kept("mariadb", lambda folder: mariadb_server(folder, *options))
 
 
 def mariadb_console(port: int, sql: str, *, user: str = "root") -> list[list[str]]:

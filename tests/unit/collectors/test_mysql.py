@@ -10,9 +10,9 @@ from typing import Any
 
 import pymysql
 import pytest
-from support.kinds import unseen, values
+from support.kinds import of_service, unseen, values
 from support.raw_target import WAYS, misbehaving
-from support.servers import Running, mariadb_console, shared_mariadb
+from support.servers import Running, mariadb_console, mariadb_server, shared_mariadb
 from support.targets import TRUST
 
 from collectors.mysql import Mysql
@@ -138,6 +138,30 @@ async def test_a_replica_that_cannot_reach_its_primary_is_told_by_its_connection
     assert got["mysql_slave_status_slave_io_running", "127.0.0.1", "east"] == 0.0
     assert got["mysql_slave_status_slave_sql_running", "127.0.0.1", "east"] == 1.0
     assert ("mysql_slave_status_seconds_behind_master", "127.0.0.1", "east") not in got  # NULL: unknown is not 0
+
+
+async def test_a_replica_tells_its_link_and_its_lag_until_it_has_caught_up(
+    server: Running, tmp_path: Path, outbound: Outbound
+) -> None:
+    link = f"change master to master_host='127.0.0.1', master_port={server.port}, master_user='root'"
+    with mariadb_server(tmp_path, "--server-id=2") as replica:
+        mariadb_console(replica.port, f"{link}, master_use_gtid=no; start slave")
+        deadline = time.monotonic() + 20
+        while True:
+            got = values((await part(replica).collect(NOON, outbound)).ticks)
+            if got.get(("mysql_slave_status_seconds_behind_master",)) == 0.0:
+                break
+            assert time.monotonic() < deadline, mariadb_console(replica.port, "show slave status")
+        assert got[("mysql_slave_status_slave_sql_running",)] == 1.0
+        assert got[("mysql_slave_status_slave_io_running",)] == 1.0
+        assert got[("mysql_slave_status_master_port",)] == server.port
+
+
+@pytest.mark.parametrize("kind", ["mysql", "mariadb"])
+async def test_a_service_of_the_kind_is_read_with_its_options(kind: str, server: Running, tmp_path: Path) -> None:
+    ticks = await of_service(tmp_path, kind, f"127.0.0.1:{server.port}", username="root", statements="5")
+    assert unseen(kind, ticks) == set()
+    assert ("mysql_up", "mysql", f"127.0.0.1:{server.port}") in values(ticks, "job", "instance")
 
 
 async def test_a_wrong_password_is_said_without_repeating_it(

@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from support.kinds import unseen, values
+from support.kinds import of_service, unseen, values
 from support.raw_target import WAYS, misbehaving
 from support.servers import Running, postgres_standby, psql, shared_postgres
 from support.targets import TRUST
@@ -133,6 +133,14 @@ async def test_a_standby_and_its_primary_tell_the_lag(server: Running, tmp_path:
             assert values(found.ticks)[("pg_replication_is_replica",)] == 0.0
     finally:
         psql(server.port, "select pg_drop_replication_slot('unused')")
+
+
+async def test_a_service_of_the_kind_is_read_with_its_options(server: Running, tmp_path: Path) -> None:
+    ticks = await of_service(
+        tmp_path, "postgresql", f"127.0.0.1:{server.port}", username="postgres", database="template1"
+    )
+    assert ("pg_up", "postgresql", f"127.0.0.1:{server.port}") in values(ticks, "job", "instance")
+    assert ("pg_stat_statements_calls_total", "postgres") not in values(ticks, "user")  # no extension in this database
 
 
 async def test_who_is_refused_is_told_without_the_password(server: Running, outbound: Outbound) -> None:

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
-from support.kinds import unseen
-from support.targets import TRUST, answer, target
+from support.kinds import of_service, unseen
+from support.targets import answer, target
 
-from collectors import BUILTIN
-from watchkeeper.app.catalogue import read
-from watchkeeper.app.sources import build_source
-from watchkeeper.model import Tick, label, metric_name
-from watchkeeper.outbound import Outbound
-from watchkeeper.registry import Registry
+from watchkeeper.model import label, metric_name
 
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 DATA = Path(__file__).parents[2] / "data/elasticsearch"
 #: Answers in the form of Elasticsearch 7.17's reference, with values made up.
 PAGES = {
@@ -24,27 +17,14 @@ PAGES = {
 }
 
 
-async def collected(folder: Path, address: str) -> list[Tick]:
-    text = f"catalogue: {{services: [{{name: logs, kind: elasticsearch, addresses: ['{address}']}}]}}"
-    (folder / "watchkeeper.yaml").write_text(text)
-    loaded, outbound = read(folder / "watchkeeper.yaml"), Outbound(allow_private=True, verify=TRUST)
-    ticks: list[Tick] = []
-    for row in loaded.config.collect.sources:
-        found = await build_source(row, loaded.config, Registry("collectors", BUILTIN)).collector.collect(
-            NOON, outbound
-        )
-        assert found.rejected == {}
-        ticks += found.ticks
-    await outbound.aclose()
-    return ticks
-
-
 async def test_health_and_statistics_of_elasticsearch_have_the_exporters_names_and_base_units(tmp_path: Path) -> None:
     async with target() as server:
         server.pages |= {path: answer((DATA / name).read_bytes()) for path, name in PAGES.items()}
-        plain = await collected(tmp_path, f"127.0.0.1:{server.port}")
+        plain = await of_service(tmp_path, "elasticsearch", f"127.0.0.1:{server.port}")
         assert [path for _, path, _ in server.requests] == list(PAGES)
-        again = await collected(tmp_path, f"http://127.0.0.1:{server.port}")  # https:// stands in the same place
+        again = await of_service(
+            tmp_path, "elasticsearch", f"http://127.0.0.1:{server.port}"
+        )  # https:// stands in the same place
     assert unseen("elasticsearch", plain) == unseen("elasticsearch", again) == set()
     got = {
         (metric_name(series), *(label(series, own) for own in ("color", "gc", "type", "breaker"))): value
