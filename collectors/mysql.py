@@ -38,7 +38,7 @@ class Mysql:
     username: str = "watchkeeper"  #: needs PROCESS and REPLICATION CLIENT (docs/databases.md)
     password: SecretStr | None = None
     password_file: str = ""  #: file with the password, read for every reading
-    tls: bool = False  #: TLS with the server's certificate checked; without, none
+    tls: bool = False  #: TLS with the server's certificate checked; without, TLS unchecked where it is offered
     ca_file: str = ""  #: authorities to check against; the system's when empty
     timeout: float = Field(default=10.0, gt=0, le=300)  #: seconds for the whole reading
     max_bytes: int = Field(default=16 << 20, gt=0)  #: all answers of one reading together
