@@ -60,6 +60,13 @@ def test_a_kind_names_collectors_and_packs_that_exist(kind: Kind) -> None:
     assert all(path.is_file() for path in pack_paths(kind.packs))
 
 
+def test_what_a_kind_hands_on_is_an_option_of_its_collector(kind: Kind) -> None:
+    for one in kind.sources:
+        known = set(BUILTIN[one.kind].__dataclass_fields__)
+        wanted = {name if name in known else name.removesuffix("_file") for name in (*one.takes, *one.options)}
+        assert wanted <= known, (one.kind, wanted - known)
+
+
 def test_every_query_of_a_kind_parses_and_asks_about_the_service_alone(kind: Kind) -> None:
     for query in queries(kind):
         parse(about_service(query, 'shop "a"'))
