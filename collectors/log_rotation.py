@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,8 @@ from .log_tail import HEAD, Mark, Print, Raw, Tail, mark_at, print_of, restored
 
 #: A renamed file is kept open this long after it last grew: its writer may not have noticed yet.
 LINGER_SECONDS = 60.0
+#: How often rotated files are listed again when they were renamed meanwhile.
+SETTLE_TRIES = 5
 #: Rotated files that cannot be read as text.
 COMPRESSED = (".gz", ".xz", ".zst", ".bz2", ".lz4", ".zip")
 #: What rotation adds to a name: a number, a date, a word.
@@ -61,7 +62,7 @@ class Family:
         """New lines since the last look. Raises OSError when the file cannot be read."""
         lines = Raw()
         emptied = [tail for tail in self._tails() if not tail.mark.holds(tail.fd)]
-        siblings = list(self._siblings())  # listed after the check: the copy of an emptied file is there by now
+        siblings = self._siblings()  # listed after the check: the copy of an emptied file is there by now
         try:
             if self._first:
                 self._begin(siblings)
@@ -127,13 +128,29 @@ class Family:
     def _tails(self) -> list[Tail]:
         return [*self._draining, *([self._active] if self._active else [])]
 
-    def _siblings(self) -> Iterator[_Sibling]:
+    def _siblings(self) -> list[_Sibling]:
         """Rotated files that are neither open already nor known, oldest first."""
+        for tries_left in reversed(range(SETTLE_TRIES)):
+            names = self._rotated_names()
+            found, known = self._open_siblings(sorted(name for name, _ in names))
+            settled = names == self._rotated_names()
+            if settled or not tries_left:
+                break
+            for sibling in found:  # renamed while it was looked at: a file may have been missed or seen twice
+                os.close(sibling.fd)
+        self._known = known if settled else {**self._known, **known}
+        return found
+
+    def _rotated_names(self) -> set[tuple[str, int]]:
+        """(name, inode) of what rotation left."""
         try:
             with os.scandir(self.path.parent) as entries:
-                names = [entry.name for entry in entries if is_rotated(entry.name, self.path.name)]
+                return {(entry.name, entry.inode()) for entry in entries if is_rotated(entry.name, self.path.name)}
         except FileNotFoundError:
-            return
+            return set()
+
+    def _open_siblings(self, names: list[str]) -> tuple[list[_Sibling], dict[tuple[int, int], Print]]:
+        """(files that must be looked at, those known before)."""
         found: list[tuple[float, _Sibling]] = []
         opened = {tail.key for tail in self._tails()}
         known: dict[tuple[int, int], Print] = {}
@@ -150,9 +167,9 @@ class Family:
             elif key in opened:
                 os.close(fd)
             else:
+                opened.add(key)
                 found.append((state.st_mtime, _Sibling(fd, key, state.st_size, head)))
-        self._known = known
-        yield from (sibling for _, sibling in sorted(found, key=lambda pair: pair[0]))
+        return [sibling for _, sibling in sorted(found, key=lambda pair: pair[0])], known
 
     def _begin(self, siblings: list[_Sibling]) -> None:
         """The first look: what is there already is old, unless a position says how far it was read."""

@@ -7,7 +7,6 @@ letter follows no letter: eight bytes from there are one number, and numbers are
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,25 +55,32 @@ def _slot(numbers: NDArray[np.uint32]) -> NDArray[np.uint32]:
     return ((numbers & _THREE) * _MIX) >> _SHIFT
 
 
-@dataclass(frozen=True, slots=True)
-class _Word:
-    code: int
-    length: int
-    plain: bool  #: ASCII: any case, and ends where the word ends
-    first: np.uint64
-    first_mask: np.uint64
-    rest: np.uint64
-    rest_mask: np.uint64
+def _numbers(parts: list[bytes]) -> NDArray[np.uint64]:
+    return np.array([_number(part) for part in parts], np.uint64)
 
 
-def _word(text: bytes, code: int) -> _Word:
-    masks = [_number(b"\xff" * len(part)) for part in (text[:8], text[8:])]
-    return _Word(code, len(text), text.isascii(), _number(text), masks[0], _number(text[8:]), masks[1])
+# Our words, one place each: their first eight bytes and the rest as numbers, and which bits of these count.
+_TEXTS = list(_ALL)
+_FIRST, _FIRST_MASK = _numbers([text[:8] for text in _TEXTS]), _numbers([b"\xff" * len(text[:8]) for text in _TEXTS])
+_REST, _REST_MASK = _numbers([text[8:] for text in _TEXTS]), _numbers([b"\xff" * len(text[8:]) for text in _TEXTS])
+_LENGTH = np.array([len(text) for text in _TEXTS])
+_PLAIN = np.array([text.isascii() for text in _TEXTS])  #: any case, and ends where the word ends
+_CODE = np.array([_ALL[text] for text in _TEXTS], np.uint8)
 
 
-_WORDS = [_word(text, code) for text, code in _ALL.items()]
-_LIKELY = np.zeros(4096, bool)
-_LIKELY[_slot(np.array([int(word.first) & 0xFFFFFF for word in _WORDS], np.uint32))] = True
+def _by_slot() -> NDArray[np.int16]:
+    """Places of words by the slot of their first three bytes; -1: none. Shape [words that share a slot, slots]."""
+    slots = _slot((_FIRST & np.uint64(0xFFFFFF)).astype(np.uint32)).tolist()
+    table = np.full((max(slots.count(slot) for slot in slots), 4096), -1, np.int16)
+    used: dict[int, int] = {}
+    for place, slot in enumerate(slots):
+        table[used.get(slot, 0), slot] = place
+        used[slot] = used.get(slot, 0) + 1
+    return table
+
+
+_SLOTS = _by_slot()
+_LIKELY = _SLOTS[0] >= 0
 
 
 def severities(data: bytes, ends: IntArray) -> CodeArray:
@@ -96,25 +102,27 @@ def _hits(data: bytes) -> tuple[IntArray, CodeArray]:
     """(place, code) of every word of ours, in order."""
     octets = np.frombuffer(data, np.uint8)
     padded = data + bytes(24)
-    places = _likely(padded, _letter_starts(octets), lower=True)
+    places, slots = _likely(padded, _letter_starts(octets), lower=True)
     if not data.isascii():
         leads = np.flatnonzero((octets >= _LEADS[0]) & (octets <= _LEADS[-1]))
-        places = np.sort(np.concatenate([places, _likely(padded, leads, lower=False)]))
+        more, their_slots = _likely(padded, leads, lower=False)
+        places, slots = np.concatenate([places, more]), np.concatenate([slots, their_slots])
+        order = np.argsort(places)
+        places, slots = places[order], slots[order]
     codes = np.zeros(len(places), np.uint8)
     around = np.frombuffer(padded, np.uint8)
     eights = np.ndarray(len(data) + 16, "<u8", padded, strides=(1,))
-    raw = eights[places]
-    lowered = raw | _LOWER
-    within = (places > 0) & _WORDY[around[places - 1]]
-    for word in _WORDS:
-        chosen = np.flatnonzero(((lowered if word.plain else raw) & word.first_mask) == word.first)
-        if word.plain and len(chosen):
-            at = places[chosen]
-            whole = ~within[chosen] & ~_WORDY[around[at + word.length]]
-            if word.length > 8:
-                whole &= ((eights[at + 8] | _LOWER) & word.rest_mask) == word.rest
-            chosen = chosen[whole]
-        codes[chosen] = word.code
+    raw, within = eights[places], (places > 0) & _WORDY[around[places - 1]]
+    for row in _SLOTS:
+        words = row[slots]
+        left = np.flatnonzero((words >= 0) & (codes == 0))
+        words, at = words[left], places[left]
+        plain = _PLAIN[words]
+        numbers = raw[left] | np.where(plain, _LOWER, np.uint64(0))
+        same = (numbers & _FIRST_MASK[words]) == _FIRST[words]
+        same &= ((eights[at + 8] | _LOWER) & _REST_MASK[words]) == _REST[words]
+        same &= ~plain | ~(within[left] | _WORDY[around[at + _LENGTH[words]]])
+        codes[left[same]] = _CODE[words[same]]
     kept = codes != 0
     return places[kept], codes[kept]
 
@@ -129,12 +137,14 @@ def _letter_starts(octets: CodeArray) -> IntArray:
     return np.flatnonzero(is_letter[1:] > is_letter[:-1])
 
 
-def _likely(padded: bytes, places: IntArray, *, lower: bool) -> IntArray:
-    """Those places where the first three bytes of one of our words may stand."""
+def _likely(padded: bytes, places: IntArray, *, lower: bool) -> tuple[IntArray, NDArray[np.uint32]]:
+    """Those places where the first three bytes of one of our words may stand, with their slots."""
     fours = np.ndarray(len(padded) - 3, "<u4", padded, strides=(1,))[places]
     if lower:
         fours |= np.uint32(0x202020)
-    return places[_LIKELY[_slot(fours)]]
+    slots = _slot(fours)
+    likely = _LIKELY[slots]
+    return places[likely], slots[likely]
 
 
 def _first_of_each(lines: IntArray) -> IntArray:
