@@ -43,7 +43,7 @@ def body(caller: Caller, data: Mapping[str, Any]) -> Any:
     words = caller.words
     parts = [
         stamp,
-        html.H2(words("changes.dora"), className="wk-title"),
+        html.H3(words("changes.dora"), className="wk-title"),
         widgets.grid_of([tile(caller, data["dora"], name) for name in FIGURES]),
         widgets.card(ages(caller, data["ages"]), title=words("changes.ages")) if data["ages"] else None,
         widgets.card(releases(caller, data), title=words("changes.releases")) if data["releases"] else None,

@@ -189,7 +189,7 @@ class Estate:
         reading = Haproxy().read(Target(kind="haproxy", name="web"), settings)
         return {name: str(dict(state)["state"]) for name, state in reading.state.items()}  # type: ignore[call-overload]
 
-    def until(self, what: str, look: Callable[[], Any], seconds: float = 60.0) -> Any:
+    def until(self, what: str, look: Callable[[], Any], seconds: float = 120.0) -> Any:
         return self.up.until(what, look, seconds)
 
 

@@ -47,13 +47,13 @@ def bearer(house: Engine, role: Role = Role.ADMIN) -> dict[str, str]:
 
 
 #: Refusals of these are google.rpc.Status, as OTLP's exporters expect.
-OTLP = ("/v1/metrics", "/api/v1/otlp/v1/metrics")
-#: And of this a line of text, as Prometheus answers its senders.
-WRITE = "/api/v1/write"
+OTLP = ("/v1/metrics", "/api/v1/otlp/v1/metrics", "/v1/logs")
+#: And of these a line of text, as Prometheus and Pushgateway answer their senders.
+WRITE = ("/api/v1/write", "/metrics/")
 
 
 def assert_shape(path: str, answer: Any) -> None:
-    if path == WRITE and answer.headers["content-type"].startswith("text/plain"):
+    if path.startswith(WRITE) and answer.headers["content-type"].startswith("text/plain"):
         assert answer.text.strip()
         return
     body = answer.json()

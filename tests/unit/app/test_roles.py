@@ -23,6 +23,7 @@ ANYBODY = {"POST /api/wk/logout", "PATCH /api/wk/session"}
 STRANGERS = {"POST /api/wk/setup", "POST /api/wk/login", "POST /api/wk/webhooks/{name}"}
 OPERATOR = {
     "POST /v1/metrics",
+    "POST /v1/logs",
     "PUT /metrics/{path:path}",
     "POST /metrics/{path:path}",
     "DELETE /metrics/{path:path}",

@@ -58,6 +58,7 @@ def story(title: str, details: dict[str, str], annotations: dict[str, str]) -> d
             change("incident", "opened", "opened", "值班同事：我来看"),
         ],
         "actions": [],
+        "changes": [],
         "deliveries": [{"channel": "oncall", "title": "x", "state": "queued", "at": AT, "possible_repeat": True,
                         "detail": "interrupted while sending"}],
     }  # fmt: skip

@@ -7,7 +7,7 @@ import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from support.promql import MINUTE, ask, engine, steps, verdicts
 
@@ -274,6 +274,7 @@ def test_a_coarser_layout_holds_the_same_observations(one: Histogram, schema: in
 @FEW
 @given(st.one_of(exponentials(), customs()), st.floats(-30, 30))
 def test_trimming_keeps_what_the_fraction_says(one: Histogram, value: float) -> None:
+    assume(value or one.zero_threshold or not one.zero_count)  # a bucket without width lies on both sides of its place
     below, above = trimmed(one, value, upper=True), trimmed(one, value, upper=False)
     assert below.count <= one.count * (1 + 1e-9)
     assert above.count <= one.count * (1 + 1e-9)

@@ -31,8 +31,8 @@ def read(path: Path | None) -> Loaded:
 
 def expand(loaded: Loaded) -> Loaded:
     """``loaded`` with the sources, packs and objectives that its services bring. Raises ConfigError with the place."""
-    kinds = service_kinds(loaded)
     placed = list(_entries(loaded))
+    kinds = service_kinds(loaded) if placed else {}  # reading them all takes a while, and most engines start without
     _check(loaded, kinds, placed)
     found = [row for place, entry in placed for row in monitor_sources(loaded, place, entry, kinds)]
     _differ(loaded, found)
