@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import socket
@@ -43,6 +44,9 @@ def signal(key: str, unit: str, level: float, now: datetime, **changes: Any) -> 
     }  # fmt: skip
 
 
+SESSIONS = itertools.count()
+
+
 class FakeEngine:
     """State behind the routes; a test may change it while pages are open."""
 
@@ -67,7 +71,9 @@ class FakeEngine:
         }  # fmt: skip
 
     def sign_in(self, name: str) -> str:
-        session = f"session-of-{name}-{len(self.sessions)}"
+        session = (
+            f"session-of-{name}-{next(SESSIONS)}"  # of every engine its own: a dashboard may remember the last one's
+        )
         self.sessions[session] = name
         return session
 
