@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-from support.certificates import issued, self_made, serving_tls
-from support.probes import NOW, shown
+from support.probes import shown
 from support.targets import TRUST, answer, target
 
 from collectors.http_probe import HttpProbe
 from collectors.http_steps import Step
-from collectors.tls_probe import TlsProbe
 from watchkeeper.outbound import Outbound
 
 
@@ -21,29 +18,6 @@ async def outbound() -> AsyncIterator[Outbound]:
     client = Outbound(allow_private=True, verify=TRUST)
     yield client
     await client.aclose()
-
-
-async def test_a_trusted_certificate_says_its_days_its_chain_and_its_protocol(
-    tmp_path: Path, outbound: Outbound
-) -> None:
-    issuer = self_made(tmp_path, "issuer.example")
-    cert, key = issued(tmp_path, "localhost", issuer)
-    ca = issuer[0].read_text()
-    with serving_tls(cert, key) as url:
-        address = url.removeprefix("https://")
-        good = await shown(TlsProbe(address=address, server_name="localhost", ca=ca), outbound)
-        early = await shown(TlsProbe(address=address, server_name="localhost", ca=ca, min_days=14), outbound)
-        wrong_name = await shown(TlsProbe(address=address, server_name="a.example", ca=ca), outbound)
-        stranger = await shown(TlsProbe(address=address, server_name="localhost"), outbound)
-    assert (good["probe_success"], good["probe_tls_chain_valid"], good["probe_tls_host_name_valid"]) == (1.0, 1.0, 1.0)
-    assert good["probe_tls_days_left"] == pytest.approx(2.0, abs=0.1)  # the suite has run for some minutes
-    assert good["probe_ssl_earliest_cert_expiry"] == pytest.approx(NOW.timestamp() + 2 * 86400, abs=7200)
-    assert (good["probe_tls_chain_length"], good["probe_tls_version_info/TLS 1.3"]) == (2.0, 1.0)
-    assert early["probe_failure_info/expires"] == 1.0
-    assert (wrong_name["probe_failure_info/host_name"], wrong_name["probe_tls_host_name_valid"]) == (1.0, 0.0)
-    assert wrong_name["probe_tls_chain_valid"] == 1.0
-    assert (stranger["probe_failure_info/untrusted"], stranger["probe_tls_chain_valid"]) == (1.0, 0.0)
-    assert stranger["probe_tls_days_left"] == good["probe_tls_days_left"], "an untrusted certificate is read too"
 
 
 async def test_an_http_chain_carries_values_and_compares_json(outbound: Outbound) -> None:
