@@ -44,4 +44,12 @@ else
   .venv/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r "$lock"
   .venv/bin/python -m pip --disable-pip-version-check -q install --no-deps --no-build-isolation --no-index -e .
 fi
+
+# Compile what every start loads, side by side: three processes would each do it at the first start, and at every start
+# where PYTHONDONTWRITEBYTECODE is set.
+export PYTHONDONTWRITEBYTECODE=
+.venv/bin/python -m compileall -q watchkeeper dashboard &
+.venv/bin/python -c "import watchkeeper.app.serve, watchkeeper.app.serve_actuator, watchkeeper.app.up" &
+.venv/bin/python -c "import watchkeeper.app.serve_dashboard, plotly.graph_objects, pandas, sklearn.ensemble" &
+wait
 echo "ready: .venv/bin/watchkeeper ($(basename "$lock"), ${keep:-pip})"
