@@ -40,8 +40,10 @@ ACT_EVERY = timedelta(seconds=1)
 RATE_EVERY = timedelta(seconds=15)
 #: How often incidents are looked at without a change of alerts: waits and clocks run on.
 TEND_EVERY = timedelta(seconds=2)
-#: Rules are first evaluated when this machine has been read twice, so that rates exist.
-FIRST_RULES = timedelta(seconds=5.3)
+#: Sources of counters are read once more so soon after the start, and rules are evaluated then: rates exist.
+READ_AGAIN = timedelta(seconds=1.2)
+COUNTERS = ("host", "openmetrics")
+FIRST_RULES = timedelta(seconds=1.5)
 #: Groups that are evaluated more often than this do not wait for that.
 SHORT = timedelta(seconds=5)
 KEEP_EVERY = timedelta(minutes=1)
@@ -85,6 +87,9 @@ def _schedule(engine: Engine, now: datetime) -> None:
     config, scheduler = engine.config, engine.scheduler
     for source in engine.sources.values():
         schedule_source(engine, source, now)
+        if source.kind in COUNTERS and source.interval > READ_AGAIN:
+            again = functools.partial(_read_again, engine, source)
+            scheduler.soon(f"read_again/{source.name}", now + READ_AGAIN, again)
     scheduler.add("targets", every(SCRAPE_EVERY, now), engine.scraping.step)
     schedule_rules(engine, engine.judging.book, now)
     scheduler.add("act", every(ACT_EVERY, now), engine.remediation.step)
@@ -141,6 +146,12 @@ def _daily(engine: Engine) -> Trigger:
 def schedule_source(engine: Engine, source: Source, now: datetime) -> None:
     step = functools.partial(engine.collecting.step, source)
     engine.scheduler.add(f"collect/{source.name}", every(source.interval, now), step)
+
+
+async def _read_again(engine: Engine, source: Source, now: datetime) -> None:
+    """Not beside a first reading that still runs: that one would be blamed for being slow."""
+    if source.running is None or source.running.done():
+        await engine.collecting.step(source, now)
 
 
 def schedule_rules(engine: Engine, book: RuleBook, now: datetime) -> None:

@@ -8,7 +8,6 @@ import gc
 import json
 import os
 import signal
-import ssl
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,19 +15,17 @@ from typing import Any
 
 import uvicorn
 from fastapi import APIRouter
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from watchkeeper.app.api.app import create
-from watchkeeper.app.api.remote_write import CLIENT_CERTIFICATE
 from watchkeeper.app.compose import compose
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.lifecycle import start, stop
 from watchkeeper.app.paths import write_private
+from watchkeeper.app.quiet_server import quiet_server
 from watchkeeper.app.reload import reload
-from watchkeeper.app.wiring import data_dir, engine_url, listen
+from watchkeeper.app.wiring import data_dir, engine_url
 from watchkeeper.clock import SystemClock
 from watchkeeper.config import default_path, load
-from watchkeeper.config.schema import Tls
 from watchkeeper.telemetry import logger, set_up_logging
 
 log = logger(__name__)
@@ -114,49 +111,3 @@ async def _announce(engine: Engine, server: uvicorn.Server) -> None:
         about["certificate"] = str(engine.config.engine.tls.certificate.resolve())
     write_private(engine.data.engine_ready, json.dumps(about))
     log.info("engine ready", **about)
-
-
-class KnowsClients(H11Protocol):
-    """Tells the application whether the connection showed a certificate that ``engine.tls.clients_ca`` signed."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        tls = transport.get_extra_info("ssl_object")
-        self.app_state = {**self.app_state, CLIENT_CERTIFICATE: bool(tls and tls.getpeercert())}
-
-
-class QuietServer(uvicorn.Server):
-    """uvicorn without signal handlers of its own: the process decides when it ends."""
-
-    @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]
-        yield
-
-
-def quiet_server(app: object, address: str, tls: Tls | None, *, proxied: bool = False) -> uvicorn.Server:
-    """A server on one address, TLS 1.2 or newer when there is a certificate.
-
-    ``proxied``: a proxy on this host says who the visitor is; without one X-Forwarded-For is anybody's word.
-    """
-    host, port = listen(address)
-    clients = getattr(tls, "clients_ca", None)
-    config = uvicorn.Config(
-        app,  # type: ignore[arg-type]
-        host=host,
-        port=port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=proxied,
-        timeout_keep_alive=30,
-        timeout_graceful_shutdown=3,
-        h11_max_incomplete_event_size=64 << 10,
-        limit_concurrency=1000,
-        ssl_certfile=str(tls.certificate) if tls else None,
-        ssl_keyfile=str(tls.key) if tls else None,
-        ssl_version=ssl.PROTOCOL_TLS_SERVER,
-        ssl_ca_certs=str(clients) if clients else None,
-        ssl_cert_reqs=ssl.CERT_OPTIONAL if clients else ssl.CERT_NONE,
-        http=KnowsClients,
-    )
-    return QuietServer(config)

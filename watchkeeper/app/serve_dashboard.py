@@ -10,7 +10,7 @@ from pathlib import Path
 from dashboard.app import create
 from dashboard.page import Page
 from dashboard.settings import Settings
-from watchkeeper.app.serve import quiet_server
+from watchkeeper.app.quiet_server import quiet_server
 from watchkeeper.app.wiring import data_dir, engine_url, public_url
 from watchkeeper.config import default_path, load
 from watchkeeper.telemetry import set_up_logging

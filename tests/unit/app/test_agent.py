@@ -25,7 +25,7 @@ from watchkeeper.app.api.app import create
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.paths import DataDir
 from watchkeeper.app.pipeline.receive import Received
-from watchkeeper.app.serve import quiet_server
+from watchkeeper.app.quiet_server import quiet_server
 from watchkeeper.clock import ManualClock, to_ms
 from watchkeeper.config import load
 from watchkeeper.errors import ConfigError

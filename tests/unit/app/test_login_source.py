@@ -13,7 +13,7 @@ from watchkeeper.access.roles import Role
 from watchkeeper.app.api.app import create
 from watchkeeper.app.api.source import PROOF, address
 from watchkeeper.app.engine import Engine
-from watchkeeper.app.serve import quiet_server
+from watchkeeper.app.quiet_server import quiet_server
 
 SECRET = "the dashboard's own"
 

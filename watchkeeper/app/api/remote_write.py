@@ -12,6 +12,7 @@ from watchkeeper.access import Permission
 from watchkeeper.app.api.guard import needs
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.pipeline.receive import SOURCE, Received
+from watchkeeper.app.quiet_server import CLIENT_CERTIFICATE
 from watchkeeper.errors import StoreError
 from watchkeeper.wire.errors import TooLargeError, WireError
 
@@ -20,8 +21,6 @@ router = APIRouter(prefix="/api/v1", dependencies=[Depends(needs(Permission.WRIT
 FIRST, SECOND = "prometheus.WriteRequest", "io.prometheus.write.v2.Request"
 #: Seconds a sender is asked to wait when the store cannot take samples now.
 RETRY_AFTER = "5"
-#: In the connection's state: it showed a certificate that engine.tls.clients_ca signed.
-CLIENT_CERTIFICATE = "client_certificate"
 WRITTEN = "X-Prometheus-Remote-Write-{}-Written"
 
 
