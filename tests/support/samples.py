@@ -17,7 +17,14 @@ from watchkeeper.store.samples.disk import Disk
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 #: Small enough that a few dozen ticks pass through every form samples take.
-SMALL = Sizes(segment_bytes=4096, chunk_rows=8, dense_span=timedelta(minutes=2), ballast_bytes=4096, sync_seconds=0.05)
+SMALL = Sizes(
+    segment_bytes=4096,
+    chunk_rows=8,
+    dense_span=timedelta(minutes=2),
+    dense_bytes=0,
+    ballast_bytes=4096,
+    sync_seconds=0.05,
+)
 EVER = (-(1 << 60), 1 << 60)
 
 Stored = dict[tuple[Labels, int], int]

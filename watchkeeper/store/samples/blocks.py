@@ -12,12 +12,13 @@ import structlog
 from watchkeeper.errors import StoreError
 from watchkeeper.model.series import FloatArray, IntArray
 from watchkeeper.store.samples.blockfile import BlockFile, BlockWriter, Entry
-from watchkeeper.store.samples.chunks import Packed, pack, pick_chunks, unpack
+from watchkeeper.store.samples.chunks import Packed, pack, pick_chunks
 from watchkeeper.store.samples.columns import Columns, Pick, picked_size
 from watchkeeper.store.samples.damage import Damage
 from watchkeeper.store.samples.disk import Disk
 from watchkeeper.store.samples.holes import absent_bits, is_absent
 from watchkeeper.store.samples.pieces import Located, Piece, gather, union
+from watchkeeper.store.samples.unpacking import unpack
 
 logger = structlog.get_logger(__name__)
 

@@ -311,16 +311,19 @@ class Catalogue:
 
     # --- reading ---
 
-    def settle(self, wanted: Ids, start_ms: int, end_ms: int, *, pushed: bool) -> list[tuple[Ids, list[Located]]]:
-        """Per target: its wanted series with columns in the range, and the pieces to read them from."""
-        self.load(start_ms, end_ms)
-        answer = []
-        for target in self.owners(wanted):
-            mine = self.present(target, wanted, start_ms, end_ms) if target.pushed == pushed else wanted[:0]
-            if len(mine):
-                found = [locate(piece, mine, start_ms, edge) for piece, edge in target.spans(start_ms, end_ms)]
-                answer.append((mine, [part for part in found if part is not None]))
-        return answer
+    def settle(
+        self, target: TargetState, wanted: Ids, start_ms: int, end_ms: int
+    ) -> Iterator[tuple[Ids, list[Located]]]:
+        """A target's wanted series with columns in the range, and the pieces to read them from; nothing if it has none.
+
+        Columns of the range are loaded.
+        """
+        mine = self.present(target, wanted, start_ms, end_ms)
+        if len(mine):
+            found = [locate(piece, mine, start_ms, edge) for piece, edge in target.spans(start_ms, end_ms)]
+            parts = [part for part in found if part is not None]
+            if parts:
+                yield mine, parts
 
     def sids(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Ids:
         """Matching series that have a column in the range, ascending."""

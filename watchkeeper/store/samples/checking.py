@@ -9,12 +9,13 @@ from pathlib import Path
 
 from watchkeeper.errors import StoreError
 from watchkeeper.store.samples.blockfile import MAGIC, TAIL, BlockFile, Entry
-from watchkeeper.store.samples.chunks import Packed, pick_chunks, unpack
+from watchkeeper.store.samples.chunks import Packed, pick_chunks
 from watchkeeper.store.samples.columns import decode_series
 from watchkeeper.store.samples.frames import Frame, Gap, Salt, scan
 from watchkeeper.store.samples.records import COLUMNS, END, PUSHED, TICK, parse_pushed, parse_tick
 from watchkeeper.store.samples.replay import segments_of
 from watchkeeper.store.samples.snapshot import Noted
+from watchkeeper.store.samples.unpacking import unpack
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -19,9 +18,9 @@ import pcodec
 from pcodec import standalone
 
 from watchkeeper.errors import StoreError
-from watchkeeper.model.series import STALE_BITS, BoolArray, FloatArray, IntArray, is_stale
+from watchkeeper.model.series import BoolArray, FloatArray, IntArray, is_stale
 from watchkeeper.store.samples.columns import Pick
-from watchkeeper.store.samples.holes import HOLE_BITS, is_hole
+from watchkeeper.store.samples.holes import is_hole
 
 CONSTANT, INTEGERS, FLOATS, ABSENT = 0, 1, 2, 3
 MASKED = 8
@@ -37,7 +36,8 @@ EXACT = 2.0**53
 LEVEL = 4
 #: Series worked on at once: two hours of them fit the processor's cache.
 BATCH = 64
-_MASK_LENGTH = struct.Struct("<I")
+#: Bytes of a mask, before it.
+MASK_LENGTH = struct.Struct("<I")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,74 +139,7 @@ def _pack_masked(values: FloatArray, ended: BoolArray, holes: BoolArray) -> byte
         inner = bytes([FLOATS]) + _compress(present, _floats())
     else:
         inner = bytes(pack(present[None, :]).payload)
-    return bytes([inner[0] | MASKED | holed]) + _MASK_LENGTH.pack(len(mask)) + mask + inner[1:]
-
-
-def unpack(chunks: Sequence[bytes | None], rows: int, low: int = 0, high: int | None = None) -> FloatArray:
-    """values[series, low:high] of chunks of ``rows`` samples; None is a chunk without samples. Raises StoreError."""
-    high = rows if high is None else high
-    out = np.empty((len(chunks), high - low))
-    scratch = np.empty((min(BATCH, len(chunks)), rows), dtype=np.int64)
-    for start in range(0, len(chunks), BATCH):
-        _unpack_batch(chunks[start : start + BATCH], scratch, out[start : start + BATCH], low, high)
-    return out
-
-
-def _unpack_batch(chunks: Sequence[bytes | None], scratch: IntArray, out: FloatArray, low: int, high: int) -> None:
-    scales = [1.0] * len(chunks)
-    others = []
-    for row, (chunk, line) in enumerate(zip(chunks, scratch, strict=False)):  # scratch has rows to spare
-        scale = None if chunk is None else SCALES.get(chunk[0])
-        if chunk is None or scale is None:
-            others.append((row, chunk))
-        else:
-            _decompress(chunk[1:], line)
-            scales[row] = scale
-    if len(others) < len(chunks):
-        np.divide(scratch[: len(chunks), low:high], np.array(scales)[:, None], out=out)
-    for row, chunk in others:
-        out[row] = _unpack_other(chunk, scratch.shape[1])[low:high]
-
-
-def _unpack_other(chunk: bytes | None, rows: int) -> FloatArray:
-    """Everything but plain integers."""
-    if chunk is None or chunk[0] & ~HOLED == ABSENT:
-        return np.full(rows, _absent(chunk), dtype=np.uint64).view(np.float64)
-    if chunk[0] & MASKED:
-        return _unpack_masked(chunk, rows)
-    if chunk[0] == CONSTANT:
-        return np.full(rows, np.frombuffer(chunk, np.float64, 1, 1)[0] if len(chunk) == 9 else _refuse("a constant"))
-    out = np.empty(rows)
-    _decompress(chunk[1:], out)
-    return out
-
-
-def _unpack_masked(chunk: bytes, rows: int) -> FloatArray:
-    (length,) = _MASK_LENGTH.unpack_from(chunk, 1)
-    start = 1 + _MASK_LENGTH.size
-    bits = np.frombuffer(zlib.decompress(chunk[start : start + length]), np.uint8)
-    absent = np.unpackbits(bits, count=rows).astype(np.bool_)
-    inner = bytes([chunk[0] & ~(MASKED | HOLED)]) + chunk[start + length :]
-    out = np.full(rows, _absent(chunk), dtype=np.uint64).view(np.float64)
-    out[~absent] = unpack([inner], int(np.count_nonzero(~absent)))[0]
-    return out
-
-
-def _absent(chunk: bytes | None) -> int:
-    return HOLE_BITS if chunk is not None and chunk[0] & HOLED else STALE_BITS
-
-
-def _decompress(data: bytes, out: npt.NDArray[Any]) -> None:
-    try:
-        progress = standalone.simple_decompress_into(data, out)
-    except (RuntimeError, TypeError) as error:
-        raise StoreError(f"a chunk cannot be read: {error}") from error
-    if progress.n_processed != len(out):
-        _refuse("a chunk")
-
-
-def _refuse(what: str) -> float:
-    raise StoreError(f"{what} holds another number of values than its block says")
+    return bytes([inner[0] | MASKED | holed]) + MASK_LENGTH.pack(len(mask)) + mask + inner[1:]
 
 
 def pick_chunks(packed: Packed, offsets: npt.NDArray[np.int64], pick: Pick) -> tuple[list[bytes | None], list[int]]:

@@ -9,8 +9,9 @@ from typing import Protocol
 import numpy as np
 
 from watchkeeper.model.series import STALE_BITS, FloatArray, IntArray, Labels
-from watchkeeper.store.samples.chunks import Packed, pack, pick_chunks, unpack
+from watchkeeper.store.samples.chunks import Packed, pack, pick_chunks
 from watchkeeper.store.samples.columns import Columns, Ids, Pick, picked_size
+from watchkeeper.store.samples.unpacking import unpack
 
 
 class Piece(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from watchkeeper.store.samples.catalogue import Catalogue, TargetState
@@ -10,6 +10,7 @@ from watchkeeper.store.samples.holes import absent_bits
 from watchkeeper.store.samples.limits import Sizes
 from watchkeeper.store.samples.pieces import Dense, seal
 
+MILLISECOND = timedelta(milliseconds=1)
 #: Rows of a target up to which neighbouring pieces are sealed into one.
 SEALED_ROWS = 240
 
@@ -21,15 +22,35 @@ def seal_old(catalogue: Catalogue, sizes: Sizes) -> int:
     """
     with catalogue.lock:
         targets = list(catalogue.targets.values())
-    return sum(
-        _seal_target(catalogue, target, round(sizes.dense_span / timedelta(milliseconds=1))) for target in targets
-    )
+        dense_ms = dense_from_ms(targets, sizes, max((target.newest_ms for target in targets), default=0))
+    return sum(_seal_target(catalogue, target, _edge_ms(target, dense_ms, sizes)) for target in targets)
 
 
-def _seal_target(catalogue: Catalogue, target: TargetState, dense_ms: int) -> int:
+def dense_from_ms(targets: Sequence[TargetState], sizes: Sizes, now_ms: int) -> int:
+    """What ends before this need not stay dense: it is long ago, or there is no room for it."""
+    room, old = sizes.dense_bytes, list[tuple[int, int]]()
+    for target in targets:
+        for piece in target.head:
+            if isinstance(piece, Dense):
+                room -= piece.nbytes
+                old.append((piece.last_ms, piece.nbytes))
+    first_ms = now_ms - round(sizes.dense_most / MILLISECOND)
+    for last_ms, nbytes in sorted(old):
+        if room >= 0:
+            return max(first_ms, last_ms)
+        room += nbytes
+    return max(first_ms, now_ms)
+
+
+def _edge_ms(target: TargetState, dense_ms: int, sizes: Sizes) -> int:
+    """The newest part of a target stays dense whatever the room."""
+    return min(dense_ms, target.newest_ms - round(sizes.dense_span / MILLISECOND))
+
+
+def _seal_target(catalogue: Catalogue, target: TargetState, edge_ms: int) -> int:
     done = 0
     with catalogue.lock:
-        groups = list(_sealable(target, dense_ms))
+        groups = list(_sealable(target, edge_ms))
     for group in groups:
         sealed = seal(group, absent_bits(target.name))
         with catalogue.lock:
@@ -41,11 +62,11 @@ def _seal_target(catalogue: Catalogue, target: TargetState, dense_ms: int) -> in
     return done
 
 
-def _sealable(target: TargetState, dense_ms: int) -> Iterator[list[Dense]]:
-    """Runs of dense pieces that are complete and older than the target's dense span."""
+def _sealable(target: TargetState, edge_ms: int) -> Iterator[list[Dense]]:
+    """Runs of dense pieces that are complete and end before the edge."""
     group: list[Dense] = []
     for piece in target.head[:-1]:
-        if not isinstance(piece, Dense) or piece.last_ms >= target.newest_ms - dense_ms:
+        if not isinstance(piece, Dense) or piece.last_ms >= edge_ms:
             if group:
                 yield group
             group = []

@@ -26,7 +26,7 @@ from watchkeeper.store.samples.limits import Sizes
 from watchkeeper.store.samples.log import NO_SPACE, Log
 from watchkeeper.store.samples.pieces import Dense, Sealed
 from watchkeeper.store.samples.pushed import Pushed
-from watchkeeper.store.samples.sealing import seal_old
+from watchkeeper.store.samples.sealing import dense_from_ms, seal_old
 from watchkeeper.store.samples.space import Space
 from watchkeeper.store.samples.tiers import DAY_MS, Tiers
 
@@ -152,7 +152,9 @@ class Upkeep:
         """Drop pieces of the head that are in blocks, sealed or no longer new; returns how many."""
         old_ms, done = to_ms(now - self._sizes.dense_span), 0
         with self._catalogue.lock:
-            for target in self._catalogue.targets.values():
+            targets = list(self._catalogue.targets.values())
+            old_ms = min(old_ms, dense_from_ms(targets, self._sizes, to_ms(now)))
+            for target in targets:
                 keep = 0
                 while keep < len(target.head) and _evictable(target, target.head[keep], old_ms):
                     keep += 1

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from pcodec import standalone
 
 from watchkeeper.errors import StoreError
 from watchkeeper.model.series import STALE_BITS, FloatArray
-from watchkeeper.store.samples.chunks import EXPONENTS, Packed, pack, pack_times, pick_chunks, unpack, unpack_times
+from watchkeeper.store.samples.chunks import BATCH, EXPONENTS, Packed, pack, pack_times, pick_chunks, unpack_times
+from watchkeeper.store.samples.unpacking import unpack
 from watchkeeper.store.samples.vectors import RAW, SHUFFLED, decode_vector, encode_vector
 
 any_bits = st.one_of(
@@ -55,6 +59,29 @@ def test_decimals_are_kept_as_integers(power: int) -> None:
     assert same_bits(through(values), values)
     assert bytes(pack(values).payload)[0] == 1 | EXPONENTS.index(power) << 4
     assert len(pack(values).payload) < 480 * 2
+
+
+@pytest.mark.parametrize("rows", [2, 63, 64, 256, 480])
+@pytest.mark.parametrize("divisor", [1.0, 100.0, np.pi])
+def test_neighbours_of_one_kind_are_decoded_by_one_call(
+    rows: int, divisor: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = np.random.default_rng(rows).integers(0, 10_000, (BATCH, rows)) / divisor
+    chunks, _ = pick_chunks(
+        packed := pack(np.append(values, values[:, ::-1], axis=1)), packed.offsets(), slice(0, BATCH)
+    )
+    counted = Mock(wraps=standalone.simple_decompress_into)
+    monkeypatch.setattr(standalone, "simple_decompress_into", counted)
+    assert same_bits(unpack(chunks, 2 * rows, rows), values[:, ::-1])
+    assert counted.call_count == 1
+
+
+def test_a_broken_chunk_among_sound_ones_is_told() -> None:
+    chunks, _ = pick_chunks(packed := pack(np.random.default_rng(1).random((3, 50))), packed.offsets(), slice(0, 3))
+    assert chunks[1] is not None
+    chunks[1] = chunks[1][:20] + b"\xff" * 40
+    with pytest.raises(StoreError, match="chunk"):
+        unpack(chunks, 50)
 
 
 def test_a_constant_costs_nine_bytes_and_an_absent_series_one() -> None:

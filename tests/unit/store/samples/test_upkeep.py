@@ -86,6 +86,18 @@ def test_any_order_of_events_keeps_every_sample(
     bench.store.close()
 
 
+@pytest.mark.parametrize(("room", "minutes"), [(1 << 20, 30), (50 * 8 * 100, 12), (0, 2)])
+def test_the_last_half_hour_stays_dense_while_there_is_room(tmp_path: Path, room: int, minutes: int) -> None:
+    bench = Bench(tmp_path, sizes=replace(SMALL, dense_bytes=room, dense_most=timedelta(minutes=30)))
+    shape = wide(100)
+    for turn in range(200):
+        bench.store.append(tick(bench.clock.advance(15), shape, [float(turn * 3 + place) for place in range(100)]))
+    bench.maintain()
+    rows = minutes * 4
+    packed = bench.store.stats()["head_bytes"] - rows * 800
+    assert 0 < packed < 0.5 * (200 - rows) * 800
+
+
 def test_memory_of_an_idle_engine_stays_low(tmp_path: Path) -> None:
     bench = Bench(tmp_path, sizes=replace(SMALL, chunk_rows=120, dense_span=timedelta(minutes=10)))
     shape = wide(100)
