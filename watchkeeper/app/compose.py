@@ -34,6 +34,9 @@ from watchkeeper.app.pipeline.foresee import Foreseeing
 from watchkeeper.app.pipeline.forward import context_of, forwarders, rules_of
 from watchkeeper.app.pipeline.judge import Judging
 from watchkeeper.app.pipeline.lines import Lines, classes_of, masker_of
+from watchkeeper.app.pipeline.log_metrics import SOURCE as LOG_METRICS
+from watchkeeper.app.pipeline.log_metrics import LogMetrics
+from watchkeeper.app.pipeline.log_metrics import rules_of as log_rules_of
 from watchkeeper.app.pipeline.objectives import Objectives
 from watchkeeper.app.pipeline.objectives import check as check_objectives
 from watchkeeper.app.pipeline.predict import Predicting
@@ -147,6 +150,12 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
     engine.receiving_logs = ReceivingLogs(engine.lines, telemetry, clock)
     engine.receiving_otlp = ReceivingOtlp(samples, telemetry, clock, _translation(loaded))
     environment = {"environment": config.environment} if config.environment else {}
+    engine.log_metrics = LogMetrics(
+        log_rules_of(loaded), clock, config.collect.interval, environment, engine.collecting.append_derived
+    )
+    engine.lines.counted = engine.log_metrics.take
+    if engine.log_metrics.any:
+        engine.sources[LOG_METRICS] = engine.log_metrics.source
     engine.pushing = Pushing(state, clock, config.collect.interval, environment)
     if engine.pushing.any:  # of the last life
         engine.sources[PUSHED] = engine.pushing.source
@@ -272,6 +281,7 @@ def check(path: Path | None) -> list[str]:
     check_objectives(config.objectives)
     classes_of(loaded)
     masker_of(loaded)
+    log_rules_of(loaded)
     for row in config.remote_write:
         rules_of(row)
         context_of(row)

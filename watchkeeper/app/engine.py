@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from watchkeeper.app.pipeline.forward import Forwarder
     from watchkeeper.app.pipeline.judge import Judging
     from watchkeeper.app.pipeline.lines import Lines
+    from watchkeeper.app.pipeline.log_metrics import LogMetrics
     from watchkeeper.app.pipeline.objectives import Objectives
     from watchkeeper.app.pipeline.predict import Predicting
     from watchkeeper.app.pipeline.pushing import Pushing
@@ -79,6 +80,7 @@ class Engine:
     incident_settings: IncidentSettings = field(init=False)
     collecting: Collecting = field(init=False)
     lines: Lines = field(init=False)
+    log_metrics: LogMetrics = field(init=False)
     receiving: Receiving = field(init=False)
     forwarders: list[Forwarder] = field(default_factory=list)
     receiving_otlp: ReceivingOtlp = field(init=False)

@@ -13,6 +13,9 @@ from rules.load import load as load_rules
 from watchkeeper.app.catalogue import read
 from watchkeeper.app.pipeline.collect import Source, gone
 from watchkeeper.app.pipeline.lines import classes_of, masker_of
+from watchkeeper.app.pipeline.log_metrics import SOURCE as LOG_METRICS
+from watchkeeper.app.pipeline.log_metrics import rules_of as log_rules_of
+from watchkeeper.app.pipeline.log_rules import LogRule
 from watchkeeper.app.pipeline.objectives import check as check_objectives
 from watchkeeper.app.pipeline.tell import Telling
 from watchkeeper.app.scrape_files import Scrapes, scrapes
@@ -42,6 +45,7 @@ class Prepared:
     telling: Telling
     book: RuleBook
     scrapes: list[Scrapes]
+    log_rules: list[LogRule]
 
 
 async def reload(engine: Engine) -> str:
@@ -90,7 +94,7 @@ def prepare(engine: Engine) -> Prepared:
     changed = {row.name for row in loaded.config.collect.sources if before.get(row.name) != row}
     found = {source.name: source for source in configured_sources(loaded) if source.name in changed}
     book = load_rules(rule_paths(loaded), interval=loaded.config.rules.interval)
-    return Prepared(loaded, found, incidents, telling, book, scrapes(loaded))
+    return Prepared(loaded, found, incidents, telling, book, scrapes(loaded), log_rules_of(loaded))
 
 
 async def apply(engine: Engine, prepared: Prepared) -> None:
@@ -104,6 +108,7 @@ async def apply(engine: Engine, prepared: Prepared) -> None:
         await drop(engine, name, now)
     engine.lines.use(prepared.loaded)
     engine.lines.restore(prepared.sources)
+    await _count_lines(engine, prepared.log_rules, now)
     for name, source in prepared.sources.items():
         engine.sources[name] = source
         schedule_source(engine, source, now)
@@ -112,6 +117,18 @@ async def apply(engine: Engine, prepared: Prepared) -> None:
     engine.telling.take_over(prepared.telling)
     schedule_notify(engine, now)
     await asyncio.get_running_loop().run_in_executor(engine.threads["rules"], engine.judging.use, prepared.book, now)
+
+
+async def _count_lines(engine: Engine, rules: list[LogRule], now: datetime) -> None:
+    """The one source of logs' metrics comes with the first rule and goes with the last."""
+    from watchkeeper.app.lifecycle import schedule_source
+
+    engine.log_metrics.use(rules)
+    if engine.log_metrics.any and LOG_METRICS not in engine.sources:
+        engine.sources[LOG_METRICS] = engine.log_metrics.source
+        schedule_source(engine, engine.log_metrics.source, now)
+    elif not engine.log_metrics.any and LOG_METRICS in engine.sources:
+        await drop(engine, LOG_METRICS, now)
 
 
 async def drop(engine: Engine, name: str, now: datetime) -> None:

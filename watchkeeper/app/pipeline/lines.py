@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -36,6 +36,7 @@ class Lines:
     telemetry: Telemetry
     clock: Clock
     executor: Executor
+    counted: Callable[[Sequence[LogBatch]], None] = lambda _batches: None  #: logs to metrics, whether kept or not
     _told: dict[str, int] = field(default_factory=dict)  #: rule -> masked places already counted
 
     async def take(self, source: Source, batches: Sequence[LogBatch]) -> None:
@@ -52,8 +53,9 @@ class Lines:
     def put(self, name: str, batches: Sequence[LogBatch], position: Mapping[str, Any] | None = None) -> bool:
         """``keep``, in the thread of the executor."""
         received = sum(map(len, batches))
+        kept = [self._ready(batch) for batch in batches if len(batch)]
+        self.counted(kept)
         try:
-            kept = [self._ready(batch) for batch in batches if len(batch)]
             stored, reason = self.store.append(name, kept, position, self.clock.now()), ""
         except StoreError as error:
             stored, reason = 0, "disk_full" if isinstance(error, StoreFullError) else "store"
