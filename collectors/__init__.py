@@ -5,6 +5,7 @@ from typing import Any
 from .container_logs import ContainerLogs
 from .conversation_probe import ConversationProbe
 from .dns_probe import DnsProbe
+from .elasticsearch_logs import ElasticsearchLogs
 from .event_stream import EventStream
 from .host import Host
 from .http_probe import HttpProbe
@@ -13,6 +14,7 @@ from .journald import Journald
 from .json_http import JsonHttp
 from .kubernetes import Kubernetes
 from .log_file import LogFile
+from .loki_logs import LokiLogs
 from .mysql import Mysql
 from .nginx_status import NginxStatus
 from .openmetrics import Openmetrics
@@ -32,6 +34,7 @@ BUILTIN: dict[str, type[Any]] = {
     "container_logs": ContainerLogs,
     "conversation_probe": ConversationProbe,
     "dns_probe": DnsProbe,
+    "elasticsearch_logs": ElasticsearchLogs,
     "event_stream": EventStream,
     "host": Host,
     "http_probe": HttpProbe,
@@ -40,6 +43,7 @@ BUILTIN: dict[str, type[Any]] = {
     "json_http": JsonHttp,
     "kubernetes": Kubernetes,
     "log_file": LogFile,
+    "loki_logs": LokiLogs,
     "mysql": Mysql,
     "nginx_status": NginxStatus,
     "openmetrics": Openmetrics,

@@ -5,23 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from base64 import b64encode
 from dataclasses import field
 from datetime import UTC, datetime
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from watchkeeper.errors import CollectError
-from watchkeeper.model import Tick
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Collected
 
 from . import json_path
-from .base import STRICT, Reading, Sheet, target_labels
-from .fetch import fetch, read_token
+from .base import STRICT, Reading
+from .part import HttpPart
 
 #: Documents above this many bytes are read in a thread, so that the event loop stays free.
 INLINE_BYTES = 128 << 10
@@ -54,47 +51,18 @@ class JsonMetric:
 
 
 @dataclass(kw_only=True, config=STRICT)
-class JsonHttp:
+class JsonHttp(HttpPart):
     """Samples from a JSON answer; a value that is no number is refused and counted, the others stay.
 
     Good for: status pages and management APIs. Not for: pages in Prometheus's text (use ``openmetrics``).
     """
 
-    name: str = ""  #: set by the configuration
-    labels: dict[str, str] = field(default_factory=dict)  #: added to every series
-    url: str  #: http or https address of the document
-    metrics: list[JsonMetric] = Field(min_length=1)
-    timeout: float = Field(default=10.0, gt=0, le=300)  #: seconds for the whole exchange
-    max_bytes: int = Field(default=16 << 20, gt=0)  #: largest document, after decompression
-    sample_limit: int = Field(default=100_000, gt=0)  #: series; known ones stay, new ones beyond it are refused
-    headers: dict[str, str] = field(default_factory=dict)  #: sent with the request
-    bearer_token_file: str = ""  #: file with a token, read for every request
-    username: str = ""  #: of HTTP basic authentication
-    password: SecretStr = SecretStr("")
-    password_file: str = ""  #: file with the password, read for every request
-    job: str = ""  #: job label; the collector's name when empty
-    instance: str = ""  #: instance label; host:port of the URL when empty
+    KIND: ClassVar[str] = "json_http"
 
-    def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("url must be http://host:port/path or https://...")
-        where = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
-        self.target_labels = target_labels(
-            self.name, self.labels, job=self.job, instance=self.instance, default_instance=where
-        )
-        self._sheet = Sheet(f"json_http/{self.name}", self.target_labels, limit=self.sample_limit)
+    metrics: list[JsonMetric] = Field(min_length=1)
 
     async def collect(self, now: datetime, outbound: Outbound) -> Collected:
-        answer = await fetch(
-            outbound,
-            "GET",
-            self.url,
-            headers={"accept": "application/json", **self.headers, **self._basic()},
-            timeout=self.timeout,
-            max_bytes=self.max_bytes,
-            bearer_token_file=self.bearer_token_file,
-        )
+        answer = await self.ask(outbound)
         if len(answer.body) > INLINE_BYTES:
             readings, wrong = await asyncio.to_thread(self._read, answer.body)
         else:
@@ -104,24 +72,6 @@ class JsonHttp:
         if wrong:
             rejected["type"] = wrong
         return Collected(ticks=[tick] if len(tick.layout) else [], rejected=rejected, body_bytes=len(answer.body))
-
-    def stale_tick(self, now: datetime) -> Tick | None:
-        """After a failure: marks all series stale, once."""
-        return self._sheet.stale_tick(now)
-
-    def stale_ticks(self, now: datetime) -> list[Tick]:
-        """``stale_tick`` as every kind offers it."""
-        tick = self.stale_tick(now)
-        return [] if tick is None else [tick]
-
-    async def close(self) -> None:
-        """Nothing is held."""
-
-    def _basic(self) -> dict[str, str]:
-        if not self.username:
-            return {}
-        password = read_token(self.password_file) if self.password_file else self.password.get_secret_value()
-        return {"authorization": f"Basic {b64encode(f'{self.username}:{password}'.encode()).decode()}"}
 
     def _read(self, body: bytes) -> tuple[list[Reading], int]:
         """(readings, values that are no numbers). A document without any of the metrics is the wrong document."""

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import field
 from datetime import datetime
+from typing import ClassVar
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from watchkeeper.errors import CollectError
-from watchkeeper.model import Tick
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Collected
 
-from .base import STRICT, Reading, Sheet, target_labels
-from .credentials import one_secret, split_address, tls_context
+from .base import STRICT, Reading
+from .part import ServerPart
 from .redis_info import fields, identity, info
 from .redis_sentinel import masters
 from .resp import Refused, Reply, Resp, pairs, refusal
@@ -26,35 +25,24 @@ SETTINGS = ("maxclients", "maxmemory")
 
 
 @dataclass(kw_only=True, config=STRICT)
-class Redis:
+class Redis(ServerPart):
     """INFO, settings, slow log, latency spikes, and CLUSTER INFO or Sentinel's view, under redis_exporter's names.
 
     Good for: Redis 2.8 and later, Valkey, KeyDB, Dragonfly, Sentinel. Not for: sizes of single keys (they need SCAN).
     A command that is refused (ACL, renamed) leaves out its own series and is told by watchkeeper_query_success.
     """
 
-    name: str = ""  #: set by the configuration
-    labels: dict[str, str] = field(default_factory=dict)  #: added to every series
-    address: str  #: host:port
+    KIND: ClassVar[str] = "redis"
+    PORT: ClassVar[int] = 6379
+
     username: str = ""  #: ACL user; empty: the default user
-    password: SecretStr | None = None
-    password_file: str = ""  #: file with the password, read for every reading
-    tls: bool = False  #: TLS with the server's certificate checked
-    ca_file: str = ""  #: authorities to check against; the system's when empty
     timeout: float = Field(default=5.0, gt=0, le=300)  #: seconds for the whole reading
     max_bytes: int = Field(default=8 << 20, gt=0)  #: all answers of one reading together
     sample_limit: int = Field(default=10_000, gt=0)  #: series; known ones stay, new ones beyond it are refused
-    job: str = ""  #: job label; the collector's name when empty
-    instance: str = ""  #: instance label; the address when empty
 
     def __post_init__(self) -> None:
-        self._host, self._port = split_address(self.address, 6379)
-        where = f"{self._host}:{self._port}"
-        self.target_labels = target_labels(
-            self.name, self.labels, job=self.job, instance=self.instance, default_instance=where
-        )
+        super().__post_init__()
         self.problems: dict[str, str] = {}  #: question -> what the server said instead, in the last reading
-        self._sheet = Sheet(f"redis/{self.name}", self.target_labels, limit=self.sample_limit)
 
     async def collect(self, now: datetime, outbound: Outbound) -> Collected:  # noqa: ARG002  # its own protocol
         try:
@@ -65,21 +53,8 @@ class Redis:
         tick = self._sheet.tick(now, readings)
         return Collected(ticks=[tick], rejected=dict(self._sheet.rejected), body_bytes=size)
 
-    def stale_tick(self, now: datetime) -> Tick | None:
-        """After a failure: marks all series stale, once."""
-        return self._sheet.stale_tick(now)
-
-    def stale_ticks(self, now: datetime) -> list[Tick]:
-        """``stale_tick`` as every kind offers it."""
-        tick = self.stale_tick(now)
-        return [] if tick is None else [tick]
-
-    async def close(self) -> None:
-        """Nothing stays open between readings."""
-
     async def _read(self) -> tuple[list[Reading], int]:
-        context = tls_context(self.ca_file) if self.tls else None
-        server = await Resp.connect(self._host, self._port, context, self.max_bytes)
+        server = await Resp.connect(self._host, self._port, self.context(), self.max_bytes)
         try:
             await self._log_in(server)
             said = fields(_text(await server.call("INFO", "all")))
@@ -97,7 +72,7 @@ class Redis:
             await server.close()
 
     async def _log_in(self, server: Resp) -> None:
-        password = one_secret(self.password, self.password_file)
+        password = self.secret()
         if not password:
             return
         words = (self.username, password) if self.username else (password,)

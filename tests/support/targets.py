@@ -68,12 +68,20 @@ class Target:
         length = next((line.split(b":")[1] for line in head.lower().split(b"\r\n") if b"content-length:" in line), b"0")
         body = await reader.readexactly(int(length))
         self.requests.append((method, path, head + body))
-        if path in self._special:
-            await self._special[path](writer)
+        name = self._name(path)
+        if name in self._special:
+            await self._special[name](writer)
             return False
-        writer.write(self.pages.get(path) or answer(b"not found", status="404 Not Found"))
+        writer.write(self.pages.get(name) or answer(b"not found", status="404 Not Found"))
         await writer.drain()
         return True
+
+    def _name(self, path: str) -> str:
+        """What is served at a path: itself, itself without its question, or the misbehaviour it begins with."""
+        whole = path.split("?", 1)[0]
+        first = f"/{whole.split('/')[1]}"
+        wrong = first in self._special or first in BAD_PAGES
+        return path if path in self.pages else first if wrong else whole
 
     async def _hang(self, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(60)

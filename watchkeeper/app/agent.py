@@ -40,6 +40,10 @@ log = logger(__name__)
 
 HEARTBEAT_EVERY = timedelta(seconds=15)
 KEEP_EVERY = timedelta(minutes=1)
+#: Kinds whose harvest is lines, which an agent has nowhere to keep.
+LINES = frozenset(
+    ("container_logs", "elasticsearch_logs", "event_stream", "journald", "log_file", "loki_logs", "syslog")
+)
 
 
 def serve_agent(config: Path | None) -> None:
@@ -152,8 +156,8 @@ def _checked(loaded: Loaded) -> Loaded:
         said = "an agent needs the engine it sends to: a name and a url such as https://engine:9700/api/v1/write"
         raise ConfigError(said, key="remote_write")
     for source in loaded.config.collect.sources:
-        if source.kind == "log_file":
-            raise ConfigError("an agent sends samples, no log lines; read log files by an engine", key=source.name)
+        if source.kind in LINES:
+            raise ConfigError("an agent sends samples, no log lines; read them by an engine", key=source.name)
     return loaded
 
 

@@ -164,7 +164,7 @@ def test_a_token_alone_does_not_write_where_certificates_are_asked_for(tmp_path:
             {
                 "agent": {"name": "a"},
                 "remote_write": [{"name": "e", "url": "http://127.0.0.1:1/"}],
-                "collect": {"sources": [{"kind": "log_file", "name": "l", "paths": ["/tmp/x"]}]},
+                "collect": {"sources": [{"kind": "syslog", "name": "l", "listen": "127.0.0.1:0"}]},
             },
             "no log lines",
         ),

@@ -1,0 +1,171 @@
+"""Lines asked for from Loki and Elasticsearch, by contract doubles: none lost and none twice, at no edge."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.log_stores import log_store
+from support.targets import TRUST, answer, target
+
+from collectors.elasticsearch_logs import ElasticsearchLogs
+from collectors.log_query import LogQuery
+from collectors.loki_logs import LokiLogs
+from watchkeeper.errors import CollectError
+from watchkeeper.model import SEVERITIES
+from watchkeeper.outbound import Outbound
+from watchkeeper.ports import Collected
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+MS = int(NOON.timestamp() * 1000)
+KINDS = ["loki_logs", "elasticsearch_logs"]
+
+
+@pytest.fixture
+async def outbound() -> AsyncIterator[Outbound]:
+    client = Outbound(allow_private=True, verify=TRUST)
+    yield client
+    await client.aclose()
+
+
+def reader(kind: str, url: str, **options: Any) -> LogQuery:
+    if kind == "loki_logs":
+        return LokiLogs(name="n", url=url, query='{app="shop"}', **options)
+    return ElasticsearchLogs(name="n", url=url, index="logs-*", **options)
+
+
+def unit(kind: str) -> int:
+    return 1_000_000 if kind == "loki_logs" else 1
+
+
+def texts(found: Collected) -> list[str]:
+    return [text for batch in found.logs for text in batch.texts()]
+
+
+def value(found: Collected, name: str) -> float:
+    (tick,) = found.ticks
+    names = [dict(one)["__name__"] for one in tick.layout.series]
+    return float(tick.values[names.index(name)])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(2))
+async def test_no_line_is_lost_or_doubled_whenever_it_arrives_and_whoever_dies(
+    kind: str, seed: int, outbound: Outbound
+) -> None:
+    chance = random.Random(seed)
+    wanted: Counter[str] = Counter()
+    got: Counter[str] = Counter()
+    async with log_store() as store:
+        part = reader(kind, store.url(), page=10, max_lines=100, overlap=timedelta(seconds=30))
+        kept = part.position()
+        waiting: list[tuple[int, int]] = []  #: (arrives at, its own time)
+        for step in range(60):
+            now = NOON + timedelta(seconds=5 * step)
+            at = MS + 5000 * step
+            for _ in range(chance.choice([0, 3, 40])):
+                own = at - chance.randrange(0, 4) * 1000  # many share a time
+                waiting.append((at + chance.randrange(0, 25_000), own))
+            for arrives, own in [one for one in waiting if one[0] <= at]:
+                waiting.remove((arrives, own))
+                text = f"line {len(store.rows)}"
+                wanted[text] += 1
+                store.add(own * unit(kind), text, app="shop")
+            found = await part.collect(now, outbound)
+            if chance.random() < 0.2:  # killed before the lines were kept: they come again
+                part = reader(kind, store.url(), page=10, max_lines=100, overlap=timedelta(seconds=30))
+                part.restore(json.loads(json.dumps(kept)))
+                continue
+            got.update(texts(found))
+            kept = part.position()
+        for step in range(60, 90):
+            for _, own in waiting:
+                wanted[f"line {len(store.rows)}"] += 1
+                store.add(own * unit(kind), f"line {len(store.rows)}", app="shop")
+            waiting = []
+            found = await part.collect(NOON + timedelta(seconds=5 * step), outbound)
+            got.update(texts(found))
+    assert got == wanted
+    assert sum(wanted.values()) > 300
+    assert value(found, "watchkeeper_log_cut_pages_total") == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_more_lines_of_one_time_than_an_answer_holds_are_all_read(kind: str, outbound: Outbound) -> None:
+    async with log_store() as store:
+        for number in range(75):
+            store.add((MS - 1000) * unit(kind), f"line {number}")
+        store.add((MS - 500) * unit(kind), "last")
+        part = reader(kind, store.url(), page=10, max_lines=100)
+        assert len(set(texts(await part.collect(NOON, outbound)))) == 76
+        assert texts(await part.collect(NOON + timedelta(seconds=15), outbound)) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_lines_have_their_time_severity_and_the_labels_of_the_store(kind: str, outbound: Outbound) -> None:
+    async with log_store() as store:
+        store.add((MS - 1000) * unit(kind), "boom", level="error", job="checkout")
+        store.add((MS - 900) * unit(kind), "WARN slow")
+        options = {} if kind == "loki_logs" else {"label_fields": {"level": "level", "job": "job"}}
+        found = await reader(kind, store.url(), labels={"service": "shop"}, **options).collect(NOON, outbound)
+    rows = {
+        text: (dict(batch.labels), int(batch.times[0]), SEVERITIES[int(batch.severity[0])])
+        for batch in found.logs
+        for text in batch.texts()
+    }
+    labels, time, severity = rows["boom"]
+    assert (labels["job"], labels["service"], time, severity) == ("checkout", "shop", MS - 1000, "error")
+    assert rows["WARN slow"][2] == "warning"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_at_the_first_look_only_lately_written_lines_are_read(kind: str, outbound: Outbound) -> None:
+    async with log_store() as store:
+        store.add((MS - 3_600_000) * unit(kind), "old")
+        store.add((MS - 30_000) * unit(kind), "new")
+        assert texts(await reader(kind, store.url()).collect(NOON, outbound)) == ["new"]
+
+
+async def test_loki_is_asked_with_its_tenant_and_numbers_are_no_lines(outbound: Outbound) -> None:
+    async with log_store() as store:
+        await reader("loki_logs", store.url(), tenant="shop").collect(NOON, outbound)
+        path, asked, head = store.asked[0]
+        assert (path, asked["query"]) == ("/loki/api/v1/query_range", '{app="shop"}')
+        assert b"x-scope-orgid: shop" in head.lower()
+    async with target() as server:
+        body = b'{"status":"success","data":{"resultType":"matrix","result":[]}}'
+        server.pages = {"/loki/api/v1/query_range": answer(body)}
+        part = reader("loki_logs", server.url(""))
+        with pytest.raises(CollectError, match="gives numbers, no lines"):
+            await part.collect(NOON, outbound)
+
+
+async def test_elasticsearch_is_asked_by_query_and_key_and_missing_shards_are_no_success(
+    tmp_path: Path, outbound: Outbound
+) -> None:
+    (tmp_path / "key").write_text("aWQ6a2V5\n")
+    async with log_store() as store:
+        options = {"query": {"term": {"service": "shop"}}, "api_key_file": str(tmp_path / "key")}
+        await reader("elasticsearch_logs", store.url(), **options).collect(NOON, outbound)
+        path, asked, head = store.asked[0]
+        assert path == "/logs-*/_search"
+        assert {"term": {"service": "shop"}} in asked["query"]["bool"]["filter"]
+        assert b"authorization: ApiKey aWQ6a2V5" in head
+        store.failed_shards = 1
+        with pytest.raises(CollectError, match="some shards did not answer"):
+            await reader("elasticsearch_logs", store.url()).collect(NOON, outbound)
+
+
+def test_a_position_of_many_lines_is_small() -> None:
+    part = reader("loki_logs", "http://127.0.0.1:1")
+    part._window.seen = {(number * 0x9E3779B97F4A7C15) % (1 << 64): 10**18 + number for number in range(20_000)}
+    assert len(json.dumps(part.position())) < 400_000
+    other = reader("loki_logs", "http://127.0.0.1:1")
+    other.restore(json.loads(json.dumps(part.position())))
+    assert other._window.seen == part._window.seen
