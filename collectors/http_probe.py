@@ -39,6 +39,7 @@ class HttpProbe(Probe):
 
     KIND: ClassVar[str] = "http_probe"
     GRACE: ClassVar[float] = 0.5
+    keeps_time: ClassVar[bool] = True
 
     steps: list[Step] = Field(min_length=1)  #: asked in order; the first failure ends the chain
     max_bytes: int = Field(default=1 << 20, gt=0)  #: largest body

@@ -32,6 +32,8 @@ class Probe:
     KIND: ClassVar[str] = ""
     #: Seconds on top of ``timeout`` for a kind that keeps to it by itself, and then says where the time went.
     GRACE: ClassVar[float] = 0.0
+    #: Nothing in it can outlast its time limits or cancellation, so that nobody needs to watch over it.
+    keeps_time: ClassVar[bool] = False
 
     name: str = ""  #: set by the configuration
     labels: dict[str, str] = field(default_factory=dict)  #: added to every series

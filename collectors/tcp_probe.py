@@ -27,6 +27,7 @@ class TcpProbe(Probe):
     """
 
     KIND: ClassVar[str] = "tcp_probe"
+    keeps_time: ClassVar[bool] = True
 
     address: str  #: host:port
     send: str = ""  #: text sent once connected

@@ -7,6 +7,7 @@ configured by the owner of the machine (``allow_private``): an address from a ru
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import socket
 import ssl
@@ -65,14 +66,23 @@ Trace = Callable[[str, dict[str, Any]], Awaitable[None]]
 
 def check_address(text: str, *, allow_private: bool) -> None:
     """Raises OutboundError when the address may not be reached. IPv4 inside IPv6 counts as both."""
+    refusal = _refusal(text, allow_private)
+    if refusal:
+        raise OutboundError(refusal, reason="refused_address")
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _refusal(text: str, allow_private: bool) -> str:  # noqa: FBT001 - as its caller has it
+    """Why this address is not reached; empty when it may be. Remembered: probes ask for the same ones for ever."""
     whole = ipaddress.ip_address(text.split("%", 1)[0])
     mapped = whole.ipv4_mapped if isinstance(whole, ipaddress.IPv6Address) else None
     inner = mapped or _inner(whole)
     for address in (mapped or whole, *([inner] if inner else [])):
         if any(address in net for net in FORBIDDEN if net.version == address.version):
-            raise OutboundError(f"address {whole} is never reached", reason="refused_address")
+            return f"address {whole} is never reached"
         if not allow_private and any(address in net for net in PRIVATE if net.version == address.version):
-            raise OutboundError(f"address {whole} is private and not allowed here", reason="refused_address")
+            return f"address {whole} is private and not allowed here"
+    return ""
 
 
 def _inner(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:

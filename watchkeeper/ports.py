@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from watchkeeper.errors import StoreError
 from watchkeeper.model import (
     Forecast,
     Intent,
@@ -78,6 +79,10 @@ class SampleStore(SampleReader, Protocol):
         """Keep one tick. Same target and time again: deduplicated. Older than the newest: rejected{out_of_order}."""
         ...
 
+    def append_all(self, ticks: Sequence[Tick]) -> list[Appended | StoreError]:
+        """``append`` for many at the price of one, each answered for itself."""
+        ...
+
     def sync(self) -> int:
         """Make everything appended so far durable (fdatasync) and return the durable sequence."""
         ...
@@ -96,8 +101,8 @@ class SampleStore(SampleReader, Protocol):
     def close(self) -> None: ...
 
 
-class LogStore(Protocol):
-    """Lines of logs. Thread-safe; a collection is durable when ``append`` returns."""
+class LineKeeper(Protocol):
+    """Takes lines of logs. Thread-safe; a collection is durable when ``append`` returns."""
 
     def append(
         self, source: str, batches: Sequence[LogBatch], position: Mapping[str, Any] | None, now: datetime
@@ -108,6 +113,12 @@ class LogStore(Protocol):
     def positions(self) -> Mapping[str, Any]:
         """Source -> how far its lines are kept."""
         ...
+
+    def close(self) -> None: ...
+
+
+class LogStore(LineKeeper, Protocol):
+    """Keeps lines of logs and answers questions about them."""
 
     def search(self, question: Any) -> Any:
         """Lines by text, field and time, newest first. Raises QueryError."""
@@ -122,8 +133,6 @@ class LogStore(Protocol):
     def stats(self) -> Mapping[str, int]:
         """segments, bytes, damaged, full."""
         ...
-
-    def close(self) -> None: ...
 
 
 # --- collectors ------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,7 @@ class Telemetry:
             "watchkeeper_collections", "Readings of sources, by outcome.", ["source", "outcome"], registry=registry
         )
         self.collect_seconds = Histogram(
-            "watchkeeper_collect_seconds", "Time a reading took.", ["source"], buckets=_SECONDS, registry=registry
+            "watchkeeper_collect_seconds", "Time a reading took.", ["kind"], buckets=_SECONDS, registry=registry
         )
         self.jobs = Counter(
             "watchkeeper_jobs", "Runs of periodic steps, by outcome.", ["step", "outcome"], registry=registry
@@ -97,6 +97,12 @@ class Telemetry:
         self.log_stored = Counter("watchkeeper_log_lines_stored", "Log lines kept.", ["source"], registry=registry)
         self.log_rejected = Counter(
             "watchkeeper_log_lines_rejected", "Log lines that were not kept.", ["source", "reason"], registry=registry
+        )
+        self.log_forwarded = Counter(
+            "watchkeeper_log_lines_forwarded",
+            "Log lines that an agent sends on: sent, refused by the engine, dropped from a full queue.",
+            ["outcome"],
+            registry=registry,
         )
         self.log_masked = Counter(
             "watchkeeper_log_masked", "Places of log lines that were masked.", ["rule"], registry=registry
@@ -150,12 +156,17 @@ class Telemetry:
 
     def count_append(self, source: str, appended: Appended) -> None:
         """Enter one append into the ledger."""
-        self.received.labels(source).inc(appended.received)
-        self.stored.labels(source).inc(appended.stored)
-        if appended.deduplicated:
-            self.deduplicated.labels(source).inc(appended.deduplicated)
-        for reason, samples in appended.rejected.items():
-            self.rejected.labels(source, reason).inc(samples)
+        self.count_appends(source, (appended,))
+
+    def count_appends(self, source: str, appends: Sequence[Appended]) -> None:
+        """Enter several appends of one source into the ledger."""
+        self.received.labels(source).inc(sum(one.received for one in appends))
+        self.stored.labels(source).inc(sum(one.stored for one in appends))
+        if repeated := sum(one.deduplicated for one in appends):
+            self.deduplicated.labels(source).inc(repeated)
+        for appended in appends:
+            for reason, samples in appended.rejected.items():
+                self.rejected.labels(source, reason).inc(samples)
 
     def count_lines(self, source: str, received: int, stored: int, reason: str) -> None:
         """Enter one collection into the ledger of lines: read = stored + rejected."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 from dash import Input, Output, html
 
 from dashboard import widgets
+from dashboard.agents import agents
 from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
 from dashboard.list_view import Column
@@ -24,6 +26,7 @@ def layout(caller: Caller, _request: Request) -> Any:
             widgets.page_head(caller, KEY),
             html.Div(id="collectors-body", className="wk-body"),
             widgets.data_grid(caller, "collectors-grid", columns(caller)),
+            html.Div(id="collectors-agents"),
             html.Div(id="collectors-ledger"),
             widgets.ticking(caller, KEY),
         ],
@@ -84,17 +87,19 @@ def register(callbacks: Callbacks) -> None:
         Permission.READ,
         Output("collectors-body", "children"),
         Output("collectors-grid", "rowData"),
+        Output("collectors-agents", "children"),
         Output("collectors-ledger", "children"),
         Input("collectors-tick", "n_intervals"),
-        blank=([], []),
+        blank=([], [], []),
         shared=True,
     )
     async def refresh(caller: Caller, _ticks: Any) -> Any:
-        data = await caller.get("/api/wk/collectors")
+        data, others = await asyncio.gather(caller.get("/api/wk/collectors"), caller.get("/api/wk/agents"))
         shown = [widgets.as_of(caller, caller.now())]
         if not data["collectors"]:
             shown.append(widgets.empty(caller, KEY))
-        return [shown, [row(caller, one) for one in data["collectors"]], ledger(caller, data)]
+        rows = [row(caller, one) for one in data["collectors"]]
+        return [shown, rows, agents(caller, others["agents"]), ledger(caller, data)]
 
 
 def ledger(caller: Caller, data: Mapping[str, Any]) -> Any:

@@ -389,6 +389,7 @@ def _reading(app: FastAPI, engine: FakeEngine) -> None:  # noqa: C901 - one smal
     get("/api/wk/quality", lambda: {"now": iso(now()), "links": [quality_link()]})
     get("/api/wk/rules", lambda: {"groups": _rules(now())})
     get("/api/wk/collectors", lambda: _collectors(now()))
+    get("/api/wk/agents", lambda: {"agents": [_agent("sh-1", "up", 3.0), _agent("bj-1", "silent", 640.0, failing=2)]})
     get("/api/wk/capacity", lambda: engine.capacity(now()))
     get("/api/wk/business", lambda: fake_business.business(now()))
     get("/api/wk/changes", lambda: fake_changes.changes(now()))
@@ -490,6 +491,12 @@ def _rules(now: datetime) -> list[dict[str, Any]]:
     ]  # fmt: skip
     group = {"name": "checkout", "file": "rules.yaml", "interval_seconds": 15.0, "last_at": iso(now), "rules": rules}
     return [{**group, "last_seconds": 0.004}]
+
+
+def _agent(name: str, state: str, lag: float, *, failing: int = 0) -> dict[str, Any]:
+    row = {"agent": name, "location": f"{name[:2]} {PAYLOAD}", "state": state, "lag_seconds": lag, "version": "0.1.0"}
+    counts = {"waiting_records": 12, "waiting_lines": 340, "dropped_lines": 0, "sources": 4, "refused": 0}
+    return {**row, **counts, "failing": failing}
 
 
 def _collectors(now: datetime) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""The agent process: collectors on another machine, a queue on its disk, and remote write to the engine.
+"""The agent process: collectors on another machine, queues on its disk, and the way to the engine.
 
-The queue is the store's log (pipeline/forward.py): while the engine cannot be reached samples wait there, and go out in
-order when it can.
+Samples wait in the store's log (pipeline/forward.py), lines in a queue of their own (pipeline/forward_lines.py) while
+the engine cannot be reached, and go out in order when it can.
 """
 
 from __future__ import annotations
@@ -18,32 +18,34 @@ from pathlib import Path
 from collectors import BUILTIN as COLLECTORS
 from collectors.base import Sheet, target_labels
 from watchkeeper import __version__
+from watchkeeper.app.assigned import EVERY as ASSIGNED_EVERY
+from watchkeeper.app.assigned import Assigned
 from watchkeeper.app.catalogue import expand
+from watchkeeper.app.link import EngineLink
 from watchkeeper.app.paths import DataDir
 from watchkeeper.app.pipeline.collect import Collecting, Source
 from watchkeeper.app.pipeline.forward import forwarders
+from watchkeeper.app.pipeline.forward_lines import LineForwarder
+from watchkeeper.app.pipeline.lines import Keeping, masker_of
 from watchkeeper.app.samples import embedded
-from watchkeeper.app.schedule import Scheduler, every
+from watchkeeper.app.schedule import Scheduler, every, reading
 from watchkeeper.app.sources import build_source
 from watchkeeper.app.wiring import data_dir
 from watchkeeper.clock import Clock, SystemClock
 from watchkeeper.config import Config, Loaded, default_path, load
 from watchkeeper.config import Source as SourceConfig
 from watchkeeper.errors import ConfigError
-from watchkeeper.model import LogBatch, Tick
+from watchkeeper.model import Tick
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Collected
 from watchkeeper.registry import Registry
+from watchkeeper.store.logs import LineQueue
 from watchkeeper.telemetry import Telemetry, logger, set_up_logging
 
 log = logger(__name__)
 
 HEARTBEAT_EVERY = timedelta(seconds=15)
 KEEP_EVERY = timedelta(minutes=1)
-#: Kinds whose harvest is lines, which an agent has nowhere to keep.
-LINES = frozenset(
-    ("container_logs", "elasticsearch_logs", "event_stream", "journald", "log_file", "loki_logs", "syslog")
-)
 
 
 def serve_agent(config: Path | None) -> None:
@@ -62,7 +64,7 @@ async def _serve(agent: Agent) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    agent.start()
+    await agent.start()
     log.info("agent ready", agent=agent.config.agent.name, sources=len(agent.sources))
     try:
         await agent.scheduler.run(stopping)
@@ -76,47 +78,79 @@ class Agent:
     def __init__(self, loaded: Loaded, data: DataDir, clock: Clock) -> None:
         loaded = expand(_checked(loaded))
         self.config, self.clock, self.telemetry = _kept_briefly(loaded.config), clock, Telemetry()
-        self.sources = _sources(loaded)
+        self.data = data
+        self.sources = {source.name: source for source in _sources(loaded)}
+        link = EngineLink(self.config.remote_write[0], self.config.agent.name)
         self.samples = embedded(self.config, data, clock)
         self.outbound = Outbound(allow_private=True)
         self.scheduler = Scheduler(clock, self.telemetry)
-        self._threads = ThreadPoolExecutor(1, thread_name_prefix="append")
+        self._threads = {name: ThreadPoolExecutor(1, thread_name_prefix=name) for name in ("append", "lines")}
         self.forwarders = forwarders(
             self.config.remote_write, self.samples, data.root / "remote_write", self.telemetry, clock
         )
-        heartbeat = Heartbeat(self)
-        self.sources.append(
-            Source("agent", "agent", HEARTBEAT_EVERY, heartbeat, heartbeat.target_labels, target="this agent")
-        )
+        queue = LineQueue(data.lines, most_bytes=self.config.agent.queue_bytes)
+        self.lines = Keeping(queue, masker_of(loaded), self.telemetry, clock, self._threads["lines"])
+        external = self.config.remote_write[0].external_labels
+        self.line_forwarder = LineForwarder(queue, link, external, self.telemetry)
         self.collecting = Collecting(
             store=self.samples,
             outbound=self.outbound,
             telemetry=self.telemetry,
             clock=clock,
-            executor=self._threads,
+            executor=self._threads["append"],
             scored=_not_here,
-            logged=_no_lines,
+            logged=self.lines.take,
+        )
+        heartbeat = Heartbeat(self)
+        self.sources["agent"] = Source(
+            "agent", "agent", HEARTBEAT_EVERY, heartbeat, heartbeat.target_labels, target="this agent"
+        )
+        self.assigned = Assigned(
+            self,
+            link,
+            data.root / "assigned.json",
+            location=self.config.agent.location,
+            kinds=self.config.agent.accept,
+            build=lambda row: build_source(row, self.config, Registry("collectors", COLLECTORS)),
+            begin=self._begin,
         )
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Schedule everything, begin to send."""
         now = self.clock.now()
-        for source in self.sources:
-            step = functools.partial(self.collecting.step, source)
-            self.scheduler.add(f"collect/{source.name}", every(source.interval, now), step)
+        self.lines.restore(self.sources)
+        for source in list(self.sources.values()):
+            self._schedule(source, now)
+        if self.config.agent.accept:
+            await self.assigned.restore(now)
+            self.scheduler.add("assigned", every(ASSIGNED_EVERY, now), self.assigned.step)
         self.scheduler.add("keep", every(KEEP_EVERY, now + KEEP_EVERY), self._keep)
         for forwarder in self.forwarders:
             forwarder.start()
+        self.line_forwarder.start()
+
+    def _begin(self, source: Source, now: datetime) -> None:
+        """A source that the engine wants."""
+        self.sources[source.name] = source
+        self.lines.restore({source.name: source})
+        self._schedule(source, now)
+
+    def _schedule(self, source: Source, now: datetime) -> None:
+        step = functools.partial(self.collecting.step, source)
+        trigger = reading(source.name, source.interval, now, sources=len(self.sources))
+        self.scheduler.add(f"collect/{source.name}", trigger, step)
 
     async def stop(self) -> None:
         """What is unsent waits on the disk for the next start."""
-        for source in self.sources:
+        for source in self.sources.values():
             await source.collector.close()
         await self.outbound.aclose()
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        for thread in self._threads.values():
+            thread.shutdown(wait=True, cancel_futures=True)
         await asyncio.to_thread(self.samples.sync)
         for forwarder in self.forwarders:
             await asyncio.to_thread(forwarder.stop)
+        await asyncio.to_thread(self.line_forwarder.stop)
         self.samples.close()
 
     async def _keep(self, now: datetime) -> None:
@@ -137,9 +171,16 @@ class Heartbeat:
             ("watchkeeper_agent_queue_records", (("name", one.options.name),), float(one.lag))
             for one in self._agent.forwarders
         ]
+        agent = self._agent
+        failing = sum(source.state == "failing" for source in agent.sources.values())
         readings = [
             ("watchkeeper_agent_heartbeat_timestamp_seconds", (), now.timestamp()),
             ("watchkeeper_agent_info", (("version", __version__),), 1.0),
+            ("watchkeeper_agent_queue_lines", (), float(agent.line_forwarder.lag)),
+            ("watchkeeper_agent_dropped_lines", (), float(agent.line_forwarder.queue.dropped)),
+            ("watchkeeper_agent_sources", (), float(len(agent.sources) - 1)),  # not this one
+            ("watchkeeper_agent_sources_failing", (), float(failing)),
+            ("watchkeeper_agent_sources_refused", (), float(len(agent.assigned.refused))),
             *queues,
         ]
         return Collected(ticks=[self._sheet.tick(now, readings)])
@@ -149,15 +190,14 @@ class Heartbeat:
 
 
 def _checked(loaded: Loaded) -> Loaded:
-    """An agent has a name and somewhere to send to, and keeps no log lines."""
+    """An agent has a name and somewhere to send to."""
     if not loaded.config.agent.name:
         raise ConfigError("an agent needs a name, which becomes the label `agent`", key="agent.name")
     if not loaded.config.remote_write:
         said = "an agent needs the engine it sends to: a name and a url such as https://engine:9700/api/v1/write"
         raise ConfigError(said, key="remote_write")
-    for source in loaded.config.collect.sources:
-        if source.kind in LINES:
-            raise ConfigError("an agent sends samples, no log lines; read them by an engine", key=source.name)
+    if any(row.name == "agent" for row in loaded.config.collect.sources):
+        raise ConfigError("this name is the agent's own; give the source another", key="collect.sources")
     return loaded
 
 
@@ -191,7 +231,3 @@ def _sources(loaded: Loaded) -> list[Source]:
 
 async def _not_here(_ticks: Sequence[Tick]) -> None:
     """The engine scores."""
-
-
-async def _no_lines(_source: Source, _lines: Sequence[LogBatch]) -> None:
-    """No source of an agent has any."""

@@ -44,6 +44,7 @@ from watchkeeper.app.pipeline.pushing import SOURCE as PUSHED
 from watchkeeper.app.pipeline.pushing import Pushing
 from watchkeeper.app.pipeline.rate import Rating
 from watchkeeper.app.pipeline.receive import Receiving
+from watchkeeper.app.pipeline.receive_lines import ReceivingLines
 from watchkeeper.app.pipeline.receive_logs import ReceivingLogs
 from watchkeeper.app.pipeline.receive_otlp import ReceivingOtlp
 from watchkeeper.app.pipeline.score import Scoring
@@ -147,6 +148,7 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
 
     engine.receiving = Receiving(samples, telemetry, clock)
     engine.forwarders = forwarders(config.remote_write, samples, data.root / "remote_write", telemetry, clock)
+    engine.receiving_lines = ReceivingLines(engine.lines, telemetry, clock)
     engine.receiving_logs = ReceivingLogs(engine.lines, telemetry, clock)
     engine.receiving_otlp = ReceivingOtlp(samples, telemetry, clock, _translation(loaded))
     environment = {"environment": config.environment} if config.environment else {}
@@ -222,12 +224,13 @@ def sources(loaded: Loaded, engine: Engine) -> list[Source]:
 
 
 def configured_sources(loaded: Loaded) -> list[Source]:
-    """The sources of the file. Raises ConfigError with the place of a wrong option."""
+    """The sources of the file that run here. Raises ConfigError with the place of a wrong option, theirs or not."""
     config, registry = loaded.config, Registry("collectors", COLLECTORS)
-    return [
+    built = [
         loaded.part(("collect", "sources", index), lambda row=row: build_source(row, config, registry))
         for index, row in enumerate(config.collect.sources)
     ]
+    return [source for source, row in zip(built, config.collect.sources, strict=True) if not row.agents]
 
 
 def incident_settings(loaded: Loaded) -> IncidentSettings:

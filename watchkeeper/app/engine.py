@@ -14,6 +14,7 @@ from watchkeeper.app.paths import DataDir
 from watchkeeper.app.pipeline.collect import Collecting, Source
 from watchkeeper.app.pipeline.score import Scoring
 from watchkeeper.app.schedule import Scheduler
+from watchkeeper.app.together import Together
 from watchkeeper.app.workers import Workers
 from watchkeeper.clock import Clock
 from watchkeeper.config import Config, Loaded
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from watchkeeper.app.pipeline.pushing import Pushing
     from watchkeeper.app.pipeline.rate import Rating
     from watchkeeper.app.pipeline.receive import Receiving
+    from watchkeeper.app.pipeline.receive_lines import ReceivingLines
     from watchkeeper.app.pipeline.receive_logs import ReceivingLogs
     from watchkeeper.app.pipeline.receive_otlp import ReceivingOtlp
     from watchkeeper.app.pipeline.tell import Telling
@@ -84,6 +86,7 @@ class Engine:
     receiving: Receiving = field(init=False)
     forwarders: list[Forwarder] = field(default_factory=list)
     receiving_otlp: ReceivingOtlp = field(init=False)
+    receiving_lines: ReceivingLines = field(init=False)
     receiving_logs: ReceivingLogs = field(init=False)
     pushing: Pushing = field(init=False)
     judging: Judging = field(init=False)
@@ -98,6 +101,10 @@ class Engine:
     cataloguing: Cataloguing = field(init=False)
     scraping: Scraping = field(init=False)
     eventing: Eventing = field(init=False)
+    _scores: Together[Sequence[Tick], list[Tick]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._scores = Together(self.threads["score"], self._score_all)
 
     @property
     def config(self) -> Config:
@@ -109,13 +116,18 @@ class Engine:
         """Score ticks in the scoring thread and keep the scores as series."""
         if not self.config.scoring.enabled:
             return
-        loop = asyncio.get_running_loop()
-        scored = await loop.run_in_executor(self.threads["score"], self._score, ticks)
+        scored = await self._scores.ask(ticks)
         if scored:
             await self.collecting.append_derived("scores", scored)
 
-    def _score(self, ticks: Sequence[Tick]) -> list[Tick]:
-        return [found for tick in ticks if (found := self.scoring.tick(tick)) is not None]
+    def _score_all(self, asked: Sequence[Sequence[Tick]]) -> list[list[Tick] | Exception]:
+        return [self._score(ticks) for ticks in asked]
+
+    def _score(self, ticks: Sequence[Tick]) -> list[Tick] | Exception:
+        try:
+            return [found for tick in ticks if (found := self.scoring.tick(tick)) is not None]
+        except Exception as error:  # noqa: BLE001 - raised again in the step of the source that it concerns
+            return error
 
     async def record(self, ticks: Sequence[Tick]) -> None:
         """What rules recorded is stored and scored like anything else."""

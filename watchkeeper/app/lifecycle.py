@@ -25,7 +25,7 @@ from watchkeeper.app.pipeline.cost import schedule as schedule_cost
 from watchkeeper.app.pipeline.events import schedule as schedule_events
 from watchkeeper.app.pipeline.judge import group_key
 from watchkeeper.app.pipeline.objectives import schedule as schedule_objectives
-from watchkeeper.app.schedule import Trigger, at, every
+from watchkeeper.app.schedule import Trigger, at, every, reading
 from watchkeeper.app.scrape import EVERY as SCRAPE_EVERY
 from watchkeeper.app.sources import discovered_source
 from watchkeeper.errors import StoreError
@@ -145,7 +145,8 @@ def _daily(engine: Engine) -> Trigger:
 
 def schedule_source(engine: Engine, source: Source, now: datetime) -> None:
     step = functools.partial(engine.collecting.step, source)
-    engine.scheduler.add(f"collect/{source.name}", every(source.interval, now), step)
+    trigger = reading(source.name, source.interval, now, sources=len(engine.sources))
+    engine.scheduler.add(f"collect/{source.name}", trigger, step)
 
 
 async def _read_again(engine: Engine, source: Source, now: datetime) -> None:

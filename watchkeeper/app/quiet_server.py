@@ -12,17 +12,29 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from watchkeeper.app.wiring import listen
 from watchkeeper.config.schema import Tls
 
-#: In the connection's state: it showed a certificate that ``engine.tls.clients_ca`` signed.
-CLIENT_CERTIFICATE = "client_certificate"
+#: In the connection's state: the names in the certificate that ``engine.tls.clients_ca`` signed; none without one.
+CLIENT_NAMES = "client_names"
 
 
 class KnowsClients(H11Protocol):
-    """Tells the application whether the connection showed a certificate that ``engine.tls.clients_ca`` signed."""
+    """Tells the application which certificate, signed by ``engine.tls.clients_ca``, the connection showed."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         tls = transport.get_extra_info("ssl_object")
-        self.app_state = {**self.app_state, CLIENT_CERTIFICATE: bool(tls and tls.getpeercert())}
+        self.app_state = {**self.app_state, CLIENT_NAMES: names_in(tls.getpeercert() if tls else None)}
+
+
+def names_in(certificate: dict[str, object] | None) -> frozenset[str]:
+    """Common name and DNS names of a certificate, as the ssl module tells it; an empty one where it has none."""
+    if not certificate:
+        return frozenset()
+    subject, others = certificate.get("subject", ()), certificate.get("subjectAltName", ())
+    assert isinstance(subject, tuple)
+    assert isinstance(others, tuple)
+    found = {str(value) for part in subject for name, value in part if name == "commonName"}
+    found |= {str(value) for kind, value in others if kind == "DNS"}
+    return frozenset(found or {""})
 
 
 class QuietServer(uvicorn.Server):

@@ -11,7 +11,8 @@ from incidents.settings import Settings as IncidentSettings
 from rules.book import RuleBook
 from rules.load import load as load_rules
 from watchkeeper.app.catalogue import read
-from watchkeeper.app.pipeline.collect import Source, gone
+from watchkeeper.app.ending import drop
+from watchkeeper.app.pipeline.collect import Source
 from watchkeeper.app.pipeline.lines import classes_of, masker_of
 from watchkeeper.app.pipeline.log_metrics import SOURCE as LOG_METRICS
 from watchkeeper.app.pipeline.log_metrics import rules_of as log_rules_of
@@ -102,8 +103,8 @@ async def apply(engine: Engine, prepared: Prepared) -> None:
     from watchkeeper.app.lifecycle import schedule_notify, schedule_source
 
     now = engine.clock.now()
-    kept = {row.name for row in prepared.loaded.config.collect.sources}
-    removed = [row.name for row in engine.config.collect.sources if row.name not in kept]
+    kept = {row.name for row in prepared.loaded.config.collect.sources if not row.agents}
+    removed = [row.name for row in engine.config.collect.sources if row.name not in kept and row.name in engine.sources]
     for name in [*removed, *(name for name in prepared.sources if name in engine.sources)]:
         await drop(engine, name, now)
     engine.lines.use(prepared.loaded)
@@ -129,16 +130,6 @@ async def _count_lines(engine: Engine, rules: list[LogRule], now: datetime) -> N
         schedule_source(engine, engine.log_metrics.source, now)
     elif not engine.log_metrics.any and LOG_METRICS in engine.sources:
         await drop(engine, LOG_METRICS, now)
-
-
-async def drop(engine: Engine, name: str, now: datetime) -> None:
-    """A source that is no longer wanted: its series end now, not five minutes later."""
-    engine.scheduler.remove(f"collect/{name}")
-    source = engine.sources.pop(name)
-    ends = list(getattr(source.collector, "stale_ticks", lambda _now: [])(now))
-    last = gone(source, now)
-    await engine.collecting.append_derived(name, [*ends, *([last] if last is not None else [])])
-    await source.collector.close()
 
 
 def changed_at_start(old: Config, new: Config) -> list[str]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import heapq
 import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from apscheduler.triggers.cron import CronTrigger
@@ -24,6 +25,12 @@ from watchkeeper.telemetry import Telemetry, logger
 log = logger(__name__)
 
 Step = Callable[[datetime], Awaitable[object]]
+
+#: Up to so many sources are read at the same moments; more are read at moments of their own, spread over the interval.
+TOGETHER = 200
+#: Those moments are multiples of this: the loop wakes up for many sources at once.
+BEAT = timedelta(milliseconds=50)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 #: A wall clock that is this much behind the monotonic clock was set back; less is the slow correction of NTP.
 SET_BACK_SECONDS = 1.0
@@ -69,6 +76,18 @@ def every(interval: timedelta, start: datetime) -> Trigger:
     return Every(interval, start)
 
 
+def own_moments(key: str, interval: timedelta, now: datetime) -> Trigger:
+    """Each ``interval`` at a moment of its own, which the key alone decides: it stays over restarts."""
+    beats = max(interval // BEAT, 1)
+    place = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big") % beats
+    return Every(interval, now + (place * BEAT - (now - _EPOCH)) % interval)
+
+
+def reading(name: str, interval: timedelta, now: datetime, *, sources: int) -> Trigger:
+    """When a source is read that is one of so many."""
+    return own_moments(name, interval, now) if sources > TOGETHER else every(interval, now)
+
+
 def at(cron: str, zone: str) -> Trigger:
     """``mon 08:00`` or ``08:00`` in a time zone, right across daylight-saving changes."""
     day, _, clock = cron.rpartition(" ")
@@ -106,6 +125,11 @@ class Job:
     last_seconds: float = 0.0
     last_error: str = ""
     cancelled: bool = False
+
+    @property
+    def counted(self) -> str:
+        """The step as it is counted: readings of sources as one, for they have counters of their own."""
+        return "collect" if self.name.startswith("collect/") else self.name
 
 
 class Scheduler:
@@ -214,8 +238,8 @@ class Scheduler:
             outcome, job.last_error = "error", f"{type(error).__name__}: {error}"
             log.exception("job failed", job=job.name)
         job.last_at, job.last_seconds = now, time.perf_counter() - started
-        self.telemetry.jobs.labels(job.name, outcome).inc()
-        self.telemetry.job_seconds.labels(job.name).observe(job.last_seconds)
+        self.telemetry.jobs.labels(job.counted, outcome).inc()
+        self.telemetry.job_seconds.labels(job.counted).observe(job.last_seconds)
 
     async def advance(self, clock: ManualClock, until: datetime) -> None:
         """For tests and replays: walk the clock from one due time to the next, each job run to its end."""
@@ -274,7 +298,7 @@ class Scheduler:
 
     def _start(self, job: Job, now: datetime) -> None:
         if job.task is not None and not job.task.done():
-            self.telemetry.jobs.labels(job.name, "overrun").inc()
+            self.telemetry.jobs.labels(job.counted, "overrun").inc()
             return
         job.task = asyncio.create_task(self.run_job(job, now), name=f"job {job.name}")
         self._running.add(job.task)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 from collectors import BUILTIN
 from collectors.scrape_config import ScrapeTarget, targets
 from collectors.scrape_discovery import Group
-from watchkeeper.app.schedule import every
+from watchkeeper.app.ending import drop
+from watchkeeper.app.schedule import own_moments
 from watchkeeper.app.scrape_files import Scrapes
 from watchkeeper.app.sources import target_source
 from watchkeeper.errors import CollectError
@@ -111,8 +112,6 @@ class Scraping:
             lookup.groups, job.looked = groups, False
 
     async def _apply(self, job: Job, wanted: dict[str, ScrapeTarget], now: datetime) -> None:
-        from watchkeeper.app.reload import drop
-
         for name in [name for name, target in job.targets.items() if wanted.get(name) != target]:
             del job.targets[name]
             if name in self._engine.sources:
@@ -127,12 +126,12 @@ class Scraping:
         engine = self._engine
         source = target_source(name, target, engine.config, self._registry)
         engine.sources[name] = source
-        share = int(fingerprint(tuple(sorted(target.labels.items()))), 16) % 10_000 / 10_000
+        key = fingerprint(tuple(sorted(target.labels.items())))
 
         async def scrape(at: datetime) -> None:
             await engine.collecting.step(source, at)
 
-        engine.scheduler.add(f"collect/{name}", every(source.interval, now + share * source.interval), scrape)
+        engine.scheduler.add(f"collect/{name}", own_moments(key, source.interval, now), scrape)
 
 
 def _job(one: Scrapes) -> Job:

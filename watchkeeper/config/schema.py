@@ -127,6 +127,7 @@ class Source(BaseModel):
     interval: Duration | None = None  #: default: collect.interval
     service: str = ""  #: service the samples belong to; becomes the label `service`
     labels: dict[str, str] = {}  #: labels added to every series
+    agents: list[str] = []  #: names or locations of agents that run it in place of the engine; "*": all of them
 
     @property
     def options(self) -> dict[str, Any]:
@@ -253,6 +254,8 @@ class Agent(Section):
     name: str = Field(default="", pattern=r"^[A-Za-z0-9_.:-]{0,100}$")  #: becomes the label `agent`; an agent needs one
     location: str = ""  #: becomes the label `probe_location`; empty: the name
     retention: Duration = timedelta(hours=6)  #: age at which samples that were sent are dropped
+    queue_bytes: int = Field(default=512 << 20, ge=16 << 20)  #: log lines that wait for the engine at most
+    accept: list[str] = []  #: kinds of sources that the engine may start here; empty: none, and it is not asked
 
 
 class Config(Section):

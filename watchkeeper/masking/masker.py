@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -24,12 +25,19 @@ class Masker:
         self._patterns = dict(patterns or {})
         for name, pattern in self._patterns.items():
             _check(name, pattern)
+        names = b"|".join(re.escape(name.encode()) for name in (*RULES, *self._patterns))
+        self._mark = re.compile(rb"\[masked:(?:" + names + rb")\]?")
         self.masked: dict[str, int] = {}  #: rule -> places replaced
 
     def mask(self, batch: LogBatch) -> LogBatch:
         """The same lines without what must not be kept."""
         lower = batch.data.lower()
-        spans = [(begin, end, name) for name, rule in self._rules.items() for begin, end in rule(batch.data, lower)]
+        spans = [
+            (begin, end, name)
+            for name, rule in self._rules.items()
+            for begin, end in rule(batch.data, lower)
+            if not self._mark.fullmatch(batch.data, begin, end)  # an agent has masked it before
+        ]
         if spans:
             batch = self._replaced(batch, spans)
         return self._own(batch) if self._patterns else batch

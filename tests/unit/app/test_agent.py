@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import ssl
 import threading
 import time
@@ -21,16 +22,19 @@ from support.servers import free_port
 from watchkeeper.access.roles import Role
 from watchkeeper.access.tokens import create_system_token
 from watchkeeper.app.agent import Agent
+from watchkeeper.app.agents import agents_of
 from watchkeeper.app.api.app import create
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.paths import DataDir
 from watchkeeper.app.pipeline.receive import Received
 from watchkeeper.app.quiet_server import quiet_server
+from watchkeeper.app.schedule import every
 from watchkeeper.clock import ManualClock, to_ms
 from watchkeeper.config import load
 from watchkeeper.errors import ConfigError
 from watchkeeper.model import Matcher, MatchOp, label
 from watchkeeper.outbound import Outbound
+from watchkeeper.store.logs import Question
 from watchkeeper.wire import remote_write, snappy
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -65,10 +69,10 @@ class Place:
     """Certificates and files of an engine and one agent."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, free_port()
+        self.folder, self.port, self.log = folder, free_port(), folder / "app.log"
         issuer = self_made(folder, "issuer.example")
         self.ca, (self.cert, self.key) = issuer[0], issued(folder, "localhost", issuer)
-        self.own, self.own_key = issued(folder, "agent.example", issuer)
+        self.own, self.own_key = issued(folder, "sh-1", issuer)
 
     def engine_section(self) -> dict[str, Any]:
         tls = {"certificate": str(self.cert), "key": str(self.key), "clients_ca": str(self.ca)}
@@ -80,13 +84,14 @@ class Place:
             "ca_file": str(self.ca), "certificate": str(self.own), "key": str(self.own_key),
         }  # fmt: skip
         probe = {"kind": "tcp_probe", "name": "shop", "interval": "15s", "address": f"127.0.0.1:{self.port}"}
+        lines = {"kind": "log_file", "name": "app", "interval": "15s", "paths": [str(self.log)], "from_beginning": True}
         file = self.folder / "agent.yaml"
         file.write_text(
             yaml.safe_dump(
                 {
-                    "agent": {"name": "sh-1", "location": "shanghai"},
+                    "agent": {"name": "sh-1", "location": "shanghai", "accept": ["tcp_probe"]},
                     "remote_write": [row],
-                    "collect": {"host": False, "sources": [probe]},
+                    "collect": {"host": False, "sources": [probe, lines]},
                 }
             )
         )
@@ -104,8 +109,36 @@ def heard(found: Engine, name: str) -> list[tuple[str, list[int]]]:
     return [(label(series, "probe_location"), row.times.tolist()) for row in rows for series in row.series]
 
 
-def test_ten_minutes_cut_off_cost_no_sample_and_keep_the_order(tmp_path: Path) -> None:
+class Writer:
+    """Somebody on the agent's machine who writes lines, with a secret in each."""
+
+    def __init__(self, log: Path) -> None:
+        self._log, self.written = log, 0
+
+    async def write(self, _now: datetime) -> None:
+        new = range(self.written, self.written + 7)
+        with self._log.open("a") as file:
+            file.write("".join(f"order {number} password=hunter{number} accepted\n" for number in new))
+        self.written += len(new)
+
+
+async def work(agent: Agent, clock: ManualClock, span: timedelta, writer: Writer | None = None) -> None:
+    """So long, whether or not the engine can be reached."""
+    await agent.start()
+    if writer is not None:
+        agent.scheduler.add("a", every(timedelta(seconds=15), clock.now()), writer.write)
+    await agent.scheduler.advance(clock, clock.now() + span)
+    await asyncio.to_thread(agent.samples.sync)
+
+
+def texts(found: Engine) -> list[str]:
+    """The lines that the engine has, oldest first."""
+    return [line.text for line in reversed(found.lines.store.search(Question(limit=10_000)).lines)]
+
+
+def test_ten_minutes_cut_off_cost_no_sample_and_no_line_and_keep_the_order(tmp_path: Path) -> None:
     place = Place(tmp_path)
+    writer = Writer(place.log)
     with engine(tmp_path, engine=place.engine_section()) as found:
         came: list[int] = []
         take = found.receiving.write
@@ -116,32 +149,109 @@ def test_ten_minutes_cut_off_cost_no_sample_and_keep_the_order(tmp_path: Path) -
 
         found.receiving.write = noted  # type: ignore[method-assign]
         clock = ManualClock(found.clock.now())
-        agent = place.agent(token_for(found), clock)
-        began = clock.now()
-        agent.start()
-        asyncio.run(agent.scheduler.advance(clock, began + CUT))
-        agent.samples.sync()
-        until(lambda: agent.forwarders[0].error)
+        token, began = token_for(found), clock.now()
+        first = place.agent(token, clock)
+        asyncio.run(work(first, clock, CUT / 2, writer))
+        asyncio.run(first.stop())  # a restart while it is cut off
+        clock.advance(15)
+        agent = place.agent(token, clock)
+        asyncio.run(work(agent, clock, CUT / 2 - timedelta(seconds=15), writer))
+        until(lambda: agent.forwarders[0].error and agent.line_forwarder.error)
         clock_of(found).advance(CUT)
         assert agent.forwarders[0].lag > 0
+        assert agent.line_forwarder.lag > 0
         with listening(found):
-            until(lambda: agent.forwarders[0].lag == 0)
+            until(lambda: agent.forwarders[0].lag == agent.line_forwarder.lag == 0)
             asyncio.run(agent.stop())
         wanted = [to_ms(began) + 15_000 * step for step in range(41)]
         assert heard(found, HEARTBEAT) == [("shanghai", wanted)]
         assert heard(found, "probe_success") == [("shanghai", wanted)]
         assert came == sorted(came)
+        kept = texts(found)
+        assert len(kept) >= 40 * 7
+        assert kept == [f"order {number} password=[masked:secret] accepted" for number in range(len(kept))]
+        assert found.lines.store.stats()["damaged"] == 0
 
 
-async def _asked(place: Place, token: str, *, certificate: bool) -> int:
+def test_lines_that_arrived_are_known_when_an_agent_sends_them_again(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    writer = Writer(place.log)
+    second = timedelta(seconds=15)
+    with engine(tmp_path, engine=place.engine_section()) as found:
+        clock, token = ManualClock(found.clock.now()), token_for(found)
+        agent = place.agent(token, clock)
+        asyncio.run(work(agent, clock, second, writer))
+        asyncio.run(agent.stop())
+        kept = shutil.copytree(agent.data.lines, tmp_path / "copy")
+        with listening(found):
+            agent = place.agent(token, clock)
+            asyncio.run(work(agent, clock, second))
+            until(lambda: agent.line_forwarder.lag == 0)
+            asyncio.run(agent.stop())
+            arrived = texts(found)
+            assert len(arrived) == writer.written
+            shutil.rmtree(agent.data.lines)
+            shutil.copytree(kept, agent.data.lines)  # the disk of a moment ago: what has arrived is there again
+            agent = place.agent(token, clock)
+            asyncio.run(work(agent, clock, second))
+            until(lambda: agent.line_forwarder.lag == 0)
+            asyncio.run(agent.stop())
+        assert texts(found) == arrived
+
+
+def test_the_engine_assigns_sources_to_an_agent_by_name_and_place(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    given = [
+        {"kind": "tcp_probe", "name": "mine", "agents": ["shanghai"], "interval": "5s", "address": "127.0.0.1:1"},
+        {"kind": "tcp_probe", "name": "yours", "agents": ["beijing"], "address": "127.0.0.1:1"},
+        {"kind": "host", "name": "refused", "agents": ["*"]},
+    ]
+    collect = {"sources": given, "host": False, "own_logs": False}
+    with engine(tmp_path, engine=place.engine_section(), collect=collect) as found:
+        assert not {"mine", "yours", "refused"} & found.sources.keys()
+        clock, token, span = ManualClock(found.clock.now()), token_for(found), timedelta(seconds=20)
+        with listening(found):
+            agent = place.agent(token, clock)
+            asyncio.run(work(agent, clock, span))
+            assert agent.sources.keys() == {"shop", "app", "agent", "mine"}
+            assert agent.sources["mine"].reached is False
+            assert "host is not among the kinds" in agent.assigned.refused["refused"]
+            asyncio.run(agent.stop())
+            others = "/api/wk/agents/sh-2/sources"
+            assert asyncio.run(_asked(place, token, certificate=True, path=others)) == 403
+        cut_off = place.agent(token, clock)
+        asyncio.run(work(cut_off, clock, span))  # no answer from the engine: what it wanted last goes on
+        assert cut_off.sources["mine"].last_at == clock.now()
+        asyncio.run(cut_off.stop())
+
+
+def test_agents_are_listed_with_what_waits(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    with engine(tmp_path, engine=place.engine_section()) as found:
+        clock, token = ManualClock(found.clock.now()), token_for(found)
+        agent = place.agent(token, clock)
+        with listening(found):
+            asyncio.run(work(agent, clock, timedelta(seconds=15)))
+            until(lambda: agent.forwarders[0].lag == 0)
+            asyncio.run(agent.stop())
+        clock_of(found).advance(15)
+        (row,) = agents_of(found)
+        assert (row["agent"], row["location"], row["state"]) == ("sh-1", "shanghai", "up")
+        assert (row["lag_seconds"], row["sources"], row["waiting_lines"]) == (0.0, 2, 0)
+        clock_of(found).advance(600)
+        (row,) = agents_of(found)
+        assert (row["state"], row["lag_seconds"]) == ("silent", 600.0)
+
+
+async def _asked(place: Place, token: str, *, certificate: bool, path: str = "/api/v1/write") -> int:
     context = ssl.create_default_context(cafile=place.ca)
     if certificate:
         context.load_cert_chain(place.own, place.own_key)
     outbound = Outbound(allow_private=True, verify=context)
     headers = {"authorization": f"Bearer {token}", "content-type": "application/x-protobuf", "connection": "close"}
-    url = f"https://localhost:{place.port}/api/v1/write"
+    url, method = f"https://localhost:{place.port}{path}", "POST" if path.endswith("write") else "GET"
     try:
-        return (await outbound.request("POST", url, headers=headers, content=snappy.compress(b""))).status
+        return (await outbound.request(method, url, headers=headers, content=snappy.compress(b""))).status
     finally:
         await outbound.aclose()
 
@@ -161,12 +271,16 @@ def test_a_token_alone_does_not_write_where_certificates_are_asked_for(tmp_path:
         ({}, "an agent needs a name"),
         ({"agent": {"name": "a"}}, "an agent needs the engine it sends to"),
         (
+            {"agent": {"name": "a"}, "remote_write": [{"name": "e", "url": "http://127.0.0.1:1/"}]},
+            "the url of the first row must end so",
+        ),
+        (
             {
                 "agent": {"name": "a"},
-                "remote_write": [{"name": "e", "url": "http://127.0.0.1:1/"}],
-                "collect": {"sources": [{"kind": "syslog", "name": "l", "listen": "127.0.0.1:0"}]},
+                "remote_write": [{"name": "e", "url": "http://127.0.0.1:1/api/v1/write"}],
+                "collect": {"sources": [{"kind": "host", "name": "agent"}]},
             },
-            "no log lines",
+            "this name is the agent's own",
         ),
     ],
 )

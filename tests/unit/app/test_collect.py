@@ -18,7 +18,7 @@ from collectors.openmetrics import Openmetrics
 from watchkeeper.app.pipeline import collect
 from watchkeeper.app.pipeline.collect import GRACE, UNBOUNDED, Collecting, Source, bound, gone
 from watchkeeper.clock import ManualClock, to_ms
-from watchkeeper.errors import CollectError, OutboundError, StoreFullError
+from watchkeeper.errors import CollectError, OutboundError, StoreError, StoreFullError
 from watchkeeper.model import Layout, LogBatch, Tick, is_stale, label, labels, metric_name
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Appended, Collected
@@ -40,8 +40,14 @@ class Store:
         self.ticks: list[Tick] = []
         self.answer: Callable[[Tick], Appended] = lambda one: Appended(received=len(one.layout), stored=len(one.layout))
 
-    def append(self, one: Tick) -> Appended:
-        answer = self.answer(one)
+    def append_all(self, ticks: Sequence[Tick]) -> list[Appended | StoreError]:
+        return [self._append(one) for one in ticks]
+
+    def _append(self, one: Tick) -> Appended | StoreError:
+        try:
+            answer = self.answer(one)
+        except StoreError as error:
+            return error
         self.ticks.append(one)
         return answer
 

@@ -249,8 +249,10 @@ async def test_refreshing_handlers_answer_for_every_output(caller: Caller) -> No
     shown, rows = await handlers(incidents)["refresh"][-1](caller, 1, "all")
     assert [row["id"] for row in rows] == ["inc-1", "inc-2", "inc-3"]
     assert "wk-as-of" in markup(shown)
-    _, rows, ledger = await handlers(collectors)["refresh"][0](caller, 1)
+    _, rows, agents, ledger = await handlers(collectors)["refresh"][0](caller, 1)
     assert [row["state_key"] for row in rows] == ["up", "failing"]
+    for said in ("sh-1", "Silent", "340", "2 sources failing"):
+        assert said in texts(agents)
     assert "Book of samples" in texts(ledger)
     body, names, chosen, detail = await handlers(capacity)["refresh"][0](caller, 1, None)
     assert (len(names), chosen, len(detail)) == (2, names[0], 1)

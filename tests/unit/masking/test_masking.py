@@ -36,6 +36,7 @@ def masked(text: str, masker: Masker | None = None) -> str:
 )
 def test_what_must_not_be_kept_is_replaced_by_the_name_of_its_rule(text: str, kept: str) -> None:
     assert masked(text) == kept
+    assert masked(kept) == kept, "by an agent, and by its engine once more"
 
 
 @pytest.mark.parametrize(

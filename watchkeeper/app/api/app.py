@@ -11,6 +11,7 @@ from watchkeeper import __version__
 from watchkeeper.app.api import (
     access,
     actions,
+    agents,
     business,
     catalogue,
     changes,
@@ -53,6 +54,7 @@ def create(engine: Engine, routers: Sequence[APIRouter] = ()) -> FastAPI:
     for part in (
         access,
         actions,
+        agents,
         business,
         catalogue,
         changes,

@@ -9,10 +9,10 @@ from fastapi.responses import PlainTextResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from watchkeeper.access import Permission
+from watchkeeper.app.api import clients
 from watchkeeper.app.api.guard import needs
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.pipeline.receive import SOURCE, Received
-from watchkeeper.app.quiet_server import CLIENT_CERTIFICATE
 from watchkeeper.errors import StoreError
 from watchkeeper.wire.errors import TooLargeError, WireError
 
@@ -28,10 +28,9 @@ WRITTEN = "X-Prometheus-Remote-Write-{}-Written"
 async def write(request: Request) -> Response:
     """Samples, durable before the answer. 4xx: sending again cannot help; 5xx: it can, after ``Retry-After``."""
     engine: Engine = request.app.state.engine
-    if _unknown_client(engine, request):
+    if clients.unknown(engine, request):
         engine.telemetry.remote_writes.labels("client_certificate").inc()
-        said = "show a certificate that engine.tls.clients_ca has signed (certificate and key of remote_write)\n"
-        return PlainTextResponse(said, status_code=403)
+        return PlainTextResponse(clients.WANTED, status_code=403)
     message = _message(request.headers.get("content-type", ""))
     encoding = request.headers.get("content-encoding", "snappy").strip().lower()
     if message not in (FIRST, SECOND) or encoding != "snappy":
@@ -51,13 +50,6 @@ async def write(request: Request) -> Response:
     finally:
         engine.sources.setdefault(SOURCE, engine.receiving.source)
     return _answer(received, second=second)
-
-
-def _unknown_client(engine: Engine, request: Request) -> bool:
-    """Certificates are asked for, and this connection showed none."""
-    tls = engine.config.engine.tls
-    wanted = tls is not None and tls.clients_ca is not None
-    return wanted and not getattr(request.state, CLIENT_CERTIFICATE, False)
 
 
 def _message(content_type: str) -> str:

@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from watchkeeper.app.together import Together
 from watchkeeper.clock import Clock, to_ms
-from watchkeeper.errors import CollectError, OutboundError, StoreFullError
+from watchkeeper.errors import CollectError, OutboundError, StoreError, StoreFullError
 from watchkeeper.model import STALE_NAN, Layout, LogBatch, Tick, is_stale, labels, metric_name
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Appended, Collected, Collector, SampleStore
@@ -28,6 +29,8 @@ HEALTH = ("up", "scrape_duration_seconds", "scrape_samples_scraped")
 SCRAPED = (*HEALTH, "scrape_samples_post_metric_relabeling", "scrape_series_added")
 #: What a probe says about its target; reading the probe itself always works.
 PROBED = "probe_success"
+#: A source's name and its ticks.
+_Wanted = tuple[str, Sequence[Tick]]
 
 
 @dataclass(slots=True, eq=False)
@@ -52,6 +55,7 @@ class Source:
     stored: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
     health_layout: Layout | None = None
+    verdicts: tuple[Layout | None, Sequence[int]] = (None, ())  #: where in the last layout the probe gives its verdict
     running: asyncio.Future[Collected] | None = None  #: the collection under way, or the last one
 
     def reach(self, reached: bool, now: datetime) -> None:  # noqa: FBT001 - one fact
@@ -71,6 +75,10 @@ class Collecting:
     scored: Callable[[Sequence[Tick]], Awaitable[None]]
     logged: Callable[[Source, Sequence[LogBatch]], Awaitable[None]]  #: with no lines, the position may have moved
     news: Callable[[Source, Sequence[Tick]], None] = lambda _source, _ticks: None  #: they are stored
+    _appends: Together[_Wanted, list[Appended]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._appends = Together(self.executor, self._append_all)
 
     async def step(self, source: Source, now: datetime) -> None:
         """One reading of one source. A failure is a state, counted and shown, and stops nobody else."""
@@ -84,12 +92,12 @@ class Collecting:
             await self._failed(source, now, error, time.perf_counter() - started)
             raise
         source.seconds = time.perf_counter() - started
-        self.telemetry.collect_seconds.labels(source.name).observe(source.seconds)
+        self.telemetry.collect_seconds.labels(source.kind).observe(source.seconds)
         self.telemetry.count_refused(source.name, collected.rejected)
         _add(source.rejected, collected.rejected)
         source.received += sum(collected.rejected.values())
         source.state, source.error, source.last_at = "up", "", now
-        source.reach(_content(source.kind, collected.ticks), now)
+        source.reach(_content(source, collected.ticks), now)
         source.series = sum(len(tick.layout) for tick in collected.ticks)
         source.samples = sum(_present(tick) for tick in collected.ticks)
         ticks = [*collected.ticks, _health(source, now, collected)]
@@ -99,6 +107,8 @@ class Collecting:
 
     async def _read(self, source: Source, now: datetime) -> Collected:
         """What the source says, within its own bound: a collector that forgets its time-out is left alone."""
+        if getattr(source.collector, "keeps_time", False):
+            return await source.collector.collect(now, self.outbound)
         if source.running is not None and not source.running.done():
             raise CollectError("the last collection has not come back", reason="timeout")
         allowed = bound(source.collector)
@@ -139,24 +149,34 @@ class Collecting:
 
     async def append_derived(self, name: str, ticks: Sequence[Tick]) -> list[Appended]:
         """Append in the store's own thread; ``name`` is the source in the ledger (scores, rules, forecasts ...)."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.executor, self._append_all, name, ticks)
+        return await self._appends.ask((name, ticks))
 
-    def _append_all(self, name: str, ticks: Sequence[Tick]) -> list[Appended]:
-        results = []
-        for tick in ticks:
-            count = len(tick.layout)
-            self.telemetry.in_flight.inc(count)
-            try:
-                appended = self.store.append(tick)
-            except StoreFullError as error:
-                appended = Appended(received=count, stored=0, rejected={"disk_full": count})
-                log.error("nothing kept: the disk is full", source=name, error=str(error))
-            finally:
-                self.telemetry.in_flight.dec(count)
-            self.telemetry.count_append(name, appended)
-            results.append(appended)
-        return results
+    def _append_all(self, wanted: Sequence[_Wanted]) -> list[list[Appended] | Exception]:
+        ticks = [tick for _, mine in wanted for tick in mine]
+        count = sum(len(tick.layout) for tick in ticks)
+        self.telemetry.in_flight.inc(count)
+        try:
+            answers = iter(self.store.append_all(ticks))
+            return [self._entered(name, mine, [next(answers) for _ in mine]) for name, mine in wanted]
+        finally:
+            self.telemetry.in_flight.dec(count)
+
+    def _entered(
+        self, name: str, ticks: Sequence[Tick], answers: Sequence[Appended | StoreError]
+    ) -> list[Appended] | Exception:
+        """One source's part of the answers, in the ledger; an error that is not a full disk is its step's."""
+        found, wrong = list[Appended](), None
+        for tick, answer in zip(ticks, answers, strict=True):
+            if isinstance(answer, StoreFullError):
+                log.error("nothing kept: the disk is full", source=name, error=str(answer))
+                count = len(tick.layout)
+                found.append(Appended(received=count, stored=0, rejected={"disk_full": count}))
+            elif isinstance(answer, StoreError):
+                wrong = answer
+            else:
+                found.append(answer)
+        self.telemetry.count_appends(name, found)
+        return wrong or found
 
 
 def bound(collector: Collector) -> float:
@@ -165,17 +185,19 @@ def bound(collector: Collector) -> float:
     return UNBOUNDED if own is None else float(own) + GRACE
 
 
-def _content(kind: str, ticks: Sequence[Tick]) -> bool:
+def _content(source: Source, ticks: Sequence[Tick]) -> bool:
     """What was collected speaks of a target that answers as it should."""
-    if not kind.endswith("_probe"):
+    if not source.kind.endswith("_probe"):
         return True
-    found = [
-        value
-        for tick in ticks
-        for series, value in zip(tick.layout.series, tick.values, strict=True)
-        if metric_name(series) == PROBED
-    ]
-    return all(value > 0 for value in found)
+    return all(tick.values[place] > 0 for tick in ticks for place in _verdicts(source, tick.layout))
+
+
+def _verdicts(source: Source, layout: Layout) -> Sequence[int]:
+    """Places of ``probe_success``; looked for once a layout."""
+    if source.verdicts[0] is not layout:
+        found = [place for place, series in enumerate(layout.series) if metric_name(series) == PROBED]
+        source.verdicts = layout, found
+    return source.verdicts[1]
 
 
 def _look_at(task: asyncio.Future[Collected]) -> None:

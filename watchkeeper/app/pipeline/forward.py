@@ -242,7 +242,7 @@ class Forwarder:
         said = answer.body[:200].decode("utf-8", "replace").strip() or f"HTTP {answer.status}"
         if answer.status in OF_THE_SAMPLES:
             return said
-        raise RetryError(f"http_{answer.status}", said, _retry_after(answer))
+        raise RetryError(f"http_{answer.status}", said, retry_after(answer))
 
     # --- figures ---
 
@@ -288,7 +288,8 @@ def forwarders(
     return [Forwarder(row, store, folder, telemetry, clock) for row in rows]
 
 
-def _retry_after(answer: Response) -> float | None:
+def retry_after(answer: Response) -> float | None:
+    """Seconds that the server asks us to wait."""
     told = answer.headers.get("retry-after", "")
     return min(float(told), LAST_RETRY) if told.isdigit() else None
 
@@ -318,14 +319,19 @@ def context_of(options: RemoteWrite) -> ssl.SSLContext | None:
     return context
 
 
-def _headers(options: RemoteWrite) -> dict[str, str]:
+def credentials(options: RemoteWrite) -> dict[str, str]:
+    """Headers by which the server knows us."""
     sent = {name.lower(): value.get_secret_value() for name, value in options.headers.items()}
     if options.username:
         pair = f"{options.username}:{options.password.get_secret_value()}".encode()
         sent["authorization"] = f"Basic {base64.b64encode(pair).decode()}"
     if token := options.token.get_secret_value():
         sent["authorization"] = f"Bearer {token}"
-    return sent | {
+    return sent
+
+
+def _headers(options: RemoteWrite) -> dict[str, str]:
+    return credentials(options) | {
         "content-type": remote_write.CONTENT_TYPE,
         "content-encoding": "snappy",
         "x-prometheus-remote-write-version": remote_write.VERSION,

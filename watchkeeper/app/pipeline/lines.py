@@ -17,7 +17,7 @@ from watchkeeper.config import Loaded
 from watchkeeper.errors import StoreError, StoreFullError
 from watchkeeper.masking import Masker
 from watchkeeper.model import LogBatch
-from watchkeeper.ports import LogStore
+from watchkeeper.ports import LineKeeper, LogStore
 from watchkeeper.store.logs import RetentionClass
 from watchkeeper.telemetry import Telemetry, logger
 
@@ -28,10 +28,10 @@ AHEAD = timedelta(minutes=10)
 
 
 @dataclass(slots=True, eq=False)
-class Lines:
-    """One collection at a time: ``executor`` is one thread."""
+class Keeping:
+    """Lines on their way to wherever they are kept. One collection at a time: ``executor`` is one thread."""
 
-    store: LogStore
+    store: LineKeeper
     masker: Masker
     telemetry: Telemetry
     clock: Clock
@@ -78,6 +78,13 @@ class Lines:
             restore = getattr(sources[name].collector, "restore", None) if name in sources else None
             if restore is not None:
                 restore(position)
+
+
+@dataclass(slots=True, eq=False)
+class Lines(Keeping):
+    """Lines of an engine, kept for as long as its configuration says."""
+
+    store: LogStore
 
     def use(self, loaded: Loaded) -> None:
         """Retention and rules of a new configuration, checked before."""

@@ -7,15 +7,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import numpy as np
-
-from watchkeeper.clock import Clock, to_ms
-from watchkeeper.errors import StoreError, StoreFullError
-from watchkeeper.model.series import FloatArray, Matcher, Tick
-from watchkeeper.ports import Appended
+from watchkeeper.clock import Clock
+from watchkeeper.errors import StoreError
+from watchkeeper.model.series import Matcher
 from watchkeeper.store.samples.aged import Aged, find_aged
 from watchkeeper.store.samples.blocks import open_blocks
-from watchkeeper.store.samples.catalogue import Catalogue, TargetState
+from watchkeeper.store.samples.catalogue import Catalogue
 from watchkeeper.store.samples.copying import copy_store
 from watchkeeper.store.samples.damage import Damage
 from watchkeeper.store.samples.disk import Disk
@@ -26,11 +23,10 @@ from watchkeeper.store.samples.lock import DirectoryLock
 from watchkeeper.store.samples.log import Log
 from watchkeeper.store.samples.opening import adopt, read_log
 from watchkeeper.store.samples.pushed import Pushed
-from watchkeeper.store.samples.pushing import Pushing
 from watchkeeper.store.samples.replay import Replay
-from watchkeeper.store.samples.rows import add_row
 from watchkeeper.store.samples.sealing import seal_old
 from watchkeeper.store.samples.space import Space
+from watchkeeper.store.samples.ticking import Ticking
 from watchkeeper.store.samples.tiers import Tiers
 from watchkeeper.store.samples.upkeep import Keep, Upkeep
 
@@ -42,7 +38,7 @@ TIERS = {300_000: timedelta(days=90), 3_600_000: timedelta(days=730)}
 BLOCK_SPAN = timedelta(hours=2)
 
 
-class EmbeddedStore(Pushing):
+class EmbeddedStore(Ticking):
     """A SampleStore in one directory. Append from one thread, read from many; call ``maintain`` every minute.
 
     Opening always succeeds unless another process holds the directory: damaged bytes are set aside in ``damaged/``.
@@ -111,57 +107,6 @@ class EmbeddedStore(Pushing):
         if self._burst > self._sizes.burst_bytes:
             self._burst = 0
             seal_old(self._catalogue, self._sizes)
-
-    # --- appending ---
-
-    def append(self, tick: Tick) -> Appended:
-        """Keep one tick; visible on return. Raises StoreFullError or StoreError when nothing of it was kept."""
-        values = np.ascontiguousarray(tick.values, dtype=np.float64)
-        if values.shape != (len(tick.layout),):
-            raise StoreError(f"{tick.target}: {values.size} values for {len(tick.layout)} series")
-        with self._writing:
-            line = self._ledger.add(self._append(tick, values))
-            self._burst += values.nbytes
-            crowded = self._burst > self._sizes.burst_bytes
-        if crowded:  # a source that sends faster than upkeep comes round does the upkeep itself
-            self.maintain(self._clock.now())
-        return line
-
-    def _append(self, tick: Tick, values: FloatArray) -> Appended:
-        if self._closed:
-            raise StoreError("the sample store is closed")
-        with self._catalogue.lock:
-            known = self._catalogue.targets.get(tick.target)
-            verdict = self._verdict(tick, known)
-        if verdict is not None:
-            return verdict
-        self._space.check(values.nbytes)
-        with self._catalogue.lock:
-            target = self._catalogue.target(tick.target)
-            admitted = self._catalogue.admit(target, tick.layout)
-        if admitted.kept is not None:
-            values = values[admitted.kept]
-        try:
-            sequence = self._log.append(tick.target, tick.time_ms, admitted.columns, values)
-        except StoreFullError:
-            self._space.found_full()
-            raise
-        with self._catalogue.lock:
-            add_row(target, tick.time_ms, admitted.columns, values, self._sizes)
-        return Appended(received=len(tick.values), stored=len(values), rejected=admitted.rejected, sequence=sequence)
-
-    def _verdict(self, tick: Tick, target: TargetState | None) -> Appended | None:
-        """The answer for a tick that is not kept at all; None for one that may be."""
-        size, now, at = len(tick.values), self._clock.now(), self._log.sequence
-        if target is not None and tick.time_ms <= target.newest_ms:
-            if tick.time_ms == target.newest_ms or target.has_time(tick.time_ms):
-                return Appended(received=size, stored=0, deduplicated=size, sequence=at)
-            return Appended(received=size, stored=0, rejected={"out_of_order": size}, sequence=at)
-        if tick.time_ms > to_ms(now + self._limits.future):
-            return Appended(received=size, stored=0, rejected={"future": size}, sequence=at)
-        if tick.time_ms < to_ms(now - self._retention):
-            return Appended(received=size, stored=0, rejected={"too_old": size}, sequence=at)
-        return None
 
     # --- aggregates ---
 

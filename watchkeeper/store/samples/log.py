@@ -8,6 +8,7 @@ never tried again: what was not yet durable is still in memory and goes to a fre
 from __future__ import annotations
 
 import errno
+import functools
 import secrets
 import threading
 from collections import deque
@@ -62,6 +63,17 @@ class Pending:
     record: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is to be written, once its sequence is known."""
+
+    target: str
+    time_ms: int
+    columns: Sequence[Columns]
+    size: int
+    record: Callable[[int], bytes]
+
+
 class Follower(Protocol):
     """Somebody who reads the log."""
 
@@ -108,38 +120,38 @@ class Log:
         with self._changed:
             return sum(segment.size for segment in (*self._closed, *([self._current] if self._current else [])))
 
-    def append(self, target: str, time_ms: int, columns: Columns, values: FloatArray) -> int:
-        """Write one tick to the file and return its sequence. Raises StoreFullError, StoreError: nothing was kept."""
+    def append_all(self, ticks: Sequence[tuple[str, int, Columns, FloatArray]]) -> list[int]:
+        """Write ticks to the file at once: (target, ms, columns, values) each; returns their sequences.
+
+        Raises StoreFullError, StoreError: then none was kept.
+        """
         return self._add(
-            target,
-            time_ms,
-            [columns],
-            len(values),
-            lambda sequence: tick_record(target, time_ms, sequence, columns, values),
+            [
+                Entry(target, at, [columns], len(values), functools.partial(tick_record, target, at, columns, values))
+                for target, at, columns, values in ticks
+            ]
         )
 
     def append_pushed(self, lists: Sequence[Columns], places: IntArray, times: IntArray, values: FloatArray) -> int:
         """Write pushed samples: sample i is of the series at ``places[i]`` of the lists laid end to end. Raises so."""
-        newest = int(times.max())
-        return self._add(
-            PUSHED, newest, lists, len(values), lambda sequence: pushed_record(sequence, lists, places, times, values)
-        )
+        record = functools.partial(pushed_record, lists, places, times, values)
+        return self._add([Entry(PUSHED, int(times.max()), lists, len(values), record)])[0]
 
-    def _add(
-        self, target: str, time_ms: int, lists: Sequence[Columns], size: int, record: Callable[[int], bytes]
-    ) -> int:
+    def _add(self, entries: Sequence[Entry]) -> list[int]:
         with self._changed:
             self._wait_for_room()
             if self._unwritten:
                 self._rewrite()  # older ticks first: within a target the log is in time order
-            sequence = self._written + 1
-            tick = Pending(sequence, target, time_ms, lists, size, record(sequence))
-            self._put(tick)
-            self._written = sequence
-            self._pending.append(tick)
-            self._pending_bytes += len(tick.record)
+            ticks = [
+                Pending(sequence, one.target, one.time_ms, one.columns, one.size, one.record(sequence))
+                for sequence, one in enumerate(entries, self._written + 1)
+            ]
+            self._put(ticks)
+            self._written += len(ticks)
+            self._pending += ticks
+            self._pending_bytes += sum(len(tick.record) for tick in ticks)
             self._changed.notify_all()
-            return sequence
+            return [tick.sequence for tick in ticks]
 
     def _wait_for_room(self) -> None:
         if self._closing:
@@ -152,17 +164,18 @@ class Log:
         if self._pending_bytes > self._sizes.pending_bytes:
             raise StoreError(f"{self._directory} cannot be made durable: the disk refuses fsync; look at the disk")
 
-    def _put(self, tick: Pending) -> None:
-        """Write a frame, with the column lists that the segment lacks; all of it or nothing."""
+    def _put(self, ticks: Sequence[Pending]) -> None:
+        """Write frames, with the column lists that the segment lacks; all of it or nothing."""
         segment = self._writable()
-        data = pack(segment.salt, tick.record)
-        missing = {columns.key: columns for columns in tick.columns if columns.key not in segment.columns}
-        data = b"".join([*(pack(segment.salt, columns_record(one)) * 2 for one in missing.values()), data])
-        self._write(segment, data)
+        missing = {one.key: one for tick in ticks for one in tick.columns if one.key not in segment.columns}
+        parts = [pack(segment.salt, columns_record(one)) * 2 for one in missing.values()]
+        parts += [pack(segment.salt, tick.record) for tick in ticks]
+        self._write(segment, b"".join(parts))
         segment.columns.update(missing)
-        segment.newest = max(segment.newest, tick.sequence)
-        segment.samples += tick.size
-        segment.last_ms[tick.target] = max(tick.time_ms, segment.last_ms.get(tick.target, tick.time_ms))
+        segment.newest = max(segment.newest, ticks[-1].sequence)
+        for tick in ticks:
+            segment.samples += tick.size
+            segment.last_ms[tick.target] = max(tick.time_ms, segment.last_ms.get(tick.target, tick.time_ms))
 
     def _writable(self) -> Segment:
         if self._current is not None and self._current.size >= self._sizes.segment_bytes:
@@ -336,7 +349,7 @@ class Log:
     def _rewrite(self) -> None:
         """Write what is not durable to the current segment. Raises StoreError."""
         for tick in self._pending:
-            self._put(tick)
+            self._put([tick])
         self._unwritten = False
 
     # --- upkeep ---

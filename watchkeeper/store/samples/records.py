@@ -34,7 +34,7 @@ class TickRecord:
         return decode_vector(self.encoding, self.body, self.size)
 
 
-def tick_record(target: str, time_ms: int, sequence: int, columns: Columns, values: FloatArray) -> bytes:
+def tick_record(target: str, time_ms: int, columns: Columns, values: FloatArray, sequence: int) -> bytes:
     """Raises StoreError for a target whose name is too long to keep."""
     name = target.encode("utf-8", "surrogatepass")
     if len(name) > MAX_TARGET_BYTES:
@@ -83,7 +83,7 @@ class PushedRecord:
 
 
 def pushed_record(
-    sequence: int, lists: Sequence[Columns], places: IntArray, times: IntArray, values: FloatArray
+    lists: Sequence[Columns], places: IntArray, times: IntArray, values: FloatArray, sequence: int
 ) -> bytes:
     head = _PUSHED.pack(PUSHED, 0, len(lists), len(values), sequence)
     parts = [head, *(columns.key for columns in lists)]

@@ -87,6 +87,16 @@ class RemoteStore:
         with self._appending:
             return self.head.take(tick)
 
+    def append_all(self, ticks: Sequence[Tick]) -> list[Appended | StoreError]:
+        """``append`` for many, each answered for itself."""
+        return [self._answer(tick) for tick in ticks]
+
+    def _answer(self, tick: Tick) -> Appended | StoreError:
+        try:
+            return self.append(tick)
+        except StoreError as error:
+            return error
+
     def number(self, series: Sequence[Labels]) -> tuple[Generation, Ids, Mapping[int, str]]:
         """As the embedded store's: ids for ``push_numbered``."""
         return self.head.number(series)
