@@ -20,6 +20,7 @@ from .base import STRICT, Reading, Sheet, target_labels
 from .kubernetes_api import KubernetesApi
 from .kubernetes_events import Events
 from .kubernetes_readings import READERS
+from .kubernetes_services import Workloads
 
 #: Listed once for the cluster even when only some namespaces are watched.
 WHOLE = ("node",)
@@ -27,7 +28,7 @@ WHOLE = ("node",)
 
 @dataclass(kw_only=True, config=STRICT)
 class Kubernetes:
-    """Nodes, pods, containers, deployments, claims and events of one cluster.
+    """Nodes, pods, containers, deployments, stateful sets, claims and events of one cluster; services of the catalogue.
 
     Good for: clusters without kube-state-metrics. Not for: what containers use, which the kubelet's page
     ``/metrics/cadvisor`` tells (kind ``containers``). What the account may not list is missing, and said by
@@ -41,6 +42,7 @@ class Kubernetes:
     ca_file: str = ""  #: authority of the API's certificate; empty: the pod's own, in the cluster
     namespaces: list[str] = field(default_factory=list)  #: empty: all
     events: bool = True  #: events as log lines
+    services: bool = True  #: deployments and stateful sets become services of the catalogue
     timeout: float = Field(default=30.0, gt=0, le=300)  #: seconds for each list
     max_bytes: int = Field(default=64 << 20, gt=0)  #: of a page of a list
     sample_limit: int = Field(default=100_000, gt=0)  #: series; known ones stay
@@ -57,7 +59,7 @@ class Kubernetes:
         )
         own = target_labels(self.name, self.labels, job=self.job, default_instance=where or "kubernetes")
         self._sheet = Sheet(f"kubernetes/{self.name}", own, limit=self.sample_limit)
-        self._events = Events(own)
+        self._events, self._workloads = Events(own), Workloads()
 
     async def collect(self, now: datetime, _outbound: Outbound) -> Collected:
         kinds = [*READERS, *(["event"] if self.events else [])]
@@ -74,11 +76,12 @@ class Kubernetes:
         try:
             for kind, read in READERS.items():
                 readings += [reading for item in found.get(kind, ()) for reading in read(item)]
+            known = self._workloads.read(found) if self.services else None
             lines = self._events.lines(found["event"], now) if "event" in found else []
         except (AttributeError, TypeError, ValueError, KeyError, ArithmeticError) as error:
             raise CollectError(f"an object of the API has another form: {error}", reason="parse") from None
-        tick = self._sheet.tick(now, [*readings, *self._events.readings()])
-        return Collected(ticks=[tick], rejected=dict(self._sheet.rejected), logs=lines)
+        tick = self._sheet.tick(now, [*readings, *self._workloads.wrong, *self._events.readings()])
+        return Collected(ticks=[tick], rejected=dict(self._sheet.rejected), logs=lines, services=known)
 
     async def _all(self, kind: str) -> list[dict[str, Any]]:
         spaces = [""] if kind in WHOLE or not self.namespaces else self.namespaces

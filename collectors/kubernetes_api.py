@@ -36,6 +36,7 @@ PATHS = {
     "event": "api/v1/{}events",
     "persistentvolumeclaim": "api/v1/{}persistentvolumeclaims",
     "deployment": "apis/apps/v1/{}deployments",
+    "statefulset": "apis/apps/v1/{}statefulsets",
     "endpointslice": "apis/discovery.k8s.io/v1/{}endpointslices",
 }
 

@@ -110,6 +110,15 @@ def deployment(item: Object) -> Iterator[Reading]:
     yield "kube_deployment_metadata_generation", own, float(about.get("generation") or 0)
 
 
+def statefulset(item: Object) -> Iterator[Reading]:
+    """Replicas wanted and there."""
+    own, spec, said = _place(item, "statefulset"), item.get("spec") or {}, item.get("status") or {}
+    wanted = spec.get("replicas")
+    yield "kube_statefulset_replicas", own, float(1 if wanted is None else wanted)
+    for name, key in (("replicas", "replicas"), ("replicas_ready", "readyReplicas")):
+        yield f"kube_statefulset_status_{name}", own, float(said.get(key) or 0)
+
+
 def claim(item: Object) -> Iterator[Reading]:
     """State and size of a claim; how full it is stands on the kubelet's page."""
     own, spec, said = _place(item, "persistentvolumeclaim"), item.get("spec") or {}, item.get("status") or {}
@@ -125,5 +134,6 @@ READERS: dict[str, Callable[[Object], Iterator[Reading]]] = {
     "pod": pod,
     "node": node,
     "deployment": deployment,
+    "statefulset": statefulset,
     "persistentvolumeclaim": claim,
 }

@@ -18,6 +18,7 @@ from watchkeeper.model import (
     Message,
     RiskClass,
     Scores,
+    Service,
     Target,
     Tick,
 )
@@ -147,6 +148,7 @@ class Collected:
     rejected: Mapping[str, int] = field(default_factory=dict)  #: reason -> samples or lines refused
     body_bytes: int = 0
     added: int | None = None  #: series that were not there last time; None where the kind does not know
+    services: Sequence[Service] | None = None  #: every service that it discovers; None: it discovers none, or not now
 
 
 class Collector(Protocol):

@@ -119,6 +119,10 @@ def _about(caller: Caller, data: Mapping[str, Any]) -> Any:
     ]
     if data["replicas"] is not None:
         pairs.append((words("service.replicas"), words.number(data["replicas"], 0)))
+    if data["available"] is not None:
+        pairs.append((words("service.available"), words.number(data["available"], 0)))
+    pairs += [(words("service.place"), data["place"])] if data["place"] else []
+    pairs += [(words("service.gone_at"), words.moment(data["gone_at"]))] if data["gone_at"] else []
     pairs += [
         (words("service.limit", resource=name), _limit(words, name, value)) for name, value in data["limits"].items()
     ]

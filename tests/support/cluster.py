@@ -74,6 +74,13 @@ ITEMS: dict[str, list[dict[str, Any]]] = {
             "status": {"replicas": 2, "readyReplicas": 1, "availableReplicas": 1, "observedGeneration": 4},
         }
     ],
+    "/apis/apps/v1/statefulsets": [
+        {
+            "metadata": {"name": "db", "namespace": "shop", "labels": {"team": "data"}},
+            "spec": {"template": {"spec": {"containers": [{"name": "mysql"}, {"name": "exporter"}]}}},
+            "status": {"replicas": 1, "readyReplicas": 1},
+        }
+    ],
     "/api/v1/persistentvolumeclaims": [
         {
             "metadata": {"name": "data", "namespace": "shop"},

@@ -14,7 +14,7 @@ def _row(**changes: Any) -> dict[str, Any]:
         "owner": "lin", "environment": "PROD", "region": "cn-east", "pool": "", "origin": "file", "replicas": 2,
         "state": "failing", "collectors": 3, "failing": 1, "depends_on": ["orders-db"], "incidents": ["inc-2"],
         "coverage": {"golden": True, "logs": True, "rule": True, "owner": True}, "dependents": [],
-        "single_point": False, "layer": 0, **changes,
+        "single_point": False, "layer": 0, "place": "", "gone_at": None, "available": None, **changes,
     }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 
 #: Who said so: the configuration, an inventory, Kubernetes, or connections seen on a host.
@@ -30,6 +31,9 @@ class Service:
     links: Mapping[str, str] = field(default_factory=dict)  #: word -> URL
     contacts: tuple[str, ...] = ()
     origin: Origin = "file"
+    available: int | None = None  #: instances that serve, where what it was discovered by says so
+    place: str = ""  #: where it was discovered, for people: ``shop/Deployment/web``
+    gone_at: datetime | None = None  #: since when what discovered it no longer lists it
 
 
 @dataclass(frozen=True, slots=True, order=True)

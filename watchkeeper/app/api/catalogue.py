@@ -26,7 +26,8 @@ def services(request: Request) -> dict[str, Any]:
     book, now = engine.cataloguing, engine.clock.now()
     edges, open_incidents = book.edges(), _incidents(engine)
     above, single = dependents(edges), single_points(book.services, edges)
-    layer = layers([one.name for one in book.services], edges)
+    known = book.all_services
+    layer = layers([one.name for one in known], edges)
     rows = [
         _row(engine, one, edges)
         | {
@@ -35,7 +36,7 @@ def services(request: Request) -> dict[str, Any]:
             "single_point": one.name in single,
             "layer": layer[one.name],
         }
-        for one in book.services
+        for one in known
     ]
     found = list(book.rows.values())
     return {
@@ -55,7 +56,7 @@ def services(request: Request) -> dict[str, Any]:
 def one_service(request: Request, name: str) -> dict[str, Any]:
     engine: Engine = request.app.state.engine
     book = engine.cataloguing
-    found = next((one for one in book.services if one.name == name), None)
+    found = next((one for one in book.all_services if one.name == name), None)
     if found is None:
         raise HTTPException(404, f"no service is named {name!r}")
     kind = book.kinds.get(found.kind)
@@ -101,7 +102,10 @@ def _row(engine: Engine, one: Service, edges: list[Edge]) -> dict[str, Any]:
         "pool": one.pool,
         "origin": one.origin,
         "replicas": one.replicas,
-        "state": _state(mine),
+        "place": one.place,
+        "gone_at": shapes.moment(one.gone_at),
+        "available": one.available,
+        "state": _state(one, mine),
         "collectors": len(mine),
         "failing": sum(source.state == "failing" for source in mine),
         "coverage": covered.parts if covered else None,
@@ -113,13 +117,16 @@ def _sources(engine: Engine, name: str) -> list[Source]:
     return [one for one in list(engine.sources.values()) if one.health_labels.get("service") == name]
 
 
-def _state(sources: list[Source]) -> str:
-    """Of everything that is collected of it: nothing is unknown, not healthy."""
-    states = {source.state for source in sources}
-    down = any(source.reached is False for source in sources)
-    if not states or states == {"starting"}:
+def _state(one: Service, sources: list[Source]) -> str:
+    """Of everything that is collected of it and that its cluster says: nothing is unknown, not healthy."""
+    if one.gone_at is not None:
+        return "gone"
+    states = {source.state for source in sources} - {"starting"}
+    if one.available is not None:
+        states.add("up" if one.available >= (one.replicas or 0) else "failing")
+    if not states:
         return "unknown"
-    return "failing" if "failing" in states or down else "up"
+    return "failing" if "failing" in states or any(source.reached is False for source in sources) else "up"
 
 
 def _incidents(engine: Engine) -> dict[str, list[str]]:

@@ -51,7 +51,7 @@ def _figures(engine: Engine, known: Known, now: datetime, window: timedelta) -> 
 
 def _ages(engine: Engine, known: Known, now: datetime) -> list[dict[str, Any]]:
     """Every service with a target or with an event of the kind: what was promised and how old it is."""
-    tiers, found = expected(engine.config, engine.loaded.services), []
+    tiers, found = expected(engine.config, engine.cataloguing.services), []
     for kind, (_, field) in AGES.items():
         for service in sorted({*tiers, *known.last[kind]}):
             target = engine.config.events.target(service, tiers.get(service, ""))

@@ -38,7 +38,7 @@ def expand(loaded: Loaded) -> Loaded:
     _differ(loaded, found)
     used = {entry.kind for _, entry in placed if entry.kind}
     packs = [*loaded.config.rules.packs, *(pack for kind in sorted(used) for pack in kinds[kind].packs)]
-    if placed:
+    if placed or any(row.kind == "kubernetes" for row in loaded.config.collect.sources):
         packs.append("catalogue")
     if loaded.config.events.used:
         packs.append("changes")

@@ -14,6 +14,7 @@ from analytics.topology import single_points
 from collectors.connections import edges as seen_edges
 from collectors.connections import endpoints
 from watchkeeper.app.catalogue.coverage import LOGS, PARTS, Covered, covered, ratio, watched_by
+from watchkeeper.app.catalogue.discovered import Discovery, merged
 from watchkeeper.app.catalogue.expand import service_kinds
 from watchkeeper.app.catalogue.kinds import Kind
 from watchkeeper.app.catalogue.monitor import host, port
@@ -21,6 +22,7 @@ from watchkeeper.app.pipeline.ask import Ask
 from watchkeeper.app.pipeline.published import Published, Row
 from watchkeeper.app.schedule import every
 from watchkeeper.model import Edge, Service, labels
+from watchkeeper.model.service import Origin
 from watchkeeper.telemetry import logger
 
 if TYPE_CHECKING:
@@ -42,13 +44,23 @@ class Cataloguing:
     ask: Ask
     rows: Mapping[str, Covered] = field(default_factory=dict)
     looked_at: datetime | None = None
+    discovery: Discovery = field(default_factory=Discovery)
     _seen: dict[tuple[str, str], datetime] = field(default_factory=dict)
     _kinds: tuple[object, dict[str, Kind]] | None = None
     _published: Published = field(default_factory=lambda: Published("catalogue"))
 
     @property
     def services(self) -> tuple[Service, ...]:
-        return self.engine.loaded.services
+        """Declared and discovered, without those that are gone."""
+        return tuple(one for one in self.all_services if one.gone_at is None)
+
+    @property
+    def all_services(self) -> tuple[Service, ...]:
+        """With those that went within a day."""
+        declared = self.engine.loaded.services
+        if not (self.discovery.found or self.discovery.gone):
+            return declared
+        return merged(declared, self.discovery, self.kinds)
 
     @property
     def kinds(self) -> dict[str, Kind]:
@@ -59,9 +71,10 @@ class Cataloguing:
 
     def edges(self) -> list[Edge]:
         """Declared dependencies, and observed ones that nobody declared."""
-        names = {one.name for one in self.services}
-        declared = {(one.name, other) for one in self.services for other in one.depends_on}
-        found = [Edge(source, target, "file") for source, target in declared]
+        services = self.services
+        names = {one.name for one in services}
+        declared = {(one.name, other): one.origin for one in services for other in one.depends_on if other in names}
+        found = [Edge(source, target, _told(origin)) for (source, target), origin in declared.items()]
         found += [
             Edge(source, target, "observed")
             for source, target in self._seen
@@ -70,15 +83,18 @@ class Cataloguing:
         return sorted(found)
 
     async def step(self, now: datetime) -> None:
-        if not self.services and not len(self._published):
-            return
+        engine = self.engine
         loop = asyncio.get_running_loop()
-        rows = await loop.run_in_executor(self.engine.threads["rules"], self._look, now)
-        await self.engine.collecting.append_derived("catalogue", [self._published.tick(rows, now)])
+        rows = await loop.run_in_executor(engine.threads["rules"], self._look, now)
+        if rows or len(self._published):
+            await engine.collecting.append_derived("catalogue", [self._published.tick(rows, now)])
 
     def _look(self, now: datetime) -> list[Row]:
         engine = self.engine
-        if engine.config.catalogue.observe and self.services:
+        self.discovery.look(list(engine.sources.values()), self.ask, engine.config.environment, now)
+        if not self.services:
+            return []
+        if engine.config.catalogue.observe:
             self._observe(now)
         rules = watched_by(engine.judging.book, engine.samples, now)
         sources = list(engine.sources.values())
@@ -97,7 +113,10 @@ class Cataloguing:
 
     def _series(self, found: Sequence[Covered]) -> Iterator[Row]:
         for one in self.services:
-            about = {"kind": one.kind, "tier": one.tier, "owner": one.owner, "environment": one.environment}
+            about = {
+                "kind": one.kind, "tier": one.tier, "owner": one.owner, "environment": one.environment,
+                "origin": one.origin,
+            }  # fmt: skip
             yield labels("watchkeeper_service_info", service=one.name, region=one.region, **about), 1.0
             for resource, limit in one.limits.items():
                 yield labels("watchkeeper_service_limit", service=one.name, resource=resource), limit
@@ -105,6 +124,8 @@ class Cataloguing:
                 yield labels("watchkeeper_service_replicas_declared", service=one.name), float(one.replicas)
             if one.addresses:
                 yield labels("watchkeeper_service_replicas_up", service=one.name), float(len(self._up(one.name)))
+            elif one.available is not None:
+                yield labels("watchkeeper_service_replicas_up", service=one.name), float(one.available)
         yield from self._pools()
         for row in found:
             for part, there in row.parts.items():
@@ -136,6 +157,11 @@ class Cataloguing:
                 totals[(one.pool, resource)] = totals.get((one.pool, resource), 0.0) + limit * (one.replicas or 1)
         for (pool, resource), total in sorted(totals.items()):
             yield labels("watchkeeper_pool_size", pool=pool, resource=resource), total
+
+
+def _told(origin: Origin) -> Origin:
+    """Who said that one service calls another: inventories are files too."""
+    return "kubernetes" if origin == "kubernetes" else "file"
 
 
 def schedule(engine: Engine, now: datetime) -> None:

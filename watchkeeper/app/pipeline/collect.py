@@ -14,7 +14,7 @@ import numpy as np
 from watchkeeper.app.together import Together
 from watchkeeper.clock import Clock, to_ms
 from watchkeeper.errors import CollectError, OutboundError, StoreError, StoreFullError
-from watchkeeper.model import STALE_NAN, Layout, LogBatch, Tick, is_stale, labels, metric_name
+from watchkeeper.model import STALE_NAN, Layout, LogBatch, Service, Tick, is_stale, labels, metric_name
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Appended, Collected, Collector, SampleStore
 from watchkeeper.telemetry import Telemetry, logger
@@ -54,6 +54,7 @@ class Source:
     received: int = 0
     stored: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
+    services: Sequence[Service] | None = None  #: what it discovered the last time it could; None: nothing ever
     health_layout: Layout | None = None
     verdicts: tuple[Layout | None, Sequence[int]] = (None, ())  #: where in the last layout the probe gives its verdict
     running: asyncio.Future[Collected] | None = None  #: the collection under way, or the last one
@@ -100,6 +101,7 @@ class Collecting:
         source.reach(_content(source, collected.ticks), now)
         source.series = sum(len(tick.layout) for tick in collected.ticks)
         source.samples = sum(_present(tick) for tick in collected.ticks)
+        source.services = source.services if collected.services is None else collected.services
         ticks = [*collected.ticks, _health(source, now, collected)]
         await self.append(source, ticks)
         self.telemetry.collections.labels(source.name, "ok").inc()

@@ -94,7 +94,7 @@ class Eventing:
             await self.engine.collecting.append_derived("events", [self._published.tick(rows_now, now)])
 
     def _rows(self, now: datetime) -> list[Row]:
-        return list(rows(self.read(now), self.engine.config, self.engine.loaded.services, now))
+        return list(rows(self.read(now), self.engine.config, self.engine.cataloguing.services, now))
 
     def read(self, now: datetime) -> Known:
         """What is known now."""
