@@ -22,6 +22,8 @@ from watchkeeper.clock import from_ms, to_ms
 KEY = "service"
 #: What a panel shows, and how finely.
 SPAN, POINTS = timedelta(hours=3), 120
+#: Sections, in this order.
+FAMILIES = ("infrastructure", "application", "business", "security")
 #: Lines that can be told apart.
 DRAWN = 8
 
@@ -71,7 +73,6 @@ def body(caller: Caller, data: Mapping[str, Any], charts: Sequence[Mapping[str, 
             html.H2(data["title"], className="wk-title"),
         ]
     )
-    panels = [_panel(caller, one, chart) for one, chart in zip(data["panels"], charts, strict=True)]
     return html.Div(
         [
             widgets.as_of(caller, caller.now(), times=3.0),
@@ -85,7 +86,7 @@ def body(caller: Caller, data: Mapping[str, Any], charts: Sequence[Mapping[str, 
                 ],
                 smallest=420,
             ),
-            widgets.grid_of(panels, smallest=420) if panels else None,
+            *families(caller, data, charts),
             widgets.grid_of(
                 [
                     widgets.card(_sources(caller, data["sources"]), title=words("service.sources")),
@@ -96,6 +97,29 @@ def body(caller: Caller, data: Mapping[str, Any], charts: Sequence[Mapping[str, 
         ],
         className="wk-stack",
     )
+
+
+def families(caller: Caller, data: Mapping[str, Any], charts: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """A section for each signal family that has charts or rules; what nothing is measured of is named below them."""
+    words, rows = caller.words, list(zip(data["panels"], charts, strict=True))
+    parts, silent = [], []
+    for family in FAMILIES:
+        shown = [_panel(caller, one, chart) for one, chart in rows if one["family"] == family]
+        rules = data["rules_of"].get(family, ())
+        if not shown and not rules:
+            silent.append(words(f"family.{family}"))
+            continue
+        parts.append(html.H3(words(f"family.{family}"), className="wk-title"))
+        if rules:
+            parts.append(widgets.quiet(words("service.rules", names=", ".join(rules))))
+        if shown:
+            parts.append(widgets.grid_of(shown, smallest=420))
+    others = sorted(name for family, names in data["rules_of"].items() if family not in FAMILIES for name in names)
+    if others:
+        parts.append(widgets.quiet(words("service.other_rules", names=", ".join(others))))
+    if silent:
+        parts.append(widgets.quiet(words("service.silent", families=", ".join(silent))))
+    return parts
 
 
 def _incidents(caller: Caller, ids: Sequence[str]) -> Any:
@@ -167,12 +191,11 @@ def _signals(caller: Caller, data: Mapping[str, Any]) -> Any:
         widgets.badge(words(f"services.part.{part}"), "teal" if covered.get(part) else "orange")
         for part in ("golden", "logs", "rule", "owner")
     ]
-    rules = widgets.quiet(words("service.rules", names=", ".join(data["rules"]) or words("service.none")))
     return html.Div(
         [
             widgets.row(*marks),
             widgets.table([words(f"service.{n}") for n in ("signal", "value", "query")], rows, numeric=(1,)),
-            rules,
+            *([] if data["rules"] else [widgets.quiet(words("service.no_rules"))]),
         ]
     )
 

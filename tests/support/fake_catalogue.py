@@ -44,7 +44,9 @@ def service(now: datetime, name: str) -> dict[str, Any]:
             {"signal": "latency", "query": 'api_response_times{service="checkout"}', "value": 0.25},
             {"signal": "errors", "query": "error_rates", "value": None},
         ],
-        "panels": [{"title": {"en": "Requests", "zh-CN": "请求数"}, "query": "sum(rate(x[5m]))", "unit": "count"}],
+        "panels": [{"title": {"en": "Requests", "zh-CN": "请求数"}, "query": "sum(rate(x[5m]))", "unit": "count",
+                    "family": "application"}],
+        "rules_of": {"application": ["HighErrorRate"]},
         "metrics": [
             {"name": "http_requests_total", "type": "counter", "unit": "count", "good": "none", "family": "application",
              "help": {"en": "Requests answered", "zh-CN": "已应答的请求数"}},

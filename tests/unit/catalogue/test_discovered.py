@@ -1,4 +1,4 @@
-"""A cluster's workloads in the catalogue: beside the declared services, short of replicas, gone, and after a restart."""
+"""A cluster's workloads in the catalogue: beside declared services, short of replicas, gone, after a restart."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from rules import load, pack_paths
 from rules.book import RecordRule
 from watchkeeper.app.catalogue.describe import markdown
 from watchkeeper.app.catalogue.kinds import Kind, about_service, shipped
+from watchkeeper.app.catalogue.signals import ENDINGS, panels
 from watchkeeper.model import metric_name
 from watchkeeper.promql import metric_names, parse
 
@@ -22,8 +23,6 @@ PAGES = ROOT / "tests/data/pages"
 KINDS = shipped()
 #: Collectors of pages, whose kinds have a recorded page. Others are tried on running servers by tests of their own.
 READERS = {"openmetrics", "prometheus_api"}
-#: What a histogram's or summary's samples are called.
-ENDINGS = ("", "_bucket", "_count", "_sum")
 
 
 @pytest.fixture(params=sorted(KINDS))
@@ -79,6 +78,57 @@ def test_a_kind_has_golden_signals_and_a_page(kind: Kind) -> None:
     assert kind.objectives
 
 
+@pytest.mark.parametrize(
+    ("name", "signals"),
+    {
+        "mysql": {"database_connections", "cache_hit_rate", "api_response_times", "error_rates", "network_io"},
+        "postgresql": {"database_connections", "cache_hit_rate", "api_response_times", "error_rates"},
+        "redis": {"database_connections", "cache_hit_rate", "api_response_times", "error_rates", "network_io",
+                  "memory_usage", "cpu_usage"},
+        "python_api": {"api_response_times", "error_rates", "cpu_usage", "memory_usage"},
+        "haproxy": {"api_response_times", "error_rates", "network_io"},
+        "nginx": {"error_rates"},
+        "kafka": {"error_rates", "network_io"},
+        "ai_agent": {"api_response_times", "error_rates"},
+        "llm_gateway": {"api_response_times", "error_rates"},
+        "vllm": {"api_response_times", "error_rates", "cache_hit_rate"},
+        "linux_host": {"cpu_usage", "memory_usage", "disk_io", "network_io"},
+    }.items(),
+)  # fmt: skip
+def test_the_signals_are_made_of_what_a_kind_brings(name: str, signals: set[str]) -> None:
+    kind = KINDS[name]
+    brought = {one.name + ending for one in kind.metrics for ending in ENDINGS} | {"probe_success"}
+    saturated = {"process_cpu_seconds_total", "process_resident_memory_bytes"} & brought
+    brought |= {"service_saturation_ratio", "watchkeeper_service_limit"} if saturated else set()
+    rules = load(pack_paths(["signals", "catalogue", *kind.packs])).rules()
+    recorded = [rule for _, rule in rules if isinstance(rule, RecordRule)]
+    made = {rule.name for rule in recorded if set(metric_names(rule.expr)) & brought}
+    assert signals <= made
+    assert all(rule.labels["family"] for rule in recorded if rule.name in signals)
+
+
+@pytest.mark.parametrize("name", ["mysql", "mariadb", "postgresql", "redis", "redis_cluster", "memcached"])
+def test_databases_and_caches_promise_what_the_data_layer_must_keep(name: str) -> None:
+    promised = {one.name: one for one in KINDS[name].objectives}
+    up = promised.get("up") or promised["state"]
+    assert str(up.target) == "99.999"
+    assert promised["connections"].at_most == 0.9
+    limits = {
+        one: (promised[one].at_most, promised[one].at_least)
+        for one in ("queries", "retrieval", "hits")
+        if one in promised
+    }
+    wanted = {"queries": (0.01, None), "retrieval": (0.05, None), "hits": (None, 0.95)}
+    assert limits
+    assert limits.items() <= wanted.items()
+
+
+def test_a_panel_belongs_to_the_family_of_what_it_draws() -> None:
+    found = {one.title.en: one.family for one in panels(KINDS["python_api"])}
+    assert found["Requests"] == found["Errors"] == found["Response time, p95"] == "application"
+    assert found["CPU"] == found["Memory"] == "infrastructure"
+
+
 def test_a_kind_speaks_both_languages(kind: Kind) -> None:
     words = [kind.title, kind.about, *(one.title for one in kind.panels), *(one.help for one in kind.metrics)]
     for text in words:
@@ -101,7 +151,7 @@ def test_every_metric_of_a_kind_is_seen_with_a_sample(kind: Kind) -> None:
 @pytest.mark.parametrize("page", sorted(PAGES.glob("*.txt")), ids=lambda path: path.stem)
 def test_panels_and_golden_signals_ask_for_what_the_page_brings(page: Path) -> None:
     kind = KINDS[page.stem]
-    rules = load(pack_paths(["signals", *kind.packs])).rules()
+    rules = load(pack_paths(["signals", "catalogue", *kind.packs])).rules()
     made = {rule.name for _, rule in rules if isinstance(rule, RecordRule)}
     asked = {name for query in queries(kind) for name in metric_names(about_service(query, "a"))}
     older = {"vllm:gpu_cache_usage_perc"}  # what vLLM called vllm:kv_cache_usage_perc

@@ -10,8 +10,9 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from analytics.topology import dependents, layers, single_points
 from watchkeeper.app.api import shapes
 from watchkeeper.app.api.guard import read
-from watchkeeper.app.catalogue.coverage import PARTS, golden, ratio
-from watchkeeper.app.catalogue.kinds import Kind, Words, about_service
+from watchkeeper.app.catalogue.coverage import PARTS, Covered, golden, ratio
+from watchkeeper.app.catalogue.kinds import Kind, KindPanel, Words, about_service
+from watchkeeper.app.catalogue.signals import panels
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.pipeline.catalogue import Cataloguing
 from watchkeeper.app.pipeline.collect import Source
@@ -76,7 +77,8 @@ def one_service(request: Request, name: str) -> dict[str, Any]:
             {"signal": signal, "query": about_service(query, name), "value": _value(covered, signal)}
             for signal, query in golden(kind).items()
         ],
-        "panels": [_panel(one.title, one.query, one.unit, name) for one in (kind.panels if kind else [])],
+        "panels": [_panel(one, name) for one in panels(kind)],
+        "rules_of": _rules_of(engine, covered),
         "metrics": _metrics(kind),
         "rules": list(covered.rules) if covered else [],
         "objectives": [one.name for one in engine.config.objectives.items if one.service == name],
@@ -147,8 +149,20 @@ def _public(address: str) -> str:
     return redact(address)
 
 
-def _panel(title: Words, query: str, unit: str, service: str) -> dict[str, Any]:
-    return {"title": _both(title), "query": about_service(query, service), "unit": unit}
+def _panel(one: KindPanel, service: str) -> dict[str, Any]:
+    return {
+        "title": _both(one.title), "query": about_service(one.query, service), "unit": one.unit, "family": one.family,
+    }  # fmt: skip
+
+
+def _rules_of(engine: Engine, covered: Covered | None) -> dict[str, list[str]]:
+    """Family -> alert rules that see series of the service."""
+    mine = set(covered.rules) if covered else set()
+    found: dict[str, set[str]] = {}
+    for _, rule in engine.judging.book.alert_rules():
+        if rule.name in mine:
+            found.setdefault(rule.labels.get("family", ""), set()).add(rule.name)
+    return {family: sorted(names) for family, names in sorted(found.items())}
 
 
 def _metrics(kind: Kind | None) -> list[dict[str, Any]]:

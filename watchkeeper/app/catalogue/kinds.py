@@ -68,6 +68,7 @@ class KindPanel(Part):
     title: Words
     query: str  #: PromQL with $service
     unit: str = ""
+    family: Family | None = None  #: none: that of the metrics it draws
 
 
 class KindObjective(Part):

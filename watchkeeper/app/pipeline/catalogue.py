@@ -112,20 +112,9 @@ class Cataloguing:
         self._seen = {pair: at for pair, at in self._seen.items() if now - at <= REMEMBERED}
 
     def _series(self, found: Sequence[Covered]) -> Iterator[Row]:
-        for one in self.services:
-            about = {
-                "kind": one.kind, "tier": one.tier, "owner": one.owner, "environment": one.environment,
-                "origin": one.origin,
-            }  # fmt: skip
-            yield labels("watchkeeper_service_info", service=one.name, region=one.region, **about), 1.0
-            for resource, limit in one.limits.items():
-                yield labels("watchkeeper_service_limit", service=one.name, resource=resource), limit
-            if one.replicas is not None:
-                yield labels("watchkeeper_service_replicas_declared", service=one.name), float(one.replicas)
-            if one.addresses:
-                yield labels("watchkeeper_service_replicas_up", service=one.name), float(len(self._up(one.name)))
-            elif one.available is not None:
-                yield labels("watchkeeper_service_replicas_up", service=one.name), float(one.available)
+        services = self.services
+        for one in services:
+            yield from self._of(one)
         yield from self._pools()
         for row in found:
             for part, there in row.parts.items():
@@ -137,8 +126,19 @@ class Cataloguing:
         edges = self.edges()
         for edge in edges:
             yield labels("watchkeeper_service_edge", service=edge.source, to=edge.target, origin=edge.origin), 1.0
-        for name, needed in single_points(self.services, edges).items():
+        for name, needed in single_points(services, edges).items():
             yield labels("watchkeeper_single_point_of_failure", service=name), float(len(needed))
+
+    def _of(self, one: Service) -> Iterator[Row]:
+        about = {"kind": one.kind, "tier": one.tier, "owner": one.owner, "environment": one.environment}
+        yield labels("watchkeeper_service_info", service=one.name, region=one.region, origin=one.origin, **about), 1.0
+        for resource, limit in one.limits.items():
+            yield labels("watchkeeper_service_limit", service=one.name, resource=resource), limit
+        if one.replicas is not None:
+            yield labels("watchkeeper_service_replicas_declared", service=one.name), float(one.replicas)
+        up = len(self._up(one.name)) if one.addresses else one.available
+        if up is not None:
+            yield labels("watchkeeper_service_replicas_up", service=one.name), float(up)
 
     def _up(self, service: str) -> set[str]:
         """Instances that answered the last time, by the label ``instance``."""
