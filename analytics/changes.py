@@ -201,9 +201,25 @@ def _within(at: datetime, window: Window) -> bool:
 def blamed_changes(
     events: Iterable[Event], at: datetime, service: str, needs: Sequence[str], blame: timedelta
 ) -> list[tuple[Event, str]]:
-    """Changes soon before ``at`` of this service, then of what it depends on, newest first, each with whose it is."""
+    """Changes soon before ``at`` of this service, then of what it depends on, newest first, each with whose it is.
+
+    A change that was told several times, as its beginning and its end, is there once, as it was told last.
+    """
     near = {service, *needs} - {""}
-    found = [one for one in events if one.service in near if at - blame <= (one.end or one.start) and one.start <= at]
+    found = [
+        one
+        for one in events
+        if one.service in near and one.status not in (EventStatus.PLANNED, EventStatus.CANCELLED)
+        if at - blame <= (one.end or one.start) and one.start <= at
+    ]
     found.sort(key=lambda one: one.start, reverse=True)
     found.sort(key=lambda one: one.service != service)
-    return [(one, "own" if one.service == service else "dependency") for one in found]
+    once: dict[tuple[str, ...], Event] = {}
+    for one in found:
+        once.setdefault((one.kind, one.service, one.environment, one.version or one.title, stage_of(one)), one)
+    return [(one, "own" if one.service == service else "dependency") for one in once.values()]
+
+
+def stage_of(one: Event) -> str:
+    """The stage of a pipeline that it tells of; empty: the whole."""
+    return one.labels.get("stage", "")

@@ -6,6 +6,7 @@ Times are shown on the reader's clock; unknown is a gap, never a line through no
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -20,7 +21,33 @@ from .reports.svg import DARK, LIGHT, Palette, Points, sparkline
 SERIES = ("#2563eb", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8b5cf6", "#64748b")
 #: A score from here on is drawn as a mark.
 ANOMALOUS = 0.5
+#: How shares are written on axes.
+PER_CENT = ".0%"
+#: Characters of an address that stay as they are inside a link.
+SAFE = ":/?#[]@!$&()*+,;=%~"
 Figure = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One deed on a chart."""
+
+    at_ms: float
+    text: str
+    colour: str
+    href: str = ""
+
+
+def unit_of(series: Sequence[Mapping[str, Any]]) -> str:
+    """The unit that series name, by their label or by their name; empty: none, or not the same."""
+    found = {_unit(one) for one in series}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _unit(one: Mapping[str, Any]) -> str:
+    said, name = str(one["labels"].get("unit", "")), str(one["labels"].get("__name__", ""))
+    ends = next((unit for unit in ("ratio", "seconds", "bytes") if name.endswith(f"_{unit}")), "")
+    return said or ends
 
 
 def palette(theme: Theme) -> Palette:
@@ -37,22 +64,51 @@ def image(svg: str) -> str:
     return "data:image/svg+xml," + quote(svg)
 
 
-def chart(series: Sequence[Mapping[str, Any]], theme: Theme, zone: ZoneInfo, names: Mapping[str, str]) -> Figure:
+def chart(
+    series: Sequence[Mapping[str, Any]], theme: Theme, zone: ZoneInfo, names: Mapping[str, str],
+    marks: Sequence[Mark] = (),
+) -> Figure:  # fmt: skip
     """Lines with, when only few are drawn, the band each is expected in and marks where it was not.
 
-    ``names`` are the texts "band" and "anomaly".
+    ``names`` are the texts "band" and "anomaly"; ``marks`` are deeds of the chart's time. Ratios are drawn in per cent,
+    and a share is never expected above 100 %.
     """
     traces: list[Figure] = []
+    ratio = unit_of(series) == "ratio"
     for index, one in enumerate(series):
         colour = SERIES[index % len(SERIES)]
         times = local_times([row[0] for row in one["points"]], zone)
         if len(series) <= len(SERIES) and any(value is not None for value in one.get("lower") or ()):
-            traces += _band(times, one["lower"], one["upper"], colour, names["band"])
+            edges = [share(one[edge], one["points"]) if ratio else one[edge] for edge in ("lower", "upper")]
+            traces += _band(times, *edges, colour, names["band"], named=index == 0)
         traces.append(_line(times, [row[1] for row in one["points"]], str(one["name"]), colour))
         marked = _anomalies(times, one, names["anomaly"])
         if marked:
             traces.append(marked)
-    return figure(traces, layout(theme, legend=len(series) > 1))
+    look = layout(theme, legend=len(series) > 1)
+    if ratio:
+        look["yaxis"]["tickformat"] = PER_CENT
+    return figure(traces, look | deeds(marks, zone))
+
+
+def deeds(marks: Sequence[Mark], zone: ZoneInfo) -> Figure:
+    """A dotted line and a sign above it for each deed; the sign tells what it was and leads there."""
+    times = local_times([one.at_ms for one in marks], zone)
+    line = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "line": {"width": 1, "dash": "dot"}, "layer": "below"}
+    sign = {"yref": "paper", "y": 1, "yanchor": "bottom", "showarrow": False, "font": {"size": 11}}
+    shapes = [
+        {**line, "x0": at, "x1": at, "line": {**line["line"], "color": one.colour}}  # type: ignore[dict-item]
+        for at, one in zip(times, marks, strict=True)
+    ]
+    signs = [
+        {**sign, "x": at, "text": _sign(one), "hovertext": plain(one.text), "font": {"size": 11, "color": one.colour}}
+        for at, one in zip(times, marks, strict=True)
+    ]
+    return {"shapes": shapes, "annotations": signs} if marks else {}
+
+
+def _sign(one: Mark) -> str:
+    return f'<a href="{quote(one.href, safe=SAFE)}">▼</a>' if one.href else "▼"
 
 
 def capacity(row: Mapping[str, Any], theme: Theme, zone: ZoneInfo, names: Mapping[str, str]) -> Figure:
@@ -72,8 +128,15 @@ def capacity(row: Mapping[str, Any], theme: Theme, zone: ZoneInfo, names: Mappin
         traces.append(_line(span, [row["limit"]] * 2, names["limit"], colours.limit, "dot"))
     look = layout(theme, legend=True)
     if row.get("unit") == "ratio":
-        look["yaxis"]["tickformat"] = ".0%"
+        look["yaxis"]["tickformat"] = PER_CENT
     return figure(traces, look)
+
+
+def share(edge: Sequence[float | None], points: Points) -> list[float | None]:
+    """The edge of a band within 0 to 1, where the share itself stays there."""
+    if any(value is not None and not 0 <= value <= 1 for _, value in points):
+        return list(edge)
+    return [None if value is None else min(max(value, 0.0), 1.0) for value in edge]
 
 
 def component(points: Points, name: str, theme: Theme, zone: ZoneInfo) -> Figure:
@@ -141,14 +204,16 @@ def _line(times: Sequence[int], values: Sequence[Any], name: str, colour: str, d
 
 
 def _band(
-    times: Sequence[int], lower: Sequence[Any], upper: Sequence[Any], colour: str, name: str, opacity: float = 0.12
-) -> list[Figure]:
+    times: Sequence[int], lower: Sequence[Any], upper: Sequence[Any], colour: str, name: str, opacity: float = 0.12,
+    *, named: bool = True,
+) -> list[Figure]:  # fmt: skip
+    """``named``: it stands in the legend, where one of several bands is enough."""
     edge = {"type": "scatter", "mode": "lines", "x": times, "line": {"width": 0}, "hoverinfo": "skip"}
     red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
     fill = f"rgba({red},{green},{blue},{opacity})"
     return [
         {**edge, "y": list(lower), "showlegend": False},
-        {**edge, "y": list(upper), "fill": "tonexty", "fillcolor": fill, "name": plain(name)},
+        {**edge, "y": list(upper), "fill": "tonexty", "fillcolor": fill, "name": plain(name), "showlegend": named},
     ]
 
 

@@ -9,7 +9,17 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from watchkeeper.model import ActionRecord, ActionState, Alert, AlertState, Incident, IncidentState, Message, Severity
+from watchkeeper.model import (
+    ActionRecord,
+    ActionState,
+    Alert,
+    AlertState,
+    Event,
+    Incident,
+    IncidentState,
+    Message,
+    Severity,
+)
 from watchkeeper.reasons import span, told
 from watchkeeper.wording import in_language, state_text, title_of
 
@@ -83,6 +93,13 @@ class Renderer:
             lines.append(self.say("incident.respond_by", text=self.time(incident.respond_by)))
         kind, links = "resolved" if over else "firing", self._page(f"/incidents/{incident.id}")
         return self._message(kind, title, lines, incident.severity, now, links, incident.id, mention_all)
+
+    def change(self, event: Event, opened_at: datetime) -> str:
+        """What was done how long before, by whom and to what, as one line."""
+        before = self.span(max(opened_at - (event.end or event.start), timedelta()))
+        about = " · ".join(part for part in (event.service, event.version[:40], event.actor) if part)
+        kind = self.say(f"event.{event.kind}")
+        return self.say("story.change", before=before, kind=kind, title=event.title, about=about)
 
     def action(self, record: ActionRecord, now: datetime, *, reason: str = "") -> Message:
         """KeyError for a state nobody is told about; see TOLD."""

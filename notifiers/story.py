@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from watchkeeper.model import Alert, AlertState, Incident, IncidentState, Message
+from watchkeeper.model import Alert, AlertState, Event, Incident, IncidentState, Message
 from watchkeeper.wording import in_language, title_of
 
 from .render import Renderer
 
 #: Names of further alerts that are spelled out.
 NAMED = 8
+#: Changes that are told.
+CHANGES = 3
 #: Why a message about a known incident comes now.
 REASONS = ("grew", "severity", "reopened", "repeat")
 #: Which clock, and whether it is about to run out or has.
@@ -20,9 +22,29 @@ CLOCKS = ("respond_soon", "respond_late", "start_soon", "start_late")
 
 
 def story(
+    renderer: Renderer, kind: str, reason: str, incident: Incident, alerts: Sequence[Alert], now: datetime,
+    changes: Sequence[Event] = (),
+) -> Message:  # fmt: skip
+    """``kind``: firing, resolved or escalation. P0 mentions everybody when it begins.
+
+    ``changes``: what was changed just before, newest first.
+    """
+    message = _told(renderer, kind, reason, incident, alerts, now)
+    if kind != "firing" or not changes:
+        return message
+    lines = [renderer.change(one, incident.opened_at) for one in changes[:CHANGES]]
+    links = {renderer.say("link.change", title=one.title): one.link for one in changes[:CHANGES] if web(one.link)}
+    return replace(message, lines=(*lines, *message.lines), links={**message.links, **links})
+
+
+def web(link: str) -> bool:
+    """Only addresses of the web become links."""
+    return link.startswith(("https://", "http://"))
+
+
+def _told(
     renderer: Renderer, kind: str, reason: str, incident: Incident, alerts: Sequence[Alert], now: datetime
 ) -> Message:
-    """``kind``: firing, resolved or escalation. P0 mentions everybody when it begins."""
     if kind == "escalation":
         return _escalation(renderer, reason, incident, now)
     mention = kind == "firing" and incident.severity.rank == 0

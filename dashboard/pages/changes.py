@@ -10,8 +10,8 @@ from dash import Input, Output, html
 from dashboard import widgets
 from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
+from dashboard.marks import web
 from dashboard.page import Page, Request
-from dashboard.pages.service import web
 from dashboard.permissions import Permission
 
 KEY = "changes"

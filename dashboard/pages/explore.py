@@ -9,7 +9,7 @@ from typing import Any
 import dash_mantine_components as dmc
 from dash import Input, Output, dcc, html
 
-from dashboard import figures, widgets
+from dashboard import figures, marks, widgets
 from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
 from dashboard.page import Page, Request
@@ -104,7 +104,7 @@ def body(caller: Caller, found: Mapping[str, Any]) -> Any:
     names = {"band": words("explore.band"), "anomaly": words("explore.anomaly")}
     graph = dcc.Graph(
         id="explore-graph",
-        figure=figures.chart(series, caller.theme, words.zone, names),
+        figure=figures.chart(series, caller.theme, words.zone, names, marks.of(caller, found["marks"])),
         config={"displayModeBar": False, "responsive": True},
         style={"height": 400},
     )
@@ -113,7 +113,7 @@ def body(caller: Caller, found: Mapping[str, Any]) -> Any:
         [
             widgets.as_of(caller, caller.now(), times=SLOWER),
             *notes,
-            widgets.card(graph),
+            widgets.card(graph, *marks.legend(caller, found["marks"])),
             widgets.card(_table(caller, series), title=words("explore.series", count=len(series))),
         ],
         className="wk-stack",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +13,8 @@ from dash import Input, Output, State, dcc, html
 from dashboard import widgets
 from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
-from dashboard.pages import logs
+from dashboard.marks import web
+from dashboard.pages import incident_charts, logs
 from dashboard.permissions import Permission
 from watchkeeper.clock import to_ms
 
@@ -61,8 +62,9 @@ def register(callbacks: Callbacks) -> None:
     )
     async def refresh(caller: Caller, _ticks: Any, _notice: Any, incident_id: str) -> Any:
         data = await caller.get(f"/api/wk/incidents/{quote(incident_id, safe='')}")
+        charts = await incident_charts.ask(caller, data)
         over = data["incident"]["state"] == "resolved"  # nothing is left to be answered; a note may still be added
-        return [body(caller, data), over or not caller.may(Permission.ACKNOWLEDGE)]
+        return [body(caller, data, charts), over or not caller.may(Permission.ACKNOWLEDGE)]
 
     def answers(button: str, path: str, field: str, done: str) -> None:
         @callbacks.callback_for(
@@ -90,7 +92,7 @@ def _lines(one: Mapping[str, Any]) -> str:
     return logs.href(service=service, start_ms=opened - 2 * around, end_ms=opened + around)
 
 
-def body(caller: Caller, data: Mapping[str, Any]) -> Any:
+def body(caller: Caller, data: Mapping[str, Any], charts: Sequence[Mapping[str, Any]] = ()) -> Any:
     words, one = caller.words, data["incident"]
     head = html.Div(
         [
@@ -118,11 +120,12 @@ def body(caller: Caller, data: Mapping[str, Any]) -> Any:
             widgets.grid_of(
                 [
                     widgets.card(clocks, title=words("incident.clocks")),
-                    widgets.card(_alerts(caller, data["alerts"]), title=words("incident.alerts")),
+                    widgets.card(_alerts(caller, data["alerts"], data["changes"]), title=words("incident.alerts")),
                 ],
                 smallest=420,
             ),
             *_changes(caller, data["changes"]),
+            *incident_charts.cards(caller, data, charts),
             widgets.card(_timeline(caller, data["timeline"]), title=words("incident.timeline")),
             widgets.grid_of(
                 [
@@ -150,7 +153,10 @@ def _changes(caller: Caller, rows: list[Mapping[str, Any]]) -> list[Any]:
 def _change_head(caller: Caller, row: Mapping[str, Any]) -> list[Any]:
     return [
         widgets.badge(caller.words.word("changes.kind", row["kind"]), "blue"),
-        html.Span(row["title"], className="wk-strong"),
+        html.Span(
+            html.A(row["title"], href=row["link"], rel="noreferrer") if web(row["link"]) else row["title"],
+            className="wk-strong",
+        ),
         widgets.state(caller, row["status"], "changes.status"),
     ]
 
@@ -162,10 +168,11 @@ def _change_about(caller: Caller, row: Mapping[str, Any]) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _alerts(caller: Caller, rows: list[Mapping[str, Any]]) -> Any:
+def _alerts(caller: Caller, rows: list[Mapping[str, Any]], changes: list[Mapping[str, Any]]) -> Any:
     if not rows:
         return widgets.empty(caller, "incident.alerts")
     words = caller.words
+    tags = [widgets.badge(words.word("changes.kind", one["kind"]), "blue") for one in changes[:1]]
     return html.Div(
         [
             html.Div(
@@ -173,6 +180,7 @@ def _alerts(caller: Caller, rows: list[Mapping[str, Any]]) -> Any:
                     widgets.row(
                         html.Div(row["rule"], className="wk-strong"),
                         widgets.state(caller, row["state"]),
+                        *tags,
                         html.Span(words("incident.value", value=words.number(row["value"], 4)), className="wk-text"),
                     ),
                     html.Div(words.annotation(row, "summary"), className="wk-text"),

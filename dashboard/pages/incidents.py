@@ -50,6 +50,7 @@ def columns(caller: Caller) -> list[Column]:
         {"field": "state", "name": words("incident.state"), "tag": "wk-state"},
         {"field": "opened", "name": words("incident.opened")},
         {"field": "respond_by", "name": words("incident.respond_by")},
+        {"field": "change", "name": words("incidents.change")},
         {"field": "alerts", "name": words("incident.alerts"), "right": True},
         {"field": "actions", "name": words("incident.actions"), "right": True},
     ]
@@ -57,6 +58,7 @@ def columns(caller: Caller) -> list[Column]:
 
 def row(caller: Caller, one: Mapping[str, Any]) -> dict[str, Any]:
     words = caller.words
+    first = next(iter(one["changes"]), None)
     return {
         "id": one["id"],
         "href": f"/incidents/{quote(one['id'], safe='')}",
@@ -70,6 +72,7 @@ def row(caller: Caller, one: Mapping[str, Any]) -> dict[str, Any]:
         "opened_sort": one["opened_at"],
         "respond_by": words.moment(one["respond_by"]),
         "respond_by_sort": one["respond_by"],
+        "change": words.word("changes.kind", first["kind"]) + " · " + first["title"] if first else "",
         "alerts": one["alerts"],
         "actions": one["actions"],
     }

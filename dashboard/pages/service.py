@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 from dash import Input, Output, State, dcc, html
 
-from dashboard import figures, widgets
+from dashboard import figures, marks, widgets
 from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
 from dashboard.pages import logs
@@ -50,17 +50,17 @@ def register(callbacks: Callbacks) -> None:
     )
     async def refresh(caller: Caller, _ticks: Any, name: str) -> Any:
         data = await caller.get(f"/api/wk/services/{quote(name, safe='')}")
-        charts = await asyncio.gather(*(_ask(caller, one["query"]) for one in data["panels"]))
+        charts = await asyncio.gather(*(_ask(caller, one["query"], name) for one in data["panels"]))
         return body(caller, data, charts)
 
 
-async def _ask(caller: Caller, expr: str) -> Mapping[str, Any]:
+async def _ask(caller: Caller, expr: str, service: str) -> Mapping[str, Any]:
     """The panel's series. It is not scored: that is Explore's."""
     step = round(SPAN.total_seconds() * 1000 / POINTS)
     end = to_ms(caller.now()) // step * step
     start = end - step * POINTS
     found: Mapping[str, Any] = await caller.get(
-        "/api/wk/chart", expr=expr, start_ms=start, end_ms=end, step_ms=step, bands=False
+        "/api/wk/chart", expr=expr, start_ms=start, end_ms=end, step_ms=step, bands=False, service=service
     )
     return found
 
@@ -102,7 +102,7 @@ def body(caller: Caller, data: Mapping[str, Any], charts: Sequence[Mapping[str, 
 def families(caller: Caller, data: Mapping[str, Any], charts: Sequence[Mapping[str, Any]]) -> list[Any]:
     """A section for each signal family that has charts or rules; what nothing is measured of is named below them."""
     words, rows = caller.words, list(zip(data["panels"], charts, strict=True))
-    parts, silent = [], []
+    parts, silent = marks.legend(caller, charts[0]["marks"]) if charts else [], []
     for family in FAMILIES:
         shown = [_panel(caller, one, chart) for one, chart in rows if one["family"] == family]
         rules = data["rules_of"].get(family, ())
@@ -151,7 +151,8 @@ def _about(caller: Caller, data: Mapping[str, Any]) -> Any:
         (words("service.limit", resource=name), _limit(words, name, value)) for name, value in data["limits"].items()
     ]
     pairs += [(words("service.contact"), ", ".join(data["contacts"]))] if data["contacts"] else []
-    pairs += [(name, html.A(link, href=link, rel="noreferrer")) for name, link in data["links"].items() if web(link)]
+    links = [(name, link) for name, link in data["links"].items() if marks.web(link)]
+    pairs += [(name, html.A(link, href=link, rel="noreferrer")) for name, link in links]
     for key in ("depends_on", "dependents"):
         if data[key]:
             pairs.append((words(f"service.{key}"), widgets.row(*[_link(name) for name in data[key]])))
@@ -161,11 +162,6 @@ def _about(caller: Caller, data: Mapping[str, Any]) -> Any:
     if data["single_point"]:
         parts.insert(0, widgets.notice(words("service.single"), "orange"))
     return html.Div(parts)
-
-
-def web(link: str) -> bool:
-    """Only addresses of the web become links: others could be scripts."""
-    return link.startswith(("https://", "http://"))
 
 
 def _link(name: str) -> Any:
@@ -215,7 +211,8 @@ def _panel(caller: Caller, one: Mapping[str, Any], chart: Mapping[str, Any]) -> 
     y_text = {"low": words.quantity(low, one["unit"]), "high": words.quantity(high, one["unit"])}
     times = sorted({row[0] for points in series for row in points})
     ticks = [Tick(at, words.clock(from_ms(at))) for at in (times[0], times[len(times) // 2], times[-1])]
-    drawn = panel(series, figures.palette(caller.theme), x_ticks=ticks, y_text=y_text)
+    done = [(marks.at_ms(row), marks.colour(row)) for row in chart["marks"]]
+    drawn = panel(series, figures.palette(caller.theme), x_ticks=ticks, y_text=y_text, marks=done)
     image = html.Img(src=figures.image(drawn), alt=title, className="wk-panel")
     more = len(chart["series"]) - DRAWN
     notes = [widgets.quiet(words("service.more", count=more))] if more > 0 else []

@@ -15,18 +15,30 @@ BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y, MARGIN = 132, 34, 24, 46, 12
 
 def panel(
     series: Sequence[Points], palette: Palette, *, x_ticks: Sequence[Tick], y_text: Mapping[str, str],
-    width: int = 420, height: int = 170,
+    marks: Sequence[tuple[float, str]] = (), width: int = 420, height: int = 170,
 ) -> str:  # fmt: skip
-    """Lines over one time axis; rows of a series are [ms, value or None]. ``y_text`` names "low" and "high"."""
+    """Lines over one time axis; rows of a series are [ms, value or None]. ``y_text`` names "low" and "high".
+
+    ``marks`` are deeds as (ms, colour): a dotted line with a sign on top.
+    """
     points = [pair for one in series for pair in known(one)]
     if not points:
         return svg(width, height, "")
     times = [when for when, _ in points]
     frame = Frame(64, 12, width - 80, height - 40, min(times), max(times), *value_extent(series))
     parts = axes(frame, x_ticks, dict(y_text), palette)
+    parts += [_mark(frame, at, colour) for at, colour in marks if frame.first <= at <= frame.last]
     for index, one in enumerate(series):
         parts += strokes(polylines(one, frame), SERIES[index % len(SERIES)], 1.6)
     return svg(width, height, "".join(parts))
+
+
+def _mark(frame: Frame, at: float, colour: str) -> str:
+    x, top, bottom = float(frame.x(at)), frame.top, frame.top + frame.height
+    return (
+        f'<line x1="{x:.1f}" y1="{top:.1f}" x2="{x:.1f}" y2="{bottom:.1f}" stroke="{colour}" stroke-width="1.2" '
+        f'stroke-dasharray="2 3"/><path d="M{x - 4:.1f},{top - 7:.1f} h8 l-4,7 z" fill="{colour}"/>'
+    )
 
 
 def value_extent(series: Sequence[Points]) -> tuple[float, float]:

@@ -107,7 +107,8 @@ class FakeEngine:
         }  # fmt: skip
 
     def incidents(self, now: datetime) -> list[dict[str, Any]]:
-        base = {"labels": {"service": "checkout", "evil": PAYLOAD}, "alerts": 2, "actions": 1, "details": {}}
+        base = {"labels": {"service": "checkout", "evil": PAYLOAD}, "alerts": 2, "actions": 1, "details": {},
+                "changes": [{**fake_changes.event(now), "whose": "own"}]}  # fmt: skip
         times = {
             "opened_at": iso(now - timedelta(minutes=12)), "mitigated_at": None, "resolved_at": None,
             "acknowledged_at": iso(now) if self.incident_state == "acknowledged" else None,
@@ -127,6 +128,7 @@ class FakeEngine:
             "id": "alert-1", "rule": "SlowCheckout", "state": "firing", "severity": "P1", "value": 2.345,
             "labels": {"service": "checkout", "path": PAYLOAD}, "annotations": {"summary": f"slow {PAYLOAD}"},
             "active_at": iso(now), "fired_at": iso(now), "resolved_at": None, "expr": "api_response_times > 2",
+            "measured": "api_response_times",
         }  # fmt: skip
         change = {
             "at": row["opened_at"], "kind": "incident", "subject_id": incident_id, "old_state": "",
@@ -189,9 +191,9 @@ class FakeEngine:
 
     def chart(self, expr: str, start: int, end: int, step: int) -> dict[str, Any]:
         if "(" in expr and ")" not in expr:
-            return {"series": [], "warnings": [], "error": "1:5: parse error: unclosed left parenthesis"}
+            return {"series": [], "warnings": [], "error": "1:5: parse error: unclosed left parenthesis", "marks": []}
         if expr == "nothing":
-            return {"series": [], "warnings": [], "error": ""}
+            return {"series": [], "warnings": [], "error": "", "marks": []}
         times = list(range(start, end + 1, step))
         points: list[list[float | None]] = [[ms, 0.5 + 0.2 * math.sin(i / 20)] for i, ms in enumerate(times)]
         points[len(points) // 2][1] = None
@@ -203,7 +205,12 @@ class FakeEngine:
             "score": [0.9 if (value or 0) > 0.695 else 0.1 for value in values],
         }  # fmt: skip
         plain = {"labels": {"host": PAYLOAD}, "name": f'{{host="{PAYLOAD}"}}', "points": [[ms, 0.2] for ms in times]}
-        return {"series": [scored, plain], "warnings": ["a warning of the engine"], "error": ""}
+        return {
+            "series": [scored, plain],
+            "warnings": ["a warning of the engine"],
+            "error": "",
+            "marks": [fake_changes.event(datetime.fromtimestamp(end / 1000, UTC))],
+        }
 
 
 def application(engine: FakeEngine) -> FastAPI:

@@ -25,6 +25,7 @@ from watchkeeper.app.engine import Engine
 from watchkeeper.app.paths import DataDir
 from watchkeeper.app.pipeline.act import Acting
 from watchkeeper.app.pipeline.ask import Ask
+from watchkeeper.app.pipeline.blame import blamed
 from watchkeeper.app.pipeline.business import Business, checked_figures
 from watchkeeper.app.pipeline.catalogue import Cataloguing
 from watchkeeper.app.pipeline.collect import Collecting, Source
@@ -214,6 +215,7 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
     engine.business, engine.predicting = Business.checked(engine), Predicting(engine)
     engine.scraping = Scraping(engine, scrapes(loaded))
     engine.cataloguing, engine.eventing = Cataloguing(engine, ask), Eventing(engine)
+    engine.telling.changes = lambda unit, incident: [one for one, _ in blamed(engine, unit, incident)]
     engine.objectives, engine.costing = Objectives.checked(engine), Costing.of(engine)
     return engine
 

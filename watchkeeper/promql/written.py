@@ -18,6 +18,8 @@ CARDS = {
     "OneToMany": "one-to-many",
     "ManyToMany": "many-to-many",
 }
+#: What makes a value a condition.
+CONDITIONS = (">", "<", ">=", "<=", "==", "!=", "and", "unless")
 SETS = ("and", "or", "unless")
 
 
@@ -29,6 +31,16 @@ def format_query(expr: str) -> str:
     parse(expr)
     tree = _native(expr)
     return expr.strip() if tree is None else str(tree.prettify())
+
+
+def measured(expr: str) -> str:
+    """What a rule's condition measures: the left side of its comparisons; the whole where it compares nothing."""
+    found = _native(expr)
+    while found is not None and type(found).__name__ == "BinaryExpr" and str(found.op) in CONDITIONS:
+        found = found.lhs
+        while type(found).__name__ == "ParenExpr":
+            found = found.expr
+    return expr.strip() if found is None else str(found)
 
 
 def tree(expr: str) -> dict[str, Any]:

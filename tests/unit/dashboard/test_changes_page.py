@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from dash import html
 from support import fake_changes
 from support.fake_engine import FakeEngine
 from support.pages import markup, reader
 
 from dashboard.client import EngineClient
 from dashboard.context import Caller
-from dashboard.pages import changes, incident
+from dashboard.pages import changes, incident, incident_charts
 
 
 @pytest.fixture(params=["en", "zh-CN"])
@@ -36,6 +37,16 @@ async def test_an_incident_names_what_was_changed_just_before(caller: Caller) ->
     assert caller.words("incident.changes") in text
     assert caller.words("incident.changes.own") in text
     assert "event-7" in text
+
+
+async def test_an_incident_shows_what_its_alerts_measured_with_the_deeds_of_that_time(caller: Caller) -> None:
+    data = await caller.get("/api/wk/incidents/inc-2")
+    charts = await incident_charts.ask(caller, data)
+    assert incident_charts.measured(data) == ["api_response_times"]
+    text = markup(html.Div(incident_charts.cards(caller, data, charts)))
+    assert caller.words("incident.charts") in text
+    assert caller.words("changes.kind.deploy") in text
+    assert incident_charts.cards(caller, data, [{**charts[0], "series": []}]) == []
 
 
 async def test_a_link_that_is_none_of_the_web_is_not_followed(caller: Caller) -> None:

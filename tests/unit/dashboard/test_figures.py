@@ -22,7 +22,8 @@ LINES = {"history": "H", "forecast": "F", "band80": "80", "band95": "95", "limit
 
 def series(**changes: Any) -> dict[str, Any]:
     points = [[NOON_MS + 60_000 * i, value] for i, value in enumerate((1.0, None, 9.0))]
-    found = {"name": "x", "points": points, "lower": [0, 0, 0], "upper": [2, 2, 2], "score": [0.1, None, 0.9]}
+    band = {"lower": [0, 0, 0], "upper": [2, 2, 2], "score": [0.1, None, 0.9]}
+    found = {"name": "x", "labels": {}, "points": points, **band}
     return {**found, **changes}
 
 
@@ -48,7 +49,7 @@ def test_a_chart_has_band_line_with_its_gap_and_the_anomaly() -> None:
 
 
 def test_without_scores_there_is_a_line_alone() -> None:
-    bare = {"name": "x", "points": [[NOON_MS, 1.0]]}
+    bare = {"name": "x", "labels": {}, "points": [[NOON_MS, 1.0]]}
     assert [trace["mode"] for trace in figures.chart([bare], "dark", SHANGHAI, NAMES)["data"]] == ["lines+markers"]
 
 
@@ -87,3 +88,22 @@ def test_a_tile_is_a_picture_without_markup_in_its_address(theme: Theme) -> None
     address = figures.tile_image([[0, 1.0], [1, 2.0]], [], [], theme)
     assert address.startswith("data:image/svg+xml,%3Csvg")
     assert figures.palette(theme).line in unquote(address)
+
+
+def test_deeds_are_lines_with_a_sign_that_tells_what_and_leads_there() -> None:
+    deed = figures.Mark(NOON_MS, f"deploy {PAYLOAD}", "#8b5cf6", 'https://ci.example.com/7?a=1"><b>')
+    look = figures.chart([series()], "light", SHANGHAI, NAMES, [deed])["layout"]
+    (line,), (sign,) = look["shapes"], look["annotations"]
+    assert shown([line["x0"], sign["x"]]) == ["2026-03-01 20:00"] * 2
+    assert sign["text"] == '<a href="https://ci.example.com/7?a=1%22%3E%3Cb%3E">▼</a>'
+    assert "<" not in sign["hovertext"]
+
+
+def test_one_legend_stands_for_all_bands_and_a_share_is_never_expected_above_all() -> None:
+    ratio = series(labels={"__name__": "cpu_usage", "unit": "ratio"}, points=[[NOON_MS, 0.9], [NOON_MS + 60_000, 0.8]],
+                   lower=[-0.1, 0.5], upper=[1.3, None], score=[0.1, 0.1])  # fmt: skip
+    figure = figures.chart([ratio, ratio], "light", SHANGHAI, NAMES)
+    bands = [trace for trace in figure["data"] if trace.get("fill") == "tonexty"]
+    assert [trace["showlegend"] for trace in bands] == [True, False]
+    assert [trace["y"] for trace in figure["data"][:2]] == [[0.0, 0.5], [1.0, None]]
+    assert figure["layout"]["yaxis"]["tickformat"] == ".0%"

@@ -17,7 +17,7 @@ from dashboard.permissions import Permission
 NOON = datetime(2026, 3, 2, 4, tzinfo=UTC)
 DATA = fake_catalogue.services(NOON)
 ONE = fake_catalogue.service(NOON, "checkout")
-CHART = {"series": [{"points": [[0, 1.0], [60_000, 2.0]]}] * 9, "warnings": [], "error": ""}
+CHART = {"series": [{"points": [[0, 1.0], [60_000, 2.0]]}] * 9, "warnings": [], "error": "", "marks": []}
 
 
 async def test_the_list_says_what_each_service_lacks_and_leads_to_it(caller: Caller) -> None:
@@ -57,9 +57,9 @@ def test_one_service_shows_limits_signals_panels_and_metrics(caller: Caller) -> 
 
 
 def test_a_panel_without_data_says_so(chinese: Caller) -> None:
-    empty = {"series": [], "warnings": [], "error": ""}
+    empty = {"series": [], "warnings": [], "error": "", "marks": []}
     assert "近几小时没有数据" in texts(service.body(chinese, ONE, [empty]))
-    wrong = {"series": [], "warnings": [], "error": "parse error"}
+    wrong = {"series": [], "warnings": [], "error": "parse error", "marks": []}
     assert "parse error" in texts(service.body(chinese, ONE, [wrong]))
 
 

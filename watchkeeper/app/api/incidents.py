@@ -14,10 +14,11 @@ from watchkeeper.app.api import shapes
 from watchkeeper.app.api.guard import needs, read
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.explain import change_line, explain
-from watchkeeper.app.pipeline.blame import changes_before
+from watchkeeper.app.pipeline.blame import changes_before, changes_known
 from watchkeeper.config.types import parse_duration
 from watchkeeper.model import IncidentState, Matcher, MatchOp
 from watchkeeper.promql.matching import matches
+from watchkeeper.promql.written import measured
 from watchkeeper.store.state import Transition
 from watchkeeper.store.state.repositories.incidents import Silence
 
@@ -54,6 +55,7 @@ def incidents(request: Request, state: Literal["open", "all"] = "open", limit: i
             rows = unit.incidents.recent(engine.clock.now() - timedelta(days=400), min(max(limit, 1), 1000))
         found = [
             shapes.incident(row, alerts=len(row.alert_ids), actions=unit.actions.count_of_incident(row.id))
+            | {"changes": changes_known(engine, row)}
             for row in rows[: max(limit, 1)]
         ]
     return {"incidents": found}
@@ -73,10 +75,10 @@ def incident(request: Request, incident_id: str) -> dict[str, Any]:
         deliveries = [one for subject in subjects for one in unit.outbox.of_subject(subject)]
         deliveries.sort(key=lambda one: (one.finished_at or one.created_at, one.id))
         shown = [engine.remediation.shape(unit, one) for one in actions]
-        before = changes_before(engine, unit, row.labels.get("service", ""), row.opened_at)
+        before = changes_before(engine, unit, row)
     return {
         "incident": shapes.incident(row, alerts=len(alerts), actions=len(actions)),
-        "alerts": [shapes.alert(one) for one in alerts],
+        "alerts": [{**shapes.alert(one), "measured": measured(one.expr)} for one in alerts],
         "timeline": [shapes.transition(one) for one in timeline],
         "actions": shown,
         "changes": before,
@@ -194,7 +196,7 @@ def explained(request: Request, subject_id: str, language: Literal["en", "zh-CN"
         found = explain(unit, subject_id, engine.config.zone, language)
         incident = unit.incidents.get(found["incident_id"]) if found else None
         if found is not None and incident is not None:
-            found["changes"] = changes_before(engine, unit, incident.labels.get("service", ""), incident.opened_at)
+            found["changes"] = changes_before(engine, unit, incident)
             found["text"] = [*map(change_line, found["changes"]), *found["text"]]
     if found is None:
         raise HTTPException(404, f"nothing is known about {subject_id!r}; ids look like alert-7, inc-3 or act-12")

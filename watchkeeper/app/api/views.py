@@ -18,11 +18,12 @@ from watchkeeper.app.api.bands import Bands
 from watchkeeper.app.api.guard import needs, read
 from watchkeeper.app.api.prometheus.times import LATEST_SECONDS
 from watchkeeper.app.engine import Engine
+from watchkeeper.app.pipeline.marks import marks
 from watchkeeper.app.reload import reload
 from watchkeeper.app.wiring import actuator_socket
-from watchkeeper.clock import to_ms
+from watchkeeper.clock import from_ms, to_ms
 from watchkeeper.errors import QueryError
-from watchkeeper.model import Matrix, format_series
+from watchkeeper.model import Matrix, format_series, label
 from watchkeeper.promql import RangeMatrix
 
 router = APIRouter(prefix="/api/wk", dependencies=[Depends(read)])
@@ -39,18 +40,20 @@ DRAWN = 200
 
 @router.get("/chart")
 def chart(
-    request: Request, expr: str, start_ms: Moment, end_ms: Moment, step_ms: Moment, *, bands: bool = True
-) -> dict[str, Any]:
+    request: Request, expr: str, start_ms: Moment, end_ms: Moment, step_ms: Moment, *, bands: bool = True,
+    service: Annotated[list[str] | None, Query(max_length=20)] = None,
+) -> dict[str, Any]:  # fmt: skip
     """A range query with, when it has few series, the expected band and score of each over the same points.
 
     Points stand at whole multiples of the step, so that a chart asked again a moment later has the same points.
+    ``marks`` are what was done meanwhile to ``service``, else to the services that the series name.
     """
     engine: Engine = request.app.state.engine
     step_ms = max(step_ms, 1)
     try:
         result = engine.promql.range(expr, start_ms // step_ms * step_ms, end_ms // step_ms * step_ms, step_ms)
     except QueryError as error:
-        return {"series": [], "warnings": [], "error": str(error)}
+        return {"series": [], "warnings": [], "error": str(error), "marks": []}
     values = np.where(result.present, result.values, np.nan)
     rows = [
         {"labels": dict(one), "name": format_series(one), "points": shapes.pairs(result.times, values[index])}
@@ -62,7 +65,9 @@ def chart(
     notes = [*result.warnings, *result.infos]
     if len(result.series) > DRAWN:
         notes.append(f"{len(result.series)} series; the first {DRAWN} are drawn")
-    return {"series": rows, "warnings": notes, "error": ""}
+    named = set(service or ()) or {label(one, "service") for one in result.series} - {""}
+    done = marks(engine, named, from_ms(start_ms), from_ms(end_ms))
+    return {"series": rows, "warnings": notes, "error": "", "marks": done}
 
 
 def _bands(engine: Engine, bands: Bands, expr: str, step_ms: int, result: RangeMatrix) -> list[dict[str, Any]]:

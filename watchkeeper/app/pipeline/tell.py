@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,7 +24,7 @@ from watchkeeper.app.wiring import public_url
 from watchkeeper.clock import Clock
 from watchkeeper.config import Loaded
 from watchkeeper.errors import ConfigError, OutboundError, WatchkeeperError
-from watchkeeper.model import ActionState, Message
+from watchkeeper.model import ActionState, Event, Incident, Message
 from watchkeeper.outbound import Outbound
 from watchkeeper.registry import Registry
 from watchkeeper.store.state import State, Unit
@@ -55,6 +55,7 @@ class Telling:
     digest_channels: Sequence[str]
     public_url: str
     heartbeat_url: str = ""
+    changes: Callable[[Unit, Incident], Sequence[Event]] = lambda _unit, _incident: ()  #: what was changed just before
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _loop: asyncio.AbstractEventLoop | None = None
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -121,8 +122,9 @@ class Telling:
         for change in changes:
             incident = change.incident
             labels = {**(change.alerts[0].labels if change.alerts else {}), **incident.labels}
+            before = self.changes(unit, incident) if change.kind == "firing" else ()
             for name in channels_for(self.routes, labels, change.severity, list(self.channels)):
-                message = story(self.renderers[name], change.kind, change.reason, incident, change.alerts, at)
+                message = story(self.renderers[name], change.kind, change.reason, incident, change.alerts, at, before)
                 rank, chain = change.severity.rank, incident.correlation_id
                 key = f"{change.key}@{name}"
                 count += unit.outbox.put(name, key, message, priority=rank, at=at, correlation_id=chain) is not None
