@@ -79,8 +79,8 @@ def chart(
         colour = SERIES[index % len(SERIES)]
         times = local_times([row[0] for row in one["points"]], zone)
         if len(series) <= len(SERIES) and any(value is not None for value in one.get("lower") or ()):
-            edges = [share(one[edge], one["points"]) if ratio else one[edge] for edge in ("lower", "upper")]
-            traces += _band(times, *edges, colour, names["band"], named=index == 0)
+            low, high = (share(one[edge], one["points"]) if ratio else one[edge] for edge in ("lower", "upper"))
+            traces += _band(times, low, high, colour, names["band"], named=index == 0)
         traces.append(_line(times, [row[1] for row in one["points"]], str(one["name"]), colour))
         marked = _anomalies(times, one, names["anomaly"])
         if marked:

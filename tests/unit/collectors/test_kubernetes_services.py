@@ -15,15 +15,19 @@ def workload(name: str, space: str = "shop", labels: dict[str, str] | None = Non
     return {"metadata": {"name": name, "namespace": space, "annotations": about, "labels": labels or {}}}
 
 
-def read(*items: dict[str, Any]) -> dict[str, Service]:
-    found = Workloads().read({"deployment": items})
+def listed(known: Workloads, **kinds: list[dict[str, Any]]) -> list[Service]:
+    found = known.read(kinds)
     assert found is not None
-    return {one.name: one for one in found}
+    return found
+
+
+def read(*items: dict[str, Any]) -> dict[str, Service]:
+    return {one.name: one for one in listed(Workloads(), deployment=list(items))}
 
 
 def test_a_deployment_and_a_stateful_set_say_whose_they_are_and_how_many_serve() -> None:
-    listed = {kind: ITEMS[f"/apis/apps/v1/{kind}s"] for kind in ("deployment", "statefulset")}
-    web, database = Workloads().read(listed) or ()
+    kinds = {kind: ITEMS[f"/apis/apps/v1/{kind}s"] for kind in ("deployment", "statefulset")}
+    web, database = listed(Workloads(), **kinds)
     assert (web.name, web.owner, web.depends_on, web.place) == (
         "web", "lin@example.com", ("db",), "shop/Deployment/web",
     )  # fmt: skip
@@ -66,7 +70,7 @@ def test_a_word_that_cannot_be_right_is_left_out_and_told_with_its_place() -> No
     one = workload("web", service="no such/name", depends_on="db bad/one")
     one["metadata"]["annotations"]["link.watchkeeper.io/x"] = "javascript:alert(1)"
     known = Workloads()
-    (found,) = known.read({"deployment": [one]}) or ()
+    (found,) = listed(known, deployment=[one])
     assert (found.name, found.depends_on, found.links) == ("web", ("db",), {})
     assert [dict(own)["annotation"] for _, own, _ in known.wrong] == [
         "watchkeeper.io/service", "watchkeeper.io/depends-on", "link.watchkeeper.io/x",
@@ -76,6 +80,6 @@ def test_a_word_that_cannot_be_right_is_left_out_and_told_with_its_place() -> No
 def test_what_was_not_listed_is_not_gone() -> None:
     known = Workloads()
     assert known.read({}) is None
-    both = known.read({"deployment": [workload("web")], "statefulset": [workload("db")]})
-    assert [one.name for one in both or ()] == ["web", "db"]
-    assert [one.name for one in known.read({"deployment": []}) or ()] == ["db"]
+    both = listed(known, deployment=[workload("web")], statefulset=[workload("db")])
+    assert [one.name for one in both] == ["web", "db"]
+    assert [one.name for one in listed(known, deployment=[])] == ["db"]

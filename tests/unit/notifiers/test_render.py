@@ -21,10 +21,12 @@ from notifiers.catalogue import LANGUAGES, catalogue
 from notifiers.render import TOLD, Renderer, marked_repeat
 from notifiers.story import CLOCKS, REASONS, story
 from watchkeeper.model import (
+    CHANGES,
     ActionRecord,
     ActionState,
     Alert,
     AlertState,
+    Event,
     Incident,
     IncidentState,
     Message,
@@ -88,6 +90,8 @@ def everything(language: str) -> list[Message]:
     for reason in (*REASONS, *CLOCKS):
         kind = "firing" if reason in REASONS else "escalation"
         found.append(story(one, kind, reason, INCIDENT, [ALERT, replace(ALERT, id="alert-2")], NOON))
+    deeds = [Event(kind=kind, title="1.4", start=NOON, service="shop", link="https://ci/7") for kind in CHANGES]
+    found += [story(one, "firing", "new", INCIDENT, [ALERT], NOON, [deed]) for deed in deeds]
     other = one.test("ding", "ann", NOON)
     sample = [found[0], found[1], replace(found[0], subject_id="z"), replace(found[1], subject_id="y"), other]
     many = [replace(found[0], subject_id=f"n{number}") for number in range(120)]
