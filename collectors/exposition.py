@@ -152,11 +152,9 @@ class Exposition:
         parts = cut(body, lines.ends, lines.last_word)
         if self._index is None or self._index.worn(len(self._columns)):
             self._index = KeyIndex(self._columns, unknown=UNKNOWN)
-        places = PARTS * np.arange(len(lines))
-        keys = take(parts, places)
-        reading = _Reading(lines, self._index.find(body, lines.starts, lines.last_word, keys))
+        reading = _Reading(lines, self._index.find(body, lines.starts, lines.last_word))
         known = np.flatnonzero(reading.columns != UNKNOWN)
-        reading.values[known], wrong = floats(take(parts, places[known] + 1))
+        reading.values[known], wrong = floats(take(parts, PARTS * known + 1))
         reading.columns[known[wrong]] = UNKNOWN
         left = np.flatnonzero(reading.columns == UNKNOWN)
         reading.columns[left] = COMMENT
@@ -302,9 +300,8 @@ class Exposition:
         """Learning costs more than reading: a page that is in a new order each time is never learnt."""
         steady = self._order is None or np.array_equal(self._order, reading.columns)
         self._order = reading.columns
-        if not reading.regular:
-            self._template = None
-        elif steady or page.added == len(page.layout):
+        self._template = None
+        if reading.regular and (steady or page.added == len(page.layout)):
             self._template = learn(reading.lines, reading.columns, reading.columns != COMMENT, reading.rejected)
 
 

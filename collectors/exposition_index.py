@@ -1,7 +1,8 @@
 """Which column a line belongs to, for a whole page at a time.
 
 A key is hashed from some of its eight-byte words, as many as tell the known keys apart, then compared in full with the
-one key that may be it: 50,000 look-ups in random order are a few passes over arrays and a comparison.
+one key that may be it, both where they lie: 50,000 look-ups in random order are a few passes over arrays and a
+comparison. Keys that Arrow holds within its views are never found here.
 """
 
 from __future__ import annotations
@@ -14,13 +15,11 @@ import numpy.typing as npt
 
 from watchkeeper.model.series import BoolArray, IntArray
 
-from .exposition_lines import byte_strings, take
+from .exposition_lines import INLINE, WORD, Views, unaligned, viewed, views
 
 Columns = npt.NDArray[np.intp]
 Hashes = npt.NDArray[np.uint64]
 
-#: Bytes of a word; a shorter key is never found here.
-WORD = 8
 #: Words of a key that are looked at, at most.
 MOST_WORDS = 32
 #: Tables tried one after the other: of keys that fall on one place in a table, all but one are in the next.
@@ -40,11 +39,13 @@ class KeyIndex:
         sizes = np.fromiter((len(key) + 1 for key in columns), np.int64, len(columns))
         bounds = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
         data = b" ".join([*columns, b""])
-        self._keys, self._unknown = byte_strings(data, bounds), unknown
+        self._data, self._unknown = data, unknown
         self._columns: Columns = np.fromiter(columns.values(), np.intp, len(columns))
         self._rounds, self._tables = 0, list[Columns]()
-        rows = np.flatnonzero(sizes >= WORD)
+        self._views: Views = np.zeros(len(columns), np.complex128)
+        rows = np.flatnonzero(sizes > INLINE)
         if len(rows):
+            self._views[rows] = views(data, bounds[rows], sizes[rows])
             hashes = self._choose(data, bounds[rows], bounds[rows + 1])
             self._fill(rows, hashes)
 
@@ -52,21 +53,20 @@ class KeyIndex:
         """Whether so many keys are ``known`` by now that those missing here cost more than a new index."""
         return known > len(self._columns) * (1 + GROWN)
 
-    def find(self, body: bytes, starts: IntArray, ends: IntArray, keys: Any) -> Columns:
-        """The column of each key, ``unknown`` where there is none.
-
-        ``keys`` are Arrow's byte strings, which lie in ``body`` between ``starts`` and ``ends``.
-        """
+    def find(self, body: bytes, starts: IntArray, ends: IntArray) -> Columns:
+        """Columns of the keys that lie in ``body`` between ``starts`` and ``ends``, ``unknown`` where there is none."""
         found = np.full(len(starts), self._unknown, np.intp)
-        left = np.flatnonzero(ends - starts >= WORD)
+        left = np.flatnonzero(ends - starts > INLINE)
         if not self._tables or not len(left):
             return found
         *_, hashes = _hashes(body, starts[left], ends[left], self._rounds)
+        keys = views(body, starts[left], ends[left] - starts[left])
         for table in self._tables:
             candidates = table[_places(hashes, table)]
-            same = _same(take(self._keys, candidates), keys if len(left) == len(starts) else take(keys, left))
+            same = _same(viewed(self._data, self._views[candidates]), viewed(body, keys))
             found[left[same]] = self._columns[candidates[same]]
-            left, hashes = left[~same], hashes[~same] * _SPREAD
+            other = ~same
+            left, hashes, keys = left[other], hashes[other] * _SPREAD, keys[other]
             if not len(left):
                 break
         return found
@@ -95,7 +95,7 @@ class KeyIndex:
 
 def _hashes(data: bytes, starts: IntArray, ends: IntArray, rounds: int) -> Iterator[Hashes]:
     """One hash a key after each word: from its end and its start by turns, never beyond the key."""
-    words = np.ndarray((len(data) - WORD + 1,), np.uint64, data, 0, (1,))
+    words = unaligned(data)
     hashes = (ends - starts).astype(np.uint64)
     for turn in range(rounds):
         step = WORD * (turn // 2)

@@ -18,10 +18,17 @@ from watchkeeper.model.series import FloatArray, IntArray
 
 from .exposition_line import MAX_NUMBER, number
 
+Words = npt.NDArray[np.uint64]
+Views = npt.NDArray[np.complex128]
+
 #: Texts converted at a time: one odd text sends so many through Python.
 RUN = 8192
 #: Parts of a line after ``cut``: what stands before the value, the value, the line end.
 PARTS = 3
+#: Bytes of a word.
+WORD = 8
+#: Bytes that Arrow holds a view's string within: a longer one stays where it is.
+INLINE = 12
 _NEWLINE, _SPACE = 10, 32
 
 
@@ -44,8 +51,12 @@ class Lines:
 
 def find_lines(body: bytes) -> Lines:
     page = np.frombuffer(body, np.uint8)
-    marks = np.flatnonzero((page == _NEWLINE) | (page == _SPACE))
-    at = np.flatnonzero(page[marks] == _NEWLINE)
+    marks = np.flatnonzero(page <= _SPACE)
+    kinds = page[marks]
+    if (kinds == _SPACE).sum() + (kinds == _NEWLINE).sum() < len(marks):  # tabs and the like are text here
+        marks = marks[(kinds == _SPACE) | (kinds == _NEWLINE)]
+        kinds = page[marks]
+    at = np.flatnonzero(kinds == _NEWLINE)
     ends = marks[at]
     if body and not body.endswith(b"\n"):
         ends, at = np.append(ends, len(body)), np.append(at, len(marks))
@@ -57,6 +68,11 @@ def line_ends(body: bytes) -> IntArray:
     """Where the text of each line ends."""
     ends = np.flatnonzero(np.frombuffer(body, np.uint8) == _NEWLINE)
     return np.append(ends, len(body)) if body and not body.endswith(b"\n") else ends
+
+
+def unaligned(data: bytes | memoryview) -> Words:
+    """The eight bytes from each place on."""
+    return np.ndarray((max(len(data) - WORD + 1, 0),), np.uint64, data, 0, (1,))
 
 
 def line_starts(ends: IntArray) -> IntArray:
@@ -80,6 +96,25 @@ def byte_strings(data: bytes | memoryview, bounds: IntArray) -> Any:
 
     buffers = [None, pa.py_buffer(np.ascontiguousarray(bounds, np.int64)), pa.py_buffer(data)]
     return pa.Array.from_buffers(pa.large_binary(), len(bounds) - 1, buffers)
+
+
+def views(data: bytes, starts: IntArray, sizes: IntArray) -> Views:
+    """What Arrow wants to know of each string of a ``binary_view``; all longer than INLINE.
+
+    The size and the first four bytes, the number of the buffer and the place in it (Arrow's columnar format): 16 bytes,
+    for which numpy has no other type that it moves as one.
+    """
+    found = np.empty((len(starts), 2), np.uint64)
+    found[:, 0] = sizes.astype(np.uint64) | unaligned(data)[starts] << np.uint64(32)
+    found[:, 1] = starts.astype(np.uint64) << np.uint64(32)
+    return found.reshape(-1).view(np.complex128)
+
+
+def viewed(data: bytes, said: Views) -> Any:
+    """Arrow's array of the strings of these views; nothing is copied."""
+    import pyarrow as pa
+
+    return pa.Array.from_buffers(pa.binary_view(), len(said), [None, pa.py_buffer(said), pa.py_buffer(data)])
 
 
 def take(strings: Any, places: IntArray) -> Any:

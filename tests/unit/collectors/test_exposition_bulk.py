@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from collectors.exposition import Exposition, Page
 from collectors.exposition_index import KeyIndex
 from collectors.exposition_line import number
-from collectors.exposition_lines import PARTS, RUN, byte_strings, cut, find_lines, floats, line_ends, take
+from collectors.exposition_lines import RUN, byte_strings, find_lines, floats, line_ends
 from watchkeeper.errors import CollectError
 from watchkeeper.model import format_series
 
@@ -69,7 +69,7 @@ def test_random_floats_of_every_size_are_the_same_to_the_last_bit() -> None:
     assert [bits(value) for value in values.tolist()] == [bits(float(text)) for text in texts]
 
 
-@given(st.lists(st.sampled_from([b"a", b" ", b"\n", b"\r", b"b c"])).map(b"".join))
+@given(st.lists(st.sampled_from([b"a", b" ", b"\n", b"\r", b"\t", b"b c", b"\xa0\xff"])).map(b"".join))
 def test_lines_end_where_python_says(body: bytes) -> None:
     lines = find_lines(body)
     expected = [line + b"\n" for line in body.split(b"\n")]
@@ -83,8 +83,7 @@ def test_lines_end_where_python_says(body: bytes) -> None:
 def found(index: KeyIndex, keys: list[bytes]) -> list[int]:
     body = b"".join(key + b" 1\n" for key in keys)
     lines = find_lines(body)
-    parts = take(cut(body, lines.ends, lines.last_word), PARTS * np.arange(len(lines)))
-    columns: list[int] = index.find(body, lines.starts, lines.last_word, parts).tolist()
+    columns: list[int] = index.find(body, lines.starts, lines.last_word).tolist()
     return columns
 
 

@@ -27,6 +27,7 @@ from watchkeeper.model.series import IntArray
 from watchkeeper.store.samples.chunks import Packed, pack_times, unpack_times
 from watchkeeper.store.samples.columns import Columns
 from watchkeeper.store.samples.disk import Disk, write_all
+from watchkeeper.store.samples.vectors import zstd
 
 MAGIC = b"WKBLOCK1"
 #: footer length, crc32 of the footer; the magic follows
@@ -185,7 +186,7 @@ class BlockFile:
         """The chunks of one target, still in the file. Raises StoreError."""
         raw = self._checked(entry.directory, "directory")
         split = len(raw) - 4 * entry.columns
-        lengths = zstandard.ZstdDecompressor().decompress(raw[:split], max_output_size=4 * entry.columns + 1)
+        lengths = zstd.decompressor.decompress(raw[:split], max_output_size=4 * entry.columns + 1)
         payload = memoryview(self._map)[entry.data_offset : entry.data_offset + entry.data_length]
         return Packed(np.frombuffer(lengths, np.uint32), np.frombuffer(raw[split:], np.uint32), payload)
 

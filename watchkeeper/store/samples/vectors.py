@@ -20,7 +20,7 @@ class _Zstd(threading.local):
         self.compressor, self.decompressor = zstandard.ZstdCompressor(level=1), zstandard.ZstdDecompressor()
 
 
-_zstd = _Zstd()
+zstd = _Zstd()
 #: Below this many values compression costs more than it saves.
 MIN_SHUFFLED = 16
 
@@ -31,14 +31,14 @@ def encode_vector(values: FloatArray) -> tuple[int, bytes]:
     if values.size < MIN_SHUFFLED:
         return RAW, raw
     planes = np.ascontiguousarray(values.view(np.uint8).reshape(-1, 8).T)
-    packed = _zstd.compressor.compress(planes.data)
+    packed = zstd.compressor.compress(planes.data)
     return (SHUFFLED, packed) if len(packed) < len(raw) else (RAW, raw)
 
 
 def decode_vector(encoding: int, data: bytes | memoryview, size: int) -> FloatArray:
     """The vector. Raises StoreError when the bytes do not hold ``size`` values."""
     try:
-        raw = bytes(data) if encoding == RAW else _zstd.decompressor.decompress(data, max_output_size=size * 8)
+        raw = bytes(data) if encoding == RAW else zstd.decompressor.decompress(data, max_output_size=size * 8)
     except zstandard.ZstdError as error:
         raise StoreError(f"a vector of the log cannot be decompressed: {error}") from error
     if encoding not in (RAW, SHUFFLED) or len(raw) != size * 8:
