@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from watchkeeper.errors import CollectError, OutboundError
+from watchkeeper.fresh import Timing
 from watchkeeper.outbound import Outbound, Response
 
 from .answers import as_expected, found, parsed
@@ -20,13 +21,6 @@ from .kpi_http import at_path
 from .probe import Probe, Tried
 
 DAY = 86_400.0
-#: httpcore's events that end each phase; connect includes resolving the name.
-PHASES = {
-    "connect_tcp": "connect",
-    "start_tls": "tls",
-    "receive_response_headers": "processing",
-    "receive_response_body": "transfer",
-}
 
 
 @dataclass(kw_only=True, config=STRICT)
@@ -75,63 +69,40 @@ class HttpProbe(Probe):
         return good, readings
 
     async def _step(self, step: Step, outbound: Outbound, left: float, carried: dict[str, str]) -> _Result:
-        watch = _Stopwatch()
+        timing, began = Timing(), time.monotonic()
         if left <= 0:
-            return _Result(None, watch, "timeout")
+            return _Result(None, timing, 0.0, "timeout")
         try:
-            response = await outbound.request(
+            response = await outbound.fresh(  # each time the whole way, as a new user goes it
                 step.method,
                 step.url,
-                headers={"connection": "close", **step.headers},  # each time the whole way, as a new user goes it
+                headers=step.headers,
                 content=step.body.encode(),
                 timeout=left,
                 max_bytes=self.max_bytes,
-                trace=watch,
+                timing=timing,
             )
         except OutboundError as error:
-            watch.stop()
-            return _Result(None, watch, error.reason)
-        watch.stop()
-        return _Result(response, watch, _verdict(step, response, watch.seconds, carried))
-
-
-class _Stopwatch:
-    """Seconds of each phase of one request, from httpcore's events."""
-
-    def __init__(self) -> None:
-        self._began = self._last = time.monotonic()
-        self.phases: dict[str, float] = {}
-        self.seconds = 0.0
-
-    async def __call__(self, event: str, info: dict[str, Any]) -> None:  # noqa: ARG002  # httpcore's signature
-        _, name, state = event.split(".")
-        moment = time.monotonic()
-        if state == "started" and name == "receive_response_headers":
-            return  # processing runs from the end of the connection to the first line of the answer
-        if state == "complete" and name in PHASES:
-            self.phases[PHASES[name]] = moment - self._last
-        if name in PHASES:
-            self._last = moment
-
-    def stop(self) -> None:
-        self.seconds = time.monotonic() - self._began
+            return _Result(None, timing, time.monotonic() - began, error.reason)
+        seconds = time.monotonic() - began
+        return _Result(response, timing, seconds, _verdict(step, response, seconds, carried))
 
 
 class _Result:
     """What one step gave. ``reason`` is empty when it was good, else one bounded word."""
 
-    def __init__(self, response: Response | None, watch: _Stopwatch, reason: str) -> None:
-        self.response, self.reason, self._watch = response, reason, watch
+    def __init__(self, response: Response | None, timing: Timing, seconds: float, reason: str) -> None:
+        self.response, self.reason, self._timing, self._seconds = response, reason, timing, seconds
 
     def readings(self, step: str) -> list[Reading]:
         own = (("step", step),)
         rows: list[Reading] = [
             ("probe_step_success", own, float(not self.reason)),
-            ("probe_step_duration_seconds", own, self._watch.seconds),
+            ("probe_step_duration_seconds", own, self._seconds),
         ]
         rows += [
             ("probe_http_duration_seconds", (("phase", phase), *own), seconds)
-            for phase, seconds in self._watch.phases.items()
+            for phase, seconds in self._timing.phases.items()
         ]
         if self.response is not None:
             rows.append(("probe_http_status_code", own, float(self.response.status)))
