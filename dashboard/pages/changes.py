@@ -18,6 +18,7 @@ KEY = "changes"
 AGES = {"good": "teal", "late": "red", "slow": "orange", "never": "red"}
 STATUS = {"ok": "teal", "failed": "red", "running": "blue", "planned": "gray", "cancelled": "gray", "unknown": "gray"}
 SOAK = {"good": "teal", "watching": "blue", "roll_back": "red"}
+VERDICTS = {"passed": "teal", "failed": "red", "watching": "blue", "unknown": "gray"}
 FIGURES = ("per_day", "lead_time_seconds", "failure_ratio", "recovery_seconds")
 
 
@@ -93,7 +94,7 @@ def ages(caller: Caller, rows: list[Mapping[str, Any]]) -> Any:
 
 def releases(caller: Caller, data: Mapping[str, Any]) -> Any:
     words = caller.words
-    names = ("service", "start", "state", "tests", "soak")
+    names = ("service", "start", "state", "tests", "soak", "metrics")
     head = [*(words(f"changes.{name}") for name in names), *(words(f"changes.gate.{gate}") for gate in data["gates"])]
     lines = [
         [
@@ -102,11 +103,31 @@ def releases(caller: Caller, data: Mapping[str, Any]) -> Any:
             status(caller, row["status"]),
             words.ratio(row["tests_ratio"]),
             widgets.badge(words(f"changes.soak.{row['soak']}"), SOAK[row["soak"]]) if row["soak"] else "",
+            verdict(caller, row["metrics"]),
             *(status(caller, row["gates"][gate]) for gate in data["gates"]),
         ]
         for row in data["releases"]
     ]
     return widgets.table(head, lines, numeric=(3,))
+
+
+def verdict(caller: Caller, found: Mapping[str, Any]) -> Any:
+    """What the metrics before and after say, each measurement in a line."""
+    words = caller.words
+    if not found["verdict"]:
+        return ""
+    lines = [
+        widgets.quiet(
+            words(
+                f"changes.check.{one['verdict']}",
+                name=words.word("service.signal", one["name"]),
+                before=words.number(one["before"], 4),
+                after=words.number(one["after"], 4),
+            )
+        )
+        for one in found["checks"]
+    ]
+    return html.Div([widgets.badge(words(f"changes.verdict.{found['verdict']}"), VERDICTS[found["verdict"]]), *lines])
 
 
 def two_lines(first: str, *more: str) -> Any:

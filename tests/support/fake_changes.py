@@ -28,6 +28,11 @@ def changes(now: datetime) -> dict[str, Any]:
         "service": "checkout", "environment": "PROD", "version": "abcdef1234567890", "status": "ok",
         "start": now.isoformat(), "end": now.isoformat(), "seconds": 300.0, "link": "", "tests_ratio": 0.9,
         "gates": {**dict.fromkeys(GATES, "unknown"), "review": "ok", "grey": "failed"}, "soak": "roll_back",
+        "metrics": {"verdict": "failed", "final": True, "checks": [
+            {"name": "errors", "verdict": "failed", "reason": "worse", "before": 0.01, "after": 0.2, "allowed": 0.02},
+            {"name": "latency", "verdict": "unknown", "reason": "few_after", "before": 0.1, "after": None,
+             "allowed": None},
+        ]},
     }  # fmt: skip
     return {
         "now": now.isoformat(),

@@ -48,6 +48,7 @@ from watchkeeper.app.pipeline.receive import Receiving
 from watchkeeper.app.pipeline.receive_lines import ReceivingLines
 from watchkeeper.app.pipeline.receive_logs import ReceivingLogs
 from watchkeeper.app.pipeline.receive_otlp import ReceivingOtlp
+from watchkeeper.app.pipeline.release_gate import Gating
 from watchkeeper.app.pipeline.score import Scoring
 from watchkeeper.app.pipeline.tell import Telling
 from watchkeeper.app.samples import open_samples, pages
@@ -215,6 +216,7 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
     engine.business, engine.predicting = Business.checked(engine), Predicting(engine)
     engine.scraping = Scraping(engine, scrapes(loaded))
     engine.cataloguing, engine.eventing = Cataloguing(engine, ask), Eventing(engine)
+    engine.gating = Gating(engine)
     engine.telling.changes = lambda unit, incident: [one for one, _ in blamed(engine, unit, incident)]
     engine.objectives, engine.costing = Objectives.checked(engine), Costing.of(engine)
     return engine

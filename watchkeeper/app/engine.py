@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from watchkeeper.app.pipeline.receive_lines import ReceivingLines
     from watchkeeper.app.pipeline.receive_logs import ReceivingLogs
     from watchkeeper.app.pipeline.receive_otlp import ReceivingOtlp
+    from watchkeeper.app.pipeline.release_gate import Gating
     from watchkeeper.app.pipeline.tell import Telling
     from watchkeeper.app.scrape import Scraping
 
@@ -101,6 +102,7 @@ class Engine:
     cataloguing: Cataloguing = field(init=False)
     scraping: Scraping = field(init=False)
     eventing: Eventing = field(init=False)
+    gating: Gating = field(init=False)
     _scores: Together[Sequence[Tick], list[Tick]] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -69,3 +69,45 @@ def listed(
     for row in Client.of(data).get("/api/wk/events", limit=limit, **wanted)["events"]:
         about = f"{row['title']} {row['version'][:12]}".strip()
         say(f"{row['start']:<24} {row['kind']:<16} {row['status']:<9} {row['service'] or '-':<20} {about}")
+
+
+#: Exit codes of ``gate``.
+CODES = {"passed": 0, "failed": 1}
+UNDECIDED = 3
+
+
+@app.command("gate")
+def gate(
+    service: Annotated[str, typer.Argument(help="Service whose newest deploy is judged.")],
+    *,
+    environment: Annotated[str, typer.Option(help="DEV, TEST, STAGING, PROD.")] = "",
+    version: Annotated[str, typer.Option(help="Of the software; the newest deploy when empty.")] = "",
+    stage: Annotated[str, typer.Option(help="A stage of the deploy, such as grey.")] = "",
+    wait: Annotated[str, typer.Option(help="Wait so long for the verdict, such as 15m.")] = "0s",
+    data: DataOption = None,
+) -> None:
+    """Judge a release by its metrics before and after it. Exit code 0: passed, 1: failed, 3: not known (yet)."""
+    import time
+    from urllib.parse import urlencode
+
+    from watchkeeper.app.client import Client
+    from watchkeeper.config.types import parse_duration
+
+    query = {"service": service, "environment": environment, "version": version, "stage": stage}
+    path, client = f"/api/wk/releases/gate?{urlencode(query)}", Client.of(data)
+    ends = time.monotonic() + parse_duration(wait).total_seconds()
+    found = client.get(path)
+    while not found["final"] and time.monotonic() < ends:
+        time.sleep(min(10.0, max(ends - time.monotonic(), 0.1)))
+        found = client.get(path)
+    say(f"{found['service']} {found['version']} {found['environment']}: {found['verdict'] or found['status']}")
+    for one in found["checks"]:
+        say(
+            f"  {one['name']:<16} {one['verdict']:<8} before {_value(one['before'])}, after {_value(one['after'])}"
+            f", allowed {_value(one['allowed'])}{' (' + one['reason'] + ')' if one['reason'] else ''}"
+        )
+    raise typer.Exit(CODES.get(found["verdict"], UNDECIDED))
+
+
+def _value(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.4g}"

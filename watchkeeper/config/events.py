@@ -63,6 +63,43 @@ class Window(Section):
     environments: list[str] = []  #: for these; empty: for all
 
 
+class Check(Section):
+    """One measurement that a release may not make worse."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,60}$")]
+    query: str  #: PromQL; $service and $version are the release's
+    baseline: str = ""  #: PromQL of what still runs beside it, at the same time; empty: `query` before the release
+    worse: Literal["higher", "lower"] = "higher"  #: the direction that is worse
+    worse_by: Annotated[float, Field(ge=0)] = 0.3  #: share of the value before that is still allowed on top
+    least: Annotated[float, Field(ge=0)] = 0.0  #: smaller differences, in the measurement's unit, never count
+    at_most: float | None = None  #: never more, whatever was before; with worse: higher
+    at_least: float | None = None  #: never less, whatever was before; with worse: lower
+    services: list[str] = []  #: for these; empty: for all
+
+    @model_validator(mode="after")
+    def _bound_fits(self) -> Check:
+        if (self.at_most is not None and self.worse == "lower") or (
+            self.at_least is not None and self.worse == "higher"
+        ):
+            raise ValueError("at_most goes with worse: higher, at_least with worse: lower")
+        return self
+
+
+class Gate(Section):
+    """A release is judged by its metrics before and after it."""
+
+    before: Duration = timedelta(minutes=30)  #: compared with this long before it began
+    settle: Duration = timedelta(minutes=5)  #: not looked at after its end: rates still see the time before
+    after: Duration = timedelta(minutes=10)  #: the verdict is final this long after its end
+    checks: list[Check] = []  #: empty: latency, errors and saturation of the service's kind
+
+    @model_validator(mode="after")
+    def _time_is_left(self) -> Gate:
+        if self.after <= self.settle:
+            raise ValueError("after must be longer than settle: between them lies what is judged")
+        return self
+
+
 class Events(Section):
     every: Duration = timedelta(seconds=30)  #: how often ages and marks are published
     mark: Duration = timedelta(minutes=5)  #: how long a moment stays marked as a series
@@ -71,6 +108,7 @@ class Events(Section):
     deploy_limit: Duration = timedelta(seconds=600)  #: a deploy takes no longer
     stage_limit: Duration = timedelta(seconds=300)  #: a stage of one takes no longer
     soak: Duration = timedelta(seconds=300)  #: a deploy is watched this long; an incident meanwhile: roll it back
+    gate: Gate = Gate()
     targets: list[Target] = []
     windows: list[Window] = []
     webhooks: list[Webhook] = []
@@ -78,7 +116,7 @@ class Events(Section):
     @property
     def used(self) -> bool:
         """Somebody wrote what is expected: the pack ``changes`` is loaded."""
-        return bool(self.webhooks or self.targets or self.windows)
+        return bool(self.webhooks or self.targets or self.windows or self.gate.checks)
 
     def target(self, service: str, tier: str) -> Target | None:
         return next((one for one in self.targets if one.fits(service, tier)), None)

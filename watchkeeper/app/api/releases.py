@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, HTTPException, Request
 
 from analytics.changes import Deployment, dora
 from analytics.releases import GATES, gates, soak
@@ -39,6 +39,40 @@ def changes(request: Request) -> dict[str, Any]:
         "gates": list(GATES),
         "releases": _releases(engine, known, now),
     }  # fmt: skip
+
+
+@router.get("/releases/gate")
+def gate(request: Request, service: str, environment: str = "", version: str = "", stage: str = "") -> dict[str, Any]:
+    """The newest deploy of a service as its metrics judge it; 404: none is known."""
+    engine: Engine = request.app.state.engine
+    now = engine.clock.now()
+    fits = [
+        one
+        for one in engine.eventing.read(now).folded
+        if one.service == service and one.stage == stage
+        if environment in ("", one.environment) and version in ("", one.version)
+    ]
+    if not fits:
+        raise HTTPException(404, f"no deploy of {service} {version} is known".replace("  ", " "))
+    one = max(fits, key=lambda each: each.start)
+    about = {"service": one.service, "environment": one.environment, "version": one.version, "status": one.status}
+    return {
+        **about,
+        "start": shapes.moment(one.start),
+        "end": shapes.moment(one.end),
+        **engine.gating.judge(one, now).shape(),
+    }
+
+
+def judged_gates(engine: Engine, known: Known, one: Deployment, now: datetime) -> dict[str, str]:
+    """As told; the gate ``grey``, of which nobody told, as the metrics of the stage ``grey`` say."""
+    found = gates(known.recent, one)
+    stages = [each for each in known.folded if each.stage == "grey" and each.version == one.version]
+    mine = [each for each in stages if each.service == one.service]
+    if found["grey"] == "unknown" and mine:
+        verdict = engine.gating.judge(mine[-1], now).verdict
+        found["grey"] = {"passed": "ok", "failed": "failed", "watching": "running"}.get(verdict, "unknown")
+    return found
 
 
 def _figures(engine: Engine, known: Known, now: datetime, window: timedelta) -> dict[str, Any]:
@@ -96,6 +130,7 @@ def _release(engine: Engine, known: Known, one: Deployment, now: datetime) -> di
         "seconds": ((one.end or now) - one.start).total_seconds(),
         "link": one.event.link,
         "tests_ratio": tests[0] if tests else None,
-        "gates": gates(known.recent, one),
+        "gates": judged_gates(engine, known, one, now),
+        "metrics": engine.gating.judge(one, now).shape(),
         "soak": soak(one, known.incidents, now, engine.config.events.soak),
     }

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from analytics.changes import deployments
-from watchkeeper.app.pipeline.events_series import AGES, BACK, SHOWN, Known, rows
+from watchkeeper.app.pipeline.events_series import AGES, BACK, SHOWN, Known, gate_rows, rows
 from watchkeeper.app.pipeline.published import Published, Row
 from watchkeeper.app.schedule import every
 from watchkeeper.config.events import Webhook
@@ -94,7 +94,10 @@ class Eventing:
             await self.engine.collecting.append_derived("events", [self._published.tick(rows_now, now)])
 
     def _rows(self, now: datetime) -> list[Row]:
-        return list(rows(self.read(now), self.engine.config, self.engine.cataloguing.services, now))
+        known = self.read(now)
+        recent = [one for one in known.folded if one.end is not None and now - one.end < SHOWN]
+        judged = [(one, self.engine.gating.judge(one, now).verdict) for one in recent]
+        return [*rows(known, self.engine.config, self.engine.cataloguing.services, now), *gate_rows(judged, now)]
 
     def read(self, now: datetime) -> Known:
         """What is known now."""

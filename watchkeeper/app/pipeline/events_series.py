@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -139,6 +139,14 @@ def _soaks(known: Known, config: Config, now: datetime) -> Iterator[Row]:
         if watched and soak(one, known.incidents, now, config.events.soak) == "roll_back":
             about = {"service": one.service, "environment": one.environment, "version": one.version}
             yield labels("watchkeeper_rollback_recommended", about), 1.0
+
+
+def gate_rows(judged: Iterable[tuple[Deployment, str]], now: datetime) -> Iterator[Row]:
+    """Verdicts by metrics of the last hour's deploys: 1 passed, 0 failed; what is not known is not there."""
+    for one, verdict in judged:
+        if verdict in ("passed", "failed") and one.end is not None and now - one.end < SHOWN:
+            about = {"service": one.service, "environment": one.environment, "version": one.version, "stage": one.stage}
+            yield labels("watchkeeper_release_gate_passed", about), float(verdict == "passed")
 
 
 def _foreign(known: Known) -> Iterator[Row]:
