@@ -131,6 +131,13 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - raised again in the step of the source that it concerns
             return error
 
+    async def score_pushed(self, _now: datetime) -> None:
+        """Score what others wrote to us, once the samples of one moment are together."""
+        if self.config.scoring.enabled:
+            ticks = await asyncio.get_running_loop().run_in_executor(self.threads["score"], self.receiving.fresh)
+            if ticks:
+                await self.score(ticks)
+
     async def record(self, ticks: Sequence[Tick]) -> None:
         """What rules recorded is stored and scored like anything else."""
         await self.collecting.append_derived("rules", ticks)

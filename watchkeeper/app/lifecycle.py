@@ -40,6 +40,8 @@ ACT_EVERY = timedelta(seconds=1)
 RATE_EVERY = timedelta(seconds=15)
 #: How often incidents are looked at without a change of alerts: waits and clocks run on.
 TEND_EVERY = timedelta(seconds=2)
+#: Samples that others write wait ten seconds for those of the same moment.
+SCORE_PUSHED_EVERY = timedelta(seconds=5)
 #: Sources of counters are read once more so soon after the start, and rules are evaluated then: rates exist.
 READ_AGAIN = timedelta(seconds=1.2)
 COUNTERS = ("host", "openmetrics")
@@ -91,6 +93,7 @@ def _schedule(engine: Engine, now: datetime) -> None:
             again = functools.partial(_read_again, engine, source)
             scheduler.soon(f"read_again/{source.name}", now + READ_AGAIN, again)
     scheduler.add("targets", every(SCRAPE_EVERY, now), engine.scraping.step)
+    scheduler.add("score_pushed", every(SCORE_PUSHED_EVERY, now), engine.score_pushed)
     schedule_rules(engine, engine.judging.book, now)
     scheduler.add("act", every(ACT_EVERY, now), engine.remediation.step)
     if engine.rating.links:

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from support.engines import engine
+from support.engines import clock_of, engine
+from support.remote_write import first
+from support.samples import EVER
 
+from watchkeeper.app.engine import Engine
 from watchkeeper.app.pipeline.score import BAND, SCORE, Scoring
-from watchkeeper.model import Labels, Layout, Matrix, Scores, Tick, is_stale, label, labels, metric_name
+from watchkeeper.clock import to_ms
+from watchkeeper.model import (
+    Labels,
+    Layout,
+    Matcher,
+    MatchOp,
+    Matrix,
+    Scores,
+    Tick,
+    is_stale,
+    label,
+    labels,
+    metric_name,
+)
 from watchkeeper.model.series import STALE_NAN, FloatArray
 from watchkeeper.telemetry import Telemetry
 
@@ -197,3 +215,22 @@ def test_the_composed_engine_scores_a_spike_high_and_calm_low(tmp_path: Path) ->
         assert said(scores)["cpu_usage"] > 0.5 > said(scores)["memory_usage"]
         lower, upper = said(scores, BAND[1]), said(scores, BAND[2])
         assert lower["cpu_usage"] < 50 < upper["cpu_usage"] < 95.0
+
+
+def test_what_others_write_to_us_is_scored_like_what_we_read(tmp_path: Path) -> None:
+    written, hidden = labels("queue_depth", job="shop"), labels("watchkeeper_queue", job="shop")
+
+    async def write(house: Engine) -> None:
+        await house.score_pushed(house.clock.now())
+        for turn in range(3):
+            at = to_ms(house.clock.now())
+            house.receiving.write(first((written, at, 10.0 + turn), (hidden, at, 1.0)), second=False)
+            clock_of(house).advance(timedelta(seconds=15))
+            await house.score_pushed(house.clock.now())
+
+    with engine(tmp_path) as house:
+        house.scoring.detector, house.scoring._align = Echo(), align
+        asyncio.run(write(house))
+        (found,) = house.samples.select([Matcher("__name__", MatchOp.EQUAL, SCORE)], *EVER)
+        assert found.series == (labels(SCORE, metric="queue_depth", job="shop"),)
+        assert found.values.tolist() == [[10.0, 11.0, 12.0]]

@@ -15,7 +15,7 @@ from watchkeeper.app.pipeline.replicas import Replicas
 from watchkeeper.app.samples import Samples
 from watchkeeper.clock import Clock
 from watchkeeper.errors import StoreFullError
-from watchkeeper.model import Labels, metric_name
+from watchkeeper.model import Labels, Tick, metric_name
 from watchkeeper.model.series import BoolArray, IntArray
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Appended, Collected
@@ -97,6 +97,10 @@ class Receiving:
         if received.line.stored:
             self._store.sync()
         return received
+
+    def fresh(self) -> list[Tick]:
+        """What was written to us since the last call, by whatever way, as ticks to score."""
+        return self._store.fresh()
 
     def _take(self, read: Callable[[], Written]) -> Received:
         while True:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from watchkeeper.model.series import FloatArray, IntArray
 from watchkeeper.store.samples.catalogue import Catalogue, TargetState
 from watchkeeper.store.samples.columns import Columns, Ids
+from watchkeeper.store.samples.fresh import Fresh
 from watchkeeper.store.samples.holes import HOLE_BITS, PUSHED, filled
 from watchkeeper.store.samples.limits import Sizes
 from watchkeeper.store.samples.pieces import Dense
@@ -38,6 +39,7 @@ class Groups:
         self._group: IntArray = np.empty(0, dtype=np.int64)  #: per series id: number of its group
         self._lanes: list[TargetState] = []
         self._number = 0
+        self.fresh = Fresh()
 
     def renumber(self, kept: IntArray) -> None:
         """Series ids changed: ``kept[new] == old``."""
@@ -127,6 +129,8 @@ class Groups:
         rows[np.searchsorted(moments, samples.times), column[samples.which]] = samples.values
         for at, row in zip(moments.tolist(), rows, strict=True):
             add_row(target, at, columns, row, self._sizes)
+            if target not in self._lanes:  # what comes late says nothing of now
+                self.fresh.add(target.name, at, columns, row)
 
     def _columns(self, target: TargetState, series: Ids) -> Columns:
         """Those of the newest rows while they fit; else the series told of now, with the others of before."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from watchkeeper.model.series import BoolArray, FloatArray, IntArray, Labels
+from watchkeeper.model.series import BoolArray, FloatArray, IntArray, Labels, Tick
 from watchkeeper.store.samples.catalogue import SEVERAL, Catalogue
 from watchkeeper.store.samples.columns import Ids
 from watchkeeper.store.samples.existing import Existing, in_groups
@@ -193,6 +193,12 @@ class Pushed:
         whole = whole.of(order)
         self._groups.place(whole.sids, whole.times, whole.values)
         return len(whole)
+
+    def fresh(self) -> list[Tick]:
+        """Rows that went to groups since the last call, as ticks of those groups; the first call is the beginning."""
+        self._groups.fresh.forget({target.name for target in self._catalogue.targets.values() if target.pushed})
+        self.flush()
+        return self._groups.fresh.take()
 
     def buffered(self, wanted: Ids, start_ms: int, end_ms: int) -> Samples:
         """What waits of these series in the range, sorted by series and time."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from watchkeeper.clock import Clock, to_ms
 from watchkeeper.errors import StoreError, StoreFullError
-from watchkeeper.model.series import FloatArray, IntArray, Labels
+from watchkeeper.model.series import FloatArray, IntArray, Labels, Tick
 from watchkeeper.ports import Appended
 from watchkeeper.store.samples.columns import Ids
 from watchkeeper.store.samples.index import SeriesIndex
@@ -60,6 +60,14 @@ class Pushing(Reader):
     def follow(self, sequence: int | None, most_bytes: int) -> Tail:
         """A reader of everything kept after that sequence; None begins now."""
         return Tail(self._log, sequence=self._log.sequence if sequence is None else sequence, most_bytes=most_bytes)
+
+    def fresh(self) -> list[Tick]:
+        """What was pushed since the last call and has waited for its neighbours of the same moment, for scoring.
+
+        A tick is what series told at the same times said at one of them. The first call is the beginning.
+        """
+        with self._catalogue.lock:
+            return self._pushed.fresh()
 
     def number(self, series: Sequence[Labels]) -> tuple[Generation, Ids, Mapping[int, str]]:
         """(generation, series ids, why not by position): an id is -1 where a limit refuses a new series."""

@@ -106,6 +106,32 @@ def test_silence_is_no_end_but_a_staleness_marker_is(bench: Bench) -> None:
         bench.maintain()
 
 
+def test_what_was_pushed_is_handed_on_once_as_ticks_when_its_moment_is_together(bench: Bench) -> None:
+    push(bench, (ONE, -15_000, 0.0))
+    bench.clock.advance(11)
+    bench.maintain()
+    assert bench.store.fresh() == []  # what was before the first call is nobody's concern
+    push(bench, (ONE, 0, 1.0), (TWO, 0, 2.0))
+    push(bench, (THREE, 0, 3.0))
+    assert bench.store.fresh() == []
+    bench.clock.advance(11)
+    first = bench.store.fresh()
+    assert {one: value for tick in first for one, value in zip(tick.layout.series, tick.values, strict=True)} == {
+        ONE: 1.0,
+        TWO: 2.0,
+        THREE: 3.0,
+    }
+    assert {tick.time_ms for tick in first} == {AT}
+    push(bench, (TWO, 15_000, 4.0), (THREE, 15_000, STALE_NAN), (TWO, -5, 9.0))
+    bench.clock.advance(11)
+    (second,) = bench.store.fresh()
+    (same,) = (tick for tick in first if tick.target == second.target and TWO in tick.layout.series)
+    assert second.layout is same.layout
+    told = dict(zip(second.layout.series, second.values.tolist(), strict=True))
+    assert (second.time_ms, told[TWO], bits_of(told[THREE])) == (AT + 15_000, 4.0, bits_of(STALE_NAN))
+    assert bench.store.fresh() == []
+
+
 class Model:
     """What a store must hold after random pushes, and the pushes: several targets, churn, gaps, late and repeated."""
 

@@ -97,6 +97,10 @@ class RemoteStore:
         except StoreError as error:
             return error
 
+    def fresh(self) -> list[Tick]:
+        """As the embedded store."""
+        return self.head.fresh()
+
     def number(self, series: Sequence[Labels]) -> tuple[Generation, Ids, Mapping[int, str]]:
         """As the embedded store's: ids for ``push_numbered``."""
         return self.head.number(series)
