@@ -16,8 +16,12 @@ from support import shop
 from support.servers import postgres_server
 from support.up import Up, running
 
+import rules
+
 pytestmark = pytest.mark.servers
 
+#: The rules as they are delivered, looked at more often.
+PACK = Path(rules.__file__).parent / "packs" / "business.yaml"
 YESTERDAY = datetime.now(shop.SHANGHAI).date() - timedelta(days=1)
 ODD = shop.Day(paid=20, failed=3, cancelled=2, refunded=2, pending=1, users=9)
 
@@ -34,23 +38,25 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
             connection.execute(text("CREATE ROLE reader LOGIN"))
             connection.execute(text("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader"))
         shops = [{"name": "shop", "url": server.url.replace("postgres@", "reader@"), "owner": "sales", "jobs": "jobs"}]
+        (folder / "rules").mkdir()
+        (folder / "rules" / "business.yaml").write_text(PACK.read_text("utf-8").replace("interval: 1m", "interval: 5s"))
         with running(
             folder,
             business={"shops": shops, "history": "60d"},
             collect={"host": False, "own_logs": False},
-            rules={"packs": ["business"]},
+            rules={"packs": [], "directories": ["rules"]},
         ) as found:
             found.sign_in()
             yield found
         database.dispose()
 
 
-def rows(up: Up, path: str) -> dict[str, dict[str, Any]]:
+def by_name(up: Up, path: str) -> dict[str, dict[str, Any]]:
     return {row["name"]: row for row in up.ask("GET", path)["rows"]}
 
 
 def test_an_account_that_may_only_read_is_enough_for_a_history_on_day_one(up: Up) -> None:
-    found = up.until("figures", lambda: _read(rows(up, "/api/wk/business")))
+    found = up.until("figures", lambda: _read(by_name(up, "/api/wk/business")))
     assert found["shop.revenue"]["exact"] == str(ODD.revenue)
     assert found["shop.orders"]["value"] == ODD.orders
     assert found["shop.orders"]["periods"] == 46
@@ -77,7 +83,7 @@ def test_the_missed_target_and_the_stuck_job_become_alerts(up: Up) -> None:
 def test_forecasts_are_made_and_the_command_writes_the_report(up: Up, tmp_path: Path) -> None:
     made = up.until(
         "forecasts",
-        lambda: [row for row in rows(up, "/api/wk/predictions").values() if row["made_at"]],
+        lambda: [row for row in by_name(up, "/api/wk/predictions").values() if row["made_at"]],
         seconds=120,
     )
     assert {row["unknown"] for row in made} == {""}

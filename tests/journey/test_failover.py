@@ -1,9 +1,15 @@
-"""A dual link on real processes, shortened from ``benchmarks/failover.py``: switched in seconds, or rightly not."""
+"""A dual link on real processes, shortened from ``benchmarks/failover.py``: switched in seconds, or rightly not.
+
+One estate sees one fault after the other, as estates do, and is calm in between.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from support import failover_runs as runs
+from support.failover import Estate, calm
 from support.failover_config import LINK
 
 pytestmark = pytest.mark.servers
@@ -12,8 +18,24 @@ ASKED = 30.0
 
 
 @pytest.fixture(scope="module")
-def cycle() -> runs.Cycle:
-    return runs.kill(0.5)
+def estate() -> Iterator[Estate]:
+    with runs.settled(observe_after_gap="5s", retry_after="2s") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def cycle(estate: Estate) -> runs.Cycle:
+    return runs.there_and_back(estate)
+
+
+@pytest.fixture
+def healthy(estate: Estate, cycle: runs.Cycle) -> Estate:
+    """The estate with both copies alive, whatever was killed before."""
+    for name in ("primary", "backup"):
+        if estate.copies[name].poll() is not None:
+            estate.revive(name)
+    calm(estate)
+    return estate
 
 
 def test_a_killed_primary_is_left_within_seconds_and_returned_to_after_dwell_and_half_open(cycle: runs.Cycle) -> None:
@@ -27,27 +49,27 @@ def test_a_killed_primary_is_left_within_seconds_and_returned_to_after_dwell_and
     assert cycle.audit_intact
 
 
-def test_when_both_copies_die_nothing_is_switched_and_a_p0_goes_out() -> None:
-    found = runs.both(watched=8.0)
+def test_a_watcher_that_stood_still_does_nothing_when_it_wakes(healthy: Estate) -> None:
+    found = runs.stand_still(healthy, 6.0, watched=8.0)
+    assert (found.effects, found.backup_answers, found.failed) == (0, 0, 0)
+    assert found.detail == "pauses that it noticed: 1"
+
+
+def test_when_both_copies_die_nothing_is_switched_and_a_p0_goes_out(healthy: Estate) -> None:
+    found = runs.both_die(healthy, watched=8.0)
     assert (found.effects, found.backup_answers) == (0, 0)
     assert set(found.said.values()) == {1}
     assert "blast_radius" in found.detail
 
 
-def test_a_watcher_that_stood_still_does_nothing_when_it_wakes() -> None:
-    found = runs.freeze(6.0, 8.0)
-    assert (found.effects, found.backup_answers, found.failed) == (0, 0, 0)
-    assert found.detail == "pauses that it noticed: 1"
-
-
-def test_a_watcher_that_is_cut_off_does_nothing_and_says_so() -> None:
-    found = runs.cut(8.0, watched=4.0)
+def test_a_watcher_that_is_cut_off_does_nothing_and_says_so(healthy: Estate) -> None:
+    found = runs.cut_off(healthy, 8.0, watched=4.0)
     assert (found.effects, found.backup_answers, found.failed) == (0, 0, 0)
     assert set(found.said.values()) == {1}
     assert "we are cut off" in found.detail
 
 
-def test_a_dry_run_makes_the_same_plan_and_touches_nothing(cycle: runs.Cycle) -> None:
-    found = runs.dry_run()
+def test_a_dry_run_of_a_fresh_estate_makes_the_same_plan_and_touches_nothing(cycle: runs.Cycle) -> None:
+    found = runs.dry_run(watched=6.0)
     assert (found.effects, found.backup_answers) == (0, 0)
     assert runs.plan_bytes(found.plan) == runs.plan_bytes(cycle.plan)

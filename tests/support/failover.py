@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,10 +30,10 @@ from support.wires import Wires
 HERE = Path(__file__).parent
 #: Requests a second of the user.
 PER_SECOND = 50
-#: States of an action that has touched nothing.
 GAPS = "watchkeeper_clock_gaps_total"
-#: ``observe_after_gap``, and a beat.
-DISTRUST = 32.0
+#: ``observe_after_gap`` where nothing else is said, and a beat.
+DISTRUST, BEAT = 30.0, 2.0
+#: States of an action that has touched nothing.
 UNTOUCHED = frozenset({"observed", "confirming", "cleared", "suppressed", "dry_run", "suggested", "aborted"})
 
 
@@ -165,9 +165,9 @@ class Estate:
         """States of those actions of the rule that did something; one that was called off before is none."""
         return [state for state in self.states(rule) if state not in UNTOUCHED]
 
-    def effects(self) -> int:
-        """Committed intents: what the actuator was ever told to do."""
-        return sum(row["state"] not in UNTOUCHED for row in self.actions())
+    def since(self, known: Collection[str]) -> list[dict[str, Any]]:
+        """Actions besides those."""
+        return [row for row in self.actions() if row["id"] not in known]
 
     def value(self, query: str) -> float | None:
         from urllib.parse import quote
@@ -204,7 +204,7 @@ def one_copy(name: str, *ports: int) -> subprocess.Popen[bytes]:
 
 
 @contextmanager
-def estate(folder: Path, *, mode: str = "auto", link: dict[str, Any] | None = None) -> Iterator[Estate]:
+def estate(folder: Path, *, mode: str = "auto", **remediation: Any) -> Iterator[Estate]:
     """Started and settled: the primary serves, every witness has been good for a while, the way back is rehearsed."""
     names = ("primary", "backup", "figures", "control", "north", "south")
     ports = {name: free_port() for name in names}
@@ -222,7 +222,7 @@ def estate(folder: Path, *, mode: str = "auto", link: dict[str, Any] | None = No
         seen = {name: wires.to(port) for name, port in {**ports, "front": proxy.port}.items()}
         user = User(proxy.port, folder / "requests.log")
         ending.callback(user.stop)
-        up = ending.enter_context(running(folder, **sections(double.robots.base, seen, link or {})))
+        up = ending.enter_context(running(folder, **sections(double.robots.base, seen, remediation)))
         found = Estate(up, user, double, wires, copies, ports, proxy)
         ending.callback(found.wake)  # a frozen child cannot be stopped politely
         settle(found)
@@ -232,6 +232,11 @@ def estate(folder: Path, *, mode: str = "auto", link: dict[str, Any] | None = No
 def settle(found: Estate) -> None:
     found.up.sign_in()
     found.up.ask("POST", "/api/wk/rules/checkout_failover/rehearse", {})
+    calm(found)
+
+
+def calm(found: Estate) -> None:
+    """Wait until the primary serves, every witness has been good for a while and the engine trusts itself."""
     found.until("the primary serves", lambda: found.user.last() == "primary")
     good = "count(min_over_time(probe_success[5s]) == 1 and count_over_time(probe_success[5s]) >= 4)"
     found.until("every witness is good", lambda: found.value(good) == 5)
@@ -240,7 +245,9 @@ def settle(found: Estate) -> None:
 
 def trusted(found: Estate) -> None:
     """Wait until the engine has not stood still for longer than it distrusts itself after that."""
-    while (at := _stood_still(found.up.data / "log" / "engine.log")) and time.time() - at < DISTRUST:
+    said = str(found.up.config["remediation"].get("observe_after_gap", f"{DISTRUST:g}s"))
+    distrust = float(said.removesuffix("s")) + BEAT
+    while (at := _stood_still(found.up.data / "log" / "engine.log")) and time.time() - at < distrust:
         time.sleep(0.5)
 
 

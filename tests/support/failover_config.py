@@ -85,8 +85,8 @@ def probe(name: str, port: int, service: str, **labels: str) -> dict[str, Any]:
     }
 
 
-def sections(robots: str, ports: dict[str, int], link: dict[str, Any]) -> dict[str, Any]:
-    """``ports`` are those that the watcher uses."""
+def sections(robots: str, ports: dict[str, int], remediation: dict[str, Any]) -> dict[str, Any]:
+    """``ports`` are those that the watcher uses; ``remediation`` says what differs from the defaults."""
     channel = {"base_url": robots, "allow_hosts": ["127.0.0.1"]}
     haproxy = {"kind": "haproxy", "socket": f"127.0.0.1:{ports['control']}"}
     figures = f"http://127.0.0.1:{ports['figures']}/metrics"
@@ -146,8 +146,8 @@ def sections(robots: str, ports: dict[str, int], link: dict[str, Any]) -> dict[s
                     "primary_probe": 'probe_success{copy="primary"}',
                     "backup_probe": 'probe_success{copy="backup"}',
                     **LINK,
-                    **link,
                 }
             ],
+            **remediation,
         },
     }

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from support.failover import Double, Estate, Request, estate, switched
+from support.failover import UNTOUCHED, Double, Estate, estate, switched
 
 from remediation.plan import plan_from
 from watchkeeper.reasons import gate_name
@@ -67,16 +67,21 @@ def kill(phase: float = 0.0) -> Cycle:
     """Kill -9 the primary ``phase`` seconds after the estate is settled; later it comes back."""
     with settled() as found:
         _wait(phase)
-        killed = found.kill("primary")
-        found.until("traffic on the backup", lambda: switched(found.user.requests(killed), killed), 60)
-        found.until("the switch is verified", lambda: found.touched(RULE) == ["succeeded"], 60)
-        incidents = len(found.up.ask("GET", "/api/wk/incidents?state=all")["incidents"])
-        found.revive("primary")
-        revived = time.monotonic()
-        found.until("traffic on the primary", lambda: found.user.last() == "primary", 120)
-        found.until("the way back is verified", lambda: found.touched(WAY_BACK) == ["succeeded"], 60)
-        found.until("the end is told", lambda: all(_told(found.double, PRIMARY_DOWN, over=True).values()), 90)
-        return _cycle(found, killed, revived, incidents)
+        return there_and_back(found)
+
+
+def there_and_back(found: Estate) -> Cycle:
+    """Of an estate that has not seen a fault yet."""
+    killed = found.kill("primary")
+    found.until("traffic on the backup", lambda: switched(found.user.requests(killed), killed), 60)
+    found.until("the switch is verified", lambda: found.touched(RULE) == ["succeeded"], 60)
+    incidents = len(found.up.ask("GET", "/api/wk/incidents?state=all")["incidents"])
+    found.revive("primary")
+    revived = time.monotonic()
+    found.until("traffic on the primary", lambda: found.user.last() == "primary", 120)
+    found.until("the way back is verified", lambda: found.touched(WAY_BACK) == ["succeeded"], 60)
+    found.until("the end is told", lambda: all(_told(found.double, PRIMARY_DOWN, over=True).values()), 90)
+    return _cycle(found, killed, revived, incidents)
 
 
 def _cycle(found: Estate, killed: float, revived: float, incidents: int) -> Cycle:
@@ -103,77 +108,102 @@ def _cycle(found: Estate, killed: float, revived: float, incidents: int) -> Cycl
     )
 
 
+class Watch:
+    """What happens in an estate from now on."""
+
+    def __init__(self, found: Estate) -> None:
+        self.found, self.began = found, time.monotonic()
+        self.known = {str(row["id"]) for row in found.actions()}
+
+    def actions(self, state: str) -> list[dict[str, Any]]:
+        return [row for row in self.found.since(self.known) if row["state"] == state]
+
+    def quiet(self, **more: Any) -> Quiet:
+        requests = self.found.user.requests(self.began)
+        return Quiet(
+            effects=sum(row["state"] not in UNTOUCHED for row in self.found.since(self.known)),
+            backup_answers=sum(one.who == "backup" for one in requests),
+            seconds=time.monotonic() - self.began,
+            failed=sum(one.failed for one in requests),
+            **more,
+        )
+
+
 def both(watched: float = LONG_ENOUGH) -> Quiet:
-    """Both copies die at once: there is nowhere to go, so nothing is switched, and a P0 goes out."""
+    """An estate in which both copies die at once."""
     with settled() as found:
-        killed = found.kill("primary", "backup")
-        found.until("a P0", lambda: all(_told(found.double, BOTH_DOWN, over=False).values()), 60)
-        after = time.monotonic() - killed
-        _wait(watched)
-        gates = {str(row["progress"].get("gate")) for row in found.actions() if row["state"] == "suppressed"}
-        worst = [row["severity"] for row in found.up.ask("GET", "/api/wk/incidents")["incidents"]]
-        said = _told(found.double, BOTH_DOWN, over=False)
-        assert all("P0" in text for robot in said for text in found.double.texts(robot) if BOTH_DOWN in text)
-        return _quiet(found, killed, said=said, said_after=after, detail=f"gates {sorted(gates)}, incident {worst}")
+        return both_die(found, watched)
+
+
+def both_die(found: Estate, watched: float) -> Quiet:
+    """There is nowhere to go, so nothing is switched, and a P0 goes out."""
+    watch = Watch(found)
+    killed = found.kill("primary", "backup")
+    found.until("a P0", lambda: all(_told(found.double, BOTH_DOWN, over=False).values()), 60)
+    after = time.monotonic() - killed
+    _wait(watched)
+    gates = {str(row["progress"].get("gate")) for row in watch.actions("suppressed")}
+    worst = [row["severity"] for row in found.up.ask("GET", "/api/wk/incidents")["incidents"]]
+    said = _told(found.double, BOTH_DOWN, over=False)
+    assert all("P0" in text for robot in said for text in found.double.texts(robot) if BOTH_DOWN in text)
+    return watch.quiet(said=said, said_after=after, detail=f"gates {sorted(gates)}, incident {worst}")
 
 
 def freeze(seconds: float = 20.0, watched: float = 32.0) -> Quiet:
-    """Engine and actuator stand still for a while and wake to stale evidence, while all is healthy."""
+    """An estate whose watcher stands still."""
     with settled() as found:
-        began = time.monotonic()
-        before = found.pauses()
-        found.freeze()
-        _wait(seconds)
-        found.wake()
-        _wait(watched)
-        return _quiet(found, began, detail=f"pauses that it noticed: {found.pauses() - before}")
+        return stand_still(found, seconds, watched)
+
+
+def stand_still(found: Estate, seconds: float, watched: float) -> Quiet:
+    """Engine and actuator stand still for a while and wake to stale evidence, while all is healthy."""
+    watch, before = Watch(found), found.pauses()
+    found.freeze()
+    _wait(seconds)
+    found.wake()
+    _wait(watched)
+    return watch.quiet(detail=f"pauses that it noticed: {found.pauses() - before}")
 
 
 def cut(seconds: float = 25.0, watched: float = 15.0) -> Quiet:
-    """The watcher loses every target, HAProxy and the canaries at once; the users notice nothing."""
+    """An estate whose watcher is cut off."""
     with settled() as found:
-        began = time.monotonic()
-        found.wires.cut()
-        found.until("it says so", lambda: all(_refused(found.double).values()), 60)
-        after = time.monotonic() - began
-        _wait(max(seconds - after, 0.0))
-        row = next(row for row in found.actions() if row["state"] == "suppressed")
-        reason = found.up.ask("GET", f"/api/wk/actions/{row['id']}")["timeline"][-1]["reason"]
-        found.wires.mend()
-        _wait(watched)  # what comes back must not be acted on either
-        return _quiet(found, began, said=_refused(found.double), said_after=after, detail=str(reason))
+        return cut_off(found, seconds, watched)
 
 
-def dry_run() -> Quiet:
+def cut_off(found: Estate, seconds: float, watched: float) -> Quiet:
+    """The watcher loses every target, HAProxy and the canaries at once; the users notice nothing."""
+    watch, before = Watch(found), _refused(found.double)
+
+    def said() -> dict[str, int]:
+        return {robot: count - before[robot] for robot, count in _refused(found.double).items()}
+
+    found.wires.cut()
+    found.until("it says so", lambda: all(said().values()), 60)
+    after = time.monotonic() - watch.began
+    _wait(max(seconds - after, 0.0))
+    row = watch.actions("suppressed")[0]
+    reason = found.up.ask("GET", f"/api/wk/actions/{row['id']}")["timeline"][-1]["reason"]
+    found.wires.mend()
+    _wait(watched)  # what comes back must not be acted on either
+    return watch.quiet(said=said(), said_after=after, detail=str(reason))
+
+
+def dry_run(watched: float = 8.0) -> Quiet:
     """The primary dies, the rule is a dry-run: the plan is made, nothing is touched."""
     with settled(mode="dry_run") as found:
+        watch = Watch(found)
         killed = found.kill("primary")
-        found.until("a plan", lambda: "dry_run" in found.states(RULE), 60)
-        row = next(row for row in found.actions() if row["state"] == "dry_run")
+        row = found.until("a plan", lambda: watch.actions("dry_run"), 60)[0]
         after = time.monotonic() - killed
-        _wait(8.0)
+        _wait(watched)
         assert found.servers() == {"primary": "ready", "backup": "maint"}
-        return _quiet(found, killed, said_after=after, plan=row["plan"])
+        return watch.quiet(said_after=after, plan=row["plan"])
 
 
 def plan_bytes(plan: Mapping[str, Any]) -> bytes:
     """The plan as it is hashed, without the version of the rule: that differs by the one word that makes a dry-run."""
     return replace(plan_from(plan), rule_version="").canonical()
-
-
-def _quiet(found: Estate, since: float, **more: Any) -> Quiet:
-    requests = found.user.requests(since)
-    return Quiet(
-        effects=found.effects(),
-        backup_answers=sum(one.who == "backup" for one in requests),
-        seconds=time.monotonic() - since,
-        failed=_failed(requests),
-        **more,
-    )
-
-
-def _failed(requests: list[Request]) -> int:
-    return sum(one.failed for one in requests)
 
 
 def _told(double: Double, summary: str, *, over: bool) -> dict[str, int]:
