@@ -25,7 +25,7 @@ from support.books import assert_books_of
 from watchkeeper.pinned import pinned
 
 PASSWORD = "correct horse battery"
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 
 
 def free_port() -> int:

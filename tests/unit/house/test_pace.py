@@ -37,7 +37,7 @@ sys.path[:0] = [{tests!r}, {folder!r}]
 import coverage
 from support.pace import ASKED, uncounted
 os.environ[ASKED] = "asked"
-counting = coverage.Coverage(data_file=None, include=[{folder!r} + "/*"])
+counting = coverage.Coverage(data_file=None, config_file=False, include=[{folder!r} + "/*"])
 counting.start()
 import part
 with uncounted():

@@ -24,7 +24,7 @@ any_bits = st.one_of(
     st.integers(-1000, 1000).map(lambda value: int(np.float64(value / 100).view(np.uint64))),
 )
 #: Rows of a kind, as real series are, and rows of anything.
-tables = arrays(np.uint64, array_shapes(min_dims=2, max_dims=2, max_side=40), elements=any_bits)
+tables = arrays(np.uint64, array_shapes(min_dims=2, max_dims=2, max_side=24), elements=any_bits)
 
 
 def through(values: FloatArray) -> FloatArray:
