@@ -24,6 +24,7 @@ from .page import Page
 from .pages import BUILTIN
 from .session import Sessions
 from .settings import Settings
+from .shared_answers import SharedAnswers
 
 HERE = Path(__file__).parent
 
@@ -52,7 +53,7 @@ def create(settings: Settings, *, clock: Clock | None = None, pages: Sequence[Pa
     Downloads().register(server)
     serve_plotly(server)
     dash = _dash(server)
-    callbacks = Callbacks(dash, clock)
+    callbacks = Callbacks(dash)
     shown = (*BUILTIN, *pages)
     shell.register(callbacks, shown)
     for page in shown:
@@ -60,7 +61,8 @@ def create(settings: Settings, *, clock: Clock | None = None, pages: Sequence[Pa
     dash.layout = partial(shell.layout, shown)
     dash.draws_charts = partial(shell.draws_charts, shown)
     compressed = GZipMiddleware(server, minimum_size=1000, compresslevel=5)
-    guarded = Dashboard(compressed, settings, engine, sessions, clock, policy(dash.csp_hashes()))
+    answers = SharedAnswers(compressed, clock, callbacks.shared)
+    guarded = Dashboard(answers, settings, engine, sessions, clock, policy(dash.csp_hashes()))
     guarded.server, guarded.dash, guarded.callbacks = server, dash, callbacks
     return guarded
 
@@ -68,7 +70,7 @@ def create(settings: Settings, *, clock: Clock | None = None, pages: Sequence[Pa
 def _dash(server: FastAPI) -> LeanDash:
     return LeanDash(
         "dashboard",
-        server=server,  # type: ignore[arg-type]  # its annotation forgets that instances are taken
+        server=server,  # Dash takes instances too
         assets_folder=str(HERE / "assets"),
         assets_ignore=r"forms\.css",
         title="Watchkeeper",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import wraps
@@ -11,13 +10,11 @@ from typing import Any
 from dash import ClientsideFunction, Dash, Input, Output, no_update
 from dash.exceptions import PreventUpdate
 
-from watchkeeper.clock import Clock
 from watchkeeper.errors import AccessError
 
 from .client import EngineDownError, EngineError
 from .context import Caller, current
 from .permissions import Permission
-from .shared import Shared
 from .static_tree import lighten
 from .widgets import engine_down, refused
 
@@ -28,9 +25,9 @@ LOG = logging.getLogger("watchkeeper.dashboard")
 class Callbacks:
     """Registers callbacks and remembers what each one needs."""
 
-    def __init__(self, app: Dash, clock: Clock) -> None:
+    def __init__(self, app: Dash) -> None:
         self._app = app
-        self._shared = Shared(clock)
+        self.shared: set[str] = set()  #: ids of callbacks that answer all readers of one kind alike: SharedAnswers
         self.declared: dict[str, Permission] = {}  #: callback id -> permission; a test walks the app's own map
 
     def callback_for(
@@ -57,20 +54,14 @@ class Callbacks:
                 if buttons and not any(_pressed(values[place]) for place in places):
                     raise PreventUpdate  # buttons that have just appeared, and nobody pressed one
                 caller = current()
-
-                async def make() -> Any:
-                    found = await _attempt(caller, permission, handler, values)
-                    return found if isinstance(found, _Failed) else lighten(found)
-
-                own = None if not shared else (handler, self._view(caller), self._values(asked, values))
-                shown = await (self._shared.get(own, make) if own else make())
-                if isinstance(shown, _Failed):
-                    return [shown.component, *rest] if rest else shown.component
-                return shown
+                found = await _attempt(caller, permission, handler, values)
+                if isinstance(found, _Failed):
+                    return [found.component, *rest] if rest else found.component
+                return lighten(found)
 
             before = set(self._app.callback_map)
             self._app.callback(*wiring, **options)(guarded)
-            self._declare(before, permission)
+            self._declare(before, permission, shared=shared)
             return handler
 
         return register
@@ -82,20 +73,11 @@ class Callbacks:
         wire(ClientsideFunction("watchkeeper", function), *wiring, **options)
         self._declare(before, Permission.READ)
 
-    @staticmethod
-    def _view(caller: Caller) -> tuple[str, ...]:
-        """All of the caller that a shared answer may depend on."""
-        words = caller.words
-        return caller.principal.role, words.language, words.zone.key, caller.theme
-
-    @staticmethod
-    def _values(asked: Sequence[Any], values: Sequence[Any]) -> str:
-        ticks = {place for place, part in enumerate(asked) if part.component_property == "n_intervals"}
-        return json.dumps([None if place in ticks else value for place, value in enumerate(values)], sort_keys=True)
-
-    def _declare(self, before: set[str], permission: Permission) -> None:
+    def _declare(self, before: set[str], permission: Permission, *, shared: bool = False) -> None:
         for name in set(self._app.callback_map) - before:
             self.declared[name] = permission
+            if shared:
+                self.shared.add(name)
 
 
 def _pressed(clicks: Any) -> bool:

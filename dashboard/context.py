@@ -41,6 +41,11 @@ class Caller:
     changed: Callable[[], None] = lambda: None  #: to be called when what the engine knows of this user was changed
     address: str = ""  #: path and query of the document that is asked for; empty for all else
 
+    @property
+    def view(self) -> tuple[str, str, str, str]:
+        """All of the caller that an answer for many readers may depend on."""
+        return self.principal.role, self.words.language, self.words.zone.key, self.theme
+
     def may(self, permission: Permission) -> bool:
         return allows(self.principal.role, permission)
 

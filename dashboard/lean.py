@@ -23,6 +23,9 @@ from fastapi import FastAPI
 from plotly.io.json import to_json_plotly
 from starlette.responses import Response
 
+from .context import current
+from .documents import Documents
+
 PLOTLY = Path(__file__).parent / "vendor" / "plotly-basic-4.1.1.min.js"
 #: Where Dash looks for the whole bundle.
 PLOTLY_PATH = "/_dash-component-suites/plotly/package_data/plotly.min.js"
@@ -39,6 +42,17 @@ class LeanDash(Dash):
     """Dash with fewer scripts in its page. ``draws_charts`` says whether the page being loaded needs Plotly."""
 
     draws_charts: Callable[[], bool] = staticmethod(lambda: False)
+    _callbacks_text: tuple[int, str] = (0, "")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._documents = Documents()
+
+    def index(self, *args: Any, **options: Any) -> str:
+        def draw() -> str:
+            return str(super(LeanDash, self).index(*args, **options))  # type: ignore[no-untyped-call]
+
+        return self._documents.text(current(), draw)
 
     def interpolate_index(self, **parts: Any) -> str:  # type: ignore[override]  # as Dash's own docs override it
         def keep(found: re.Match[str]) -> str:
@@ -46,10 +60,17 @@ class LeanDash(Dash):
 
         parts["scripts"] = SCRIPT.sub(keep, str(parts.get("scripts", "")))
         parts["config"] += _given("_dash-layout", self.get_layout())
-        parts["config"] += _given("_dash-dependencies", self._callback_list)
+        parts["config"] += self._given_callbacks()
         if self.draws_charts():  # read while the frame is drawn and the first answer is under way
             parts["renderer"] += "".join(f'<script src="{address}"></script>' for address in _drawing())
         return str(super().interpolate_index(**parts))  # type: ignore[no-untyped-call]
+
+    def _given_callbacks(self) -> str:
+        """The same for every document, once all callbacks are there."""
+        count = len(self._callback_list)
+        if self._callbacks_text[0] != count:
+            self._callbacks_text = (count, _given("_dash-dependencies", self._callback_list))
+        return self._callbacks_text[1]
 
 
 def _given(path: str, answer: Any) -> str:

@@ -22,7 +22,7 @@ from .shared import Shared
 #: Seconds the count of changes is believed: a disabled user is out this soon.
 FRESH_SECONDS = 0.9
 #: Seconds a session is believed while nothing changes; then it is asked for again, as it may have run out.
-BELIEVED_SECONDS = 30.0
+BELIEVED_SECONDS = 60.0
 #: Seconds a session seen valid may still see the "engine is down" banner while the engine is silent.
 GRACE_SECONDS = 1800.0
 #: Sessions remembered.

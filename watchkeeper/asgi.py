@@ -39,7 +39,12 @@ class BodyLimit:
             elif not refused:
                 await send(message)
 
-        await self._app(scope, counted, honest)
+        try:
+            await self._app(scope, counted, honest)
+        except HTTPException as error:  # what reads the body outside of an application that answers it
+            if error.status_code != 413 or taken <= self._limit or refused:
+                raise
+            await _refuse(send, str(error.detail))
 
 
 async def _refuse(send: Send, reason: str) -> None:

@@ -83,6 +83,7 @@ def register(callbacks: Callbacks) -> None:
         Input("explore-expr", "value"),
         Input("explore-range", "value"),
         Input("explore-tick", "n_intervals"),
+        shared=True,
     )
     async def draw(caller: Caller, _clicks: Any, expr: str | None, span: str | None, _ticks: Any) -> Any:
         if not (expr or "").strip():
