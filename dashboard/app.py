@@ -15,6 +15,7 @@ from watchkeeper.clock import Clock, SystemClock
 from . import shell
 from .callbacks import Callbacks
 from .client import EngineClient
+from .documents import Documents
 from .downloads import Downloads
 from .forms import Forms
 from .guard import Guard
@@ -60,6 +61,7 @@ def create(settings: Settings, *, clock: Clock | None = None, pages: Sequence[Pa
         page.register(callbacks)
     dash.layout = partial(shell.layout, shown)
     dash.draws_charts = partial(shell.draws_charts, shown)
+    dash.document = Documents().text
     compressed = GZipMiddleware(server, minimum_size=1000, compresslevel=5)
     answers = SharedAnswers(compressed, clock, callbacks.shared)
     guarded = Dashboard(answers, settings, engine, sessions, clock, policy(dash.csp_hashes()))
@@ -70,7 +72,7 @@ def create(settings: Settings, *, clock: Clock | None = None, pages: Sequence[Pa
 def _dash(server: FastAPI) -> LeanDash:
     return LeanDash(
         "dashboard",
-        server=server,  # Dash takes instances too
+        server=server,  # type: ignore[arg-type]  # its annotation forgets that instances are taken
         assets_folder=str(HERE / "assets"),
         assets_ignore=r"forms\.css",
         title="Watchkeeper",

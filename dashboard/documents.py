@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from .client import Credentials
-from .context import Caller, set_current
+from .context import Caller, current, set_current
 
 #: Seconds a drawing is used again: a frame may hold a date.
 FRESH_SECONDS = 10.0
@@ -29,8 +29,9 @@ class Documents:
         self._name, self._csrf = f"name{secrets.token_hex(16)}", f"csrf{secrets.token_hex(16)}"
         self._drawn: OrderedDict[tuple[str, ...], tuple[float, str]] = OrderedDict()
 
-    def text(self, caller: Caller, draw: Callable[[], str]) -> str:
-        """The document for this caller; ``draw`` makes one for the current caller."""
+    def text(self, draw: Callable[[], str]) -> str:
+        """The document for the current caller, for whom ``draw`` would make one."""
+        caller = current()
         key, now = (*caller.view, caller.address), caller.clock.monotonic()
         at, drawing = self._drawn.get(key, (-FRESH_SECONDS, ""))
         if now - at >= FRESH_SECONDS:

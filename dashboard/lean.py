@@ -23,9 +23,6 @@ from fastapi import FastAPI
 from plotly.io.json import to_json_plotly
 from starlette.responses import Response
 
-from .context import current
-from .documents import Documents
-
 PLOTLY = Path(__file__).parent / "vendor" / "plotly-basic-4.1.1.min.js"
 #: Where Dash looks for the whole bundle.
 PLOTLY_PATH = "/_dash-component-suites/plotly/package_data/plotly.min.js"
@@ -39,20 +36,20 @@ SCRIPT = re.compile(r'<script src="([^"]+)"></script>\n?')
 
 
 class LeanDash(Dash):
-    """Dash with fewer scripts in its page. ``draws_charts`` says whether the page being loaded needs Plotly."""
+    """Dash with fewer scripts in its page.
+
+    ``draws_charts`` says whether the page being loaded needs Plotly, ``document`` is given what draws it.
+    """
 
     draws_charts: Callable[[], bool] = staticmethod(lambda: False)
-    _callbacks_text: tuple[int, str] = (0, "")
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._documents = Documents()
+    document: Callable[[Callable[[], str]], str] = staticmethod(lambda draw: draw())
+    _callbacks_text: tuple[int, str] = (-1, "")
 
     def index(self, *args: Any, **options: Any) -> str:
         def draw() -> str:
             return str(super(LeanDash, self).index(*args, **options))  # type: ignore[no-untyped-call]
 
-        return self._documents.text(current(), draw)
+        return self.document(draw)
 
     def interpolate_index(self, **parts: Any) -> str:  # type: ignore[override]  # as Dash's own docs override it
         def keep(found: re.Match[str]) -> str:

@@ -46,7 +46,7 @@ class Recorder(Callbacks):
     """Wires callbacks as the dashboard does, and keeps each handler under the function's name."""
 
     def __init__(self) -> None:
-        super().__init__(Dash("recorder", suppress_callback_exceptions=True, add_log_handler=False), SystemClock())
+        super().__init__(Dash("recorder", suppress_callback_exceptions=True, add_log_handler=False))
         self.found: dict[str, list[Handler]] = {}
 
     def callback_for(self, permission: Any, *wiring: Any, **options: Any) -> Callable[[Handler], Handler]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -174,7 +177,7 @@ async def test_the_engine_is_asked_for_a_session_once_while_nothing_changes(desk
         desk.clock.advance(1.0)
         await desk.http.get("/_dash-layout")
     assert (engine.calls.count("GET /api/wk/session"), engine.calls.count("GET /api/wk/session/changes")) == (1, 6)
-    desk.clock.advance(30.0)
+    desk.clock.advance(60.0)
     await desk.http.get("/_dash-layout")
     assert engine.calls.count("GET /api/wk/session") == 2
 
@@ -194,9 +197,16 @@ async def test_readers_of_one_role_and_language_share_an_answer_and_others_do_no
         return engine.calls.count("GET /api/wk/overview")
 
     one, other = engine.sign_in("viewer"), engine.sign_in("viewer")
+    answers = []
     for session in (one, other, one):
         desk.sign(session)
-        assert (await desk.http.post("/_dash-update-component", json=REFRESH)).status_code == 200
+        answers.append(await desk.http.post("/_dash-update-component", json=REFRESH))
+    assert asked() == 1
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.content for answer in answers}) == 1
+    assert "x-content-type-options" in answers[1].headers
+    odd = {**REFRESH, "inputs": [{**REFRESH["inputs"][0], "value": 7}]}
+    assert (await desk.http.post("/_dash-update-component", json=odd)).content == answers[0].content
     assert asked() == 1
     desk.sign(engine.sign_in("admin"))
     await desk.http.post("/_dash-update-component", json=REFRESH)
@@ -208,6 +218,33 @@ async def test_readers_of_one_role_and_language_share_an_answer_and_others_do_no
     desk.clock.advance(1.0)
     await desk.http.post("/_dash-update-component", json=REFRESH)
     assert asked() == 4
+
+
+async def test_a_document_names_its_reader_and_nobody_else(desk: Desk, engine: FakeEngine) -> None:
+    odd = "anna</script>"
+    engine.add_user(odd, "viewer")
+    layouts, sessions = [], [engine.sign_in(name) for name in ("viewer", odd, "viewer")]
+    for session in sessions:
+        desk.sign(session)
+        page = (await desk.http.get("/")).text
+        layout = re.search(r'id="_dash-layout">(.*?)</script>', page, re.DOTALL)
+        assert layout, page[:300]
+        layouts.append(json.dumps(json.loads(layout[1])))
+    assert [(json.dumps("viewer") in one, json.dumps(odd) in one) for one in layouts] == [
+        (True, False), (False, True), (True, False)
+    ]  # fmt: skip
+    assert [[f"csrf-{session}" in one for session in sessions] for one in layouts] == [
+        [True, False, False], [False, True, False], [False, False, True]
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"output": "overview-body.children", "inputs": 3}', b"[" * 9999])
+async def test_a_body_that_is_no_question_disturbs_nobody(desk: Desk, engine: FakeEngine, body: bytes) -> None:
+    desk.sign(engine.sign_in("viewer"))
+    sent = {"content": body, "headers": {"content-type": "application/json"}}
+    with contextlib.suppress(KeyError, TypeError, AttributeError, ValueError, RecursionError):  # the server's 500
+        assert (await desk.http.post("/_dash-update-component", **sent)).status_code >= 400
+    assert (await desk.http.post("/_dash-update-component", json=REFRESH)).status_code == 200
 
 
 async def test_head_answers_without_a_body(desk: Desk, engine: FakeEngine) -> None:
