@@ -24,7 +24,7 @@ from watchkeeper.clock import ManualClock
 HOST = "127.0.0.1:8050"
 BASE = f"http://{HOST}"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-REFRESH = {
+REFRESH: dict[str, Any] = {
     "output": "overview-body.children",
     "outputs": {"id": "overview-body", "property": "children"},
     "inputs": [{"id": "overview-tick", "property": "n_intervals", "value": 1}],
@@ -241,9 +241,9 @@ async def test_a_document_names_its_reader_and_nobody_else(desk: Desk, engine: F
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"output": "overview-body.children", "inputs": 3}', b"[" * 9999])
 async def test_a_body_that_is_no_question_disturbs_nobody(desk: Desk, engine: FakeEngine, body: bytes) -> None:
     desk.sign(engine.sign_in("viewer"))
-    sent = {"content": body, "headers": {"content-type": "application/json"}}
+    path, headers = "/_dash-update-component", {"content-type": "application/json"}
     with contextlib.suppress(KeyError, TypeError, AttributeError, ValueError, RecursionError):  # the server's 500
-        assert (await desk.http.post("/_dash-update-component", **sent)).status_code >= 400
+        assert (await desk.http.post(path, content=body, headers=headers)).status_code >= 400
     assert (await desk.http.post("/_dash-update-component", json=REFRESH)).status_code == 200
 
 
