@@ -21,8 +21,10 @@ from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Collected
 
 from .base import STRICT, Reading, Sheet, target_labels
-from .log_rotation import COMPRESSED, Family, is_rotated
+from .log_compressed import COMPRESSED
+from .log_rotation import Family
 from .log_severity import severities
+from .log_siblings import is_rotated
 from .log_tail import Raw
 from .log_text import decode, join, line_ends
 
@@ -31,7 +33,8 @@ from .log_text import decode, join, line_ends
 class LogFile:
     """New lines of log files, and counters of lines, bytes, cut lines and lost ends by file.
 
-    Good for: application and system logs on this machine. Not for: binary or compressed files. What is there at the
+    Good for: application and system logs on this machine. Not for: binary files. What rotation compresses before it
+    was read to its end is read there (gzip, bzip2, xz). What is there at the
     first look is old; files that appear later are read from their beginning, and ``restore`` goes on where
     ``position`` was taken. Save the position after the lines are kept: then no line is lost in a crash.
     """

@@ -2,48 +2,24 @@
 
 A file is known by device, inode and content. While a tail is open its inode cannot be given to another file. What
 appears beside the log under a rotation name is one of: the file itself, renamed; a copy of it, of which only the
-unread end is taken, once the original is emptied; or a whole generation that came and went between two looks.
+unread end is taken, once the original is emptied; or a whole generation that came and went between two looks. Each may
+have been compressed meanwhile: what was read of it says which it is, and only the rest is taken.
 """
 
 from __future__ import annotations
 
 import os
-import re
-import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .log_compressed import head_of, plain_name, unpacked
+from .log_siblings import Sibling, is_rotated, open_regular
 from .log_tail import HEAD, Mark, Print, Raw, Tail, mark_at, print_of, restored
 
 #: A renamed file is kept open this long after it last grew: its writer may not have noticed yet.
 LINGER_SECONDS = 60.0
 #: How often rotated files are listed again when they were renamed meanwhile.
 SETTLE_TRIES = 5
-#: Rotated files that cannot be read as text.
-COMPRESSED = (".gz", ".xz", ".zst", ".bz2", ".lz4", ".zip")
-#: What rotation adds to a name: a number, a date, a word.
-_ADDED = r"[.\-_](?:\d[\d.\-_T:]*|old|bak|prev)"
-
-
-def is_rotated(name: str, base: str) -> bool:
-    """True when ``name`` is what rotation makes of ``base``: app.log.1, app.log-20261122, app-20261122.log."""
-    stem, dot, suffix = base.rpartition(".")
-    forms = [re.escape(base) + _ADDED]
-    if dot and stem:
-        forms.append(re.escape(stem) + _ADDED + re.escape(dot + suffix))
-    return any(re.fullmatch(form, name) for form in forms)
-
-
-@dataclass(slots=True)
-class _Sibling:
-    """A file under a rotation name, opened to look at it."""
-
-    fd: int
-    key: tuple[int, int]
-    size: int
-    head: bytes
-    taken: bool = False  #: the descriptor now belongs to a tail
 
 
 class Family:
@@ -56,13 +32,15 @@ class Family:
         self._known: dict[tuple[int, int], Print] = {}  #: rotated files that need no reading, by their first bytes
         self._saved: list[tuple[tuple[int, int], Mark, bool, bool]] | None = None
         self._first = True
+        self._compressed = False  #: the restored position knows which compressed files were read
+        self._unreadable: dict[tuple[int, int], int] = {}  #: compressed files that are not whole, by their size
         self.lost_tails = 0  #: times the unread end of an emptied file could not be found
 
     def read(self, now: float, budget: int) -> Raw:
         """New lines since the last look. Raises OSError when the file cannot be read."""
         lines = Raw()
         emptied = [tail for tail in self._tails() if not tail.mark.holds(tail.fd)]
-        siblings = self._siblings()  # listed after the check: the copy of an emptied file is there by now
+        siblings = self._siblings(emptied)  # listed after the check: the copy of an emptied file is there by now
         try:
             if self._first:
                 self._begin(siblings)
@@ -107,11 +85,12 @@ class Family:
             }
             for tail in self._tails()
         ]
-        return {"tails": tails, "known": [[*key, *known] for key, known in self._known.items()]}
+        return {"tails": tails, "known": [[*key, *known] for key, known in self._known.items()], "compressed": True}
 
     def restore(self, position: dict[str, Any]) -> None:
         """Go on where ``position`` was taken; before the first ``read``."""
         self._from_end = False
+        self._compressed = bool(position.get("compressed"))
         self._known = {(device, inode): (length, digest) for device, inode, length, digest in position["known"]}
         self._saved = [
             (
@@ -128,11 +107,11 @@ class Family:
     def _tails(self) -> list[Tail]:
         return [*self._draining, *([self._active] if self._active else [])]
 
-    def _siblings(self) -> list[_Sibling]:
+    def _siblings(self, emptied: list[Tail]) -> list[Sibling]:
         """Rotated files that are neither open already nor known, oldest first."""
         for tries_left in reversed(range(SETTLE_TRIES)):
             names = self._rotated_names()
-            found, known = self._open_siblings(sorted(name for name, _ in names))
+            found, known = self._open_siblings(sorted(name for name, _ in names), emptied)
             settled = names == self._rotated_names()
             if settled or not tries_left:
                 break
@@ -145,33 +124,78 @@ class Family:
         """(name, inode) of what rotation left."""
         try:
             with os.scandir(self.path.parent) as entries:
-                return {(entry.name, entry.inode()) for entry in entries if is_rotated(entry.name, self.path.name)}
+                return {
+                    (entry.name, entry.inode())
+                    for entry in entries
+                    if is_rotated(plain_name(entry.name), self.path.name)
+                }
         except FileNotFoundError:
             return set()
 
-    def _open_siblings(self, names: list[str]) -> tuple[list[_Sibling], dict[tuple[int, int], Print]]:
+    def _open_siblings(
+        self, names: list[str], emptied: list[Tail]
+    ) -> tuple[list[Sibling], dict[tuple[int, int], Print]]:
         """(files that must be looked at, those known before)."""
-        found: list[tuple[float, _Sibling]] = []
+        found: list[tuple[float, Sibling]] = []
         opened = {tail.key for tail in self._tails()}
         known: dict[tuple[int, int], Print] = {}
         for name in names:
-            opened_file = _open_regular(self.path.parent / name, unreadable_is_absent=True)
+            opened_file = open_regular(self.path.parent / name, unreadable_is_absent=True)
             if opened_file is None:
                 continue
             fd, state = opened_file
             key = (state.st_dev, state.st_ino)
-            head = os.pread(fd, HEAD, 0)
-            if key in self._known and print_of(head[: self._known[key][0]]) == self._known[key]:
-                known[key] = self._known[key]
+            if key in opened:
                 os.close(fd)
-            elif key in opened:
-                os.close(fd)
+                continue
+            opened.add(key)
+            if plain_name(name) == name:
+                sibling = self._plain(fd, key, state, known)
             else:
-                opened.add(key)
-                found.append((state.st_mtime, _Sibling(fd, key, state.st_size, head)))
+                sibling = None if plain_name(name) in names else self._text_of(fd, name, key, state, known, emptied)
+                os.close(fd)
+            if sibling is not None:
+                found.append((state.st_mtime, sibling))
         return [sibling for _, sibling in sorted(found, key=lambda pair: pair[0])], known
 
-    def _begin(self, siblings: list[_Sibling]) -> None:
+    def _plain(
+        self, fd: int, key: tuple[int, int], state: os.stat_result, known: dict[tuple[int, int], Print]
+    ) -> Sibling | None:
+        head = os.pread(fd, HEAD, 0)
+        if key in self._known and print_of(head[: self._known[key][0]]) == self._known[key]:
+            known[key] = self._known[key]
+            os.close(fd)
+            return None
+        return Sibling(fd, key, state.st_size, head)
+
+    def _text_of(
+        self,
+        fd: int,
+        name: str,
+        key: tuple[int, int],
+        state: os.stat_result,
+        known: dict[tuple[int, int], Print],
+        emptied: list[Tail],
+    ) -> Sibling | None:
+        """A compressed file as its text; None for one that was read before, is being read, or is not whole (yet)."""
+        head = head_of(fd, name, HEAD)
+        if not head or self._unreadable.get(key) == state.st_size:
+            return None
+        read = next((one for one in self._known.values() if print_of(head[: one[0]]) == one), None)
+        if read is None and self._first and not self._compressed:
+            read = print_of(head)  # older than our look at it: of compressed files only news are read
+        if read is not None:
+            known[key] = read
+            return None
+        if any(head.startswith(tail.mark.head) for tail in self._tails() if tail.mark.head and tail not in emptied):
+            return None  # the file itself is open still
+        text = unpacked(fd, name)
+        if text is None:
+            self._unreadable[key] = state.st_size
+            return None
+        return Sibling(text, key, os.fstat(text).st_size, head, final=True)
+
+    def _begin(self, siblings: list[Sibling]) -> None:
         """The first look: what is there already is old, unless a position says how far it was read."""
         if self._saved is None:
             if self._from_end:
@@ -182,7 +206,7 @@ class Family:
             self.lost_tails += not (found or done)  # of a rotated file read to its end nothing can be missing
         self._saved = None
 
-    def _resume(self, key: tuple[int, int], mark: Mark, siblings: list[_Sibling], *, skipping: bool) -> bool:
+    def _resume(self, key: tuple[int, int], mark: Mark, siblings: list[Sibling], *, skipping: bool) -> bool:
         """Find one file of the saved position again: in its place, renamed, or as a copy."""
         place = self._open_path()
         if place is not None and place.key == key and self._active is None and mark.holds(place.fd):
@@ -196,14 +220,14 @@ class Family:
             return True
         return not mark.offset or self._continue_in_copy(mark, siblings, skipping=skipping)
 
-    def _recover(self, tail: Tail, siblings: list[_Sibling]) -> None:
+    def _recover(self, tail: Tail, siblings: list[Sibling]) -> None:
         """An emptied file: its unread end is in the copy that was made before."""
         mark, skipping = tail.mark.copy(), tail.skipping
         tail.restart()
         if not self._continue_in_copy(mark, siblings, skipping=skipping):
             self.lost_tails += 1
 
-    def _continue_in_copy(self, mark: Mark, siblings: list[_Sibling], *, skipping: bool) -> bool:
+    def _continue_in_copy(self, mark: Mark, siblings: list[Sibling], *, skipping: bool) -> bool:
         copy = next((s for s in siblings if not s.taken and mark.holds(s.fd)), None)
         if copy is None:
             return False
@@ -212,9 +236,9 @@ class Family:
         self._draining.append(tail)
         return True
 
-    def _adopt(self, sibling: _Sibling, mark: Mark, *, skipping: bool = False) -> Tail:
+    def _adopt(self, sibling: Sibling, mark: Mark, *, skipping: bool = False) -> Tail:
         sibling.taken = True
-        return Tail(sibling.fd, sibling.key, self._max_line, mark, skipping)
+        return Tail(sibling.fd, sibling.key, self._max_line, mark, skipping, copied=sibling.final)
 
     def _look_at_path(self) -> None:
         """Open what is under the log's name now; what was there before is drained."""
@@ -244,7 +268,7 @@ class Family:
             self._draining.remove(self._active)
 
     def _open_path(self) -> Tail | None:
-        found = _open_regular(self.path)
+        found = open_regular(self.path)
         if found is None:
             return None
         fd, state = found
@@ -258,7 +282,7 @@ class Family:
             tail.idle_since = now
         return lines
 
-    def _is_generation(self, sibling: _Sibling) -> bool:
+    def _is_generation(self, sibling: Sibling) -> bool:
         """False for what may be a copy, whole or in the making, of a file that is open here."""
         if not sibling.size:
             return False
@@ -278,23 +302,6 @@ class Family:
                 tail.close()
                 self._draining.remove(tail)
         return lines
-
-
-def _open_regular(path: Path, *, unreadable_is_absent: bool = False) -> tuple[int, os.stat_result] | None:
-    """Descriptor and state of a plain file; None when there is none under this name."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    except PermissionError:
-        if unreadable_is_absent:
-            return None
-        raise
-    state = os.fstat(fd)
-    if stat.S_ISREG(state.st_mode):
-        return fd, state
-    os.close(fd)
-    return None
 
 
 def _line_start(fd: int) -> int:

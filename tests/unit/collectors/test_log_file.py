@@ -14,8 +14,8 @@ import pytest
 from support.targets import TRUST
 
 from collectors.log_file import LogFile
-from collectors.log_rotation import is_rotated
 from collectors.log_severity import severities
+from collectors.log_siblings import is_rotated
 from collectors.log_text import decode, join, line_ends
 from watchkeeper.model import SEVERITIES, Tick, label, metric_name
 from watchkeeper.outbound import Outbound
