@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Protocol
 
 from watchkeeper.errors import StoreError
@@ -133,6 +134,10 @@ class LogStore(LineKeeper, Protocol):
 
     def stats(self) -> Mapping[str, int]:
         """segments, bytes, damaged, full."""
+        ...
+
+    def backup(self, destination: Path, *, link: bool = False) -> int:
+        """A copy that opens as a store; returns its bytes. Raises StoreError."""
         ...
 
 

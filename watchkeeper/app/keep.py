@@ -12,6 +12,7 @@ from watchkeeper.app.paths import DataDir
 from watchkeeper.app.wiring import data_dir
 from watchkeeper.config import default_path, load
 from watchkeeper.errors import ConfigError
+from watchkeeper.store.logs.checking import line_files
 from watchkeeper.store.state import State, sqlite_url
 from watchkeeper.store.state.backup import backup as backup_state
 
@@ -20,7 +21,7 @@ MANIFEST = "manifest.json"
 
 
 def backup(config: Path | None, destination: Path) -> str:
-    """Copy samples, state and the actuator's journal into a new folder; the engine may be running or not."""
+    """Copy samples, log lines, state and the actuator's journal into a new folder; the engine may be running or not."""
     loaded = load(config or default_path())
     data = data_dir(loaded.config)
     if destination.exists() and any(destination.iterdir()):
@@ -44,6 +45,7 @@ def backup(config: Path | None, destination: Path) -> str:
 def _of_stopped(data: DataDir, destination: Path) -> str:
     destination.mkdir(parents=True, exist_ok=True, mode=0o700)
     shutil.copytree(data.samples, destination / "samples", ignore=shutil.ignore_patterns("*.lock", "lock"))
+    shutil.copytree(data.lines, destination / "lines", ignore=shutil.ignore_patterns("*.lock", "lock", "*.tmp"))
     shutil.copytree(data.actuator, destination / "actuator", ignore=shutil.ignore_patterns("*.sock"))
     if data.kill_switch.exists():  # what was stopped stays stopped after a restore
         shutil.copy2(data.kill_switch, destination / data.kill_switch.name)
@@ -83,7 +85,7 @@ def restore(config: Path | None, source: Path) -> str:
     wrong = sorted(name for name in wanted if found.get(name) != wanted[name])
     if wrong:
         raise ConfigError(f"{wrong[0]} is missing or damaged; this backup cannot be trusted", file=str(source))
-    if data.state.exists() or (data.samples.exists() and any(data.samples.iterdir())):
+    if data.state.exists() or (data.samples.exists() and any(data.samples.iterdir())) or line_files(data.lines):
         raise ConfigError("holds data already; move it away first", file=str(data.root))
     with data.create().lock("engine"), data.lock("actuator"):
         for name in wanted:

@@ -1,7 +1,7 @@
-"""Snapshots of a running engine: samples, state and the actuator's journal, for a backup to copy at leisure.
+"""Snapshots of a running engine: samples, log lines, state and the actuator's journal, for a backup to copy at leisure.
 
-They are made inside the data directory under a name of the engine's own choice: no caller names a path. Samples get
-second names instead of copies, so that a snapshot takes moments and little room.
+They are made inside the data directory under a name of the engine's own choice: no caller names a path. Samples and
+lines get second names instead of copies, so that a snapshot takes moments and little room.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _one = threading.Lock()
 
 
 def take(engine: Engine, now: datetime) -> tuple[str, int]:
-    """(name, bytes of samples) of a new snapshot. Raises StoreError.
+    """(name, bytes of samples and lines) of a new snapshot. Raises StoreError.
 
     The journal is copied last: the engine learns from it what the actuator did after the state was copied.
     """
@@ -43,6 +43,7 @@ def take(engine: Engine, now: datetime) -> tuple[str, int]:
         try:
             place.mkdir(mode=0o700, parents=True)
             size = store.backup(place / "samples", link=True)
+            size += engine.lines.store.backup(place / "lines", link=True)
             backup_state(engine.state, place / data.state.name)
             if data.kill_switch.exists():  # what was stopped stays stopped after a restore
                 shutil.copy2(data.kill_switch, place / data.kill_switch.name)

@@ -21,7 +21,8 @@ from watchkeeper.app.keep import MANIFEST, backup, restore
 from watchkeeper.app.paths import DataDir
 from watchkeeper.clock import ManualClock, to_ms
 from watchkeeper.errors import ConfigError
-from watchkeeper.model import Layout, Matcher, MatchOp, Tick, labels
+from watchkeeper.model import Layout, LogBatch, Matcher, MatchOp, Tick, labels
+from watchkeeper.store.logs import LogLines, Question
 from watchkeeper.store.samples import EmbeddedStore
 from watchkeeper.store.state import State, sqlite_url
 from watchkeeper.store.state.migrations import migrate
@@ -49,6 +50,11 @@ def filled(folder: Path) -> DataDir:
         store.append(Tick(target="t", time_ms=moment, layout=LAYOUT, values=np.array([at, at / 2])))
     store.sync()
     store.close()
+    kept = LogLines(data.lines)
+    for number in range(3):
+        kept.append("app", [LogBatch.of((("job", "shop"),), [f"line {number}"], to_ms(NOON))], {"n": number}, NOON)
+        kept.maintain(NOON + timedelta(hours=2) * number)  # sealed, closed and open files
+    kept.close()
     state = State(sqlite_url(data.state))
     migrate(state)
     with state.begin() as unit:
@@ -82,6 +88,10 @@ def test_what_was_backed_up_comes_back_whole(tmp_path: Path) -> None:
         assert unit.audit.verify() is None
     state.close()
     assert (new.actuator / "journal").read_bytes() == b"\x00intent\xff"
+    kept = LogLines(new.lines)
+    assert [line.text for line in kept.search(Question()).lines] == ["line 2", "line 1", "line 0"]
+    assert kept.positions() == {"app": {"n": 2}}
+    kept.close()
 
 
 def test_what_was_stopped_stays_stopped_and_tokens_stay_at_home(tmp_path: Path) -> None:
@@ -190,9 +200,12 @@ def test_a_running_engine_is_backed_up_as_of_one_moment(tmp_path: Path) -> None:
                 moment = to_ms(clock.now()) + sent
                 tick = Tick(target="t", time_ms=moment, layout=LAYOUT, values=np.array([sent, sent / 2]))
                 running.samples.append(tick)
+                batch = LogBatch.of((("job", "shop"),), [f"line {sent}"], moment)
+                running.lines.store.append("app", [batch], {"sent": sent}, clock.now())
                 sent += 1
                 if sent % 500 == 0:
                     running.samples.maintain(clock.now())
+                    running.lines.store.maintain(clock.now())
 
         sender = threading.Thread(target=send)
         with data.lock("engine"):
@@ -206,6 +219,12 @@ def test_a_running_engine_is_backed_up_as_of_one_moment(tmp_path: Path) -> None:
                     assert len(rows[0]) >= before  # all that was appended before the call, and no gap
                     assert rows == [[float(at) for at in range(len(rows[0]))], [at / 2 for at in range(len(rows[0]))]]
                     assert (copy / "actuator" / "journal").read_bytes() == b"begun"
+                    kept = LogLines(DataDir(tmp_path / f"new{turn}").lines)
+                    texts = [line.text for line in kept.search(Question(limit=1_000_000)).lines]
+                    assert len(texts) >= before
+                    assert texts == [f"line {number}" for number in reversed(range(len(texts)))]
+                    assert kept.positions() == {"app": {"sent": len(texts) - 1}}, "lines and position are one fact"
+                    kept.close()
             finally:
                 stop_sending.set()
                 sender.join()

@@ -15,7 +15,9 @@ from typer.testing import CliRunner
 
 from watchkeeper.app.cli import app
 from watchkeeper.clock import ManualClock, to_ms
-from watchkeeper.model import Layout, Tick, labels
+from watchkeeper.errors import StoreError
+from watchkeeper.model import Layout, LogBatch, Tick, labels
+from watchkeeper.store.logs import LogLines, Question
 from watchkeeper.store.samples import EmbeddedStore
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -51,6 +53,70 @@ def test_stat_tells_span_series_and_bytes(data: Path) -> None:
     found = json.loads(run(data, "stat", "--json"))
     assert found["block_samples"] + found["log_samples"] >= 12
     assert found["metrics"] == [["heat", 1], ["load", 1]]
+
+
+@pytest.fixture
+def lines(data: Path) -> Path:
+    """Log lines beside the samples: a sealed segment, and a file that is still open to lines."""
+    folder = data / "data" / "lines"
+    store = LogLines(folder)
+    for number in range(200):
+        batch = LogBatch.of((("job", "shop"),), [f"line {number} of {'x' * 200}"], to_ms(NOON) + number)
+        store.append("app", [batch], {"n": number}, NOON)
+        if number == 99:
+            store.maintain(NOON + timedelta(hours=2))
+    store.close()
+    return folder
+
+
+def kept(folder: Path) -> set[int]:
+    """Numbers of the lines that a store finds there."""
+    store = LogLines(folder)
+    found = {int(line.text.split()[1]) for line in store.search(Question(limit=1000)).lines}
+    assert store.stats()["damaged"] == 0
+    store.close()
+    return found
+
+
+def test_log_lines_are_checked_and_told_of_too(data: Path, lines: Path) -> None:
+    assert "2 files of log lines" in run(data, "check")
+    assert "200 lines, 0 unfinished writes: 0 damaged places" in run(data, "check")
+    assert "lines     200 in 2 files" in run(data, "stat")
+    found = json.loads(run(data, "stat", "--json"))["lines"]
+    assert (found["lines"], found["segments"], list(found["class_bytes"])) == (200, 1, ["default"])
+    assert (found["first_ms"], found["last_ms"]) == (to_ms(NOON), to_ms(NOON) + 199)
+
+
+def test_a_torn_end_of_lines_is_no_damage(data: Path, lines: Path) -> None:
+    active = next(lines.glob("*.active"))
+    active.write_bytes(active.read_bytes()[:-5])
+    assert "1 unfinished writes: 0 damaged places" in run(data, "check")
+    assert kept(lines) == set(range(199))
+
+
+@pytest.mark.parametrize("end", [".lines", ".active"])
+@pytest.mark.parametrize("place", [0.1, 0.5, 0.999])
+def test_flipped_bytes_of_lines_are_found_and_mended_once(data: Path, lines: Path, end: str, place: float) -> None:
+    path = next(lines.glob(f"*{end}"))
+    raw = bytearray(path.read_bytes())
+    raw[int(len(raw) * place)] ^= 0xFF
+    path.write_bytes(raw)
+    assert f"DAMAGED  {path.name} at byte" in run(data, "check", code=1)
+    assert "damaged places; see" in run(data, "stat")
+    assert "1 files written anew, those before set aside" in run(data, "repair")
+    assert (lines / "damaged" / path.name).read_bytes() == bytes(raw)
+    assert ": 0 damaged places" in run(data, "check").splitlines()[-1]
+    assert "0 files written anew" in run(data, "repair").splitlines()[-1]
+    left = set(range(200)) - kept(lines)
+    assert left <= (set(range(100)) if end == ".lines" else set(range(100, 200)))
+    assert len(left) <= (100 if end == ".lines" else 1), "a frame costs itself: a part of a segment, or one collection"
+
+
+def test_lines_are_not_mended_under_a_running_engine(data: Path, lines: Path) -> None:
+    store = LogLines(lines)
+    answer = CliRunner().invoke(app, ["store", "repair", "--config", str(data / "wk.yaml")])
+    store.close()
+    assert isinstance(answer.exception, StoreError)
 
 
 def test_check_finds_what_repair_mends(data: Path) -> None:

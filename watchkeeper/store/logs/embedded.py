@@ -17,6 +17,7 @@ from watchkeeper.store.logs.piece import of_batches, pack_piece
 from watchkeeper.store.logs.retention import DEFAULT, RetentionClass
 from watchkeeper.store.logs.sealed import Sealed, of_path, seal
 from watchkeeper.store.logs.search import Found, Question, Searching
+from watchkeeper.store.samples.copying import copy_store
 from watchkeeper.store.samples.damage import Damage
 from watchkeeper.store.samples.disk import Disk
 from watchkeeper.store.samples.lock import DirectoryLock
@@ -202,6 +203,17 @@ class LogLines:
         for one in gone:
             self._disk.unlink(one.path)
         return len(gone)
+
+    def backup(self, destination: Path, *, link: bool = False) -> int:
+        """A copy that opens as a store, with every line appended before the call; returns its bytes.
+
+        ``link``: second names instead of copies, where they can be had. Raises StoreError; the destination is new.
+        """
+        with self._sealing:  # files stay until they are copied
+            with self._lock:
+                self._abandon()
+                paths = [*(one.path for one in self._sealed), *(one.path for one in self._closed)]
+            return copy_store(destination, {".": paths}, link=link)
 
     def stats(self) -> dict[str, int]:
         """segments, bytes, oldest_ms, newest_ms, damaged, full."""

@@ -32,7 +32,7 @@ from watchkeeper.store.samples.frames import HEADER, Frame, Salt, pack, scan
 NAME = re.compile(r"(\d{10})-([a-z0-9_]{1,40})-(\d+)-(\d+)-([0-9a-f]{16})\.lines")
 PART_BYTES = 1 << 20
 #: where the footer's payload is, its length, crc32 of both
-_TRAILER = struct.Struct("<QII")
+TRAILER = struct.Struct("<QII")
 _BLOOM = struct.Struct("<B")
 
 
@@ -77,16 +77,17 @@ class Sealed:
         """Its parts; found by looking when the index itself is damaged."""
         if self.parts is None:
             try:
-                self.parts = self._footer()
+                self.parts = self.footer()
             except (StoreError, ValueError, KeyError, struct.error) as error:
                 damage.report(f"{self.path.name}.footer", f"its index cannot be read: {error}", b"")
                 self.parts = self._scanned(damage)
         return self.parts
 
-    def _footer(self) -> list[Part]:
+    def footer(self) -> list[Part]:
+        """Its parts as the index tells them. Raises StoreError, ValueError, KeyError, struct.error."""
         with open(self.path, "rb", buffering=0) as file:
-            end = os.pread(file.fileno(), _TRAILER.size, max(0, self.nbytes - _TRAILER.size))
-            offset, length, crc = _TRAILER.unpack(end)
+            end = os.pread(file.fileno(), TRAILER.size, max(0, self.nbytes - TRAILER.size))
+            offset, length, crc = TRAILER.unpack(end)
             if zlib.crc32(end[:12]) != crc:
                 raise StoreError("the end of the file is damaged")
         about = self.payload(Place(offset, length, 0, 0, 0)).about()
@@ -101,7 +102,7 @@ class Sealed:
                     at = part.start + HEADER.size
                     place = Place(at, len(part.payload), payload.first_ms, payload.last_ms, payload.lines)
                     found.append(Part(place))
-            elif part.end < len(data) or part.end - part.start > _TRAILER.size:
+            elif part.end < len(data) or part.end - part.start > TRAILER.size:
                 damage.report(f"{self.path.name}.{part.start}", "bytes that are no frame", data[part.start : part.end])
         return found
 
@@ -118,7 +119,8 @@ def of_path(path: Path) -> Sealed | None:
 def seal(active: Active, classes: Sequence[RetentionClass], disk: Disk, damage: Damage) -> list[Sealed]:
     """Make the segments that replace a closed active file, and remove it. Raises OSError: then nothing has changed."""
     piece = merge(list(_pieces(active, damage)))
-    made = [_write(active, klass, pick(piece, rows), disk) for klass, rows in _by_class(piece, classes)]
+    folder, number = active.path.parent, active.number
+    made = [write_segment(folder, number, klass, pick(piece, rows), disk) for klass, rows in _by_class(piece, classes)]
     found = []
     for temporary, path in made:
         disk.rename(temporary, path)
@@ -147,12 +149,12 @@ def _by_class(piece: Piece, classes: Sequence[RetentionClass]) -> Iterator[tuple
         yield klass, order[mine[piece.columns.stream[order]]]
 
 
-def _write(active: Active, klass: str, piece: Piece, disk: Disk) -> tuple[Path, Path]:
-    """(file as written, the name it gets)."""
+def write_segment(directory: Path, number: int, klass: str, piece: Piece, disk: Disk) -> tuple[Path, Path]:
+    """(file as written, the name it gets). ``piece`` is by time. Raises OSError."""
     word = secrets.token_hex(8)
     salt, times = Salt.parse(word), piece.columns.times
-    name = f"{active.number:010d}-{klass}-{max(0, int(times[0]))}-{max(0, int(times[-1]))}-{word}.lines"
-    temporary = active.path.parent / f"{name}.tmp"
+    name = f"{number:010d}-{klass}-{max(0, int(times[0]))}-{max(0, int(times[-1]))}-{word}.lines"
+    temporary = directory / f"{name}.tmp"
     descriptor = disk.create(temporary)
     try:
         offset, rows = 0, []
@@ -173,7 +175,7 @@ def _write(active: Active, klass: str, piece: Piece, disk: Disk) -> tuple[Path, 
         raise
     finally:
         disk.close(descriptor)
-    return temporary, active.path.parent / name
+    return temporary, directory / name
 
 
 def _tokens(part: Piece) -> set[bytes]:
