@@ -69,14 +69,14 @@ def add_resets(windows: Windows, change: FloatArray) -> None:
     rows = np.flatnonzero(reset.any(axis=1))
     if not len(rows):
         return
-    some = windows.of(rows)
-    lost = np.zeros(some.values.shape)
-    np.copyto(lost[:, 1:], some.values[:, :-1], where=reset[rows])
+    lost = np.zeros((len(rows), windows.values.shape[1]))
+    np.copyto(lost[:, 1:], windows.values[rows, :-1], where=reset[rows])
     total = np.cumsum(lost, axis=1)
+    some = windows.of(rows) if windows.lo.ndim > 1 else windows  # else all rows have the same windows
     if np.isfinite(total[:, -1]).all():
         change[rows] += _between(some, total, some.lo)
         return
-    losses = replace(some, values=lost)  # an infinite value would poison every later prefix: window by window
+    losses = replace(windows.of(rows), values=lost)  # an infinite value would poison every later prefix
     for part, values, inside, _ in losses.padded():
         change[rows, part] += np.where(inside[..., 1:], values[..., 1:], 0.0).sum(axis=-1)
 
