@@ -22,6 +22,7 @@ from .page_probe import PageProbe
 from .postgresql import Postgresql
 from .prometheus_api import PrometheusApi
 from .redis import Redis
+from .snmp import Snmp
 from .sql_probe import SqlProbe
 from .sql_query import SqlQuery
 from .statsd import Statsd
@@ -51,6 +52,7 @@ BUILTIN: dict[str, type[Any]] = {
     "postgresql": Postgresql,
     "prometheus_api": PrometheusApi,
     "redis": Redis,
+    "snmp": Snmp,
     "sql_probe": SqlProbe,
     "sql_query": SqlQuery,
     "statsd": Statsd,

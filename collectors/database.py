@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 FAMILIES = {"sqlite": "sqlite", "postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
 #: SQLite calls the progress handler once in so many steps of its virtual machine.
 SQLITE_STEPS = 10_000
+#: What drivers raise over bytes that are no answer.
+UNREADABLE = (ValueError, LookupError, TypeError, ArithmeticError, AssertionError, struct.error)
 #: Words by which the databases say that a statement took too long.
 SLOW = ("interrupted", "statement timeout", "execution time", "timed out")
 

@@ -12,6 +12,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from watchkeeper.clock import to_ms
+from watchkeeper.config.types import Duration
 from watchkeeper.errors import CollectError
 from watchkeeper.model import LogBatch
 from watchkeeper.outbound import Outbound
@@ -50,7 +51,7 @@ class EventStream(ServerPart):
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"  #: how Kafka is told who asks
     time_field: str = ""  #: field with the event's time, ISO 8601 or Unix seconds or milliseconds; else when it came
     text_field: str = ""  #: field that is the line; else the whole event
-    late_after: timedelta = timedelta(minutes=10)  #: an event this much older than now is late
+    late_after: Duration = timedelta(minutes=10)  #: an event this much older than now is late
     batch: int = Field(default=10_000, gt=0, le=100_000)  #: events of one reading
     max_bytes: int = Field(default=64 << 20, gt=0)  #: all answers of one reading together
 

@@ -12,6 +12,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from watchkeeper.clock import to_ms
+from watchkeeper.config.types import Duration
 from watchkeeper.model import LogBatch
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Collected
@@ -33,8 +34,8 @@ class LogQuery(HttpPart):
     UNIT: ClassVar[int] = 1  #: of the store's times in one millisecond
 
     headers: dict[str, str] = field(default_factory=dict)  #: sent with the request
-    lookback: timedelta = timedelta(minutes=1)  #: how old lines may be that are read at the first look
-    overlap: timedelta = timedelta(seconds=60)  #: how much later than others a line may arrive in the store
+    lookback: Duration = timedelta(minutes=1)  #: how old lines may be that are read at the first look
+    overlap: Duration = timedelta(seconds=60)  #: how much later than others a line may arrive in the store
     max_lines: int = Field(default=20_000, ge=100, le=200_000)  #: of one look; the others wait in the store
     page: int = Field(default=2000, ge=10, le=10_000)  #: lines of one answer
     max_bytes: int = Field(default=64 << 20, gt=0)  #: largest answer, after decompression

@@ -20,7 +20,14 @@ class OneThread:
         if self._running is not None and not self._running.done():
             raise CollectError("the last reading has not come back", reason="timeout")
         self._running = asyncio.create_task(asyncio.to_thread(read))
+        self._running.add_done_callback(_look_at)
         done, _ = await asyncio.wait({self._running}, timeout=bound)
         if not done:
             raise CollectError(f"no answer within {bound:g} s", reason="timeout")
         return self._running.result()
+
+
+def _look_at(task: asyncio.Task[Collected]) -> None:
+    """An error that comes after nobody waits any more is not an error of the loop."""
+    if not task.cancelled():
+        task.exception()

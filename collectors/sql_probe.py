@@ -14,7 +14,7 @@ from watchkeeper.errors import CollectError
 from watchkeeper.outbound import Outbound
 
 from .base import STRICT, Reading
-from .database import Database, parse_url
+from .database import UNREADABLE, Database, parse_url
 from .probe import Probe, Tried, failed
 
 
@@ -70,7 +70,7 @@ class SqlProbe(Probe):
         except DBAPIError as error:
             _, reason = self._database.said(error)
             return failed(reason if readings or reason == "timeout" else "connect", readings)
-        except SQLAlchemyError:
+        except (SQLAlchemyError, *UNREADABLE):
             return failed("query", readings)
         readings.append(("probe_sql_duration_seconds", (("phase", "statement"),), seconds))
         reason = self._verdict(rows, seconds)

@@ -16,7 +16,7 @@ from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Collected
 
 from .base import STRICT, Reading, Sheet, target_labels
-from .database import Database, parse_url
+from .database import UNREADABLE, Database, parse_url
 from .one_thread import OneThread
 
 if TYPE_CHECKING:
@@ -109,12 +109,16 @@ class SqlQuery:
         import pandas as pd
         from sqlalchemy import text
 
-        with self._database.session() as connection:
-            result = connection.execute(text(query.sql))
-            if not result.returns_rows:
-                raise CollectError(f"query {query.name}: the statement gives no rows", reason="query")
-            columns = list(result.keys())
-            rows = [tuple(row) for row in result.fetchmany(self.max_rows + 1)]
+        try:
+            with self._database.session() as connection:
+                result = connection.execute(text(query.sql))
+                if not result.returns_rows:
+                    raise CollectError(f"query {query.name}: the statement gives no rows", reason="query")
+                columns = list(result.keys())
+                rows = [tuple(row) for row in result.fetchmany(self.max_rows + 1)]
+        except UNREADABLE as error:
+            said = f"query {query.name}: the answer cannot be read ({type(error).__name__})"
+            raise CollectError(said, reason="query") from None
         missing = [column for column in (*query.values, *query.labels) if column not in columns]
         if missing:
             raise CollectError(f"query {query.name}: no column {', '.join(missing)}", reason="query")

@@ -10,7 +10,7 @@ from watchkeeper.errors import CollectError
 from watchkeeper.ports import Collected
 
 from .base import Reading, Sheet
-from .database import Database
+from .database import UNREADABLE, Database
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Connection
@@ -37,12 +37,16 @@ class SqlServer:
         if self._database is None or url != self._url:  # the password may have changed
             self.close()
             self._url, self._database = url, self._connect(url)
+        database = self._database  # it may be closed from outside while an answer is waited for
         try:
-            with self._database.session() as connection:
-                readings = self._ask(connection, self._database)
+            with database.session() as connection:
+                readings = self._ask(connection, database)
         except DBAPIError as error:
-            said, reason = self._database.said(error)
+            said, reason = database.said(error)
             raise CollectError(f"no session: {said}", reason=_why(said, reason)) from None
+        except UNREADABLE as error:
+            said = f"what answers does not speak the server's protocol ({type(error).__name__})"
+            raise CollectError(said, reason="protocol") from None
         tick = self._sheet.tick(now, readings)
         return Collected(ticks=[tick], rejected=dict(self._sheet.rejected))
 

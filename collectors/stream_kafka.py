@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import struct
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -140,7 +141,7 @@ async def _connected(place: Place) -> AsyncIterator[AIOKafkaConsumer]:
         raise CollectError(f"TLS: {error.reason or error}", reason="tls") from None
     except (kafka.KafkaConnectionError, OSError) as error:
         raise CollectError(f"no connection: {_said(error)}", reason="connect") from None
-    except (kafka.KafkaError, ValueError, TypeError, LookupError) as error:
+    except (kafka.KafkaError, ValueError, TypeError, LookupError, AssertionError, struct.error) as error:
         raise CollectError(f"what answers does not speak Kafka's protocol: {_said(error)}", reason="protocol") from None
     finally:
         with suppress(Exception):  # a broker that does not say goodbye is left alone

@@ -15,6 +15,7 @@ import pytest
 from support import cluster
 from support.journal import journalctl
 from support.servers import shared_mariadb, shared_postgres, shared_redis
+from support.snmp_agents import shared_snmpd
 from support.targets import TRUST, Target, answer, target
 
 from collectors import BUILTIN
@@ -119,6 +120,11 @@ GOOD: dict[str, Options] = {
         "statements": 0,
     },
     "redis": lambda *_: {"address": f"127.0.0.1:{shared_redis().port}"},
+    "snmp": lambda *_: {
+        "address": f"127.0.0.1:{shared_snmpd().port}",
+        "community": "watch",
+        "modules": ["system", "storage"],
+    },
     "sql_query": lambda _, folder, __: {
         "url": _database(folder),
         "queries": [{"name": "q", "sql": "select n from t", "values": ["n"]}],

@@ -14,7 +14,12 @@ for word in sys.argv[1:]:
     if word.startswith("--after-cursor="):
         after = word.partition("=")[2]
 lines = entries.read_text().splitlines()
-cursors = [json.loads(line)["__CURSOR"] if line.startswith('{{"__CURSOR') else "" for line in lines]
+def cursor(line):
+    try:
+        return json.loads(line)["__CURSOR"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+cursors = list(map(cursor, lines))
 if "no-such-cursor" in after:
     sys.exit("Failed to seek to cursor: Invalid argument")
 seen = cursors.index(after) + 1 if after else max(0, len(lines) - 1)

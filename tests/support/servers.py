@@ -244,13 +244,13 @@ def redis_cli(port: int, *words: str) -> str:
 @cache
 def shared_redis() -> Running:
     """One Redis for every test of this process that only reads; what reading counts has been counted once."""
-    server = _kept("redis", redis)
+    server = kept_alive("redis", redis)
     for words in ("config get maxclients", "slowlog len", "slowlog get 1", "latency latest", "info all"):
         redis_cli(server.port, *words.split())
     return server
 
 
-def _kept(name: str, make: Callable[[Path], Running]) -> Running:
+def kept_alive(name: str, make: Callable[[Path], Running]) -> Running:
     """A server that lives until this process ends."""
     folder = Path(tempfile.mkdtemp(prefix=f"watchkeeper-shared-{name}-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -314,7 +314,7 @@ def postgres_server(tmp: Path, *arguments: str) -> Running:
 def shared_postgres() -> Running:
     """One PostgreSQL for the tests of this process that leave its settings alone."""
     settings = ("max_connections=42", "shared_preload_libraries=pg_stat_statements", "autovacuum=off")
-    return _kept(
+    return kept_alive(
         "postgres", lambda folder: postgres_server(folder, *(word for one in settings for word in ("-c", one)))
     )
 
@@ -389,7 +389,7 @@ def mariadb_server(tmp: Path, *arguments: str) -> Running:
 def shared_mariadb() -> Running:
     """One MariaDB for the tests of this process that leave its settings alone."""
     options = ("--performance-schema=on", "--max-connections=77", "--log-bin=changes", "--server-id=1")
-    return _kept("mariadb", lambda folder: mariadb_server(folder, *options))
+    return kept_alive("mariadb", lambda folder: mariadb_server(folder, *options))
 
 
 def mariadb_console(port: int, sql: str, *, user: str = "root") -> list[list[str]]:
