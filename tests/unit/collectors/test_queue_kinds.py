@@ -148,10 +148,12 @@ async def test_nginx_says_what_its_page_says(tmp_path: Path) -> None:
         async with httpx2.AsyncClient(base_url=server.url) as browser:
             page = (await browser.get("/stub_status")).text.split()
     assert missing("nginx", found) == set()
-    accepted, handled, requests = (float(word) for word in page[7:10])
+    accepted, handled, requests = (float(word) for word in page[7:10])  # all seven figures that it has
     assert value(found, "nginx_http_requests_total") == requests - 1 == 6
     assert value(found, "nginx_connections_accepted") == accepted - 1
     assert value(found, "nginx_connections_handled") == handled - 1
+    for name, said in (("active", page[2]), ("reading", page[11]), ("writing", page[13]), ("waiting", page[15])):
+        assert value(found, f"nginx_connections_{name}") == float(said), name  # each saw itself alone
 
 
 @contextmanager
@@ -210,8 +212,14 @@ async def test_haproxy_says_what_its_runtime_api_says(tmp_path: Path) -> None:
     place = {"proxy": "shop"}
     assert value(found, "haproxy_backend_http_responses_total", **place, code="2xx") == 8
     assert rows["shop/BACKEND"]["hrsp_2xx"] == "8"
-    for name, key in (("active_servers", "act"), ("bytes_in_total", "bin"), ("current_queue", "qcur")):
-        assert value(found, f"haproxy_backend_{name}", **place) == float(rows["shop/BACKEND"][key])
+    columns = {
+        "active_servers": "act", "bytes_in_total": "bin", "bytes_out_total": "bout", "current_queue": "qcur",
+        "max_queue": "qmax", "current_sessions": "scur", "max_sessions": "smax", "sessions_total": "stot",
+        "http_requests_total": "req_tot", "connection_errors_total": "econ", "response_errors_total": "eresp",
+        "retry_warnings_total": "wretr", "limit_sessions": "slim", "weight": "weight",
+    }  # fmt: skip
+    console_says = {name: float(rows["shop/BACKEND"][key]) for name, key in columns.items()}
+    assert {name: value(found, f"haproxy_backend_{name}", **place) for name in columns} == console_says
     assert value(found, "haproxy_server_status", server="web2", state="DOWN") == 1
     assert value(found, "haproxy_server_status", server="web1", state="UP") == 1
     assert value(found, "haproxy_server_weight", server="web1") == float(rows["shop/web1"]["weight"]) == 7
@@ -231,9 +239,17 @@ async def test_etcd_says_what_its_api_says(tmp_path: Path) -> None:
                     status = (await api.post("/v3/maintenance/status", json={})).json()
                     if value(found, "etcd_mvcc_db_total_size_in_use_in_bytes") == float(status["dbSizeInUse"]):
                         break
+            every = b64encode(b"\0").decode()
+            keys = (await api.post("/v3/kv/range", json={"key": every, "range_end": every, "count_only": True})).json()
     assert missing("etcd", found) == set()
     assert value(found, "etcd_mvcc_put_total") == 5
     assert value(found, "etcd_mvcc_db_total_size_in_bytes") == float(status["dbSize"])
     assert value(found, "etcd_server_proposals_applied_total") >= float(status["raftAppliedIndex"]) >= 5
     assert value(found, "etcd_server_is_leader") == (status["leader"] == status["header"]["member_id"]) == 1
     assert value(found, "etcd_server_has_leader") == 1
+    assert value(found, "etcd_server_version", server_version=status["version"]) == 1
+    assert value(found, "etcd_server_id", server_id=f"{int(status['header']['member_id']):x}") == 1
+    assert value(found, "etcd_debugging_mvcc_keys_total") == float(keys["count"]) == 5
+    assert value(found, "etcd_server_proposals_committed_total") == float(status["raftIndex"])
+    assert value(found, "etcd_server_proposals_pending") == 0
+    assert value(found, "etcd_server_leader_changes_seen_total") == float(status["raftTerm"]) - 1 == 1
