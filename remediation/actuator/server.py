@@ -46,27 +46,39 @@ async def serve(
     named = {str(target["name"]): target for target in targets}
     core = Actuator(journal, named, kill_switch_file, kinds=kinds)
     uids = frozenset({os.getuid(), *allowed_uids})
+    talks = set[asyncio.Task[None]]()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talk = asyncio.current_task()
+        assert talk is not None
+        talks.add(talk)
         try:
             uid = peer(writer.get_extra_info("socket")).uid
             if uid in uids:
                 await _talk(core, reader, writer)
             else:
                 log.warning("stranger_refused", uid=uid)
+        except asyncio.CancelledError:
+            return  # we stop, and nothing was under way
         finally:
+            talks.discard(talk)
             writer.close()
 
     server = await asyncio.start_unix_server(connected, sock=_bind(socket_path, shared=len(uids) > 1))
     try:
         async with server:
             await (stop or asyncio.Event()).wait()
+            server.close()
+            for talk in talks:
+                talk.cancel()
+            await asyncio.gather(*talks)
     finally:
         await asyncio.to_thread(socket_path.unlink, missing_ok=True)
         journal.close()
 
 
 async def _talk(core: Actuator, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Until the client has nothing more to ask, or we are cancelled: what has begun is ended and answered even then."""
     while True:
         try:
             request = await asyncio.wait_for(receive(reader), PATIENCE)
@@ -74,8 +86,11 @@ async def _talk(core: Actuator, reader: asyncio.StreamReader, writer: asyncio.St
             return
         if request is None:
             return
-        answer = await asyncio.to_thread(answer_to, core, request)
-        writer.write(pack(answer))
+        answering = asyncio.create_task(asyncio.to_thread(answer_to, core, request))
+        try:
+            await asyncio.shield(answering)
+        finally:
+            writer.write(pack(await answering))
         try:
             await writer.drain()
         except ConnectionError:

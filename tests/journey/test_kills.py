@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.killing import RULES, assert_effects, machine, one_round, sections
+from support.killing import RULES, assert_effects, assert_once, machine, one_round, sections
 from support.up import running
 
 #: Recorded, so that a run can be repeated.
@@ -27,8 +27,10 @@ def kill(folder: Path, seed: int, rounds: int, seconds: float = 600.0) -> int:
         while done < rounds and time.monotonic() < deadline:
             one_round(up, made, chance, patient=done % 3 == 0)
             done += 1
+            assert_once(made)
+            said = {"seed": seed, "rounds": done, "kills": 4 * done, "effects": len(made.orders)}
+            print(json.dumps(said), flush=True)  # a run that is cut off has said what it saw
     assert_effects(up.data, made)
-    print(json.dumps({"seed": seed, "rounds": done, "kills": 4 * done, "effects": len(made.orders)}))
     return done
 
 

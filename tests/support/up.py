@@ -35,6 +35,21 @@ def free_port() -> int:
         return port
 
 
+class Patience:
+    """A deadline that does not run while the whole machine stands still, as guests do when their host is busy."""
+
+    #: More than this passes between two looks only when nobody could look.
+    LOOK = 6.0
+
+    def __init__(self, seconds: float) -> None:
+        self._left, self._at = seconds, time.monotonic()
+
+    def over(self) -> bool:
+        now = time.monotonic()
+        self._left, self._at = self._left - min(now - self._at, self.LOOK), now
+        return self._left <= 0
+
+
 @dataclass
 class Up:
     """``watchkeeper up`` as a user starts it, with an account and a session."""
@@ -100,7 +115,7 @@ class Up:
 
     def wait(self, what: str, url: str, seconds: float = READY_SECONDS) -> None:
         """Until the address answers 200; the time is kept in ``marks``."""
-        deadline = time.monotonic() + seconds
+        patience = Patience(seconds)
         while True:
             try:
                 trust = self.trust if url.startswith("https") else None
@@ -109,20 +124,20 @@ class Up:
                         break
             except (OSError, http.client.HTTPException):
                 pass
-            if self.process.poll() is not None or time.monotonic() > deadline:
+            if self.process.poll() is not None or patience.over():
                 raise AssertionError(f"{what} did not get ready: {self.logs()}")
             time.sleep(0.05)
         self.marks[what] = time.monotonic() - self.started
 
     def until(self, what: str, look: Any, seconds: float = READY_SECONDS) -> Any:
         """Until ``look()`` answers something true, which is returned."""
-        deadline = time.monotonic() + seconds
+        patience = Patience(seconds)
         while True:
             found = look()
             if found:
                 self.marks[what] = time.monotonic() - self.started
                 return found
-            if time.monotonic() > deadline:
+            if patience.over():
                 raise AssertionError(f"{what} did not happen within {seconds:g} s: {self.logs()}")
             time.sleep(0.1)
 

@@ -11,8 +11,8 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -253,12 +253,10 @@ def test_a_journal_that_cannot_be_written_means_no_effect(desk: Desk, monkeypatc
     assert desk.pool.effects == []
 
 
-async def talking(folder: Path) -> tuple[SocketClient, asyncio.Event, asyncio.Task[None]]:
-    stop = asyncio.Event()
+async def talking(folder: Path, kind: Tally | None = None) -> tuple[SocketClient, asyncio.Event, asyncio.Task[None]]:
+    stop, used = asyncio.Event(), kind or Tally()
     served = asyncio.create_task(
-        serve(
-            folder / "a.sock", folder / "journal", targets(folder), folder / "kill", stop=stop, kinds=lambda _: Tally()
-        )
+        serve(folder / "a.sock", folder / "journal", targets(folder), folder / "kill", stop=stop, kinds=lambda _: used)
     )
     client = SocketClient(folder / "a.sock", timeout=2.0)
     async with asyncio.timeout(5):
@@ -281,6 +279,40 @@ async def test_the_socket_is_for_its_owner_alone_and_gone_afterwards(folder: Pat
     with pytest.raises(ActionError, match="cannot be reached") as caught:
         await client.ping()
     assert not caught.value.unknown
+
+
+@dataclass
+class Held(Tally):
+    """Begins an effect, and does it when it may."""
+
+    began: threading.Event = field(default_factory=threading.Event)
+    may: threading.Event = field(default_factory=threading.Event)
+
+    def apply(self, desired: Mapping[str, object], intent: Intent, settings: Mapping[str, Any]) -> Mapping[str, object]:
+        self.began.set()
+        assert self.may.wait(10)
+        return super().apply(desired, intent, settings)
+
+
+async def test_told_to_stop_in_the_middle_of_an_effect_it_ends_it_writes_it_down_and_answers(folder: Path) -> None:
+    held, complaints = Held(), list[dict[str, Any]]()
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
+    client, stop, served = await talking(folder, held)
+    _idle, writer = await asyncio.open_unix_connection(str(folder / "a.sock"))  # asks nothing, and holds up nobody
+    intent = numbered(intent_of(PROCESS_PLAN), 1)
+    asking = asyncio.create_task(client.submit(intent))
+    assert await asyncio.to_thread(held.began.wait, 10)
+    stop.set()
+    ended, _ = await asyncio.wait({served}, timeout=0.3)
+    assert not ended
+    held.may.set()
+    assert (await asking)["state"] == "done"
+    await served
+    writer.close()
+    journal = Journal(folder / "journal")
+    assert (journal.outcome(intent.idempotency_key) or {})["state"] == "done"
+    journal.close()
+    assert complaints == []
 
 
 @pytest.mark.parametrize(
