@@ -67,7 +67,8 @@ def _source(
     merged = {**labels, **options.pop("labels", {})} if "labels" in options else labels
     collector = registry.build(kind, {**options, "name": name, "labels": merged}, key="collectors")
     shown = getattr(collector, "target_labels", None) or {"job": name, **merged}
-    place = str(options.get("url") or ", ".join(options.get("paths", [])) or kind)
+    named = (options.get(name) for name in ("url", "api_server", "address", "listen"))
+    place = str(next(filter(None, named), "") or ", ".join(options.get("paths", [])) or kind)
     return Source(name, kind, interval, collector, dict(shown), target=_without_secrets(place))
 
 
