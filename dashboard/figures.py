@@ -17,15 +17,26 @@ from plotly import graph_objects
 from .context import Theme
 from .reports.svg import DARK, LIGHT, Palette, Points, sparkline
 
+Figure = dict[str, Any]
 #: Colours of series, told apart by people who see red and green alike (Okabe and Ito, 2008).
 SERIES = ("#2563eb", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8b5cf6", "#64748b")
 #: A score from here on is drawn as a mark.
 ANOMALOUS = 0.5
-#: How shares are written on axes.
-PER_CENT = ".0%"
+#: Signals whose name does not tell their unit, where the source does not either.
+SIGNAL_UNITS = {
+    **dict.fromkeys(("cpu_usage", "memory_usage", "cache_hit_rate", "error_rates"), "ratio"),
+    **dict.fromkeys(("disk_io", "network_io"), "bytes_per_second"),
+    "api_response_times": "seconds",
+}
+#: How values of a unit are written on axes.
+AXES: Mapping[str, Figure] = {
+    "ratio": {"tickformat": ".0%"},
+    "bytes": {"tickformat": "~s", "ticksuffix": "B"},
+    "bytes_per_second": {"tickformat": "~s", "ticksuffix": "B/s"},
+    "seconds": {"tickformat": "~s", "ticksuffix": "s"},
+}
 #: Characters of an address that stay as they are inside a link.
 SAFE = ":/?#[]@!$&()*+,;=%~"
-Figure = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +56,10 @@ def unit_of(series: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _unit(one: Mapping[str, Any]) -> str:
-    said, name = str(one["labels"].get("unit", "")), str(one["labels"].get("__name__", ""))
+    labels = one.get("labels", {})
+    said, name = str(labels.get("unit", "")), str(labels.get("__name__", ""))
     ends = next((unit for unit in ("ratio", "seconds", "bytes") if name.endswith(f"_{unit}")), "")
-    return said or ends
+    return said or SIGNAL_UNITS.get(name) or ends
 
 
 def palette(theme: Theme) -> Palette:
@@ -74,20 +86,20 @@ def chart(
     and a share is never expected above 100 %.
     """
     traces: list[Figure] = []
-    ratio = unit_of(series) == "ratio"
+    unit = unit_of(series)
     for index, one in enumerate(series):
         colour = SERIES[index % len(SERIES)]
         times = local_times([row[0] for row in one["points"]], zone)
         if len(series) <= len(SERIES) and any(value is not None for value in one.get("lower") or ()):
-            low, high = (share(one[edge], one["points"]) if ratio else one[edge] for edge in ("lower", "upper"))
+            edges = (one["lower"], one["upper"])
+            low, high = (share(edge, one["points"]) if unit == "ratio" else edge for edge in edges)
             traces += _band(times, low, high, colour, names["band"], named=index == 0)
         traces.append(_line(times, [row[1] for row in one["points"]], str(one["name"]), colour))
         marked = _anomalies(times, one, names["anomaly"])
         if marked:
             traces.append(marked)
     look = layout(theme, legend=len(series) > 1)
-    if ratio:
-        look["yaxis"]["tickformat"] = PER_CENT
+    look["yaxis"] |= AXES.get(unit, {})
     return figure(traces, look | deeds(marks, zone))
 
 
@@ -127,8 +139,7 @@ def capacity(row: Mapping[str, Any], theme: Theme, zone: ZoneInfo, names: Mappin
         span = [(before or after)[0], (after or before)[-1]]
         traces.append(_line(span, [row["limit"]] * 2, names["limit"], colours.limit, "dot"))
     look = layout(theme, legend=True)
-    if row.get("unit") == "ratio":
-        look["yaxis"]["tickformat"] = PER_CENT
+    look["yaxis"] |= AXES.get(str(row.get("unit") or ""), {})
     return figure(traces, look)
 
 

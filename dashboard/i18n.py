@@ -124,6 +124,9 @@ class Words:
         if value is None:
             return UNKNOWN
         size = abs(value)
+        for length, key in ((_DAY, "d"), (3600.0, "h"), (60.0, "min")):
+            if size >= length and size % length == 0:  # a round length is said in its largest unit
+                return self(f"unit.{key}", value=self.number(value / length, 0))
         for limit, divisor, key in (
             (1.0, 0.001, "ms"), (120.0, 1.0, "s"), (7200.0, 60.0, "min"), (2 * _DAY, 3600.0, "h"),
         ):  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,8 @@ from .list_view import Column, ListView
 Component = Any
 #: Tables with more columns than this are set closer, so that they fit a usual screen.
 MANY_COLUMNS = 8
+#: Dates would break at their hyphens.
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d")
 SEVERITY_COLOURS = {
     "P0": "red", "P1": "orange", "P2": "yellow", "P3": "blue", "critical": "red", "warning": "orange", "info": "blue"
 }  # fmt: skip
@@ -149,6 +152,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]], *, numeric: Sequen
     """A plain table that scrolls sideways on a narrow screen. ``numeric`` columns are set right."""
 
     def cell(kind: Any, index: int, inside: Any) -> Component:
+        if isinstance(inside, str) and MOMENT.match(inside):
+            inside = html.Span(inside, className="wk-nowrap")
         return kind(inside, className="wk-right") if index in numeric else kind(inside)
 
     body = [html.Tr([cell(html.Td, i, one) for i, one in enumerate(cells)]) for cells in rows]

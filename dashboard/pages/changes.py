@@ -12,6 +12,7 @@ from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
 from dashboard.marks import web
 from dashboard.page import Page, Request
+from dashboard.pages import changes_calendar
 from dashboard.permissions import Permission
 
 KEY = "changes"
@@ -39,13 +40,14 @@ def register(callbacks: Callbacks) -> None:
 
 def body(caller: Caller, data: Mapping[str, Any]) -> Any:
     stamp = widgets.as_of(caller, data["now"])
-    if not (data["events"] or data["ages"]):
+    if not (data["events"] or data["ages"] or data["calendar"]):
         return html.Div([stamp, widgets.empty(caller, KEY)], className="wk-stack")
     words = caller.words
     parts = [
         stamp,
         html.H3(words("changes.dora"), className="wk-title"),
         widgets.grid_of([tile(caller, data["dora"], name) for name in FIGURES]),
+        *changes_calendar.cards(caller, data),
         widgets.card(ages(caller, data["ages"]), title=words("changes.ages")) if data["ages"] else None,
         widgets.card(releases(caller, data), title=words("changes.releases")) if data["releases"] else None,
         widgets.card(events(caller, data["events"]), title=words("changes.events")) if data["events"] else None,

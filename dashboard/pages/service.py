@@ -104,7 +104,9 @@ def families(caller: Caller, data: Mapping[str, Any], charts: Sequence[Mapping[s
     words, rows = caller.words, list(zip(data["panels"], charts, strict=True))
     parts, silent = marks.legend(caller, charts[0]["marks"]) if charts else [], []
     for family in FAMILIES:
-        shown = [_panel(caller, one, chart) for one, chart in rows if one["family"] == family]
+        mine = [(one, chart) for one, chart in rows if one["family"] == family]
+        shown = [_panel(caller, one, chart) for one, chart in mine if not silent_chart(chart)]
+        empty = [one["title"][words.language] for one, chart in mine if silent_chart(chart)]
         rules = data["rules_of"].get(family, ())
         if not shown and not rules:
             silent.append(words(f"family.{family}"))
@@ -114,12 +116,20 @@ def families(caller: Caller, data: Mapping[str, Any], charts: Sequence[Mapping[s
             parts.append(widgets.quiet(words("service.rules", names=", ".join(rules))))
         if shown:
             parts.append(widgets.grid_of(shown, smallest=420))
+        if empty:
+            parts.append(widgets.quiet(words("service.no_data_of", names=", ".join(empty))))
     others = sorted(name for family, names in data["rules_of"].items() if family not in FAMILIES for name in names)
     if others:
         parts.append(widgets.quiet(words("service.other_rules", names=", ".join(others))))
     if silent:
         parts.append(widgets.quiet(words("service.silent", families=", ".join(silent))))
     return parts
+
+
+def silent_chart(chart: Mapping[str, Any]) -> bool:
+    """Nothing was measured in its time; a mistake in the query is no silence."""
+    points = (value for row in chart["series"] for _, value in row["points"])
+    return not chart["error"] and all(value is None for value in points)
 
 
 def _incidents(caller: Caller, ids: Sequence[str]) -> Any:

@@ -9,8 +9,8 @@ from .svg import Frame, Palette, Points, Tick, axes, extent, known, label_at, po
 
 #: Colours of series, told apart by people who see red and green alike (Okabe and Ito, 2008).
 SERIES = ("#2563eb", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8b5cf6", "#64748b")
-STATES = {"up": "#0d9488", "failing": "#dc2626", "unknown": "#94a3b8"}
-BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y, MARGIN = 132, 34, 24, 46, 12
+STATES = {"up": "#0d9488", "failing": "#dc2626", "unknown": "#94a3b8", "gone": "#94a3b8"}
+BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y, MARGIN, BEND = 132, 34, 24, 46, 12, 48
 
 
 def panel(
@@ -24,8 +24,8 @@ def panel(
     points = [pair for one in series for pair in known(one)]
     if not points:
         return svg(width, height, "")
-    times = [when for when, _ in points]
-    frame = Frame(64, 12, width - 80, height - 40, min(times), max(times), *value_extent(series))
+    times = [float(row[0] or 0) for one in series for row in one]  # gaps too: what is not known is time as well
+    frame = Frame(64, 12, width - 92, height - 40, min(times), max(times), *value_extent(series))
     parts = axes(frame, x_ticks, dict(y_text), palette)
     parts += [_mark(frame, at, colour) for at, colour in marks if frame.first <= at <= frame.last]
     for index, one in enumerate(series):
@@ -42,8 +42,10 @@ def _mark(frame: Frame, at: float, colour: str) -> str:
 
 
 def value_extent(series: Sequence[Points]) -> tuple[float, float]:
-    """Lowest and highest value drawn, with a margin."""
-    return extent([value for one in series for _, value in known(one)])
+    """Lowest and highest value drawn, with a margin; what is never negative is not drawn below 0."""
+    values = [value for one in series for _, value in known(one)]
+    low, high = extent(values)
+    return (max(low, 0.0), high) if min(values, default=0.0) >= 0 else (low, high)
 
 
 def service_map(
@@ -64,6 +66,7 @@ def service_map(
         for index, name in enumerate(row)
     }
     parts = [_arrow(places[a], places[b], palette, seen) for a, b, seen in edges if a in places and b in places]
+    width += BEND  # for arrows that pass beside boxes
     parts += [_box(places[str(one["name"])], one, palette) for one in services]
     return svg(width, 2 * MARGIN + len(rows) * (BOX_HEIGHT + GAP_Y), _head(palette) + "".join(parts))
 
@@ -90,9 +93,23 @@ def _arrow(a: tuple[float, float], b: tuple[float, float], palette: Palette, obs
     down = b[1] >= a[1]
     y1, y2 = (a[1] + BOX_HEIGHT, b[1] - 3) if down else (a[1], b[1] + BOX_HEIGHT + 3)
     bend = (y1 + y2) / 2
+    if abs(b[1] - a[1]) > BOX_HEIGHT + GAP_Y and abs(x2 - x1) < BOX_WIDTH:
+        return _beside(a, b, palette, observed)
     dashed = ' stroke-dasharray="4 3"' if observed else ""
     return (
         f'<path d="M{x1:.1f},{y1:.1f} C{x1:.1f},{bend:.1f} {x2:.1f},{bend:.1f} {x2:.1f},{y2:.1f}" fill="none" '
+        f'stroke="{palette.text}" stroke-opacity=".6" stroke-width="1.3" marker-end="url(#to)"{dashed}/>'
+    )
+
+
+def _beside(a: tuple[float, float], b: tuple[float, float], palette: Palette, observed: bool) -> str:
+    """An arrow over several layers, past the boxes between."""
+    x1, x2 = a[0] + BOX_WIDTH, b[0] + BOX_WIDTH + 3
+    y1, y2 = a[1] + BOX_HEIGHT / 2, b[1] + BOX_HEIGHT / 2
+    out = max(x1, x2) + BEND
+    dashed = ' stroke-dasharray="4 3"' if observed else ""
+    return (
+        f'<path d="M{x1:.1f},{y1:.1f} C{out:.1f},{y1:.1f} {out:.1f},{y2:.1f} {x2:.1f},{y2:.1f}" fill="none" '
         f'stroke="{palette.text}" stroke-opacity=".6" stroke-width="1.3" marker-end="url(#to)"{dashed}/>'
     )
 

@@ -42,6 +42,40 @@ def changes(now: datetime) -> dict[str, Any]:
         ],
         "dora": {"7d": figures, "30d": figures},
         "ages": [age, never],
+        "calendar": [
+            {
+                "what": "planned",
+                "title": "orders 1.5",
+                "start": now.isoformat(),
+                "end": now.isoformat(),
+                "link": "",
+                "service": "orders",
+                "environment": "PROD",
+                "id": "event-9",
+                "wrong": "freeze",
+                "now": False,
+            },
+            {
+                "what": "freeze",
+                "title": "year end",
+                "start": now.isoformat(),
+                "end": None,
+                "service": "",
+                "link": "",
+                "environment": "",
+                "id": "event-8",
+                "wrong": "",
+                "now": True,
+            },
+        ],
+        "versions": [
+            {
+                "service": "orders",
+                "versions": {"PROD": "1.3", "TEST": "1.4"},
+                "configurations": {"PROD": "ab12"},
+                "differ": True,
+            }
+        ],
         "gates": GATES,
         "releases": [release],
     }

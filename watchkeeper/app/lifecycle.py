@@ -111,8 +111,7 @@ def _schedule(engine: Engine, now: datetime) -> None:
         scheduler.add("forecast_early", every(early, first + early), engine.foreseeing.forecast_young)
     if config.capacity.enabled:
         scheduler.add("capacity", every(config.capacity.every, now + timedelta(seconds=45)), engine.foreseeing.capacity)
-        report = at(config.capacity.report, config.time_zone)
-        scheduler.add("capacity_report", report, engine.foreseeing.send_report)
+        schedule_report(engine)
     schedule_business(engine, now)
     schedule_objectives(engine, now)
     schedule_cost(engine, now)
@@ -120,6 +119,13 @@ def _schedule(engine: Engine, now: datetime) -> None:
     schedule_events(engine, now)
     if config.discover:
         scheduler.add("discover", every(DISCOVER_EVERY, now), functools.partial(_discover, engine))
+
+
+def schedule_report(engine: Engine) -> None:
+    """The capacity report, at the time that the configuration has now."""
+    config = engine.config
+    engine.scheduler.remove("capacity_report")
+    engine.scheduler.add("capacity_report", at(config.capacity.report, config.time_zone), engine.foreseeing.send_report)
 
 
 def schedule_notify(engine: Engine, now: datetime) -> None:

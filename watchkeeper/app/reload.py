@@ -100,7 +100,7 @@ def prepare(engine: Engine) -> Prepared:
 
 async def apply(engine: Engine, prepared: Prepared) -> None:
     """Take over what was prepared."""
-    from watchkeeper.app.lifecycle import schedule_notify, schedule_source
+    from watchkeeper.app.lifecycle import schedule_notify, schedule_report, schedule_source
 
     now = engine.clock.now()
     kept = {row.name for row in prepared.loaded.config.collect.sources if not row.agents}
@@ -117,6 +117,8 @@ async def apply(engine: Engine, prepared: Prepared) -> None:
     engine.scraping.use(prepared.scrapes)
     engine.telling.take_over(prepared.telling)
     schedule_notify(engine, now)
+    if engine.config.capacity.enabled:
+        schedule_report(engine)
     await asyncio.get_running_loop().run_in_executor(engine.threads["rules"], engine.judging.use, prepared.book, now)
 
 

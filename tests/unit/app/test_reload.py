@@ -67,6 +67,16 @@ async def test_a_mistake_changes_nothing_and_names_its_place(tmp_path: Path) -> 
         await stop(engine)
 
 
+async def test_the_hour_of_the_capacity_report_is_taken_over(tmp_path: Path) -> None:
+    engine = build(tmp_path, capacity={"enabled": True, "report": "mon 08:00"}, time_zone="UTC")
+    await begin(engine)
+    rewrite(tmp_path, capacity={"enabled": True, "report": "tue 09:30"}, time_zone="UTC")
+    assert await reload(engine) == ""
+    due = engine.scheduler.jobs["capacity_report"].trigger.get_next_fire_time(None, clock_of(engine).now())
+    assert (due.hour, due.minute) == (9, 30)
+    await stop(engine)
+
+
 async def test_channels_are_taken_over(tmp_path: Path) -> None:
     engine = build(tmp_path)
     await begin(engine)

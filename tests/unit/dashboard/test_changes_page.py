@@ -21,14 +21,16 @@ def caller(request: pytest.FixtureRequest, served: tuple[FakeEngine, str], clien
 async def test_the_page_says_figures_ages_releases_and_what_was_out_of_order(caller: Caller) -> None:
     text = markup(changes.body(caller, await caller.get("/api/wk/changes")))
     for key in ("changes.age.late", "changes.age.never", "changes.soak.roll_back", "changes.order.window",
-                "changes.gate.grey", "changes.lead_time_seconds", "changes.status.unknown"):  # fmt: skip
+                "changes.gate.grey", "changes.lead_time_seconds", "changes.status.unknown",
+                "changes.calendar.freeze", "changes.calendar.now", "changes.order.freeze",
+                "changes.versions.differ", "changes.verdict.failed"):  # fmt: skip
         assert caller.words(key) in text, key
     for said in ("orders-db", "abcdef123456", "https://ci.example.com/7", "25%", "90%"):
         assert said in text, said
 
 
 async def test_without_events_the_page_says_how_to_tell_them(caller: Caller) -> None:
-    data = {**fake_changes.changes(caller.now()), "events": [], "ages": [], "releases": []}
+    data = {**fake_changes.changes(caller.now()), "events": [], "ages": [], "releases": [], "calendar": []}
     assert caller.words("changes.empty") in markup(changes.body(caller, data))
 
 

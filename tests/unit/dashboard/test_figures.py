@@ -71,7 +71,7 @@ def test_a_single_point_of_a_pool_is_seen_and_shares_are_in_per_cent() -> None:
     assert found["layout"]["yaxis"]["tickformat"] == ".0%"
     whole = figures.capacity({**known, "unit": "bytes"}, "dark", SHANGHAI, LINES)
     assert whole["data"][0]["mode"] == "lines"
-    assert "tickformat" not in whole["layout"]["yaxis"]
+    assert whole["layout"]["yaxis"]["ticksuffix"] == "B"
 
 
 def test_capacity_draws_history_two_bands_forecast_and_limit() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from urllib.parse import unquote
 
+from dash import html
 from support import fake_catalogue
 from support.pages import handlers, markup, recorded, texts
 
@@ -13,6 +15,8 @@ from dashboard.context import Caller
 from dashboard.page import Request
 from dashboard.pages import service, services
 from dashboard.permissions import Permission
+from dashboard.reports.panel_svg import BOX_WIDTH, service_map
+from dashboard.reports.svg import LIGHT
 
 NOON = datetime(2026, 3, 2, 4, tzinfo=UTC)
 DATA = fake_catalogue.services(NOON)
@@ -72,3 +76,21 @@ def test_the_frame_stands_before_the_data(caller: Caller) -> None:
     assert "services-grid" in markup(services.layout(caller, Request("/services", "", {})))
     assert "service-body" in markup(services.layout(caller, Request("/services/a", "a", {})))
     assert set(recorded(services).declared.values()) == {Permission.READ}
+
+
+def test_an_arrow_over_several_layers_passes_beside_the_boxes_between() -> None:
+    boxes = [{"name": name, "title": name, "layer": layer, "state": "up"} for layer, name in enumerate("abc")]
+    direct = service_map(boxes, [("a", "b", False)], LIGHT)
+    over = service_map(boxes, [("a", "c", False)], LIGHT)
+    right = re.search(r'd="M([\d.]+),[\d.]+ C', over)
+    assert right is not None
+    assert float(right[1]) == BOX_WIDTH + 24.0
+    assert 'd="M90.0,' in direct
+
+
+def test_charts_without_data_are_named_in_one_line(caller: Caller) -> None:
+    data = fake_catalogue.service(caller.now(), "checkout")
+    empty = {"series": [], "warnings": [], "error": "", "marks": []}
+    text = markup(html.Div(service.families(caller, data, [empty])))
+    assert caller.words("service.no_data_of", names="Requests") in text
+    assert "wk-panel" not in text

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 
+from analytics.change_calendar import Entry, calendar
 from analytics.changes import Deployment, dora
 from analytics.releases import GATES, gates, soak
 from watchkeeper.app.api import shapes
 from watchkeeper.app.api.guard import read
 from watchkeeper.app.engine import Engine
-from watchkeeper.app.pipeline.events_series import AGES, WINDOWS, Known, expected, out_of_order, pass_ratio
+from watchkeeper.app.pipeline.events_series import (
+    AGES,
+    WINDOWS,
+    Known,
+    config_versions,
+    expected,
+    out_of_order,
+    pass_ratio,
+    running_versions,
+)  # fmt: skip
 from watchkeeper.model import EventKind
 
 router = APIRouter(prefix="/api/wk", dependencies=[Depends(read)])
 
 #: Rows of the lists.
 EVENTS, RELEASES = 200, 50
+#: How far the calendar looks ahead.
+AHEAD = timedelta(days=14)
 
 
 @router.get("/changes")
@@ -36,6 +49,8 @@ def changes(request: Request) -> dict[str, Any]:
             name: _figures(engine, known, now, window) for name, window in WINDOWS.items()
         },
         "ages": _ages(engine, known, now),
+        "calendar": _calendar(engine, known, now),
+        "versions": _versions(known),
         "gates": list(GATES),
         "releases": _releases(engine, known, now),
     }  # fmt: skip
@@ -72,6 +87,51 @@ def judged_gates(engine: Engine, known: Known, one: Deployment, now: datetime) -
     if found["grey"] == "unknown" and mine:
         verdict = engine.gating.judge(mine[-1], now).verdict
         found["grey"] = {"passed": "ok", "failed": "failed", "watching": "running"}.get(verdict, "unknown")
+    return found
+
+
+def _calendar(engine: Engine, known: Known, now: datetime) -> list[dict[str, Any]]:
+    """Planned changes, freezes, open windows and maintenance of the next days, by their start."""
+    section = engine.config.events
+    found = calendar(known.recent, section.windows, now, AHEAD, engine.config.zone)
+    pauses = [
+        Entry(what="maintenance", title=pause.reason, start=pause.start, end=pause.end, service=one.service or one.name)
+        for one in engine.config.objectives.items
+        for pause in one.maintenance
+        if pause.end > now and pause.start <= now + AHEAD
+    ]
+    return [
+        {
+            "what": one.what, "title": one.title, "start": shapes.moment(one.start), "end": shapes.moment(one.end),
+            "service": one.service, "environment": one.environment, "id": one.event_id, "link": one.link,
+            "wrong": one.wrong, "now": one.start <= now,
+        }
+        for one in sorted([*found, *pauses], key=lambda one: one.start)
+    ]  # fmt: skip
+
+
+def _versions(known: Known) -> list[dict[str, Any]]:
+    """What runs in which environment, of services that are deployed to several; ``differ``: not the same."""
+    software, configuration = (
+        _by_service(read) for read in (running_versions(known.folded), config_versions(known.recent))
+    )
+    several = {name for rows in (software, configuration) for name, row in rows.items() if len(row) > 1}
+    return [
+        {
+            "service": name,
+            "versions": software.get(name, {}),
+            "configurations": configuration.get(name, {}),
+            "differ": any(len({*rows.get(name, {}).values()}) > 1 for rows in (software, configuration)),
+        }
+        for name in sorted(several)
+    ]
+
+
+def _by_service(rows: Mapping[tuple[str, str], str]) -> dict[str, dict[str, str]]:
+    """Service -> environment -> version."""
+    found: dict[str, dict[str, str]] = {}
+    for (service, environment), version in rows.items():
+        found.setdefault(service, {})[environment] = version
     return found
 
 

@@ -170,10 +170,7 @@ def _foreign(known: Known) -> Iterator[Row]:
 
 def _versions(known: Known) -> Iterator[Row]:
     """What runs where, and how much of its tests passed."""
-    running: dict[tuple[str, str], str] = {}
-    for one in known.folded:
-        if not one.stage and one.status is EventStatus.OK and one.version:
-            running[(one.service, one.environment)] = one.version
+    running = running_versions(known.folded)
     for (service, environment), version in sorted(running.items()):
         yield (
             labels("watchkeeper_deployed_version_info", service=service, environment=environment, version=version),
@@ -182,8 +179,24 @@ def _versions(known: Known) -> Iterator[Row]:
     for service in sorted({service for service, _ in running}):
         different = {version for (name, _), version in running.items() if name == service}
         yield labels("watchkeeper_deployed_versions", service=service), float(len(different))
+    configured = config_versions(known.recent)
+    for service in sorted({service for service, _ in configured}):
+        different = {version for (name, _), version in configured.items() if name == service}
+        yield labels("watchkeeper_config_versions", service=service), float(len(different))
     for (service, version), ratio in tests_passed(known.recent).items():
         yield labels("watchkeeper_tests_passed_ratio", service=service, version=version), ratio
+
+
+def running_versions(folded: Iterable[Deployment]) -> dict[tuple[str, str], str]:
+    """(service, environment) -> version of its newest good deploy."""
+    good = (one for one in folded if not one.stage and one.status is EventStatus.OK and one.version)
+    return {(one.service, one.environment): one.version for one in good}
+
+
+def config_versions(recent: Sequence[Event]) -> dict[tuple[str, str], str]:
+    """(service, environment) -> version of its newest configuration, such as a digest that the change told."""
+    oldest_first = (one for one in reversed(recent) if one.kind is EventKind.CONFIG_CHANGE and one.version)
+    return {(one.service, one.environment): one.version for one in oldest_first if one.status is EventStatus.OK}
 
 
 def tests_passed(recent: Sequence[Event]) -> dict[tuple[str, str], float]:
