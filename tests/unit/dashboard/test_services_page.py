@@ -79,7 +79,9 @@ def test_the_frame_stands_before_the_data(caller: Caller) -> None:
 
 
 def test_an_arrow_over_several_layers_passes_beside_the_boxes_between() -> None:
-    boxes = [{"name": name, "title": name, "layer": layer, "state": "up"} for layer, name in enumerate("abc")]
+    boxes: list[dict[str, str | int]] = [
+        {"name": name, "title": name, "layer": layer, "state": "up"} for layer, name in enumerate("abc")
+    ]
     direct = service_map(boxes, [("a", "b", False)], LIGHT)
     over = service_map(boxes, [("a", "c", False)], LIGHT)
     right = re.search(r'd="M([\d.]+),[\d.]+ C', over)
