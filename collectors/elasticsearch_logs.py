@@ -18,6 +18,7 @@ from watchkeeper.outbound import Outbound
 from .base import STRICT
 from .credentials import read_secret
 from .log_query import LogQuery
+from .log_rows import sane
 from .log_window import Found
 
 #: Documents of clocks that go ahead are asked for too.
@@ -76,7 +77,7 @@ class ElasticsearchLogs(LogQuery):
             told = ((label, _at(source, name)) for label, name in self.label_fields.items())
             labels = tuple((label, str(value)) for label, value in told if isinstance(value, str | int | float))
             key = f"{hit['_index']}\n{hit['_id']}".encode("utf-8", "replace")
-            yield Found(int(hit["sort"][0]), key, line, labels)
+            yield Found(sane(int(hit["sort"][0])), key, line, labels)
 
 
 def _at(source: Any, name: str) -> Any:

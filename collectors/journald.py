@@ -22,7 +22,7 @@ from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Collected
 
 from .base import STRICT, Sheet, target_labels
-from .log_rows import SYSLOG, Counts, Row, batches
+from .log_rows import SYSLOG, Counts, Row, batches, sane
 
 #: Bytes of one entry as JSON; journald's own limit of a field is below it.
 MOST_ENTRY = 8 << 20
@@ -146,7 +146,7 @@ class Journald:
             entry = json.loads(line)
             cursor, raw = str(entry["__CURSOR"]), entry.get("MESSAGE", "")
             text = bytes(raw).decode("utf-8", "replace") if isinstance(raw, list) else str(raw or "")
-            time_ms = int(entry.get("__REALTIME_TIMESTAMP", to_ms(now) * 1000)) // 1000
+            time_ms = sane(int(entry.get("__REALTIME_TIMESTAMP", to_ms(now) * 1000)) // 1000)
             severity = SYSLOG[int(entry.get("PRIORITY", 6)) & 7]
             unit = str(entry.get("_SYSTEMD_UNIT") or entry.get("SYSLOG_IDENTIFIER") or "")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

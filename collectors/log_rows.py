@@ -25,6 +25,13 @@ class Row:
     text: str
 
 
+def sane(time_ms: int) -> int:
+    """The time as it is. Raises ValueError for what is none: before 1970, or past the year 5138."""
+    if not 0 <= time_ms < 10**14:
+        raise ValueError(f"{time_ms} ms is no time")
+    return time_ms
+
+
 def severity_code(word: str) -> int:
     """Of a severity as others write it; 0 when it is none."""
     from .log_severity import WORDS

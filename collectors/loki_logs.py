@@ -16,6 +16,7 @@ from watchkeeper.outbound import Outbound
 
 from .base import STRICT
 from .log_query import LogQuery
+from .log_rows import sane
 from .log_window import Found
 
 #: Lines of one answer that Loki allows unless it is told otherwise (max_entries_limit_per_query).
@@ -61,4 +62,5 @@ def _lines(document: Any) -> Iterator[Found]:
         about = json.dumps(labels)
         for value in stream["values"]:
             time, text = int(value[0]), str(value[1])
+            sane(time // LokiLogs.UNIT)
             yield Found(time, f"{about}{time} {text}".encode("utf-8", "replace"), text, labels)

@@ -129,6 +129,6 @@ def _entries(reply: Reply) -> list[tuple[str, dict[str, str]]]:
 
 def _id(written: str) -> Id:
     first, _, second = written.partition("-")
-    if not (first.isdigit() and second.isdigit()):
+    if not (first.isdigit() and second.isdigit() and int(first) < 10**14):
         raise CollectError("an id of the stream is no id", reason="protocol")
     return int(first), int(second)

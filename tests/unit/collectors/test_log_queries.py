@@ -169,3 +169,20 @@ def test_a_position_of_many_lines_is_small() -> None:
     other = reader("loki_logs", "http://127.0.0.1:1")
     other.restore(json.loads(json.dumps(part.position())))
     assert other._window.seen == part._window.seen
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("time", [-5, 10**30])
+async def test_a_time_that_is_none_fails_the_look_and_leaves_the_position(
+    kind: str, time: int, outbound: Outbound
+) -> None:
+    loki = b'{"data":{"resultType":"streams","result":[{"stream":{},"values":[["%d","x"]]}]}}' % time
+    hit = b'{"_index":"logs","_id":"1","sort":[%d],"_source":{"message":"x"}}' % time
+    elastic = b'{"timed_out":false,"_shards":{"failed":0},"hits":{"hits":[' + hit + b"]}}"
+    async with target() as server:
+        server.pages = {"/loki/api/v1/query_range": answer(loki), "/logs-*/_search": answer(elastic)}
+        part = reader(kind, server.url(""))
+        with pytest.raises(CollectError) as failure:
+            await part.collect(NOON, outbound)
+        assert failure.value.reason == "parse"
+        assert json.dumps(part.position())
