@@ -90,6 +90,9 @@ def test_without_measurements_it_is_unknown_and_a_deploy_that_failed_is_not_judg
 ) -> None:
     deploy(api)
     assert gate(api)["verdict"] == "unknown"
+    deploy(api, version="1.6", status="planned", start=(NOON + timedelta(days=1)).isoformat(), end=None)
+    (row,) = api.get("/api/wk/changes").json()["releases"]
+    assert (row["version"], gate(api)["version"]) == ("1.4", "1.4")
     deploy(api, version="1.5", status="failed")
     assert gate(api, version="1.5")["verdict"] == ""
     assert api.get("/api/wk/releases/gate", params={"service": "nobody"}).status_code == 404

@@ -24,7 +24,7 @@ from watchkeeper.app.pipeline.events_series import (
     pass_ratio,
     running_versions,
 )  # fmt: skip
-from watchkeeper.model import EventKind
+from watchkeeper.model import EventKind, EventStatus
 
 router = APIRouter(prefix="/api/wk", dependencies=[Depends(read)])
 
@@ -64,7 +64,7 @@ def gate(request: Request, service: str, environment: str = "", version: str = "
     fits = [
         one
         for one in engine.eventing.read(now).folded
-        if one.service == service and one.stage == stage
+        if one.service == service and one.stage == stage and one.status is not EventStatus.PLANNED
         if environment in ("", one.environment) and version in ("", one.version)
     ]
     if not fits:
@@ -173,7 +173,7 @@ def _ages(engine: Engine, known: Known, now: datetime) -> list[dict[str, Any]]:
 
 
 def _releases(engine: Engine, known: Known, now: datetime) -> list[dict[str, Any]]:
-    rows = [one for one in known.folded if not one.stage]
+    rows = [one for one in known.folded if not one.stage and one.status is not EventStatus.PLANNED]
     return [_release(engine, known, one, now) for one in reversed(rows)][:RELEASES]
 
 

@@ -118,7 +118,7 @@ def _windows(known: Known, config: Config, now: datetime) -> Iterator[Row]:
 
 def _stages(known: Known, config: Config, now: datetime) -> Iterator[Row]:
     newest: dict[tuple[str, str, str], Deployment] = {}
-    for one in known.folded:
+    for one in (each for each in known.folded if each.status is not EventStatus.PLANNED):
         newest[(one.service, one.environment, one.stage)] = one
     for (service, environment, stage), one in newest.items():
         about = {"service": service, "environment": environment, "stage": stage or "deploy"}
