@@ -76,8 +76,19 @@ def blank(count: int, *shape: int, dtype: npt.DTypeLike = np.float32) -> Array:
 
 def observed(matrix: Matrix) -> FloatArray:
     """The samples as finite numbers; NaN where there is none or none that arithmetic can use."""
-    usable = matrix.present & np.isfinite(matrix.values)
-    return np.where(usable, np.clip(np.nan_to_num(matrix.values), -LARGEST, LARGEST), np.nan)
+    return usable(np.where(matrix.present, matrix.values, np.nan))
+
+
+def usable(values: FloatArray) -> FloatArray:
+    """Finite numbers cut to what float32 can be reckoned with; NaN for all others."""
+    return np.where(np.isfinite(values), np.clip(np.nan_to_num(values), -LARGEST, LARGEST), np.nan)
+
+
+def first_rows(state: State, count: int) -> State:
+    """The state of the first series alone."""
+    if count == state.count:
+        return state
+    return State({name: array[:count] for name, array in state.rows.items()}, state.shared)
 
 
 def fit(detector: Streaming, matrix: Matrix) -> State:
@@ -87,9 +98,14 @@ def fit(detector: Streaming, matrix: Matrix) -> State:
 
 def update(detector: Streaming, state: State, column: Matrix, kind: str) -> tuple[State, Scores]:
     """The scores of the new column (or columns), and the state after it. Takes ``state`` over."""
+    same_layout(state, column)
+    return walk(detector, state, column, kind=kind)
+
+
+def same_layout(state: State, column: Matrix) -> None:
+    """Raises ValueError where the column has another number of series than the state."""
     if state.count != len(column.series):
         raise ValueError(f"state holds {state.count} series, the column {len(column.series)}: align() it first")
-    return walk(detector, state, column, kind=kind)
 
 
 def score(detector: Streaming, matrix: Matrix, kind: str) -> Scores:

@@ -1,4 +1,4 @@
-"""The default: several cheap views of every series, joined by a soft maximum and calibrated on its own past."""
+"""The default: several cheap views of every series, weighed by two small networks, with an alarm of its own."""
 
 from __future__ import annotations
 
@@ -11,88 +11,105 @@ from pydantic.dataclasses import dataclass
 from watchkeeper.model import Matrix, Scores
 from watchkeeper.model.series import FloatArray, IntArray
 
-from . import base, profile
-from .follow import Followed, Tuning, follow, start_rows, tuning
-from .tail import KNEE, RATIO_TAIL, Tail
+from . import alarm, base, channels, daily, fusion, moving, predictor, residuals
 
-#: Rarities joined by the soft maximum have an exponential tail by construction; agreeing views make it longer.
-JOINED_TAIL = Tail(
-    quantile=KNEE, excess=0.43, least_quantile=KNEE, least_excess=0.43, shape=0.0, gain=0.05, prefix="joined"
-)
-#: Columns of the state.
-FAST, SLOW, CHANGE, SEASON = range(4)
-
-
-def soft_maximum(rarity: base.Array, power: float) -> base.Array:
-    """The p-norm over the last axis: a little above the maximum where views agree. All unknown stays unknown."""
-    known = np.nan_to_num(rarity, nan=0.0)
-    largest = known.max(axis=-1)
-    share = known / np.maximum(largest, np.float32(1e-6))[..., None]
-    joined = largest * np.sum(share**power, axis=-1) ** (1.0 / power)
-    answer: base.Array = np.where(np.isnan(rarity).all(axis=-1), np.nan, joined)
-    return answer
+#: Cells [series x time] of one block: small enough for the processor's cache.
+CELLS = 1 << 13
+#: Samples that are taken for a day where time stamps are not real.
+CLOCKLESS_DAY = 1000.0
+#: Interval taken for the first sample, before there is a second.
+FIRST_INTERVAL_MS = 60_000
 
 
 @dataclass(frozen=True, kw_only=True, config=base.STRICT)
 class Ensemble:
-    """Scores how rare this sample is for this series: 0.5 is roughly one point in a thousand.
+    """Scores from 0 to 1 how much each sample ought to be looked at, and says when to page.
 
-    Looks at the distance from a fast and a slow level, the size of the last change, and the distance from the
-    usual value at this time of day (or week). Good for: gauges and rates nobody described. Not for: raw counters
-    (take the rate first), and shapes that are odd without being large.
+    Looks at the last change, two levels, the time of day, a linear predictor of the series' own shape and the energy
+    it leaves over, each against its own past. Good for: gauges and rates nobody described, also of odd shape. Not for:
+    raw counters (take the rate first).
     """
 
-    fast: Annotated[int, Field(ge=2)] = 12  #: samples of the fast level
-    slow: Annotated[int, Field(ge=2)] = 120  #: samples of the slow level and of the usual change
-    power: Annotated[float, Field(ge=1)] = 6.0  #: of the soft maximum; larger is closer to the plain maximum
-    season: bool = True  #: compare with time of day and week (UTC); off where time stamps are not real
-    min_history: Annotated[int, Field(ge=2)] = 20  #: known samples before there is a score
-
-    def tuning(self) -> Tuning:
-        fast, slow = 2.0 / (self.fast + 1.0), 2.0 / (self.slow + 1.0)
-        views = [(fast, slow), (slow, slow), (1.0, slow)]
-        return tuning(*views, (fast, slow)) if self.season else tuning(*views)
+    false_alarms_a_day: Annotated[float, Field(gt=0)] = 0.15  #: budget of alarms of one series; raises its limit
+    season: bool = True  #: compare with the time of day (UTC); off where time stamps are not real
+    min_history: Annotated[int, Field(ge=2)] = 30  #: known samples before there is a score
 
     def start(self, count: int) -> base.State:
-        views = 4 if self.season else 3
-        rows = start_rows(count, views) | RATIO_TAIL.start_rows(count, views) | JOINED_TAIL.start_rows(count, 1)
-        return base.State(rows | (profile.start_rows(count) if self.season else {}))
-
-    def step(self, state: base.State, observed: FloatArray, time_ms: int | IntArray) -> base.Answer:
-        usual = profile.expected(state, time_ms) if self.season else np.full(len(observed), np.nan)
-        found = follow(state, self._samples(observed, usual), self.tuning())
-        reach = RATIO_TAIL.half(state) * found.scale
-        enough = found.seen >= self.min_history
-        rarity = RATIO_TAIL.rarity(state, np.where(enough, found.ratio, np.float32(np.nan)), found.seen)
-        joined = soft_maximum(rarity, self.power).astype(np.float32)
-        final = JOINED_TAIL.rarity(state, joined[:, None], found.seen[:, :1])[:, 0]
-        if self.season:
-            believed = usual + found.believed[:, SEASON]
-            profile.learn(state, np.where(np.isnan(believed), observed, believed), time_ms)
-        return self._answer(base.rarity_score(final), found, usual, reach)
-
-    def _samples(self, observed: FloatArray, usual: FloatArray) -> FloatArray:
-        views = np.repeat(observed[:, None], 4 if self.season else 3, axis=1)
-        if self.season:
-            views[:, SEASON] -= usual
-        return views
-
-    def _answer(self, value: base.Array, found: Followed, usual: FloatArray, reach: base.Array) -> base.Answer:
-        """The band is that of the season where it is known, else that of the fast level."""
-        enough = found.seen >= self.min_history
-        expected = np.where(enough[:, FAST], found.expected[:, FAST], np.nan)
-        width = reach[:, FAST]
-        if self.season:
-            seasonal = enough[:, SEASON] & ~np.isnan(usual)
-            expected = np.where(seasonal, usual + found.expected[:, SEASON], expected)
-            width = np.where(seasonal, reach[:, SEASON], width)
-        return base.Answer(value, expected, expected - width, expected + width)
+        rows = channels.start_rows(count) | fusion.start_rows(count) | alarm.start_rows(count)
+        shared = {"ticks": np.zeros(1, np.int64), "clock": np.array([0, FIRST_INTERVAL_MS], np.int64)}
+        return base.State(rows, shared)
 
     def fit(self, matrix: Matrix) -> base.State:
-        return base.fit(self, matrix)
+        return self._walk(self.start(len(matrix.series)), matrix)[0]
 
     def update(self, state: base.State, column: Matrix) -> tuple[base.State, Scores]:
-        return base.update(self, state, column, "ensemble")
+        base.same_layout(state, column)
+        return self._walk(state, column)
 
     def score(self, matrix: Matrix) -> Scores:
-        return base.score(self, matrix, "ensemble")
+        return self._walk(self.start(len(matrix.series)), matrix)[1]
+
+    def _walk(self, state: base.State, matrix: Matrix) -> tuple[base.State, Scores]:
+        seen, times = base.observed(matrix), matrix.times
+        parts = np.full((5, *seen.shape), np.nan)
+        at = 0
+        while at < seen.shape[1] and len(seen):
+            until = at + self._columns(state, seen[:, at:], times[at:])
+            parts[:, :, at:until] = self.block(state, seen[:, at:until], [(slice(None), times[at:until])])
+            at = until
+        value, expected, lower, upper, alarms = parts
+        return state, Scores(
+            series=matrix.series,
+            times=times,
+            value=value,
+            expected=expected,
+            lower=lower,
+            upper=upper,
+            detector="ensemble",
+            alarm=alarms,
+        )
+
+    def _columns(self, state: base.State, seen: FloatArray, times: IntArray) -> int:
+        """Columns of the next block: those of ``longest``, until a sample is missing."""
+        complete = np.asarray(~np.isnan(seen[:, : predictor.REFIT]).any(axis=0))
+        if not complete[0]:
+            return 1
+        gaps = np.flatnonzero(~complete)
+        most = min(self.longest(state), int(gaps[0]) if len(gaps) else len(complete))
+        reach = daily.reach_ms(int(state.shared["clock"][1]))
+        return max(1, min(most, int(np.searchsorted(times, times[0] + reach)))) if self.season else most
+
+    def longest(self, state: base.State) -> int:
+        """Columns that one set of weights is good for, and the cache holds."""
+        ticks = int(state.shared["ticks"][0])
+        return 1 if ticks < 2 else min(predictor.horizon(state, ticks), max(1, CELLS // max(state.count, 1)))
+
+    def block(self, state: base.State, seen: FloatArray, clocks: daily.Clocks) -> FloatArray:
+        """(value, expected, lower, upper, alarm) of a block; only a block of one column may lack samples."""
+        clock, ticks = self._clock(state, clocks[0][1]), int(state.shared["ticks"][0])
+        known = ~np.isnan(seen[:, 0])
+        mask = None if known.all() else known
+        before = moving.Seen(state.rows["seen"], seen.shape[1])
+        view = channels.look(
+            state, np.nan_to_num(seen) if mask is not None else seen, clocks, clock, ticks, mask, fusion.MEMORIES
+        )
+        fused = fusion.fuse(state, view.inputs, before, mask)
+        enough = (before.count >= self.min_history) & known[:, None]
+        budget = alarm.Budget(self.false_alarms_a_day, self._samples_a_day(clock))
+        opened = alarm.judge(state, fused.begins, enough, before.count, budget)
+        value = np.where(view.still, 0.0, fusion.unit(fused.score))
+        lower, upper = view.expected - view.reach, view.expected + view.reach
+        state.shared["ticks"] = state.shared["ticks"] + seen.shape[1]
+        state.shared["clock"] = np.array([clocks[0][1][-1], clock.interval_ms], np.int64)
+        return np.where(enough, np.stack([value, view.expected, lower, upper, opened]), np.nan)
+
+    def _clock(self, state: base.State, times: IntArray) -> residuals.Clock:
+        """The interval is read from the second sample, and again whenever the predictor is solved."""
+        ticks, (last, interval) = int(state.shared["ticks"][0]), state.shared["clock"].tolist()
+        passed = int(times[0]) - last
+        if ticks and passed > 0 and (ticks == 1 or ticks % predictor.REFIT == 0):
+            interval = passed
+        return residuals.Clock(interval, self.season)
+
+    def _samples_a_day(self, clock: residuals.Clock) -> float:
+        return daily.DAY_MS / clock.interval_ms if self.season else CLOCKLESS_DAY

@@ -8,17 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from watchkeeper.model.series import BoolArray, FloatArray
+from watchkeeper.model.series import BoolArray, FloatArray, IntArray
 
-from . import base
+from . import base, daily
 from .ensemble import Ensemble
-
-#: A score from here on opens an alarm.
-ALARM = 0.5
-#: Samples after an alarm in which a further one must score clearly higher.
-QUIET = 30
-#: How much of the last alarm's score a new one must still beat, falling linearly to nothing over QUIET samples.
-REMEMBERED = 1.0
 
 Job = tuple[npt.NDArray[Any], npt.NDArray[Any], Mapping[str, Any]]
 Scored = tuple[FloatArray, BoolArray]
@@ -30,71 +23,81 @@ def score_series(timestamps: npt.NDArray[Any], values: npt.NDArray[Any], meta: M
 
 
 def score_batch(jobs: Sequence[Job]) -> list[Scored]:
-    """The same for many series; those with and without real time stamps are each scored together."""
-    clocked = [_has_clock(times, meta) for times, _, meta in jobs]
+    """The same for many series; those that share interval and kind of clock are scored together, each by its own."""
     answers: dict[int, Scored] = {}
-    for season in (True, False):
-        chosen = [index for index, has_clock in enumerate(clocked) if has_clock is season]
-        answers |= dict(zip(chosen, _score_alike([jobs[index] for index in chosen], season=season), strict=True))
+    kinds = [_kind(times, meta) for times, _, meta in jobs]
+    for kind in dict.fromkeys(kinds):
+        chosen = [index for index, one in enumerate(kinds) if one == kind]
+        answers |= dict(zip(chosen, _score_alike([jobs[index] for index in chosen], season=kind[0]), strict=True))
     return [answers[index] for index in range(len(jobs))]
 
 
 score_batch.batch = True  # type: ignore[attr-defined]  # the harness asks the function whether it takes batches
 
 
-def _has_clock(timestamps: npt.NDArray[Any], meta: Mapping[str, Any]) -> bool:
-    """A row number is no time of day: the first stamp must lie after 1980."""
-    return bool(meta.get("interval_s")) and len(timestamps) > 0 and float(timestamps[0]) > 315_532_800
+def _kind(timestamps: npt.NDArray[Any], meta: Mapping[str, Any]) -> tuple[bool, float]:
+    """(whether the time stamps are real, seconds between the first two); a row number is no time of day."""
+    clock = bool(meta.get("interval_s")) and len(timestamps) > 0 and float(timestamps[0]) > 315_532_800
+    return clock, float(timestamps[1] - timestamps[0]) if len(timestamps) > 1 else 0.0
 
 
 def _score_alike(jobs: Sequence[Job], *, season: bool) -> list[Scored]:
-    if not jobs:
-        return []
-    widths = [1 if values.ndim == 1 else values.shape[1] for _, values, _ in jobs]
-    lengths = [len(values) for _, values, _ in jobs]
-    samples = np.full((sum(widths), max(lengths)), np.nan)
-    moments = np.zeros((sum(widths), max(lengths)), dtype=np.int64)
-    first = np.concatenate([[0], np.cumsum(widths)])
-    for row, width, length, (times, values, _) in zip(first, widths, lengths, jobs, strict=False):
-        samples[row : row + width, :length] = np.asarray(values, dtype=np.float64).reshape(length, width).T
-        moments[row : row + width, :length] = (np.asarray(times, dtype=np.float64) * 1000).astype(np.int64)
-    rarity = _rarity(samples, moments, season=season)
-    scores = [
-        _group(rarity[row : row + width, :length]) for row, width, length in zip(first, widths, lengths, strict=False)
-    ]
-    return [(score, alarms(score)) for score in scores]
+    """One row a value; rows of longer series first, so that those still running are always the first ones."""
+    order = sorted(range(len(jobs)), key=lambda index: -len(jobs[index][0]))
+    columns = [np.asarray(jobs[index][1], np.float64).reshape(len(jobs[index][0]), -1) for index in order]
+    times = [(np.asarray(jobs[index][0], np.float64) * 1000).astype(np.int64) for index in order]
+    rows = [(place, at) for place, block in enumerate(columns) for at in range(block.shape[1])]
+    samples = [np.ascontiguousarray(columns[place][:, at]) for place, at in rows]
+    moments = [times[place] for place, _ in rows]
+    value, alarm = _walk(samples, moments, season=season)
+    answers: dict[int, Scored] = {}
+    for place, index in enumerate(order):
+        mine = [row for row, (owner, _) in enumerate(rows) if owner == place]
+        answers[index] = _joined([value[row] for row in mine], [alarm[row] for row in mine])
+    return [answers[index] for index in range(len(jobs))]
 
 
-def _rarity(samples: FloatArray, moments: npt.NDArray[np.int64], *, season: bool) -> FloatArray:
-    """Scores of all rows, walked column by column; rows may have clocks of their own."""
+def _walk(
+    samples: list[FloatArray], moments: list[IntArray], *, season: bool
+) -> tuple[list[FloatArray], list[FloatArray]]:
+    """(scores, alarms) of series that all start at their first column."""
     detector = Ensemble(season=season)
-    usable = np.where(np.isfinite(samples), np.clip(np.nan_to_num(samples), -base.LARGEST, base.LARGEST), np.nan)
-    state, scores = detector.start(len(samples)), np.full(samples.shape, np.nan)
-    columns, clocks = np.ascontiguousarray(usable.T), np.ascontiguousarray(moments.T)
-    for at in range(samples.shape[1]):
-        scores[:, at] = detector.step(state, columns[at], clocks[at]).value
-    return scores
+    state, lengths = detector.start(len(samples)), np.array([len(one) for one in samples])
+    value, alarm = [np.full(length, np.nan) for length in lengths], [np.zeros(length) for length in lengths]
+    at = 0
+    while at < (lengths.max() if len(lengths) else 0):
+        running = int(np.count_nonzero(lengths > at))
+        state = base.first_rows(state, running)
+        until = min(at + detector.longest(state), int(lengths[:running].min()))
+        if season:
+            reach = daily.reach_ms(int(state.shared["clock"][1]))
+            until = max(at + 1, min(until, *(int(np.searchsorted(one, one[at] + reach)) for one in moments[:running])))
+        block = base.usable(np.stack([one[at:until] for one in samples[:running]]))
+        gaps = np.flatnonzero(np.isnan(block).any(axis=0))
+        block = block[:, : max(1, gaps[0])] if len(gaps) else block
+        until = at + block.shape[1]
+        parts = detector.block(state, block, _clocks(moments[:running], at, until, season=season))
+        for row in range(running):
+            value[row][at:until], alarm[row][at:until] = parts[0, row], parts[4, row]
+        at = until
+    return value, alarm
 
 
-def _group(scores: FloatArray) -> FloatArray:
-    """One score of several series: the mean of their rarities, so that several mildly odd ones count."""
+def _clocks(moments: list[IntArray], at: int, until: int, *, season: bool) -> daily.Clocks:
+    """Rows that show the same time of day are looked up together."""
+    if not season:
+        return [(slice(None), moments[0][at:until])]
+    found: dict[bytes, list[int]] = {}
+    for row, times in enumerate(moments):
+        found.setdefault((times[at:until] % daily.DAY_MS).tobytes(), []).append(row)
+    return [(np.array(rows), moments[rows[0]][at:until]) for rows in found.values()]
+
+
+def _joined(scores: list[FloatArray], alarms: list[FloatArray]) -> Scored:
+    """One score of several series: the mean of their logits, so that several mildly odd ones count."""
+    rings = np.nan_to_num(np.stack(alarms)).max(axis=0) > 0
     if len(scores) == 1:
-        alone: FloatArray = scores[0]
-        return alone
-    rarity = base.HALF_RARITY * scores / np.maximum(1.0 - scores, 1e-6)
-    known = ~np.isnan(rarity)
-    mean = np.where(known, rarity, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    score: FloatArray = np.where(known.any(axis=0), base.rarity_score(mean), np.nan)
-    return score
-
-
-def alarms(score: FloatArray) -> BoolArray:
-    """True where an alarm opens: the score passes ALARM and rises over what recent alarms left behind."""
-    alarm = np.zeros(len(score), dtype=np.bool_)
-    last, height = -QUIET, 0.0
-    for at in np.flatnonzero(np.nan_to_num(score) >= ALARM).tolist():
-        remembered = height * REMEMBERED * max(0.0, 1.0 - (at - last) / QUIET)
-        if score[at] > remembered:
-            alarm[at] = True
-            last, height = at, float(score[at])
-    return alarm
+        return scores[0], rings
+    held = np.clip(np.stack(scores), 1e-9, 1.0 - 1e-9)
+    mean = np.mean(np.log(held) - np.log1p(-held), axis=0)
+    return 1.0 / (1.0 + np.exp(-mean)), rings

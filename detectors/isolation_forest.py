@@ -61,8 +61,7 @@ class IsolationForest:
         return self._walk(self.start(len(matrix.series)), matrix)[0]
 
     def update(self, state: base.State, column: Matrix) -> tuple[base.State, Scores]:
-        if state.count != len(column.series):
-            raise ValueError(f"state holds {state.count} series, the column {len(column.series)}: align() it first")
+        base.same_layout(state, column)
         return self._walk(state, column)
 
     def score(self, matrix: Matrix) -> Scores:

@@ -18,3 +18,4 @@ class Scores:
     lower: FloatArray  #: lower edge of the expected band
     upper: FloatArray  #: upper edge of the expected band
     detector: str
+    alarm: FloatArray | None = None  #: 1 where an alarm opens, 0 where not, NaN unknown; None: the kind has none

@@ -1,0 +1,125 @@
+"""Several cheap views of every series at once, and what each says of every sample: the inputs of the networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import daily, moving, predictor, residuals
+from .base import Array, State
+from .rarity import NOTHING, Rarity, rarity
+from .rarity import start_rows as rarity_rows
+from .residuals import WINDOWS, Block, Clock, Residuals
+
+CHANNELS = ("change", "fast", "slow", "season", "shift", "shape", *(f"energy{window}" for window in WINDOWS))
+#: Residual over its usual size at which the tail begins: of sizes, of energies.
+LIMIT, ENERGY_LIMIT = 4.0, 3.0
+_LIMITS = np.array([[ENERGY_LIMIT if name.startswith("energy") else LIMIT] for name in CHANNELS], np.float32)
+#: The predictor's residual is counted in spreads: below this one it is nothing.
+UNIT = 1e-2
+#: Names of the inputs, in order.
+NAMES = (
+    *(f"{name}.{part}" for part in ("orders", "ratio", "record") for name in CHANNELS),
+    *("change.exponent", "change.share", "slow.exponent", "slow.share", "change.sign", "slow.sign", "season.sign"),
+    *("burst", "relative", "zero", "same", "noise", "interval", "clock", "fit", "fit_change", "shape_lasting"),
+)
+#: The residual that is shown as a band is as rare as one in this.
+BAND = 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One block as the channels see it."""
+
+    inputs: Array  #: [series, len(NAMES) and room for what is remembered, time], float32
+    expected: Array  #: [series, time]
+    reach: Array  #: distance from it that is one in a thousand
+    still: Array  #: True where nothing has ever moved
+
+
+def start_rows(count: int) -> dict[str, Array]:
+    rows = residuals.start_rows(count) | {"burst": np.zeros(count), "moved": np.zeros(count)}
+    return rows | rarity_rows(count, len(CHANNELS)) | {"seen": np.zeros(count, np.int32)}
+
+
+def look(
+    state: State, sample: Array, clocks: daily.Clocks, clock: Clock, ticks: int, known: Array | None, room: int
+) -> View:
+    """The inputs of a block [series, time] with ``room`` for more behind them, and the state after it."""
+    rows, length = state.rows, sample.shape[1]
+    fresh = rows["seen"] == 0
+    if fresh.any():
+        _begin(rows, fresh, sample[:, 0])
+    block = Block(sample, clocks, clock, ticks, known, moving.Seen(rows["seen"], length))
+    left = residuals.residuals(state, block)
+    found = _rarities(state, block, left)
+    inputs = np.empty((len(sample), len(NAMES) + room, length), np.float32)
+    for at, part in enumerate((found.orders, found.ratio, found.record)):
+        inputs[:, at * len(CHANNELS) : (at + 1) * len(CHANNELS)] = part
+    for at, extra in enumerate(_extra(state, block, left, found)):
+        inputs[:, 3 * len(CHANNELS) + at] = extra
+    _, moved = moving.largest(rows, "moved", np.abs(left.sizes["change"]), 0.0, known)
+    if clock.season:
+        daily.learn(state, sample, clocks, clock.interval_ms, known)
+    rows["seen"] = rows["seen"] + (np.int32(length) if known is None else known.astype(np.int32))
+    predictor.absorb(state, left.near, ticks)
+    reach = np.where(left.timed, _reach(found, "season"), _reach(found, "fast"))
+    return View(inputs, left.expected, reach, moved == 0)
+
+
+def _begin(rows: moving.Rows, fresh: Array, sample: Array) -> None:
+    """Rows of series never seen: the first sample is all that they remember."""
+    for name, array in rows.items():
+        if array.dtype.kind == "f" and name not in ("profile", "anchor"):
+            array[fresh] = 0.0
+    rows["record"][fresh] = NOTHING
+    rows["weights"][fresh, 0] = 1.0
+    rows["last"][fresh] = sample[fresh, None]
+
+
+def _rarities(state: State, block: Block, left: Residuals) -> Rarity:
+    sizes = np.empty((len(block.sample), len(CHANNELS), block.sample.shape[1]), np.float32)
+    floors = np.empty_like(sizes)
+    for at, name in enumerate(CHANNELS):
+        energy = left.energies.get(name)
+        sizes[:, at] = np.abs(left.sizes[name]) if energy is None else energy
+        floors[:, at] = left.floor if energy is None else UNIT**2
+    floors[:, CHANNELS.index("shape")] = UNIT
+    return rarity(state.rows, sizes, floors, _LIMITS, block.seen, block.clock.pace, block.known)
+
+
+def _reach(found: Rarity, name: str) -> Array:
+    """The residual of a channel that is as rare as one in BAND."""
+    at = CHANNELS.index(name)
+    beyond = np.maximum(np.log(BAND * found.share[:, at]), 0.0)
+    return np.asarray(found.usual[:, at] * LIMIT * np.exp(np.minimum(found.exponent[:, at] * beyond, 6.0)), np.float64)
+
+
+def _extra(state: State, block: Block, left: Residuals, found: Rarity) -> list[Array]:
+    """The inputs that are not rarities, in the order of NAMES."""
+    sample, change, slow = block.sample, left.sizes["change"], left.sizes["slow"]
+    like, fit = np.ones_like(sample), state.rows["fit"]
+    shaken = block.level_now(state, "burst", np.sqrt(np.abs(change)), WINDOWS[0]) ** 2
+    at_change, at_slow = CHANNELS.index("change"), CHANNELS.index("slow")
+    steady = np.maximum(found.usual[:, at_change] - left.floor, 0.0)
+    a_little = 0.05 * left.floor + 1e-300
+    return [
+        np.log(found.exponent[:, at_change]),
+        np.log(found.share[:, at_change]),
+        np.log(found.exponent[:, at_slow]),
+        np.log(found.share[:, at_slow]),
+        np.sign(change),
+        np.sign(slow),
+        np.sign(left.sizes["season"]),
+        np.clip(np.log2((shaken + a_little) / (steady + a_little)), -8.0, 10.0),
+        np.clip(np.abs(slow) / (np.abs(left.slow) + left.spread + 1e-9), 0.0, 10.0),
+        (sample == 0) * 1.0,
+        (change == 0) * 1.0,
+        np.clip(np.log2((steady + 1e-12) / (left.spread + 1e-12) + 1e-3), -10.0, 10.0),
+        like * (np.log10(block.clock.interval_ms / 1000.0) if block.clock.season else 0.0),
+        like * float(block.clock.season),
+        fit[:, :1] * like,
+        fit[:, 1:] * like,
+        np.minimum(found.ratio[:, CHANNELS.index("energy8")], found.ratio[:, CHANNELS.index("energy32")]),
+    ]

@@ -1,0 +1,64 @@
+"""Two small networks that weigh the channels: how likely something begins now, and how likely it is going on.
+
+Their weights are constants of the project, fitted once by ``benchmarks/train_ensemble.py`` on labelled public series
+and kept as numbers in ``ensemble_weights.json``. 32 hidden units each, one layer.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+
+from .base import Array
+
+FILE = "ensemble_weights.json"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """Inputs to one number, the logit of a probability."""
+
+    hidden: Array  #: [inputs, units]
+    hidden_bias: Array  #: [units]
+    output: Array  #: [units]
+    bias: float
+
+    def __call__(self, inputs: Array) -> Array:
+        """[series, input, time] to [series, time]; inputs beyond those that it knows are left out."""
+        held = inputs[:, : len(self.hidden)]
+        if held.shape[2] == 1:
+            units = (held[:, :, 0] @ self.hidden + self.hidden_bias).T[None]  # [1, unit, series]
+        else:
+            units = np.matmul(self.hidden.T, held) + self.hidden_bias[:, None]
+        np.maximum(units, 0, out=units)
+        answer = np.matmul(self.output, units) + np.float32(self.bias)
+        return np.asarray(answer.T if held.shape[2] == 1 else answer)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Weights:
+    """What the file holds."""
+
+    inputs: tuple[str, ...]  #: names of the channels' inputs, as they were when it was made
+    begins: Network
+    lasts: Network
+
+
+@cache
+def weights() -> Weights:
+    """The constants of the project, read once."""
+    held = json.loads(files(__package__).joinpath(FILE).read_text(encoding="utf-8"))
+    return Weights(tuple(held["inputs"]), _network(held["begins"]), _network(held["lasts"]))
+
+
+def _network(held: dict[str, list[float]]) -> Network:
+    return Network(
+        hidden=np.array(held["hidden"], np.float32),
+        hidden_bias=np.array(held["hidden_bias"], np.float32),
+        output=np.array(held["output"], np.float32),
+        bias=float(held["bias"][0]),
+    )

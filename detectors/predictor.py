@@ -1,0 +1,126 @@
+"""The next sample from the samples before it: a linear predictor by least squares, for many series at once.
+
+What it leaves over is the part of a series that its own shape does not explain: for a periodic series the odd beat, for
+any series what a change from the last value would say, but without the moves that are usual. Lags are the same for all
+series, dense near 0 and thinning out, so that a block of columns is a few dozen shifted sums. The sums of products
+forget; all of one moment enter together, so that they agree with each other.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .base import Array, State
+
+#: Furthest sample looked back to.
+REACH = 240
+#: Samples looked back to: the last six, then ever thinner.
+LAGS = np.unique(np.round(np.concatenate([np.arange(1, 7), np.geomspace(8, REACH, 16)])).astype(np.int64))
+#: Samples between two updates of the sums; these come from every sample at first, later from every ``STRIDE``-th.
+CHUNK, STRIDE, DENSE = 32, 4, 2048
+#: Samples between two solutions; the first two come early.
+REFIT, EARLY = 512, (128, 256)
+#: Known samples before a solution is tried.
+ENOUGH = 96
+#: Share of the variance added to the diagonal: white noise that keeps the solution tame.
+RIDGE = 3e-4
+#: Series up to which all learn at the same tick; of more, every 32nd takes its turn, so that no tick is much dearer.
+TOGETHER = 4096
+#: Samples that carry most of the weight of the sums.
+MEMORY = 8192.0
+
+_BACK = np.concatenate([[0], LAGS])
+_UPPER = np.triu_indices(len(_BACK))
+_FULL = np.zeros((len(_BACK), len(_BACK)), np.int64)
+_FULL[_UPPER] = np.arange(len(_UPPER[0]))
+_FULL = np.maximum(_FULL, _FULL.T)  # where a product stands among the kept half
+
+
+def start_rows(count: int) -> dict[str, Array]:
+    weights = np.zeros((count, len(LAGS)), np.float32)
+    weights[:, 0] = 1.0
+    return {
+        "ring": np.zeros((count, REACH + CHUNK), np.float32),
+        "products": np.zeros((count, len(_UPPER[0])), np.float32),
+        "weights": weights,
+        "fit": np.zeros((count, 2), np.float32),
+    }
+
+
+def predict(state: State, sample: Array, ticks: int) -> Array:
+    """What is foreseen for each sample [series, time] of a block that crosses no ``horizon``; float32."""
+    ring, weights = state.rows["ring"], state.rows["weights"]
+    size, length = ring.shape[1], sample.shape[1]
+    foreseen = np.zeros(sample.shape, np.float32)
+    if length == 1:
+        for at, lag in enumerate(LAGS.tolist()):
+            foreseen[:, 0] += weights[:, at] * ring[:, (ticks - lag) % size]
+        return foreseen
+    whole = np.concatenate([ring[:, (ticks + np.arange(-REACH, 0)) % size], sample], axis=1)
+    for at, lag in enumerate(LAGS.tolist()):
+        foreseen += weights[:, at : at + 1] * whole[:, REACH - lag : REACH - lag + length]
+    return foreseen
+
+
+def horizon(state: State, ticks: int) -> int:
+    """Columns after ``ticks`` that the present weights are good for."""
+    if state.count > TOGETHER:
+        return 1
+    return min(after for after in (*EARLY, REFIT * (ticks // REFIT + 1)) if after > ticks) - ticks
+
+
+def absorb(state: State, sample: Array, ticks: int) -> None:
+    """Put a block into the ring; learn after every chunk, solve at the horizon."""
+    ring = state.rows["ring"]
+    size, length, done = ring.shape[1], sample.shape[1], 0
+    if state.count > TOGETHER:
+        ring[:, ticks % size] = sample[:, 0]
+        _take_turns(state, ticks + 1)
+        return
+    while done < length:
+        take = min(length - done, CHUNK - (ticks + done) % CHUNK)
+        ring[:, (ticks + done + np.arange(take)) % size] = sample[:, done : done + take]
+        done += take
+        if (ticks + done) % CHUNK == 0:
+            learn(state, slice(None), ticks + done)
+    if (ticks + length) in EARLY or (ticks + length) % REFIT == 0:
+        solve(state, np.arange(state.count))
+
+
+def _take_turns(state: State, ticks: int) -> None:
+    """Every CHUNK-th series learns; every 16th of those is solved, or all of them while they are new."""
+    turn, round_ = ticks % CHUNK, ticks // CHUNK
+    learn(state, slice(turn, None, CHUNK), ticks)
+    rows = np.arange(turn, state.count, CHUNK)
+    early = round_ * CHUNK in EARLY
+    solve(state, rows if early else rows[round_ % (REFIT // CHUNK) :: REFIT // CHUNK])
+
+
+def learn(state: State, rows: slice, ticks: int) -> None:
+    """Add the chunk that ends after ``ticks`` columns to the sums of products of these rows."""
+    ring, products = state.rows["ring"][rows], state.rows["products"]
+    keep = np.float32((1.0 - 2.0 / (MEMORY + 1.0)) ** CHUNK)
+    picked = np.arange(0, CHUNK, 1 if ticks <= DENSE else STRIDE)  # how far before the newest sample
+    lagged = ring[:, (ticks - 1 - picked[:, None] - _BACK[None, :]) % ring.shape[1]]  # [series, moment, lag]
+    total = np.matmul(lagged.transpose(0, 2, 1), lagged)
+    share = (1 - keep) / np.float32(len(picked))
+    products[rows] = keep * products[rows] + share * total[:, *_UPPER]
+
+
+def solve(state: State, asked: Array) -> None:
+    """New weights of those of the asked rows that have enough past."""
+    rows = state.rows
+    chosen = asked[(rows["seen"][asked] >= ENOUGH) & (rows["products"][asked, 0] > 1e-12)]
+    if not len(chosen):
+        return
+    products = rows["products"][chosen].astype(np.float64)[:, _FULL]
+    power = products[:, 0, 0]
+    matrix = products[:, 1:, 1:] + (RIDGE * power)[:, None, None] * np.eye(len(LAGS))
+    towards = products[:, 0, 1:]
+    weights = np.linalg.solve(matrix, towards[:, :, None])[:, :, 0]
+    left = 1.0 - np.einsum("sl,sl->s", weights, towards) / power
+    sane = (left > 0.0) & np.isfinite(weights).all(axis=1)
+    change = 1.0 + (products[:, 1, 1] - 2.0 * products[:, 0, 1]) / power
+    rows["weights"][chosen[sane]] = weights[sane]
+    rows["fit"][chosen[sane], 0] = 1.0 - np.sqrt(left[sane])
+    rows["fit"][chosen[sane], 1] = np.log2((left[sane] + 1e-6) / (np.maximum(change[sane], 0.0) + 1e-6))
