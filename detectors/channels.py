@@ -24,6 +24,11 @@ NAMES = (
     *("change.exponent", "change.share", "slow.exponent", "slow.share", "change.sign", "slow.sign", "season.sign"),
     *("burst", "relative", "zero", "same", "noise", "interval", "clock", "fit", "fit_change", "shape_lasting"),
 )
+#: Of short histories: rarity at LIMIT, exponent of the usual tail beyond, most rarity of what was seen before, and how
+#: far beyond the largest so far (log2) a residual must be to be new.
+KNEE, SHORT_EXPONENT, SEEN_ORDERS, BEYOND = 1.7, 0.2, 2.5, 0.5
+#: Limits that are one in BAND by the usual tail.
+BAND_OF_SHORT = 10.0 ** (SHORT_EXPONENT * (3.0 - KNEE))
 #: The residual that is shown as a band is as rare as one in this.
 BAND = 1000.0
 
@@ -36,6 +41,7 @@ class View:
     expected: Array  #: [series, time]
     reach: Array  #: distance from it that is one in a thousand
     still: Array  #: True where nothing has ever moved
+    rarest: Array  #: decimal orders of rarity of the distance from the levels, for short histories
 
 
 def start_rows(count: int) -> dict[str, Array]:
@@ -64,8 +70,14 @@ def look(
         daily.learn(state, sample, clocks, clock.interval_ms, known)
     rows["seen"] = rows["seen"] + (np.int32(length) if known is None else known.astype(np.int32))
     predictor.absorb(state, left.near, ticks)
-    reach = np.where(left.timed, _reach(found, "season"), _reach(found, "fast"))
-    return View(inputs, left.expected, reach, moved == 0)
+    if clock.slow:
+        expected, reach = (
+            left.slow,
+            np.asarray(found.usual[:, CHANNELS.index("slow")] * LIMIT * BAND_OF_SHORT, np.float64),
+        )
+    else:
+        expected, reach = left.expected, np.where(left.timed, _reach(found, "season"), _reach(found, "fast"))
+    return View(inputs, expected, reach, moved == 0, _rarest(found))
 
 
 def _begin(rows: moving.Rows, fresh: Array, sample: Array) -> None:
@@ -94,6 +106,15 @@ def _reach(found: Rarity, name: str) -> Array:
     at = CHANNELS.index(name)
     beyond = np.maximum(np.log(BAND * found.share[:, at]), 0.0)
     return np.asarray(found.usual[:, at] * LIMIT * np.exp(np.minimum(found.exponent[:, at] * beyond, 6.0)), np.float64)
+
+
+def _rarest(found: Rarity) -> Array:
+    """Few samples do not tell a tail: beyond all that was seen a usual one is taken, within it little is rare."""
+    levels = [CHANNELS.index(name) for name in ("fast", "slow")]
+    units = np.exp2(found.ratio[:, levels].astype(np.float64)) / LIMIT
+    usual = KNEE * np.minimum(units, 1.0) + np.log10(np.maximum(units, 1.0)) / SHORT_EXPONENT
+    within = np.minimum(found.orders[:, levels], SEEN_ORDERS)
+    return np.asarray(np.where(found.record[:, levels] > BEYOND, usual, within).max(axis=1))
 
 
 def _extra(state: State, block: Block, left: Residuals, found: Rarity) -> list[Array]:

@@ -32,7 +32,7 @@ class Ensemble:
 
     false_alarms_a_day: Annotated[float, Field(gt=0)] = 0.15  #: budget of alarms of one series; raises its limit
     season: bool = True  #: compare with the time of day (UTC); off where time stamps are not real
-    min_history: Annotated[int, Field(ge=2)] = 30  #: known samples before there is a score
+    min_history: Annotated[int, Field(ge=2)] = 20  #: known samples before there is a score
 
     def start(self, count: int) -> base.State:
         rows = channels.start_rows(count) | fusion.start_rows(count) | alarm.start_rows(count)
@@ -96,8 +96,11 @@ class Ensemble:
         fused = fusion.fuse(state, view.inputs, before, mask)
         enough = (before.count >= self.min_history) & known[:, None]
         budget = alarm.Budget(self.false_alarms_a_day, self._samples_a_day(clock))
-        opened = alarm.judge(state, fused.begins, enough, before.count, budget)
-        value = np.where(view.still, 0.0, fusion.unit(fused.score))
+        begins, value = fused.begins, fusion.unit(fused.score)
+        if clock.slow:
+            begins, value = view.rarest - base.HALF_RARITY + alarm.LIMIT, base.rarity_score(view.rarest)
+        opened = alarm.judge(state, begins, enough, before.count, budget)
+        value = np.where(view.still, 0.0, value)
         lower, upper = view.expected - view.reach, view.expected + view.reach
         state.shared["ticks"] = state.shared["ticks"] + seen.shape[1]
         state.shared["clock"] = np.array([clocks[0][1][-1], clock.interval_ms], np.int64)

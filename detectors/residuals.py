@@ -26,6 +26,10 @@ MOST_POWER = 400.0
 SUMS = ("level", "slow", "fast", "shift", "offset", "deviation", "centre", *(f"power{window}" for window in WINDOWS))
 
 
+#: Series of longer intervals, days for example, are judged by rarity alone: the networks were fitted on shorter ones.
+MOST_INTERVAL_MS = 3_600_000
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
     """What the memory of the channels is measured by."""
@@ -37,6 +41,11 @@ class Clock:
     def day(self) -> float:
         """Samples of a day, within reason."""
         return float(np.clip(daily.DAY_MS / self.interval_ms, 200, 1440)) if self.season else 500.0
+
+    @property
+    def slow(self) -> bool:
+        """Whether samples come so seldom that histories are short."""
+        return self.season and self.interval_ms > MOST_INTERVAL_MS
 
     @property
     def pace(self) -> Pace:

@@ -393,7 +393,7 @@ async def test_pages_get_figures_before_and_after_the_first_reading(
     assert row["current"]["start"] == "2026-03-01T16:00:00Z"
     assert row["points"][-1] == [to_ms(datetime(2026, 2, 28, 16, tzinfo=UTC)), float(shop.usual(SUNDAY).revenue)]
     assert len(row["band"]) == 19  # of 39 whole days the first 20 taught what is usual
-    assert min(low for _, low, _ in row["band"]) == 0  # money that never was below nothing
+    assert min(low for _, low, _ in row["band"]) >= 0  # money that never was below nothing
     assert client.get("/api/wk/business").status_code == 401
 
 
