@@ -27,6 +27,8 @@ NAMES = (
 #: Of short histories: rarity at LIMIT, exponent of the usual tail beyond, most rarity of what was seen before, and how
 #: far beyond the largest so far (log2) a residual must be to be new.
 KNEE, SHORT_EXPONENT, SEEN_ORDERS, BEYOND = 1.7, 0.2, 2.5, 0.5
+#: A tail heavier than this does not widen the band further.
+MOST_EXPONENT = 0.4
 #: Limits that are one in BAND by the usual tail.
 BAND_OF_SHORT = 10.0 ** (SHORT_EXPONENT * (3.0 - KNEE))
 #: The residual that is shown as a band is as rare as one in this.
@@ -105,7 +107,9 @@ def _reach(found: Rarity, name: str) -> Array:
     """The residual of a channel that is as rare as one in BAND."""
     at = CHANNELS.index(name)
     beyond = np.maximum(np.log(BAND * found.share[:, at]), 0.0)
-    return np.asarray(found.usual[:, at] * LIMIT * np.exp(np.minimum(found.exponent[:, at] * beyond, 6.0)), np.float64)
+    return np.asarray(
+        found.usual[:, at] * LIMIT * np.exp(np.minimum(found.exponent[:, at], MOST_EXPONENT) * beyond), np.float64
+    )
 
 
 def _rarest(found: Rarity) -> Array:

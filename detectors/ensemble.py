@@ -17,6 +17,8 @@ from . import alarm, base, channels, daily, fusion, moving, predictor, residuals
 CELLS = 1 << 13
 #: Samples that are taken for a day where time stamps are not real.
 CLOCKLESS_DAY = 1000.0
+#: Orders of rarity from which a residual larger than all before needs no network: some thirty times its usual size.
+PLAIN_ORDERS = 6.0
 #: Interval taken for the first sample, before there is a second.
 FIRST_INTERVAL_MS = 60_000
 
@@ -99,6 +101,10 @@ class Ensemble:
         begins, value = fused.begins, fusion.unit(fused.score)
         if clock.slow:
             begins, value = view.rarest - base.HALF_RARITY + alarm.LIMIT, base.rarity_score(view.rarest)
+        else:  # whatever the networks make of it, what is this far beyond all that was seen is worth a look
+            plain = view.rarest >= PLAIN_ORDERS
+            value = np.where(plain, np.maximum(value, base.rarity_score(view.rarest)), value)
+            begins = np.where(plain, np.maximum(begins, view.rarest - PLAIN_ORDERS + alarm.LIMIT), begins)
         opened = alarm.judge(state, begins, enough, before.count, budget)
         value = np.where(view.still, 0.0, value)
         lower, upper = view.expected - view.reach, view.expected + view.reach
