@@ -82,7 +82,9 @@ def _add(state: State, rows: slice | IntArray, moved: Array, weight: Array, part
     starts = np.flatnonzero(np.concatenate([[True], part[1:] != part[:-1]]))
     sums = np.add.reduceat(moved, starts, axis=1)
     counts = weight[:, None] * np.diff(np.concatenate([starts, [len(part)]]))
-    held, (under_way, before) = visit[rows], open_parts[rows][0].tolist()
+    held = visit[rows]
+    longest = int(np.argmax(held[:, 1] + held[:, 3])) if len(held) else 0  # a series that is new has none open
+    under_way, before = open_parts[rows][longest].tolist()
     order, first = [before, under_way, *part[starts].tolist()], 2
     totals = np.concatenate([held[:, 2:3], held[:, 0:1], sums], axis=1)
     numbers = np.concatenate([held[:, 3:4], held[:, 1:2], counts], axis=1)

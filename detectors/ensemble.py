@@ -86,9 +86,9 @@ class Ensemble:
         ticks = int(state.shared["ticks"][0])
         return 1 if ticks < 2 else min(predictor.horizon(state, ticks), max(1, CELLS // max(state.count, 1)))
 
-    def block(self, state: base.State, seen: FloatArray, clocks: daily.Clocks) -> FloatArray:
+    def block(self, state: base.State, seen: FloatArray, clocks: daily.Clocks, *, steady: bool = False) -> FloatArray:
         """(value, expected, lower, upper, alarm) of a block; only a block of one column may lack samples."""
-        clock, ticks = self._clock(state, clocks[0][1]), int(state.shared["ticks"][0])
+        clock, ticks = self._clock(state, clocks[0][1], steady=steady), int(state.shared["ticks"][0])
         known = ~np.isnan(seen[:, 0])
         mask = None if known.all() else known
         before = moving.Seen(state.rows["seen"], seen.shape[1])
@@ -112,11 +112,11 @@ class Ensemble:
         state.shared["clock"] = np.array([clocks[0][1][-1], clock.interval_ms], np.int64)
         return np.where(enough, np.stack([value, view.expected, lower, upper, opened]), np.nan)
 
-    def _clock(self, state: base.State, times: IntArray) -> residuals.Clock:
-        """The interval is read from the second sample, and again whenever the predictor is solved."""
+    def _clock(self, state: base.State, times: IntArray, *, steady: bool) -> residuals.Clock:
+        """The interval is read from the second sample, and unless steady again whenever the predictor is solved."""
         ticks, (last, interval) = int(state.shared["ticks"][0]), state.shared["clock"].tolist()
         passed = int(times[0]) - last
-        if ticks and passed > 0 and (ticks == 1 or ticks % predictor.REFIT == 0):
+        if ticks and passed > 0 and (ticks == 1 or (not steady and ticks % predictor.REFIT == 0)):
             interval = passed
         return residuals.Clock(interval, self.season)
 

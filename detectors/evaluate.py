@@ -76,20 +76,21 @@ def _walk(
         gaps = np.flatnonzero(np.isnan(block).any(axis=0))
         block = block[:, : max(1, gaps[0])] if len(gaps) else block
         until = at + block.shape[1]
-        parts = detector.block(state, block, _clocks(moments[:running], at, until, season=season))
+        parts = detector.block(state, block, _clocks(state, moments[:running], at, until, season=season), steady=True)
         for row in range(running):
             value[row][at:until], alarm[row][at:until] = parts[0, row], parts[4, row]
         at = until
     return value, alarm
 
 
-def _clocks(moments: list[IntArray], at: int, until: int, *, season: bool) -> daily.Clocks:
+def _clocks(state: base.State, moments: list[IntArray], at: int, until: int, *, season: bool) -> daily.Clocks:
     """Rows that show the same time of day are looked up together."""
     if not season:
         return [(slice(None), moments[0][at:until])]
     found: dict[bytes, list[int]] = {}
     for row, times in enumerate(moments):
-        found.setdefault((times[at:until] % daily.DAY_MS).tobytes(), []).append(row)
+        key = state.rows["part"][row].tobytes() + (times[at:until] % daily.DAY_MS).tobytes()
+        found.setdefault(key, []).append(row)
     return [(np.array(rows), moments[rows[0]][at:until]) for rows in found.values()]
 
 

@@ -20,7 +20,7 @@ FILE = "ensemble_weights.json"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:
-    """Inputs to one number, the logit of a probability."""
+    """Inputs to one number, the logit of a probability; float64, so that company and block change nothing."""
 
     hidden: Array  #: [inputs, units]
     hidden_bias: Array  #: [units]
@@ -35,7 +35,7 @@ class Network:
         else:
             units = np.matmul(self.hidden.T, held) + self.hidden_bias[:, None]
         np.maximum(units, 0, out=units)
-        answer = np.matmul(self.output, units) + np.float32(self.bias)
+        answer = np.matmul(self.output, units) + self.bias
         return np.asarray(answer.T if held.shape[2] == 1 else answer)
 
 
@@ -57,8 +57,8 @@ def weights() -> Weights:
 
 def _network(held: dict[str, list[float]]) -> Network:
     return Network(
-        hidden=np.array(held["hidden"], np.float32),
-        hidden_bias=np.array(held["hidden_bias"], np.float32),
-        output=np.array(held["output"], np.float32),
+        hidden=np.array(held["hidden"]),
+        hidden_bias=np.array(held["hidden_bias"]),
+        output=np.array(held["output"]),
         bias=float(held["bias"][0]),
     )

@@ -102,7 +102,8 @@ def learn(state: State, rows: slice, ticks: int) -> None:
     keep = np.float32((1.0 - 2.0 / (MEMORY + 1.0)) ** CHUNK)
     picked = np.arange(0, CHUNK, 1 if ticks <= DENSE else STRIDE)  # how far before the newest sample
     lagged = ring[:, (ticks - 1 - picked[:, None] - _BACK[None, :]) % ring.shape[1]]  # [series, moment, lag]
-    total = np.matmul(lagged.transpose(0, 2, 1), lagged)
+    lagged = lagged.astype(np.float64)  # else what a row learns depends on its company, in the last digits
+    total = np.matmul(lagged.transpose(0, 2, 1), lagged).astype(np.float32)
     share = (1 - keep) / np.float32(len(picked))
     products[rows] = keep * products[rows] + share * total[:, *_UPPER]
 
