@@ -1,7 +1,7 @@
 """Two small networks that weigh the channels: how likely something begins now, and how likely it is going on.
 
-Their weights are constants of the project, fitted once by ``benchmarks/train_ensemble.py`` on labelled public series
-and kept as numbers in ``ensemble_weights.json``. 32 hidden units each, one layer.
+Their weights are constants of the project, fitted once on labelled public and made-up series (docs/detection.md),
+kept as numbers in ``ensemble_weights.json``. 32 hidden units each, one layer.
 """
 
 from __future__ import annotations
