@@ -121,7 +121,8 @@ class _Desk:
         found = self._ended(incident, telling) if not live else self._going_on(incident, telling, tellable)
         move(self.moves, told_before, telling.alerts)
         if not live:
-            incident = replace(incident, state=IncidentState.RESOLVED, resolved_at=self.now)
+            mitigated = incident.mitigated_at or self.now
+            incident = replace(incident, state=IncidentState.RESOLVED, resolved_at=self.now, mitigated_at=mitigated)
             self.reasons[incident.id] = "all_alerts_resolved"
             self._remember_end(incident)
         incident = replace(incident, details=telling.details(incident))

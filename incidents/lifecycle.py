@@ -86,9 +86,12 @@ def mitigate(
     unit: Unit, incident_id: str, reason: str, now: datetime, *, actor: str = "engine",
     evidence: Mapping[str, object] | None = None,
 ) -> Incident:  # fmt: skip
-    """The harm has stopped, by an action or a person; alerts may still have to clear."""
+    """The harm an action was for has stopped, as its symptom shows.
+
+    Other alerts may still fire, and who has not answered still has to: the state stays, only the clock of work ends.
+    """
     incident = _found(unit, incident_id, IncidentState.OPENED, IncidentState.ACKNOWLEDGED)
-    changed = replace(incident, state=IncidentState.MITIGATED, mitigated_at=now)
+    changed = replace(incident, mitigated_at=now)
     unit.incidents.save(changed, reason=reason, at=now, actor=actor, evidence=evidence)
     return changed
 

@@ -235,14 +235,28 @@ def test_starting_work_is_an_answer(desk: Desk) -> None:
         assert start_work(unit, "inc-1", "li", desk.now).acknowledged_by == "li"
 
 
-def test_a_mitigated_incident_stops_its_clocks_and_resolves_with_its_alerts(desk: Desk) -> None:
+def test_a_mitigated_incident_needs_no_work_and_resolves_with_its_alerts(desk: Desk) -> None:
     a = desk.fire("A", Severity.P0)
     desk.step()
+    at = desk.now
     with desk.state.begin() as unit:
-        mitigate(unit, "inc-1", "failover verified", desk.now, evidence={"action": "act-1"})
+        acknowledge(unit, "inc-1", "li", at)
+        assert mitigate(unit, "inc-1", "failover verified", at, evidence={"action": "act-1"}).mitigated_at == at
     assert desk.told(1200) == []
     desk.clear(a)
     assert desk.told(10) == [("resolved", "resolved")]
+    with desk.state.read() as unit:
+        ended = unit.incidents.get("inc-1")
+    assert ended is not None
+    assert (ended.mitigated_at, ended.state) == (at, IncidentState.RESOLVED)
+
+
+def test_a_mitigated_incident_still_wants_an_answer(desk: Desk) -> None:
+    desk.fire("A", Severity.P0)
+    desk.step()
+    with desk.state.begin() as unit:
+        mitigate(unit, "inc-1", "failover verified", desk.now)
+    assert ("escalation", "respond_late") in desk.told(1200)
 
 
 def test_what_is_not_there_or_not_open_cannot_be_acknowledged(desk: Desk) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from incidents import mitigate
 from remediation.change import Change
 from remediation.engine import Remediator
 from remediation.situation import Facts, Watched
@@ -19,7 +20,7 @@ from watchkeeper.app.pipeline.collect import Source
 from watchkeeper.app.pipeline.news import Feeds, Pulse
 from watchkeeper.clock import Clock
 from watchkeeper.errors import AccessError, StoreError
-from watchkeeper.model import ActionRecord, ActionState, AlertState, Mode, Observation, RemedyRule, Tick
+from watchkeeper.model import ActionRecord, ActionState, AlertState, IncidentState, Mode, Observation, RemedyRule, Tick
 from watchkeeper.store.state import State, Unit
 from watchkeeper.telemetry import Telemetry, logger
 
@@ -142,6 +143,9 @@ class Acting:
 
     def _tell(self, now: datetime, changes: Sequence[Change]) -> None:
         with self.state.begin() as unit:
+            for change in changes:
+                if change.state is ActionState.SUCCEEDED:
+                    _mitigated(unit, change, now)
             messages = self.tell(now, unit, changes)
         if messages:
             self.wake()
@@ -222,3 +226,12 @@ class Acting:
             "at": row.get("at"),
             "reason": reason or row.get("reason", ""),
         }
+
+
+def _mitigated(unit: Unit, change: Change, now: datetime) -> None:
+    """The first verified action of an incident is when its harm stopped."""
+    incident = unit.incidents.get(change.incident_id) if change.incident_id else None
+    if incident is None or incident.mitigated_at is not None or incident.state is IncidentState.RESOLVED:
+        return
+    evidence = {"action": change.action_id, "rule": change.rule}
+    mitigate(unit, incident.id, f"action {change.action_id} is verified", now, evidence=evidence)
