@@ -86,15 +86,25 @@ class Ensemble:
         ticks = int(state.shared["ticks"][0])
         return 1 if ticks < 2 else min(predictor.horizon(state, ticks), max(1, CELLS // max(state.count, 1)))
 
-    def block(self, state: base.State, seen: FloatArray, clocks: daily.Clocks, *, steady: bool = False) -> FloatArray:
-        """(value, expected, lower, upper, alarm) of a block; only a block of one column may lack samples."""
+    def look(
+        self, state: base.State, seen: FloatArray, clocks: daily.Clocks, *, steady: bool = False
+    ) -> tuple[channels.View, moving.Seen, residuals.Clock]:
+        """What the channels see of a block, how much was seen before it, and by which clock; the state moves on."""
         clock, ticks = self._clock(state, clocks[0][1], steady=steady), int(state.shared["ticks"][0])
         known = ~np.isnan(seen[:, 0])
         mask = None if known.all() else known
         before = moving.Seen(state.rows["seen"], seen.shape[1])
-        view = channels.look(
-            state, np.nan_to_num(seen) if mask is not None else seen, clocks, clock, ticks, mask, fusion.MEMORIES
-        )
+        filled = np.nan_to_num(seen) if mask is not None else seen
+        view = channels.look(state, filled, clocks, clock, ticks, mask, fusion.MEMORIES)
+        state.shared["ticks"] = state.shared["ticks"] + seen.shape[1]
+        state.shared["clock"] = np.array([clocks[0][1][-1], clock.interval_ms], np.int64)
+        return view, before, clock
+
+    def block(self, state: base.State, seen: FloatArray, clocks: daily.Clocks, *, steady: bool = False) -> FloatArray:
+        """(value, expected, lower, upper, alarm) of a block; only a block of one column may lack samples."""
+        view, before, clock = self.look(state, seen, clocks, steady=steady)
+        known = ~np.isnan(seen[:, 0])
+        mask = None if known.all() else known
         fused = fusion.fuse(state, view.inputs, before, mask)
         enough = (before.count >= self.min_history) & known[:, None]
         budget = alarm.Budget(self.false_alarms_a_day, self._samples_a_day(clock))
@@ -108,8 +118,6 @@ class Ensemble:
         opened = alarm.judge(state, begins, enough, before.count, budget)
         value = np.where(view.still, 0.0, value)
         lower, upper = view.expected - view.reach, view.expected + view.reach
-        state.shared["ticks"] = state.shared["ticks"] + seen.shape[1]
-        state.shared["clock"] = np.array([clocks[0][1][-1], clock.interval_ms], np.int64)
         return np.where(enough, np.stack([value, view.expected, lower, upper, opened]), np.nan)
 
     def _clock(self, state: base.State, times: IntArray, *, steady: bool) -> residuals.Clock:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,28 +62,39 @@ def _walk(
 ) -> tuple[list[FloatArray], list[FloatArray]]:
     """(scores, alarms) of series that all start at their first column."""
     detector = Ensemble(season=season)
+    value, alarm = [np.full(len(one), np.nan) for one in samples], [np.zeros(len(one)) for one in samples]
+    for state, at, block, clocks in blocks(detector, samples, moments):
+        parts, until = detector.block(state, block, clocks, steady=True), at + block.shape[1]
+        for row in range(len(block)):
+            value[row][at:until], alarm[row][at:until] = parts[0, row], parts[4, row]
+    return value, alarm
+
+
+def blocks(
+    detector: Ensemble, samples: Sequence[FloatArray], moments: Sequence[IntArray]
+) -> Iterator[tuple[base.State, int, FloatArray, daily.Clocks]]:
+    """(state, first column, samples [series, time], clocks) of block after block; who takes one moves the state on.
+
+    Longer series come first: those of a block are the first ones. Moments in milliseconds since the epoch.
+    """
     state, lengths = detector.start(len(samples)), np.array([len(one) for one in samples])
-    value, alarm = [np.full(length, np.nan) for length in lengths], [np.zeros(length) for length in lengths]
     at = 0
     while at < (lengths.max() if len(lengths) else 0):
         running = int(np.count_nonzero(lengths > at))
         state = base.first_rows(state, running)
         until = min(at + detector.longest(state), int(lengths[:running].min()))
-        if season:
+        if detector.season:
             reach = daily.reach_ms(int(state.shared["clock"][1]))
             until = max(at + 1, min(until, *(int(np.searchsorted(one, one[at] + reach)) for one in moments[:running])))
         block = base.usable(np.stack([one[at:until] for one in samples[:running]]))
         gaps = np.flatnonzero(np.isnan(block).any(axis=0))
         block = block[:, : max(1, gaps[0])] if len(gaps) else block
         until = at + block.shape[1]
-        parts = detector.block(state, block, _clocks(state, moments[:running], at, until, season=season), steady=True)
-        for row in range(running):
-            value[row][at:until], alarm[row][at:until] = parts[0, row], parts[4, row]
+        yield state, at, block, _clocks(state, moments[:running], at, until, season=detector.season)
         at = until
-    return value, alarm
 
 
-def _clocks(state: base.State, moments: list[IntArray], at: int, until: int, *, season: bool) -> daily.Clocks:
+def _clocks(state: base.State, moments: Sequence[IntArray], at: int, until: int, *, season: bool) -> daily.Clocks:
     """Rows that show the same time of day are looked up together."""
     if not season:
         return [(slice(None), moments[0][at:until])]

@@ -47,19 +47,29 @@ def start_rows(count: int) -> dict[str, Array]:
 
 def fuse(state: State, inputs: Array, seen: moving.Seen, known: Array | None) -> Fused:
     """Both networks over one block of inputs [series, input, time], which has room for MEMORIES more."""
-    rows = state.rows
     begins = weights().begins(inputs).astype(np.float64)
-    raised = np.maximum(begins + LEAST, 0.0)
-    held = [moving.largest(rows, f"held{at}", raised, fall, known)[1] for at, fall in enumerate(FALLS)]
-    before, _ = moving.largest(rows, "held_new", raised, NEW_FALL, known)
-    new = begins - (np.maximum(before, 0.0) - LEAST)
-    gain = moving.gain_of(RECENT)
-    _, recent = moving.follow(rows, "recent", np.maximum(begins, -8.0) + LEAST, gain, known)
-    memory = [begins, *(np.maximum(one, 0.0) - LEAST for one in held), recent / seen.weight(gain, 1) - LEAST, new]
+    memory = remember(state.rows, begins, seen, known)
     for at, one in enumerate(memory):
         inputs[:, at - MEMORIES] = one
     lasts = weights().lasts(inputs).astype(np.float64)
-    return Fused(begins=begins, new=new, score=lasts + NEW_SHARE * np.maximum(new, 0.0))
+    return Fused(begins=begins, new=memory[-1], score=joined(lasts, memory[-1]))
+
+
+def remember(rows: moving.Rows, begins: Array, seen: moving.Seen, known: Array | None) -> list[Array]:
+    """What the second network sees of the evidence, MEMORIES times [series, time]; the last is what is new."""
+    raised = np.maximum(begins + LEAST, 0.0)
+    held = [moving.largest(rows, f"held{at}", raised, fall, known)[1] for at, fall in enumerate(FALLS)]
+    before, _ = moving.largest(rows, "held_new", raised, NEW_FALL, known)
+    gain = moving.gain_of(RECENT)
+    _, recent = moving.follow(rows, "recent", np.maximum(begins, -8.0) + LEAST, gain, known)
+    fallen = [np.maximum(one, 0.0) - LEAST for one in held]
+    return [begins, *fallen, recent / seen.weight(gain, 1) - LEAST, begins - (np.maximum(before, 0.0) - LEAST)]
+
+
+def joined(lasts: Array, new: Array) -> Array:
+    """The logit of the score: what is going on, lifted by what is new."""
+    answer: Array = lasts + NEW_SHARE * np.maximum(new, 0.0)
+    return answer
 
 
 def unit(logit: Array) -> Array:

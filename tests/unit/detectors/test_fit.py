@@ -1,0 +1,110 @@
+"""The fit of the default detector's networks, on a few made-up series: it runs, repeats itself and finds events."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import fit_ensemble
+from benchmarks._fit_figures import folds, precision
+from benchmarks._fit_inputs import inputs_of
+from benchmarks._fit_made_up import made_up
+from benchmarks._fit_networks import Pair, Plan, fit, remembered, write
+from benchmarks._fit_samples import beginnings
+from benchmarks._fit_series import Array, Labelled, runs
+from detectors import channels, fusion
+from detectors.network import FILE, weights
+
+SMALL = Plan(units=4, starts=2, rounds=6)
+
+
+@cache
+def few() -> tuple[list[Labelled], list[Array]]:
+    """Six short series, three with events, and their inputs."""
+    series = made_up(6, seed=6)
+    return series, inputs_of(series)
+
+
+@cache
+def fitted() -> Pair:
+    return fit(*few(), SMALL)
+
+
+def test_made_up_series_are_the_same_for_the_same_seed_and_others_for_another() -> None:
+    once, again, other = made_up(13, seed=3), made_up(13, seed=3), made_up(13, seed=4)
+    for one, same in zip(once, again, strict=True):
+        np.testing.assert_array_equal(one.values, same.values)
+        np.testing.assert_array_equal(one.label, same.label)
+    assert not np.array_equal(once[0].values, other[0].values)
+    assert 0 < sum(bool(one.label.any()) for one in once) < 13
+    assert all(not one.label[: one.warmup].any() for one in once)
+
+
+def test_inputs_of_a_series_do_not_depend_on_those_looked_at_with_it() -> None:
+    series, inputs = few()
+    assert [given.shape for given in inputs] == [(len(one.values), len(channels.NAMES)) for one in series]
+    np.testing.assert_allclose(inputs_of([series[2]])[0], inputs[2], rtol=1e-4, atol=1e-4)
+
+
+def test_points_to_fit_on_are_those_of_events_and_ordinary_ones_that_weigh_for_all() -> None:
+    one = max(few()[0], key=lambda series: int(series.label.sum()))
+    evidence = np.arange(len(one.values), dtype=np.float64)
+    chosen = beginnings(one, evidence, np.random.default_rng(0))
+    events, ordinary = one.events(), one.normal(one.delay)
+    assert chosen.at[chosen.odd == 1].tolist() == [min(first + one.delay, last) for first, last in events]
+    assert np.isin(chosen.at[chosen.odd == 0], ordinary).all()
+    points = int(one.label.sum())
+    assert chosen.weight[chosen.odd == 1].sum() == pytest.approx(1.0)
+    assert chosen.weight[chosen.odd == 0].sum() == pytest.approx(len(ordinary) / points)
+
+
+def test_a_fit_is_written_in_the_shape_of_the_projects_weights(tmp_path: Path) -> None:
+    write(fitted(), tmp_path / FILE)
+    held = json.loads((tmp_path / FILE).read_text(encoding="utf-8"))
+    assert tuple(held["inputs"]) == weights().inputs
+    for name, more in (("begins", 0), ("lasts", fusion.MEMORIES)):
+        assert np.array(held[name]["hidden"]).shape == (len(channels.NAMES) + more, 8)
+        assert len(held[name]["hidden_bias"]) == len(held[name]["output"]) == 8
+        assert len(held[name]["bias"]) == 1
+
+
+def test_the_same_seed_fits_the_same_weights_and_they_tell_events_from_noise() -> None:
+    series, inputs = few()
+    np.testing.assert_array_equal(fit(series, inputs, SMALL).lasts.hidden, fitted().lasts.hidden)
+    scored = [(one, fitted().logits(given)[1], one.label) for one, given in zip(series, inputs, strict=True)]
+    share = np.mean([one.label[one.warmup :].mean() for one in series if one.label.any()])
+    assert precision(scored)["auc_pr"] > 5 * share
+
+
+def test_evidence_is_remembered_as_the_detector_remembers_it() -> None:
+    begins = np.array([-30.0, 5.0, 1.0, 1.0])
+    memory = remembered(begins)
+    assert memory.shape == (4, fusion.MEMORIES)
+    np.testing.assert_allclose(memory[:, 0], begins)
+    np.testing.assert_allclose(memory[:, 4], [-20.0, 5.0, 4.5, 4.0])
+    np.testing.assert_allclose(memory[:, -1], [-10.0, 25.0, -3.9, -3.8], rtol=1e-6)
+
+
+def test_folds_part_every_family_and_leave_none_out() -> None:
+    series = few()[0]
+    first, second = folds(series, 2, seed=0)
+    assert sorted([*first, *second]) == list(range(len(series)))
+    assert abs(len(first) - len(second)) <= 1
+
+
+def test_runs_are_first_and_last_points() -> None:
+    assert runs(np.array([1, 1, 0, 1, 0, 0, 1], np.int8)) == [(0, 1), (3, 3), (6, 6)]
+
+
+def test_asked_for_nothing_it_says_how_it_is_used_and_without_data_what_to_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fit_ensemble.main([]) == 0
+    assert "--families-out" in capsys.readouterr().out
+    monkeypatch.setenv("WATCHKEEPER_TEST_DATA", str(tmp_path))
+    with pytest.raises(SystemExit, match="WATCHKEEPER_TEST_DATA"):
+        fit_ensemble.main(["--out", str(tmp_path / FILE)])
