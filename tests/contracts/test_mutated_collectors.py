@@ -12,41 +12,23 @@ import random
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import dns.message
-import dns.rrset
-import numpy as np
 import pytest
-from support import cluster
-from support.certificates import self_made, serving_tls
+from support.changed_answers import LANES, NOON, SHORT, Attempt, build, outcome, over_tcp, streams, tcp_server
 from support.journal import add, entry, journalctl
-from support.kafka_double import broker
-from support.mutations import datagrams, mutated, relay
-from support.queue_servers import nats
-from support.servers import kept_alive, redis_cli, shared_mariadb, shared_postgres, shared_redis
+from support.mutations import datagrams, mutated
 from support.snmp_agents import shared_snmpd
-from support.targets import GOOD, TRUST, Target, answer, target
+from support.targets import TRUST
 
 from collectors import BUILTIN
-from watchkeeper.errors import CollectError
-from watchkeeper.model import is_stale
 from watchkeeper.outbound import Outbound
-from watchkeeper.registry import Registry
 
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
-REGISTRY = Registry("collectors", BUILTIN)
 MANY = 100_000
-#: Attempts at a time; each has a way of its own to the server.
-LANES = 8
-#: Seconds of one attempt: an answer whose length was changed never ends.
-SHORT = 0.2
 #: Open files after a hundred thousand attempts: those of the tests and their servers.
 MOST_FILES = 400
 #: Clients of others leave connections that broke half way to the garbage collector.
@@ -57,183 +39,6 @@ NOTHING_TO_CHANGE = {
     "icmp_probe",  # an echo of our own words
     "page_probe",  # Chromium reads the answer
 }
-VECTOR = b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":"b"},"value":[1,"2"]}]}}'
-LOKI = (
-    b'{"data":{"resultType":"streams","result":'
-    b'[{"stream":{"a":"b"},"values":[["1795348800000000000","x"],["2","y"]]}]}}'
-)
-FOUND = (
-    b'{"timed_out":false,"_shards":{"failed":0},'
-    b'"hits":{"hits":[{"_index":"logs","_id":"1","sort":[1795348800000],"_source":{"message":"x","host":{"name":"a"}}}]}}'
-)
-CHAT = b'{"choices":[{"message":{"content":"fine"}}],"usage":{"prompt_tokens":3,"completion_tokens":2}}'
-STUB = b"Active connections: 3\nserver accepts handled requests\n 12 11 40\nReading: 0 Writing: 1 Waiting: 2\n"
-
-#: One attempt: builds a collector, lets it read something changed, answers the reason or "".
-Attempt = Callable[[random.Random], Awaitable[str]]
-HTTP: dict[str, Callable[[str], dict[str, Any]]] = {
-    "openmetrics": lambda base: {"url": f"{base}/metrics"},
-    "prometheus_api": lambda base: {"url": f"{base}/good", "queries": {"q": "1"}},
-    "json_http": lambda base: {
-        "url": f"{base}/good.json",
-        "metrics": [
-            {"name": "depth", "path": "queues[*].depth", "labels": {"queue": "queues[*].name", "n": "$1"}},
-            {"name": "started", "path": "queues[*].at", "convert": "time"},
-        ],
-    },
-    "nginx_status": lambda base: {"url": f"{base}/stub_status"},
-    "loki_logs": lambda base: {"url": base, "query": "{}", "lookback": "3650d"},
-    "elasticsearch_logs": lambda base: {"url": base, "index": "logs", "lookback": "3650d"},
-    "kubernetes": lambda base: {"api_server": f"{base}/cluster"},
-    "http_probe": lambda base: {"steps": [{"name": "s", "url": f"{base}/good.json", "expect_json": {"a": 1}}]},
-    "conversation_probe": lambda base: {"url": f"{base}/chat", "turns": [{"name": "t", "ask": "Well?"}]},
-}
-
-
-@cache
-def shared_nats() -> int:
-    """Port of a JetStream with a stream of some messages."""
-    ports: list[int] = []
-
-    def begin(folder: Path) -> Any:
-        server, port = nats(folder)
-        ports.append(port)
-        return server
-
-    kept_alive("nats", begin)
-    return ports[0]
-
-
-async def outcome(part: Any, outbound: Outbound) -> str:
-    """The promise: a CollectError with a reason, or ticks that are well formed. Anything else ends the test."""
-    try:
-        async with asyncio.timeout(20):
-            found = await part.collect(NOON, outbound)
-    except CollectError as error:
-        reason = error.reason
-        assert reason.isidentifier(), reason
-        return reason
-    finally:
-        await part.close()
-    for tick in found.ticks:
-        assert tick.values.shape == (len(tick.layout),)
-        assert len(set(tick.layout.series)) == len(tick.layout)
-        assert np.count_nonzero(~is_stale(tick.values)) >= 0
-    assert all(count > 0 for count in found.rejected.values())
-    for batch in found.logs:
-        assert len(batch.times) == len(batch.ends) == len(batch.severity)
-        batch.texts()
-    return ""
-
-
-def build(kind: str, options: dict[str, Any]) -> Any:
-    return REGISTRY.build(kind, {"name": "m", **options})
-
-
-@asynccontextmanager
-async def over_tcp(port: int, make: Callable[[int], Any], seed: int) -> AsyncIterator[list[Attempt]]:
-    """One lane for each attempt at a time, each with a relay in front of the server."""
-    async with AsyncExitStack() as stack:
-        outbound = await stack.enter_async_context(leaving(Outbound(allow_private=True, verify=TRUST)))
-        lanes: list[Attempt] = []
-        for lane in range(LANES):
-            way = await stack.enter_async_context(relay(port, random.Random(f"{seed}/{lane}")))
-
-            async def once(_: random.Random, way: Any = way) -> str:
-                return await outcome(make(way.port), outbound)
-
-            lanes.append(once)
-        yield lanes
-
-
-@asynccontextmanager
-async def leaving(outbound: Outbound) -> AsyncIterator[Outbound]:
-    yield outbound
-    await outbound.aclose()
-
-
-async def http_server(stack: AsyncExitStack) -> Target:
-    server = await stack.enter_async_context(target())
-    queues = b'{"a":1,"queues":[{"name":"a","depth":1,"at":"2026-11-22T12:00:00Z"},{"name":"b","depth":2.5,"at":null}]}'
-    server.pages |= {
-        "/good/api/v1/query": answer(VECTOR), "/good.json": answer(queues), "/stub_status": answer(STUB),
-        "/loki/api/v1/query_range": answer(LOKI), "/logs/_search": answer(FOUND), "/chat": answer(CHAT),
-        "/metrics": answer(GOOD),
-    }  # fmt: skip
-    cluster.put(server, "/cluster")
-    return server
-
-
-async def tcp_server(kind: str, stack: AsyncExitStack, folder: Path) -> tuple[int, Callable[[int], Any]]:
-    """(port of a good server, what asks it on another port)."""
-    short: dict[str, Any] = {"timeout": SHORT}
-    if kind in HTTP:
-        server = await http_server(stack)
-        return server.port, lambda port: build(kind, {**HTTP[kind](f"http://127.0.0.1:{port}"), **short})
-    if kind == "mysql":
-        options = {"username": "root", "statements": 3, **short}
-        return shared_mariadb().port, lambda port: build(kind, {"address": f"127.0.0.1:{port}", **options})
-    if kind == "postgresql":
-        options = {"username": "postgres", "statements": 3, **short}
-        return shared_postgres().port, lambda port: build(kind, {"address": f"127.0.0.1:{port}", **options})
-    if kind == "redis":
-        return shared_redis().port, lambda port: build(kind, {"address": f"127.0.0.1:{port}", **short})
-    if kind == "tls_probe":
-        cert, key = self_made(folder)
-        place = stack.enter_context(serving_tls(cert, key))
-        short["ca"] = cert.read_text()
-        port = int(place.rpartition(":")[2].split("/")[0])
-        return port, lambda port: build(kind, {"address": f"127.0.0.1:{port}", **short})
-    if kind == "dns_probe":
-        port = await dns_server(stack)
-        asked = {"query": "shop.example", "transport": "tcp", **short}
-        return port, lambda port: build(kind, {"server": f"127.0.0.1:{port}", **asked})
-    assert kind == "tcp_probe"
-    server = await http_server(stack)
-    said = {"send": "GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n", "expect": "up_requests", **short}
-    return server.port, lambda port: build(kind, {"address": f"127.0.0.1:{port}", **said})
-
-
-async def dns_server(stack: AsyncExitStack) -> int:
-    """Answers every question over TCP with one address."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        size = int.from_bytes(await reader.readexactly(2), "big")
-        asked = dns.message.from_wire(await reader.readexactly(size))
-        said = dns.message.make_response(asked)
-        said.answer.append(dns.rrset.from_text(asked.question[0].name, 60, "IN", "A", "10.0.0.1"))
-        wire = said.to_wire()
-        writer.write(len(wire).to_bytes(2, "big") + wire)
-        await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    stack.callback(server.close)
-    port: int = server.sockets[0].getsockname()[1]
-    return port
-
-
-async def streams(protocol: str, stack: AsyncExitStack) -> tuple[int, Callable[[int], Any]]:
-    options = {"protocol": protocol, "stream": "changed", "timeout": SHORT * 2}
-    if protocol == "redis":
-        port = shared_redis().port
-        for number in range(5):
-            redis_cli(port, "xadd", "changed", "*", "nr", str(number))
-    elif protocol == "nats":
-        import nats as client
-
-        port = shared_nats()
-        connection = await client.connect(f"nats://127.0.0.1:{port}")
-        stream = connection.jetstream()
-        await stream.add_stream(name="changed", subjects=["changed.*"])
-        for number in range(5):
-            await stream.publish("changed.new", b"%d" % number)
-        await connection.close()
-    else:
-        server = await stack.enter_async_context(broker())
-        server.topics["changed"] = {0: [(1, b"a"), (2, b'{"b": 1}')], 1: []}
-        port = server.port
-    return port, lambda port: build("event_stream", {"address": f"127.0.0.1:{port}", **options})
 
 
 @asynccontextmanager
