@@ -50,13 +50,14 @@ def uncounted() -> Iterator[None]:
     Counting makes every line cost twice what it costs users; whole trees of processes would be late by it, and their
     lines are those that units have counted.
     """
-    counting, asked = coverage.Coverage.current(), os.environ.pop(ASKED, None)
-    if counting is not None:
+    stopped, asked = [], os.environ.pop(ASKED, None)
+    while (counting := coverage.Coverage.current()) is not None:  # a worker has two: one of the process, one of its own
         counting.stop()
+        stopped.append(counting)
     try:
         yield
     finally:
         if asked is not None:
             os.environ[ASKED] = asked
-        if counting is not None:
+        for counting in reversed(stopped):
             counting.start()

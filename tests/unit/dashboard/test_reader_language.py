@@ -39,7 +39,7 @@ def row(title: str, details: dict[str, str]) -> dict[str, Any]:
     return {
         "id": "inc-1", "state": "opened", "severity": "P1", "title": title, "details": details, "labels": {},
         "opened_at": AT, "respond_by": AT, "acknowledged_at": None, "acknowledged_by": "", "mitigated_at": None,
-        "resolved_at": None, "alerts": 1, "actions": 0,
+        "resolved_at": None, "alerts": 1, "actions": 0, "changes": [],
     }  # fmt: skip
 
 
@@ -51,7 +51,7 @@ def story(title: str, details: dict[str, str], annotations: dict[str, str]) -> d
     return {
         "incident": row(title, details),
         "alerts": [{"rule": "Slow", "state": "firing", "value": 1.0, "labels": {}, "expr": "x",
-                    "annotations": annotations}],
+                    "annotations": annotations, "severity": "P1", "measured": ""}],
         "timeline": [
             change("alert", "pending", "firing", "condition_held"),
             change("action", "verifying", "verifying", "verified, holding for 0:00:20"),
