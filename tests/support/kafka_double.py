@@ -16,6 +16,7 @@ from typing import Any
 
 from aiokafka.protocol import admin, commit, coordination, fetch, metadata, offset
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from support.listening import listening
 
 #: API key -> (version that is spoken, request, response).
 SPOKEN: dict[int, tuple[int, Any, Any]] = {
@@ -126,26 +127,6 @@ def batch(start: int, records: list[tuple[int, bytes]]) -> bytes:
 
 @asynccontextmanager
 async def broker() -> AsyncIterator[Broker]:
-    made, tasks = Broker(), set[asyncio.Task[None]]()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        try:
-            await made.serve(reader, writer)
-        except asyncio.CancelledError:
-            writer.close()
-        finally:
-            tasks.discard(task)
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    made.port = server.sockets[0].getsockname()[1]
-    try:
+    made = Broker()
+    async with listening(made.serve) as made.port:
         yield made
-    finally:
-        server.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await server.wait_closed()

@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import cache
 
+from support.listening import listening
+
 #: Reading the machine's certificates takes 50 ms: the clients of all tests share what was read.
 TRUST = ssl.create_default_context()
 
@@ -143,26 +145,5 @@ async def target(**pages: bytes) -> AsyncIterator[Target]:
     """A running target with the misbehaviours, and ``pages`` under ``/<name>``."""
     made = Target()
     made.pages |= BAD_PAGES | {f"/{name}": body for name, body in pages.items()}
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        try:
-            await made.serve(reader, writer)
-        except asyncio.CancelledError:
-            writer.close()
-        finally:
-            tasks.discard(task)
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    made.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(made.serve) as made.port:
         yield made
-    finally:
-        server.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await server.wait_closed()
