@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import h11
 
 from watchkeeper.errors import OutboundError
-from watchkeeper.outbound import Gunzip, Response, check_address
+from watchkeeper.outbound import Response, check_address, gunzip
 
 #: Bytes taken from the socket at a time while the length of the body is not known.
 PIECE = 256 << 10
@@ -125,13 +125,7 @@ class _Exchange:
             self.room.give_back(self.place)
         if self.headers.get("content-encoding", "").strip().lower() != "gzip":
             return raw
-        decoder = Gunzip(self.max_bytes)
-        whole = decoder.feed(raw)
-        if len(whole) > self.max_bytes:
-            raise OutboundError(f"body is over the limit of {self.max_bytes} bytes", reason="too_large")
-        if not decoder.finished:
-            raise OutboundError("gzip body ends early", reason="protocol")
-        return whole
+        return gunzip(raw, self.max_bytes)
 
 
 class _Connection(asyncio.BufferedProtocol):

@@ -19,7 +19,7 @@ import httptools
 import httpx2
 
 from watchkeeper.errors import OutboundError
-from watchkeeper.outbound import Gunzip, Response, certificate_end
+from watchkeeper.outbound import Response, certificate_end, gunzip
 
 #: Bytes of the head of an answer.
 MOST_HEAD = 64 << 10
@@ -250,10 +250,4 @@ class _Answer(asyncio.Protocol):
         raw = b"".join(self._pieces)
         if not raw or self.headers.get("content-encoding", "").strip().lower() != "gzip":
             return raw
-        decoder = Gunzip(self._max_bytes)
-        whole = decoder.feed(raw)
-        if len(whole) > self._max_bytes:
-            raise OutboundError(f"body is over the limit of {self._max_bytes} bytes", reason="too_large")
-        if not decoder.finished:
-            raise OutboundError("gzip body ends early", reason="protocol")
-        return whole
+        return gunzip(raw, self._max_bytes)

@@ -319,3 +319,14 @@ class Gunzip:
     @property
     def finished(self) -> bool:
         return self._inflate.eof
+
+
+def gunzip(raw: bytes, limit: int) -> bytes:
+    """A whole body. Raises OutboundError: over ``limit`` bytes, broken, or ended early."""
+    decoder = Gunzip(limit)
+    whole = decoder.feed(raw)
+    if len(whole) > limit:
+        raise OutboundError(f"body is over the limit of {limit} bytes", reason="too_large")
+    if not decoder.finished:
+        raise OutboundError("gzip body ends early", reason="protocol")
+    return whole
