@@ -19,7 +19,7 @@ from watchkeeper.app.pipeline.log_metrics import Counting
 from watchkeeper.app.pipeline.log_rules import LogRule
 from watchkeeper.app.reload import reload
 from watchkeeper.config.logs import LogMetric
-from watchkeeper.errors import ConfigError
+from watchkeeper.errors import ConfigError, StoreFullError
 from watchkeeper.model import LogBatch, labels
 
 ACCESS = r'"(?P<verb>[A-Z]+) \S+ HTTP/1\.[01]" status: (?P<status>\d+) len: \d+ time: (?P<seconds>[0-9.]+)'
@@ -225,4 +225,25 @@ async def test_a_real_log_of_openstack_gives_what_a_plain_count_of_its_lines_giv
     below = {dict(own)["le"]: value for own, value in asked(engine, "nova_seconds_bucket").items()}
     assert below["0.3"] == sum(time <= 0.3 for time in times)
     assert sum(asked(engine, "nova_lines_total").values()) == text.count("\n")
+    await stop(engine)
+
+
+async def test_lines_that_come_again_after_a_refusal_are_counted_once_and_those_that_do_not_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = build(tmp_path, collect={"host": False, "own_logs": False}, logs={"metrics": [{"name": "lines_total"}]})
+    sent, seen = [batch("one", "two")], list[int]()
+    monkeypatch.setattr(engine.lines, "counted", lambda batches: seen.append(sum(map(len, batches))))
+
+    def full(*_args: Any) -> int:
+        raise StoreFullError("no space left")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(engine.lines.store, "append", full)
+        assert not engine.lines.put("agent", sent)
+        assert seen == []
+        assert not engine.lines.put("a file that is read on", sent, again=False)
+        assert seen == [2]
+    assert engine.lines.put("agent", sent)
+    assert seen == [2, 2]
     await stop(engine)

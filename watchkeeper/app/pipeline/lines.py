@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ class Keeping:
     telemetry: Telemetry
     clock: Clock
     executor: Executor
-    counted: Callable[[Sequence[LogBatch]], None] = lambda _batches: None  #: logs to metrics, whether kept or not
+    counted: Callable[[Sequence[LogBatch]], None] = lambda _batches: None  #: logs to metrics, each line once
     _told: dict[str, int] = field(default_factory=dict)  #: rule -> masked places already counted
 
     async def take(self, source: Source, batches: Sequence[LogBatch]) -> None:
@@ -44,22 +45,27 @@ class Keeping:
         position = getattr(source.collector, "position", None)
         if position is None and not batches:
             return
-        await self.keep(source.name, batches, position() if position is not None else None)
+        read = position() if position is not None else None
+        put = partial(self.put, source.name, batches, read, again=False)
+        await asyncio.get_running_loop().run_in_executor(self.executor, put)
 
     async def keep(self, name: str, batches: Sequence[LogBatch], position: Mapping[str, Any] | None = None) -> bool:
         """False when nothing was kept."""
         return await asyncio.get_running_loop().run_in_executor(self.executor, self.put, name, batches, position)
 
-    def put(self, name: str, batches: Sequence[LogBatch], position: Mapping[str, Any] | None = None) -> bool:
-        """``keep``, in the thread of the executor."""
+    def put(
+        self, name: str, batches: Sequence[LogBatch], position: Mapping[str, Any] | None = None, *, again: bool = True
+    ) -> bool:
+        """``keep``, in the thread of the executor. ``again``: lines that are refused come again, and count then."""
         received = sum(map(len, batches))
         kept = [self._ready(batch) for batch in batches if len(batch)]
-        self.counted(kept)
         try:
             stored, reason = self.store.append(name, kept, position, self.clock.now()), ""
         except StoreError as error:
             stored, reason = 0, "disk_full" if isinstance(error, StoreFullError) else "store"
             log.error("lines not kept", source=name, lines=received, error=str(error))
+        if not reason or not again:
+            self.counted(kept)
         self.telemetry.count_lines(name, received, stored, reason)
         for rule, count in self.masker.masked.items():
             self.telemetry.log_masked.labels(rule).inc(count - self._told.get(rule, 0))
