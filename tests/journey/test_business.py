@@ -22,7 +22,8 @@ pytestmark = pytest.mark.servers
 
 #: The rules as they are delivered, looked at more often.
 PACK = Path(rules.__file__).parent / "packs" / "business.yaml"
-YESTERDAY = datetime.now(shop.SHANGHAI).date() - timedelta(days=1)
+ZONE = shop.quiet_zone()
+YESTERDAY = datetime.now(ZONE).date() - timedelta(days=1)
 ODD = shop.Day(paid=20, failed=3, cancelled=2, refunded=2, pending=1, users=9)
 
 
@@ -32,7 +33,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     with postgres_server(folder) as server:
         database = create_engine(server.url)
         shop.create(database)
-        shop.fill(database, YESTERDAY - timedelta(days=45), YESTERDAY, {YESTERDAY: ODD})
+        shop.fill(database, YESTERDAY - timedelta(days=45), YESTERDAY, {YESTERDAY: ODD}, zone=ZONE)
         shop.add_job(database, 1, "queued", datetime.now(UTC) - timedelta(minutes=20))
         with database.begin() as connection:
             connection.execute(text("CREATE ROLE reader LOGIN"))
@@ -42,6 +43,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         (folder / "rules" / "business.yaml").write_text(PACK.read_text("utf-8").replace("interval: 1m", "interval: 5s"))
         with running(
             folder,
+            time_zone=ZONE.key,
             business={"shops": shops, "history": "60d"},
             collect={"host": False, "own_logs": False},
             rules={"packs": [], "directories": ["rules"]},

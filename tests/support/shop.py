@@ -11,7 +11,15 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine, text
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
+#: Local time of day kept clear of midnight by tests whose "yesterday" must stay yesterday until they end.
+NIGHT_HOURS = 1
 STATES = ("paid", "failed", "cancelled", "refunded", "pending")
+
+
+def quiet_zone(now: datetime | None = None) -> ZoneInfo:
+    """Shanghai, or UTC while midnight in Shanghai is near: the day does not change under a running test."""
+    local = (now or datetime.now(UTC)).astimezone(SHANGHAI)
+    return ZoneInfo("UTC") if local.hour in {24 - NIGHT_HOURS, 0} else SHANGHAI
 
 
 @dataclass(frozen=True, slots=True)
