@@ -13,12 +13,12 @@ from pydantic.dataclasses import dataclass
 from watchkeeper.errors import CollectError
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Collected
+from watchkeeper.wire.resp import Refused, Reply, Resp, pairs, refusal
 
 from .base import STRICT, Reading
 from .part import ServerPart
 from .redis_info import fields, identity, info
 from .redis_sentinel import masters
-from .resp import Refused, Reply, Resp, pairs, refusal
 
 #: Limits that are worth watching; what they mean stands in redis.conf.
 SETTINGS = ("maxclients", "maxmemory")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from watchkeeper.wire.resp import Refused, Reply, Resp, pairs
+
 from .base import Reading
-from .resp import Refused, Reply, Resp, pairs
 
 #: Primaries of one Sentinel that are asked about in detail; each costs three commands.
 MAX_MASTERS = 100

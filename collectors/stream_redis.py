@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from watchkeeper.errors import CollectError
+from watchkeeper.wire.resp import Refused, Reply, Resp, pairs
 
-from .resp import Refused, Reply, Resp, pairs
 from .stream import AT_ONCE, Event, Place, Read
 
 #: An entry's id: milliseconds and number.

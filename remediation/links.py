@@ -15,6 +15,7 @@ from typing import Any
 
 from watchkeeper.model import Observation, RemedyRule
 
+from .actions import kind_of
 from .settings import Link
 from .situation import LinkView
 
@@ -113,14 +114,22 @@ def _failover(rule: RemedyRule, link: Link) -> Mapping[str, object]:
     if rule.parameters:
         own: Any = rule.parameters.get("failover", rule.parameters)
         return dict(own)
-    return {"servers": {link.backup: {"state": "ready"}, link.primary: {"state": "drain"}}}
+    return _switch(rule, serving=link.backup, idle=link.primary, idle_state="drain")
 
 
 def _way_back(rule: RemedyRule, link: Link) -> Mapping[str, object]:
     own: Any = rule.parameters.get("return")
     if rule.parameters:
         return dict(own or {})  # a rule with its own way there and none back: nothing
-    return {"servers": {link.primary: {"state": "ready"}, link.backup: {"state": link.backup_idle}}}
+    return _switch(rule, serving=link.primary, idle=link.backup, idle_state=link.backup_idle)
+
+
+def _switch(rule: RemedyRule, *, serving: str, idle: str, idle_state: str) -> Mapping[str, object]:
+    """As the kind of target puts it; one that has no words for a switch leaves it to the rule, so nothing here."""
+    words = kind_of(rule.action).link
+    if words == "servers":
+        return {"servers": {serving: {"state": "ready"}, idle: {"state": idle_state}}}
+    return {"primary": serving} if words == "primary" else {}
 
 
 def return_observation(seen: Observation, state: LinkState, link: Link, now: datetime) -> Observation:

@@ -8,11 +8,13 @@ from watchkeeper.registry import Registry
 
 from .base import Kind
 from .haproxy import Haproxy
+from .redis_sentinel import RedisSentinel
 from .supervisord import Supervisord
 from .webhook import Webhook
 
 BUILTIN: dict[str, type[Any]] = {
     "haproxy": Haproxy,
+    "redis_sentinel": RedisSentinel,
     "supervisord": Supervisord,
     "webhook": Webhook,
 }

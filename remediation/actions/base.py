@@ -23,7 +23,9 @@ Options = TypeVar("Options")
 class Kind(Protocol):
     """``watchkeeper.ports.Action`` plus what gates need to know beforehand. Kinds keep no state."""
 
-    risk: RiskClass
+    risk: RiskClass  #: of the kind at its mildest; a plan's own class is in its impact
+    capabilities: ClassVar[tuple[str, ...]]  #: what it can do, as docs/remediation.md lists it
+    link: ClassVar[str]  #: how a dual link asks for a switch: "servers", "primary", or "" when its rule must say it
     options: ClassVar[type[Any]]  #: strict options of its targets
 
     def read(self, target: Target, settings: Mapping[str, Any]) -> Reading: ...
@@ -78,3 +80,29 @@ def mapping(value: object, what: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise ActionError(f"{what} is not a mapping")
     return value
+
+
+def holds(state: Mapping[str, object], desired: Mapping[str, object]) -> bool:
+    """True when the state has every value that is wanted."""
+    return all(name in state and state[name] == value for name, value in desired.items())
+
+
+def untouched(state: Mapping[str, object], before: Mapping[str, object], desired: Mapping[str, object]) -> bool:
+    """True when every value named is as it was before, or as we wanted it."""
+    return all(state.get(name) in (value, before.get(name)) for name, value in desired.items())
+
+
+def impact_of_a_switch(
+    to: str, *, touched: bool, healthy: float, total: float, floor: float, risk: RiskClass, problem: str = ""
+) -> Impact:
+    """The service moves to ``to``: one thing changes, and as many are healthy afterwards as before."""
+    return Impact(
+        touched=(to,) if touched else (),
+        healthy_after=healthy,
+        total=total,
+        floor=floor,
+        ceiling=total,
+        direction=f"switch:{to}" if touched else "same",
+        risk=risk,
+        problem=problem if touched else "",
+    )

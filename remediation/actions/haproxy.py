@@ -47,6 +47,8 @@ class Haproxy:
     """Desired state: ``{"web1": {"state": "drain"}, "web2": {"state": "ready", "weight": 100}}``; others untouched."""
 
     risk = RiskClass.A1
+    capabilities: ClassVar[tuple[str, ...]] = ("switch", "drain", "weight")
+    link: ClassVar[str] = "servers"
     options: ClassVar[type[Any]] = HaproxyOptions
 
     def read(self, target: Target, settings: Mapping[str, Any]) -> Reading:

@@ -47,6 +47,8 @@ class Supervisord:
     """Desired state: ``{"running": ["pool:pool_0", "pool:pool_1"]}``, and ``{"restarted": {slot: start before}}``."""
 
     risk = RiskClass.A2
+    capabilities: ClassVar[tuple[str, ...]] = ("scale", "restart")
+    link: ClassVar[str] = ""
     options: ClassVar[type[Any]] = SupervisordOptions
 
     def read(self, target: Target, settings: Mapping[str, Any]) -> Reading:

@@ -45,6 +45,8 @@ class Webhook:
     """Desired state: whatever the rule's ``state`` parameter says, key by key of the receiver's own state."""
 
     risk = RiskClass.A3
+    capabilities: ClassVar[tuple[str, ...]] = ("set",)
+    link: ClassVar[str] = ""
     options: ClassVar[type[Any]] = WebhookOptions
 
     def read(self, target: Target, settings: Mapping[str, Any]) -> Reading:

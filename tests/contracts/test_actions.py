@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,15 @@ SAMPLES: dict[str, tuple[dict[str, Any], Reading, dict[str, Any]]] = {
             capacity={"healthy": 3, "total": 3, "up.web1": 1, "up.web2": 1, "up.web3": 1},
         ),
         {"drain": "web1"},
+    ),
+    "redis_sentinel": (
+        {"sentinels": ["127.0.0.1:1"], "master": "shop"},
+        Reading(
+            state={"primary": "a:1", "fit": ["b:1"], "choice": "b:1"},
+            epoch="e",
+            capacity={"healthy": 2, "total": 2, "lag_bytes.b:1": 0},
+        ),
+        {"primary": "b:1"},
     ),
     "supervisord": (
         {"server": "/nowhere/s.sock", "group": "pool"},
@@ -111,6 +121,16 @@ def test_options_are_strict_and_errors_name_the_key(name: str) -> None:
         TypeAdapter(kind.options).validate_python({"nonsense": 1})
     with pytest.raises(ConfigError, match=r"remediation\.targets\.target\.nonsense"):
         kind.read(Target(kind=name, name="target"), {**options, "nonsense": 1})
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_it_says_what_it_can_do_and_how_a_link_asks_for_it(name: str) -> None:
+    kind = kind_of(name)
+    assert kind.capabilities
+    assert kind.link in ("", "servers", "primary")
+    page = (Path(__file__).parents[2] / "docs" / "remediation.md").read_text(encoding="utf-8")
+    (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
+    assert row.split("|")[4].strip() == ", ".join(kind.capabilities)
 
 
 def test_every_kind_has_a_sample() -> None:
