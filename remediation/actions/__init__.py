@@ -7,12 +7,14 @@ from typing import Any
 from watchkeeper.registry import Registry
 
 from .base import Kind
+from .command import Command
 from .haproxy import Haproxy
 from .redis_sentinel import RedisSentinel
 from .supervisord import Supervisord
 from .webhook import Webhook
 
 BUILTIN: dict[str, type[Any]] = {
+    "command": Command,
     "haproxy": Haproxy,
     "redis_sentinel": RedisSentinel,
     "supervisord": Supervisord,

@@ -26,6 +26,11 @@ SAMPLES: dict[str, tuple[dict[str, Any], Reading, dict[str, Any]]] = {
         ),
         {"drain": "web1"},
     ),
+    "command": (
+        {"set": ["/nowhere/pool", "{mode}"], "read": ["/nowhere/pool"], "arguments": {"mode": "[a-z]+"}},
+        Reading(state={"mode": "full"}, epoch="e", capacity={"healthy": 3, "total": 3}),
+        {"state": {"mode": "cached"}},
+    ),
     "redis_sentinel": (
         {"sentinels": ["127.0.0.1:1"], "master": "shop"},
         Reading(

@@ -16,8 +16,11 @@ from watchkeeper.errors import ActionError
 from watchkeeper.model import Intent, Target
 from watchkeeper.ports import Reading
 
-#: Kind -> the module under tests/support that starts it.
-DRIVEN = {"redis_sentinel": "redis_group"}
+#: Kind -> what starts it, under tests/support.
+DRIVEN = {
+    "command": "programs.command",
+    "redis_sentinel": "redis_group.driven",
+}
 
 pytestmark = pytest.mark.servers
 
@@ -25,7 +28,8 @@ pytestmark = pytest.mark.servers
 @pytest.fixture(scope="module", params=sorted(DRIVEN))
 def thing(request: pytest.FixtureRequest) -> Iterator[Driven]:
     folder = Path(tempfile.mkdtemp(prefix="wk-"))
-    with importlib.import_module(f"support.{DRIVEN[request.param]}").driven(folder) as made:
+    module, name = DRIVEN[request.param].split(".")
+    with getattr(importlib.import_module(f"support.{module}"), name)(folder) as made:
         yield made
     shutil.rmtree(folder, ignore_errors=True)
 
