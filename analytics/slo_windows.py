@@ -108,6 +108,7 @@ class Standing:
     target: Decimal  #: per cent
     computed: Decimal  #: bad minutes that the target allows in this very window, planned maintenance left out
     contract: Decimal | None  #: bad minutes in the contract's words
+    unwatched: float = 0.0  #: seconds of the window that were over before anything was measured
 
     @property
     def unknown(self) -> float:
@@ -151,12 +152,21 @@ class Standing:
         return self.left / float(self.allowed)
 
     @property
-    def status(self) -> Literal["met", "at_risk", "broken", "unknown"]:
+    def gaps(self) -> float:
+        """Share of the time since measuring began that nobody knows, 0..1; NaN when it never began."""
+        watched = self.elapsed - self.unwatched - self.counts.excluded
+        return max(self.unknown - self.unwatched, 0.0) / watched if watched > 0 else NAN
+
+    @property
+    def status(self) -> Literal["met", "so_far", "at_risk", "broken", "unknown"]:
+        """``so_far`` where all is well since measuring began, and that is less than half of the window's time."""
         if self.left < 0:
             return "broken"  # more unknown time would not mend it
-        if np.isnan(self.left) or self.unknown_ratio > LEAST_KNOWN:
+        if np.isnan(self.left) or self.gaps > LEAST_KNOWN:
             return "unknown"
-        return "at_risk" if self.left_ratio < AT_RISK else "met"
+        if self.left_ratio < AT_RISK:
+            return "at_risk"
+        return "so_far" if self.unknown_ratio > LEAST_KNOWN else "met"
 
 
 def allowed_minutes(target: Decimal, seconds: Decimal) -> Decimal:
@@ -165,13 +175,21 @@ def allowed_minutes(target: Decimal, seconds: Decimal) -> Decimal:
 
 
 def standing(
-    window: Span, counts: Counts, *, target: Decimal, contract: Decimal | None, now: datetime
-) -> Standing:  # fmt: skip
+    window: Span,
+    counts: Counts,
+    *,
+    target: Decimal,
+    contract: Decimal | None,
+    now: datetime,
+    first: datetime | None = None,
+) -> Standing:
+    """How a promise stands at ``now``; ``first`` is when measuring began, where it is known."""
     elapsed = (min(now, window.end) - window.start).total_seconds()
+    unwatched = 0.0 if first is None else min(max((first - window.start).total_seconds(), 0.0), elapsed)
     length = max(window.seconds - Decimal(round(counts.excluded)), Decimal(0))
     return Standing(
         span=window, elapsed=elapsed, counts=counts, target=target, computed=allowed_minutes(target, length),
-        contract=contract,
+        contract=contract, unwatched=unwatched,
     )  # fmt: skip
 
 

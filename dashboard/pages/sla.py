@@ -17,6 +17,7 @@ from dashboard.permissions import Permission
 from dashboard.reports.sla import (
     STATUSES,
     answered,
+    began,
     chain,
     days,
     minutes,
@@ -32,7 +33,7 @@ from dashboard.reports.sla import (
 KEY = "sla"
 #: Minutes are counted once a minute.
 SLOWER = 6.0
-COLOURS = {"met": "teal", "at_risk": "orange", "broken": "red", "unknown": "gray"}
+COLOURS = {"met": "teal", "so_far": "cyan", "at_risk": "orange", "broken": "red", "unknown": "gray"}
 #: A page is due from this burn rate on, in the window that is drawn.
 FAST = 14.4
 
@@ -150,7 +151,7 @@ def table(caller: Caller, rows: Sequence[Mapping[str, Any]]) -> Any:
             html.Span(words(f"sla.window.{found['window']}"), title=days(words, found)),
             f"{row['target']}%",
             two_lines(percent(found["attained"]), at_worst(words, found)),
-            standing(caller, found["status"]),
+            two_lines(standing(caller, found["status"]), began(words, found)),
             minutes(words, found["computed"]),
             minutes(words, found["contract"]),
             minutes(words, found["used"]),
@@ -170,7 +171,7 @@ def at_worst(words: Words, found: Mapping[str, Any]) -> str:
     return "" if worst in (UNKNOWN, percent(found["attained"])) else words("sla.worst", worst=worst)
 
 
-def two_lines(main: str, more: str = "") -> Any:
+def two_lines(main: Any, more: str = "") -> Any:
     """A figure, and quietly below it what belongs to it."""
     return html.Div([html.Div(main), html.Div(more, className="wk-line")]) if more else main
 

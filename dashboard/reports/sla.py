@@ -6,7 +6,7 @@ Pure functions over the JSON of GET /api/wk/slo: no clock, disk or network.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
@@ -20,14 +20,15 @@ from .frame import day_ticks, html_page
 from .svg import LIGHT, forecast_chart, value_range
 
 #: The worst first.
-STATUSES = ("broken", "at_risk", "unknown", "met")
+STATUSES = ("broken", "at_risk", "unknown", "so_far", "met")
 #: A share is never rounded up to what was not reached.
 FINEST = Decimal("0.0001")
 #: Columns of the CSV: the API's own names and raw values, minutes and shares.
 ABOUT = ("name", "title", "service", "tier", "owner", "kind", "target")
 OF_WINDOW = (
     "window", "start", "end", "status", "attained", "attained_at_worst", "computed", "contract", "allowed", "used",
-    "left", "left_ratio", "unknown_minutes", "unknown_ratio", "excluded_minutes", "events", "bad_events",
+    "left", "left_ratio", "unknown_minutes", "unknown_ratio", "unwatched_minutes", "excluded_minutes", "events",
+    "bad_events",
 )  # fmt: skip
 BURNS = ("5m", "30m", "1h", "6h", "3d")
 
@@ -35,7 +36,7 @@ _STYLE = """h2{font-size:1.15rem;margin:2rem 0 .5rem}
 h3{font-size:1rem;margin:1.25rem 0 .25rem}.meta{color:#64748b;margin:.25rem 0 1.5rem}
 table{border-collapse:collapse;width:100%;font-size:.85rem}th,td{padding:.4rem .5rem;border-bottom:1px solid #e2e8f0;
 text-align:left;vertical-align:top}.n{text-align:right;white-space:nowrap}th{color:#475569;font-weight:600}
-.met{color:#0f766e;font-weight:600}.at_risk{color:#b45309;font-weight:600}.broken{color:#b91c1c;font-weight:600}
+.met,.so_far{color:#0f766e;font-weight:600}.at_risk{color:#b45309;font-weight:600}.broken{color:#b91c1c;font-weight:600}
 .unknown{color:#64748b;font-style:italic}.small{color:#64748b;font-size:.8rem}svg{max-width:100%;height:auto}
 figure{margin:.5rem 0}.note{color:#475569;margin:.25rem 0}.warn{color:#b45309}
 @media print{body{margin:0}figure{break-inside:avoid}}
@@ -49,7 +50,8 @@ _BODY = """<p class="meta">{{ made }}</p>
 <th class="n">{{ t.unknown }}</th><th class="n">{{ t.data_age }}</th></tr></thead><tbody>
 {% for row in rows %}<tr><td>{{ row.title }}<div class="small">{{ row.about }}</div></td><td>{{ row.window }}
 <div class="small">{{ row.days }}</div></td><td class="n">{{ row.target }}</td><td class="n">{{ row.attained }}</td>
-<td class="{{ row.status }}">{{ row.standing }}</td><td class="n">{{ row.computed }}</td>
+<td class="{{ row.status }}">{{ row.standing }}<div class="small">{{ row.began }}</div></td>
+<td class="n">{{ row.computed }}</td>
 <td class="n">{{ row.contract }}</td><td class="n">{{ row.used }}</td><td class="n">{{ row.left }}</td>
 <td class="n">{{ row.unknown }}</td><td class="n">{{ row.age }}</td></tr>
 {% endfor %}</tbody></table><p class="note">{{ t.how }}</p>
@@ -116,6 +118,14 @@ def attained(words: Words, found: Mapping[str, Any]) -> str:
     if percent(found["attained"]) == percent(found["attained_at_worst"]):
         return percent(found["attained"])
     return words("sla.at_worst", share=percent(found["attained"]), worst=percent(found["attained_at_worst"]))
+
+
+def began(words: Words, found: Mapping[str, Any]) -> str:
+    """When measuring began, where that was in the window."""
+    if not found["unwatched_minutes"] or found["status"] == "unknown":
+        return ""
+    start = datetime.fromisoformat(found["start"]) + timedelta(minutes=found["unwatched_minutes"])
+    return words("sla.since", at=words.moment(start))
 
 
 def days(words: Words, found: Mapping[str, Any]) -> str:
@@ -244,6 +254,7 @@ def _row(words: Words, row: Mapping[str, Any], found: Mapping[str, Any]) -> dict
         "attained": attained(words, found),
         "status": found["status"],
         "standing": words(f"sla.status.{found['status']}"),
+        "began": began(words, found),
         "computed": minutes(words, found["computed"]),
         "contract": minutes(words, found["contract"]),
         "used": minutes(words, found["used"]),

@@ -24,6 +24,7 @@ def window(now: datetime, name: str, **changes: Any) -> dict[str, Any]:
         "window": name, "start": iso(start), "end": iso(end), "status": "met", "attained": 0.9999960,
         "attained_at_worst": 0.9999960, "computed": "44.64", "contract": "43.8", "allowed": "43.8", "used": 5.0,
         "left": 38.8, "left_ratio": 38.8 / 43.8, "unknown_minutes": 0.0, "unknown_ratio": 0.0,
+        "unwatched_minutes": 0.0,
         "excluded_minutes": 0.0, "events": 0.0, "bad_events": 0.0, **changes,
     }  # fmt: skip
 

@@ -88,9 +88,9 @@ def test_five_nines_are_exact() -> None:
 MARCH = span_of("month", datetime(2026, 3, 10, tzinfo=UTC), SHANGHAI)
 
 
-def at(counts: Counts, *, days: int = 10, contract: str | None = None) -> Standing:
+def at(counts: Counts, *, days: int = 10, contract: str | None = None, first: datetime | None = None) -> Standing:
     limit = None if contract is None else Decimal(contract)
-    return standing(MARCH, counts, target=CORE, contract=limit, now=MARCH.start + days * DAY)
+    return standing(MARCH, counts, target=CORE, contract=limit, now=MARCH.start + days * DAY, first=first)
 
 
 def test_unknown_time_is_neither_good_nor_bad_and_stands_beside_the_share() -> None:
@@ -121,6 +121,18 @@ def test_nothing_known_is_unknown_and_not_met() -> None:
     assert found.status == "unknown"
     assert all(math.isnan(value) for value in (found.attained, found.attained_at_worst, found.used, found.left_ratio))
     assert at(Counts(good=4 * 86400)).status == "unknown"  # less than half of it
+
+
+def test_what_was_good_since_measuring_began_is_good_so_far_and_never_met() -> None:
+    yesterday = MARCH.start + 9 * DAY
+    found = at(Counts(good=86400), first=yesterday)
+    assert (found.status, found.unwatched, found.gaps) == ("so_far", 9 * 86400, 0)
+    assert found.unknown_ratio == pytest.approx(0.9)  # the worst case counts the time before as well
+    assert at(Counts(good=0, bad=3000), first=yesterday).status == "broken"
+    assert at(Counts(good=86400 - 2300, bad=2300), first=yesterday).status == "at_risk"
+    assert at(Counts(good=30000), first=yesterday).status == "unknown"  # most of the time since is a gap
+    assert at(Counts(good=9 * 86400), first=MARCH.start + DAY).status == "met"
+    assert at(Counts(good=10 * 86400), first=MARCH.start - DAY).unwatched == 0
 
 
 def test_planned_maintenance_counts_on_neither_side() -> None:

@@ -147,6 +147,7 @@ def window(found: Standing) -> dict[str, Any]:
         "left_ratio": shapes.number(found.left_ratio),
         "unknown_minutes": found.unknown / 60,
         "unknown_ratio": shapes.number(found.unknown_ratio),
+        "unwatched_minutes": found.unwatched / 60,
         "excluded_minutes": found.counts.excluded / 60,
         "events": found.counts.events,
         "bad_events": found.counts.bad_events,

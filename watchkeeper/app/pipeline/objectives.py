@@ -117,11 +117,12 @@ class Objectives:
         step = self.section.resolution + SETTLE + self.section.every
         lagging = now - step * 2
         at = max(min(now, _moment(account.until_ms, now)), lagging)
+        first = from_ms(account.first_ms) if account.first_ms else None
         windows: dict[str, Standing] = {}
         for name in one.windows:
             span = span_of(name, at, self.engine.config.zone)
             windows[name] = standing(
-                span, account.within(span), target=target, contract=contract.get(name), now=at
+                span, account.within(span), target=target, contract=contract.get(name), now=at, first=first
             )  # fmt: skip
         behind = at == lagging  # nothing counted lately: how fast the budget goes is not known
         burns = {

@@ -32,6 +32,8 @@ HOURS_KEPT = timedelta(days=32)
 PIECES_KEPT = timedelta(days=3)
 #: Most pieces asked in one query.
 CHUNK = 1440
+#: What an account keeps of itself, Unix ms.
+MOMENTS = ("since_ms", "until_ms", "known_ms", "first_ms")
 Values = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 Flags = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 
@@ -55,6 +57,7 @@ class Account:
     since_ms: int = 0  #: first moment that was looked at
     until_ms: int = 0  #: counted up to here
     known_ms: int = 0  #: newest moment that was known
+    first_ms: int = 0  #: oldest moment that was known
     days: dict[int, Counts] = field(default_factory=dict)  #: by the day's first moment, on the wall clock
     hours: dict[int, Counts] = field(default_factory=dict)
     pieces: dict[int, Counts] = field(default_factory=dict)  #: by the moment each ends
@@ -73,6 +76,7 @@ class Account:
             changed.add(_day(to_ms(hour)))
             if one.known:
                 self.known_ms = max(self.known_ms, end)
+                self.first_ms = self.first_ms or end - step_ms
         self._trim()
         return changed
 
@@ -105,7 +109,7 @@ class Account:
         for day in sorted(changed):
             rows = {str(hour): _row(one) for hour, one in self.hours.items() if _day(hour) == day}
             unit.documents.put(f"{PREFIX}{self.name}/{day}", rows, at=at)
-        head = {name: getattr(self, name) for name in ("fingerprint", "since_ms", "until_ms", "known_ms")}
+        head = {name: getattr(self, name) for name in ("fingerprint", *MOMENTS)}
         unit.documents.put(PREFIX + self.name, head, at=at)
 
 
@@ -122,7 +126,9 @@ def restored(unit: Unit, name: str, wanted: str, zone: ZoneInfo, at: datetime) -
         for hour, row in rows.items():
             account.put(int(hour), Counts(*row))
     if head is not None and same:
-        account.since_ms, account.until_ms, account.known_ms = head["since_ms"], head["until_ms"], head["known_ms"]
+        for moment in MOMENTS:
+            setattr(account, moment, head.get(moment, 0))
+        account.first_ms = account.first_ms or min((at for at, one in account.days.items() if one.known), default=0)
     return account
 
 
