@@ -9,6 +9,7 @@ from watchkeeper.registry import Registry
 from .base import Kind
 from .command import Command
 from .haproxy import Haproxy
+from .kubernetes import Kubernetes
 from .redis_sentinel import RedisSentinel
 from .supervisord import Supervisord
 from .webhook import Webhook
@@ -16,6 +17,7 @@ from .webhook import Webhook
 BUILTIN: dict[str, type[Any]] = {
     "command": Command,
     "haproxy": Haproxy,
+    "kubernetes": Kubernetes,
     "redis_sentinel": RedisSentinel,
     "supervisord": Supervisord,
     "webhook": Webhook,

@@ -9,22 +9,18 @@ import time
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-import anyio
 from pydantic import Field, SecretStr
 from pydantic.dataclasses import dataclass
 
 from remediation.situation import Impact
 from watchkeeper.config.types import STRICT
-from watchkeeper.errors import ActionError, OutboundError
+from watchkeeper.errors import ActionError
 from watchkeeper.model import Intent, RiskClass, Target
-from watchkeeper.outbound import Outbound, Response
+from watchkeeper.outbound import Response
 from watchkeeper.ports import Reading
 
-from .base import mapping, options_of, state_hash
-
-#: Reasons for which nothing can have reached the receiver.
-NOT_SENT = ("refused_address", "connect", "tls")
-ACCEPTED = range(200, 300)
+from .base import holds, mapping, options_of, state_hash, untouched
+from .web import ACCEPTED, ask
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -90,10 +86,10 @@ class Webhook:
         )
 
     def reached(self, reading: Reading, desired: Mapping[str, object]) -> bool:
-        return bool(reading.state) and all(reading.state.get(key) == value for key, value in desired.items())
+        return bool(reading.state) and holds(reading.state, desired)
 
     def ours(self, reading: Reading, before: Mapping[str, object], desired: Mapping[str, object]) -> bool:
-        return all(reading.state.get(key) in (value, before.get(key)) for key, value in desired.items())
+        return untouched(reading.state, before, desired)
 
     def apply(self, desired: Mapping[str, object], intent: Intent, settings: Mapping[str, Any]) -> Mapping[str, object]:
         """The receiver's word is a 2xx; whether the symptom is gone is measured elsewhere."""
@@ -127,15 +123,12 @@ def signature(secret: str, body: bytes, at: int) -> dict[str, str]:
 
 
 def _ask(options: WebhookOptions, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> Response:
-    async def go() -> Response:
-        outbound = Outbound(allow_private=options.allow_private)
-        try:
-            return await outbound.request(method, url, headers=headers, content=body, timeout=options.timeout_seconds)
-        finally:
-            await outbound.aclose()
-
-    try:
-        return anyio.run(go)
-    except OutboundError as error:  # the URL is a secret: only the reason is told
-        sent = error.reason not in NOT_SENT
-        raise ActionError(f"the receiver cannot be asked: {error.reason}", unknown=sent) from None
+    return ask(
+        method,
+        url,
+        what="receiver",
+        headers=headers,
+        content=body,
+        timeout=options.timeout_seconds,
+        allow_private=options.allow_private,
+    )

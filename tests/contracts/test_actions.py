@@ -31,6 +31,15 @@ SAMPLES: dict[str, tuple[dict[str, Any], Reading, dict[str, Any]]] = {
         Reading(state={"mode": "full"}, epoch="e", capacity={"healthy": 3, "total": 3}),
         {"state": {"mode": "cached"}},
     ),
+    "kubernetes": (
+        {"server": "http://127.0.0.1:1", "object": "web"},
+        Reading(
+            state={"resource": "deployments", "replicas": 4, "generation": 1, "rival": ""},
+            epoch="e",
+            capacity={"healthy": 4, "total": 4, "at_a_time": 1},
+        ),
+        {"count": 5},
+    ),
     "redis_sentinel": (
         {"sentinels": ["127.0.0.1:1"], "master": "shop"},
         Reading(

@@ -19,6 +19,7 @@ from watchkeeper.ports import Reading
 #: Kind -> what starts it, under tests/support.
 DRIVEN = {
     "command": "programs.command",
+    "kubernetes": "kube_api.driven",
     "redis_sentinel": "redis_group.driven",
 }
 
@@ -37,11 +38,9 @@ def thing(request: pytest.FixtureRequest) -> Iterator[Driven]:
 @pytest.fixture
 def desk(thing: Driven, tmp_path: Path) -> Iterator[Desk]:
     thing.settle()
-    made = Desk(tmp_path, thing)
-    before = thing.read()
-    yield made
-    now = thing.read()
-    assert thing.kind.ours(now, before.state, before.state), "a test left it changed"
+    before = thing.planned().plan.before
+    yield Desk(tmp_path, thing)
+    assert thing.kind.reached(thing.read(), before), "a test left it changed"
 
 
 def test_looking_and_planning_change_nothing(thing: Driven) -> None:
