@@ -80,9 +80,16 @@ def test_a_node_is_cordoned_and_opened_again(kube: Cluster) -> None:
 
 
 def test_a_write_of_the_status_meanwhile_is_tried_again_and_of_the_spec_is_left_alone(kube: Cluster) -> None:
-    kube.before_put = lambda: (setattr(kube, "before_put", lambda: None), kube.status(DEPLOYMENTS, "web"))[0]
+    def status_only() -> None:
+        kube.before_put = lambda: None
+        kube.status(DEPLOYMENTS, "web")
+
+    def another_size() -> None:
+        kube.put(DEPLOYMENTS, deployment("shop:2", replicas=9))
+
+    kube.before_put = status_only
     assert change(kube, {"count": 5})[0].state["replicas"] == 5
-    kube.before_put = lambda: (kube.put(DEPLOYMENTS, deployment("shop:2", replicas=9)), None)[1]
+    kube.before_put = another_size
     with pytest.raises(ActionError, match="was changed by somebody else meanwhile") as caught:
         change(kube, {"count": 6})
     assert not caught.value.unknown
