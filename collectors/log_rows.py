@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from watchkeeper.model import SEVERITIES, SEVERITY_CODES, LogBatch, labels
@@ -47,8 +47,7 @@ def batches(rows: Iterable[Row], target: Mapping[str, str]) -> list[LogBatch]:
     """One batch for each label set, lines in the order they came."""
     groups: dict[tuple[tuple[str, str], ...], list[Row]] = {}
     for row in rows:
-        key = row.own if row.own in groups or len(groups) < MOST_STREAMS else ()
-        groups.setdefault(key, []).append(row)
+        groups.setdefault(_stream(row, groups), []).append(row)
     return [
         LogBatch.of(
             labels(None, {**dict(own), **target}),
@@ -60,18 +59,30 @@ def batches(rows: Iterable[Row], target: Mapping[str, str]) -> list[LogBatch]:
     ]
 
 
+def _stream(row: Row, known: Collection[tuple[tuple[str, str], ...]]) -> tuple[tuple[str, str], ...]:
+    """The row's own labels; none when ``known`` are as many as may be."""
+    return row.own if row.own in known or len(known) < MOST_STREAMS else ()
+
+
 class Counts:
-    """Lines by severity, since the collector was made."""
+    """Lines by severity, and lines that lost their labels, since the collector was made."""
 
     def __init__(self) -> None:
         self._counts = [0] * len(SEVERITIES)
+        self._unnamed = 0
 
     def add(self, rows: Iterable[Row]) -> None:
+        """The rows of one collection."""
+        known: set[tuple[tuple[str, str], ...]] = set()
         for row in rows:
             self._counts[row.severity] += 1
+            stream = _stream(row, known)
+            known.add(stream)
+            self._unnamed += stream != row.own
 
     def readings(self) -> list[Reading]:
-        return [
+        lines: list[Reading] = [
             ("watchkeeper_log_lines_total", (("severity", word or "none"),), float(count))
             for word, count in zip(SEVERITIES, self._counts, strict=True)
         ]
+        return [*lines, ("watchkeeper_log_unnamed_total", (), float(self._unnamed))]

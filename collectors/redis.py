@@ -20,6 +20,8 @@ from .part import ServerPart
 from .redis_info import fields, identity, info
 from .redis_sentinel import masters
 
+#: What helps when the server refuses, by its first word.
+HINTS = {"NOAUTH": "give username and password", "NOPERM": "the user needs +info"}
 #: Limits that are worth watching; what they mean stands in redis.conf.
 SETTINGS = ("maxclients", "maxmemory")
 
@@ -113,8 +115,10 @@ async def _more(server: Resp, said: dict[str, str], problems: dict[str, str]) ->
 
 def _text(reply: Reply) -> str:
     if isinstance(reply, Refused):
-        hint = "give username and password" if reply.startswith("NOAUTH") else "the user needs +info"
-        raise CollectError(f"INFO was refused ({reply.partition(' ')[0]}): {hint}", reason="token")
+        word = reply.partition(" ")[0]
+        if word not in HINTS:
+            raise CollectError(f"INFO was refused: {reply}", reason="query")
+        raise CollectError(f"INFO was refused ({word}): {HINTS[word]}", reason="token")
     if not isinstance(reply, str):
         raise CollectError("INFO gave no text", reason="parse")
     return reply

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import struct
 from collections.abc import AsyncIterator, Mapping
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from watchkeeper.errors import CollectError
 
+from .kafka_wire import bound_answers
 from .stream import AT_ONCE, Event, Place, Read, payload
 
 if TYPE_CHECKING:
@@ -107,6 +109,7 @@ async def _connected(place: Place) -> AsyncIterator[AIOKafkaConsumer]:
     from aiokafka import AIOKafkaConsumer
     from aiokafka import errors as kafka
 
+    bound_answers()
     refused = (
         *(kafka.AuthenticationFailedError, kafka.SaslAuthenticationFailed, kafka.UnsupportedSaslMechanismError),
         *(kafka.TopicAuthorizationFailedError, kafka.GroupAuthorizationFailedError),
@@ -140,12 +143,26 @@ async def _connected(place: Place) -> AsyncIterator[AIOKafkaConsumer]:
     except ssl.SSLError as error:
         raise CollectError(f"TLS: {error.reason or error}", reason="tls") from None
     except (kafka.KafkaConnectionError, OSError) as error:
+        await _shake_hands(place)
         raise CollectError(f"no connection: {_said(error)}", reason="connect") from None
     except (kafka.KafkaError, ValueError, TypeError, LookupError, AssertionError, struct.error) as error:
         raise CollectError(f"what answers does not speak Kafka's protocol: {_said(error)}", reason="protocol") from None
     finally:
         with suppress(Exception):  # a broker that does not say goodbye is left alone
             await consumer.stop()
+
+
+async def _shake_hands(place: Place) -> None:
+    """The client library keeps to itself why TLS failed. Raises CollectError where that was it."""
+    if place.tls is None:
+        return
+    try:
+        _, writer = await asyncio.open_connection(place.host, place.port, ssl=place.tls)
+    except ssl.SSLError as error:
+        raise CollectError(f"TLS: {error.reason or error}", reason="tls") from None
+    except OSError:
+        return
+    writer.close()
 
 
 def _said(error: Exception) -> str:

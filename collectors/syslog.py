@@ -56,6 +56,7 @@ class Syslog:
         self._waiting: deque[bytes] = deque()
         self._refused = self._cut = 0
         self._server: asyncio.Server | None = None
+        self._tls: ssl.SSLContext | None = None
         self._datagrams: asyncio.DatagramTransport | None = None
         self._connections: set[asyncio.StreamWriter] = set()
         self.port = 0  #: where it listens, once it does
@@ -115,8 +116,8 @@ class Syslog:
                 )
                 self.port = self._datagrams.get_extra_info("sockname")[1]
             else:
-                context = self._context() if self.protocol == "tls" else None
-                self._server = await asyncio.start_server(self._serve, host, int(port), ssl=context)
+                self._tls = self._context() if self.protocol == "tls" else None
+                self._server = await asyncio.start_server(self._serve, host, int(port))
                 self.port = self._server.sockets[0].getsockname()[1]
         except (OSError, OverflowError) as error:  # ssl.SSLError is one
             raise CollectError(f"cannot listen on {self.listen}: {error}", reason="connect") from None
@@ -139,6 +140,8 @@ class Syslog:
         self._connections.add(writer)
         frames = Frames(self.max_message)
         try:
+            if self._tls is not None:  # here, so that who is refused is counted
+                await writer.start_tls(self._tls)
             while data := await asyncio.wait_for(reader.read(64 << 10), IDLE_SECONDS):
                 for message in frames.feed(data):
                     self.take(message)

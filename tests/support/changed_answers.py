@@ -144,9 +144,9 @@ async def http_server(stack: AsyncExitStack) -> Target:
     return server
 
 
-async def tcp_server(kind: str, stack: AsyncExitStack, folder: Path) -> tuple[int, Callable[[int], Any]]:
-    """(port of a good server, what asks it on another port)."""
-    short: dict[str, Any] = {"timeout": SHORT}
+async def tcp_server(kind: str, stack: AsyncExitStack, folder: Path, **more: Any) -> tuple[int, Callable[[int], Any]]:
+    """(port of a good server, what asks it on another port, with ``more`` options)."""
+    short: dict[str, Any] = {"timeout": SHORT, **more}
     if kind in HTTP:
         server = await http_server(stack)
         return server.port, lambda port: build(kind, {**HTTP[kind](f"http://127.0.0.1:{port}"), **short})
@@ -161,7 +161,7 @@ async def tcp_server(kind: str, stack: AsyncExitStack, folder: Path) -> tuple[in
     if kind == "tls_probe":
         cert, key = self_made(folder)
         place = stack.enter_context(serving_tls(cert, key))
-        short["ca"] = cert.read_text()
+        short |= {"ca": cert.read_text(), "server_name": "watchkeeper.example"}
         port = int(place.rpartition(":")[2].split("/")[0])
         return port, lambda port: build(kind, {"address": f"127.0.0.1:{port}", **short})
     if kind == "dns_probe":
@@ -193,8 +193,8 @@ async def dns_server(stack: AsyncExitStack) -> int:
     return port
 
 
-async def streams(protocol: str, stack: AsyncExitStack) -> tuple[int, Callable[[int], Any]]:
-    options = {"protocol": protocol, "stream": "changed", "timeout": SHORT * 2}
+async def streams(protocol: str, stack: AsyncExitStack, **more: Any) -> tuple[int, Callable[[int], Any]]:
+    options = {"protocol": protocol, "stream": "changed", "timeout": SHORT * 2, **more}
     if protocol == "redis":
         port = shared_redis().port
         for number in range(5):

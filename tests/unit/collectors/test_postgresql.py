@@ -11,7 +11,6 @@ from typing import Any
 import psycopg
 import pytest
 from support.kinds import of_service, unseen, values
-from support.raw_target import WAYS, misbehaving
 from support.servers import Running, postgres_standby, psql, shared_postgres
 from support.targets import TRUST
 
@@ -153,17 +152,6 @@ async def test_who_is_refused_is_told_without_the_password(server: Running, outb
     with pytest.raises(CollectError) as failure:
         await part(server, tls=True).collect(NOON, outbound)
     assert failure.value.reason == "tls"
-
-
-@pytest.mark.parametrize("way", WAYS)
-async def test_what_does_not_speak_postgresql_gives_a_reason_in_time(way: str, outbound: Outbound) -> None:
-    async with misbehaving(way) as raw:
-        began = time.monotonic()
-        with pytest.raises(CollectError) as failure:
-            await part(raw.address, timeout=0.5).collect(NOON, outbound)
-        assert failure.value.reason in {"timeout", "connect", "tls"}
-        assert time.monotonic() - began < 1.5
-        assert raw.sent < 40 << 20
 
 
 async def test_a_port_where_nothing_listens_is_no_connection(outbound: Outbound) -> None:
