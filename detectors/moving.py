@@ -8,7 +8,6 @@ block is known.
 from __future__ import annotations
 
 import numpy as np
-from scipy.signal import lfilter
 
 from .base import Array
 
@@ -37,6 +36,8 @@ def follow(rows: Rows, key: str, sample: Array, gain: float, known: Array | None
     if sample.shape[-1] == 1:
         now = keep_unknown(rows, key, share * sample[..., 0] + rest * before, known)
         return before[..., None], now[..., None]
+    from scipy.signal import lfilter  # a second of every start, where no block of columns is scored
+
     numerator, denominator = np.array([share]), np.array([1.0, -rest], sample.dtype)
     after, _ = lfilter(numerator, denominator, sample, axis=-1, zi=(rest * before)[..., None])
     rows[key] = after[..., -1].copy()

@@ -1,4 +1,4 @@
-"""``watchkeeper logs search``: lines of the running engine, newest last as in a terminal."""
+"""``watchkeeper logs``: lines of the running engine, newest last as in a terminal; the templates of any file."""
 
 from __future__ import annotations
 
@@ -46,3 +46,23 @@ def search(
         sys.stderr.write("there was no time to look at everything; ask for a shorter range\n")
     if not found["lines"]:
         raise typer.Exit(1)
+
+
+@logs_app.command("templates")
+def templates(
+    source: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="A file of log lines.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write event_id,template of each line to this CSV.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Templates to print at most, without --out.")] = 100,
+) -> None:
+    """Learn the templates of a file and print them, most frequent first; --out tells the template of each line."""
+    from watchkeeper.app.template_file import learned, write_labels
+
+    miner = learned(source)
+    if out is not None:
+        count = write_labels(miner, source, out)
+        typer.echo(f"{count} lines of {len(miner.templates())} templates: {out}")
+        return
+    for one in miner.templates()[:limit]:
+        sys.stdout.write(f"{one.count:>9} {one.id} {one.text}\n")
