@@ -15,6 +15,7 @@ from .json_http import JsonHttp
 from .kubernetes import Kubernetes
 from .log_file import LogFile
 from .loki_logs import LokiLogs
+from .memcached import Memcached
 from .mysql import Mysql
 from .nginx_status import NginxStatus
 from .openmetrics import Openmetrics
@@ -45,6 +46,7 @@ BUILTIN: dict[str, type[Any]] = {
     "kubernetes": Kubernetes,
     "log_file": LogFile,
     "loki_logs": LokiLogs,
+    "memcached": Memcached,
     "mysql": Mysql,
     "nginx_status": NginxStatus,
     "openmetrics": Openmetrics,

@@ -44,7 +44,10 @@ DATAGRAMS = "one datagram is one answer"
 NO_REDIRECT = "the protocol cannot send a client elsewhere"
 #: (fault, kind) -> why it has no meaning there.
 WITHOUT = {
-    **{("redirect", kind): NO_REDIRECT for kind in ("mysql", "postgresql", "sql_query", "sql_probe", "snmp")},
+    **{
+        ("redirect", kind): NO_REDIRECT
+        for kind in ("memcached", "mysql", "postgresql", "sql_query", "sql_probe", "snmp")
+    },
     ("redirect", "tcp_probe"): "any text is text",
     ("redirect", "tls_probe"): "TLS itself cannot send a client elsewhere",
     ("redirect", "dns_probe"): "a referral is followed by resolvers, never by who asks one question",

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from support import cluster
 from support.journal import journalctl
-from support.servers import shared_mariadb, shared_postgres, shared_redis
+from support.servers import shared_mariadb, shared_memcached, shared_postgres, shared_redis
 from support.snmp_agents import shared_snmpd
 from support.targets import TRUST, Target, answer, target
 
@@ -113,6 +113,7 @@ GOOD: dict[str, Options] = {
     "container_logs": lambda _, folder, __: {"paths": _log(folder), "from_beginning": True},
     "journald": lambda _, folder, __: {"program": journalctl(folder)},
     "syslog": lambda *_: {"listen": "127.0.0.1:0"},
+    "memcached": lambda *_: {"address": f"127.0.0.1:{shared_memcached().port}"},
     "mysql": lambda *_: {"address": f"127.0.0.1:{shared_mariadb().port}", "username": "root", "statements": 0},
     "postgresql": lambda *_: {
         "address": f"127.0.0.1:{shared_postgres().port}",

@@ -65,6 +65,7 @@ NATS = Words(
 )
 #: What each kind's server says; a kind over HTTP needs no line.
 WORDS = {
+    "memcached": Words(huge=b"STAT version "),
     "mysql": MYSQL,
     "postgresql": POSTGRES,
     "redis": REDIS,
@@ -136,7 +137,7 @@ async def _server(
     if kind in HTTP and tls:
         server = await http_server(stack)
         return server.port, lambda port: build(kind, {**HTTP[kind](f"https://127.0.0.1:{port}"), **options})
-    if kind in ("mysql", "postgresql", "redis") and tls:
+    if kind in ("memcached", "mysql", "postgresql", "redis") and tls:
         options["tls"] = True
     return await tcp_server(kind, stack, folder, **options)
 

@@ -22,7 +22,7 @@ from support.certificates import self_made, serving_tls
 from support.kafka_double import broker
 from support.mutations import relay
 from support.queue_servers import nats
-from support.servers import kept_alive, redis_cli, shared_mariadb, shared_postgres, shared_redis
+from support.servers import kept_alive, redis_cli, shared_mariadb, shared_memcached, shared_postgres, shared_redis
 from support.targets import GOOD, TRUST, Target, answer, target
 
 from collectors import BUILTIN
@@ -156,6 +156,8 @@ async def tcp_server(kind: str, stack: AsyncExitStack, folder: Path, **more: Any
     if kind == "postgresql":
         options = {"username": "postgres", "statements": 3, **short}
         return shared_postgres().port, lambda port: build(kind, {"address": f"127.0.0.1:{port}", **options})
+    if kind == "memcached":
+        return shared_memcached().port, lambda port: build(kind, {"address": f"127.0.0.1:{port}", **short})
     if kind == "redis":
         return shared_redis().port, lambda port: build(kind, {"address": f"127.0.0.1:{port}", **short})
     if kind == "tls_probe":

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
+from getpass import getuser
 from pathlib import Path
 
 import pytest
@@ -233,6 +234,19 @@ def redis(tmp: Path, *arguments: str, port: int = 0) -> Running:
     argv = [need("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
     url = f"redis://127.0.0.1:{port}/0"
     return start([*argv, *arguments], lambda: listens(port), cwd=folder, url=url, port=port)
+
+
+def memcached(tmp: Path) -> Running:
+    """Memcached with 16 MB and 321 connections."""
+    port, folder = free_port(), own_folder(tmp, "memcached")
+    argv = [need("memcached"), "-l", "127.0.0.1", "-p", str(port), "-U", "0", "-m", "16", "-c", "321"]
+    return start([*argv, "-u", getuser()], lambda: listens(port), cwd=folder, port=port)
+
+
+@cache
+def shared_memcached() -> Running:
+    """One for every test of this process that only reads."""
+    return kept_alive("memcached", memcached)
 
 
 def redis_cli(port: int, *words: str) -> str:
