@@ -10,6 +10,7 @@ from .base import Kind
 from .command import Command
 from .haproxy import Haproxy
 from .kubernetes import Kubernetes
+from .patroni import Patroni
 from .redis_sentinel import RedisSentinel
 from .supervisord import Supervisord
 from .webhook import Webhook
@@ -18,6 +19,7 @@ BUILTIN: dict[str, type[Any]] = {
     "command": Command,
     "haproxy": Haproxy,
     "kubernetes": Kubernetes,
+    "patroni": Patroni,
     "redis_sentinel": RedisSentinel,
     "supervisord": Supervisord,
     "webhook": Webhook,

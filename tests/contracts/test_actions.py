@@ -40,6 +40,15 @@ SAMPLES: dict[str, tuple[dict[str, Any], Reading, dict[str, Any]]] = {
         ),
         {"count": 5},
     ),
+    "patroni": (
+        {"members": ["http://127.0.0.1:1"]},
+        Reading(
+            state={"leader": "a", "answers": True, "paused": False, "fit": ["b"], "choice": "b", "advancing": False},
+            epoch="e",
+            capacity={"healthy": 2, "total": 2, "lag_bytes.b": 0},
+        ),
+        {"primary": "b"},
+    ),
     "redis_sentinel": (
         {"sentinels": ["127.0.0.1:1"], "master": "shop"},
         Reading(

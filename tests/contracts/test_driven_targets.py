@@ -20,13 +20,18 @@ from watchkeeper.ports import Reading
 DRIVEN = {
     "command": "programs.command",
     "kubernetes": "kube_api.driven",
+    "patroni": "patroni_pair.driven",
     "redis_sentinel": "redis_group.driven",
 }
+
+#: They take half a minute to start.
+SLOW = ("patroni",)
+PARAMS = [pytest.param(name, marks=[pytest.mark.long] if name in SLOW else []) for name in sorted(DRIVEN)]
 
 pytestmark = pytest.mark.servers
 
 
-@pytest.fixture(scope="module", params=sorted(DRIVEN))
+@pytest.fixture(scope="module", params=PARAMS)
 def thing(request: pytest.FixtureRequest) -> Iterator[Driven]:
     folder = Path(tempfile.mkdtemp(prefix="wk-"))
     module, name = DRIVEN[request.param].split(".")
