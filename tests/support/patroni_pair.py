@@ -89,11 +89,16 @@ def cluster(tmp: Path, names: Sequence[str] = ("a", "b"), *, lease: int = LEASE,
             (member.folder / "patroni.json").write_text(text)
             made.members.append(member)
             made.start(member)
-            stack.callback(lambda member=member: member.running and member.running.stop(within=3.0))
+            stack.callback(_stop, member)
             if name == names[0]:
                 wait_until(member.leads, 30)
         wait_until(made.streaming, 30)
         yield made
+
+
+def _stop(member: Member) -> None:
+    if member.running is not None:
+        member.running.stop(within=3.0)
 
 
 def _config(made: Cluster, member: Member, lease: int, loop: int) -> dict[str, Any]:
