@@ -10,6 +10,7 @@ from .base import Kind
 from .command import Command
 from .haproxy import Haproxy
 from .kubernetes import Kubernetes
+from .mysql import Mysql
 from .patroni import Patroni
 from .redis_sentinel import RedisSentinel
 from .supervisord import Supervisord
@@ -19,6 +20,7 @@ BUILTIN: dict[str, type[Any]] = {
     "command": Command,
     "haproxy": Haproxy,
     "kubernetes": Kubernetes,
+    "mysql": Mysql,
     "patroni": Patroni,
     "redis_sentinel": RedisSentinel,
     "supervisord": Supervisord,

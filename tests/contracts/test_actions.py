@@ -40,6 +40,23 @@ SAMPLES: dict[str, tuple[dict[str, Any], Reading, dict[str, Any]]] = {
         ),
         {"count": 5},
     ),
+    "mysql": (
+        {"servers": {"a": "127.0.0.1:1", "b": "127.0.0.1:1"}, "user": "u"},
+        Reading(
+            state={
+                "primary": "a",
+                "answers": True,
+                "writable": ["a"],
+                "read_only": {"a": False, "b": True},
+                "fit": ["b"],
+                "choice": "b",
+                "acknowledges": [],
+            },
+            epoch="e",
+            capacity={"healthy": 2, "total": 2, "lag_seconds.b": 0},
+        ),
+        {"primary": "b"},
+    ),
     "patroni": (
         {"members": ["http://127.0.0.1:1"]},
         Reading(

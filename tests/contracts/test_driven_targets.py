@@ -20,12 +20,13 @@ from watchkeeper.ports import Reading
 DRIVEN = {
     "command": "programs.command",
     "kubernetes": "kube_api.driven",
+    "mysql": "mariadb_pair.driven",
     "patroni": "patroni_pair.driven",
     "redis_sentinel": "redis_group.driven",
 }
 
-#: They take half a minute to start.
-SLOW = ("patroni",)
+#: Servers that take long to start and to change.
+SLOW = ("mysql", "patroni")
 PARAMS = [pytest.param(name, marks=[pytest.mark.long] if name in SLOW else []) for name in sorted(DRIVEN)]
 
 pytestmark = pytest.mark.servers

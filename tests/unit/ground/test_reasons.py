@@ -41,6 +41,7 @@ SOURCES = (
 #: Texts with spaces that are no reasons: commands to HAProxy, log lines, answers to people who asked by API.
 NO_REASONS = re.compile(
     r"set weight .*|set server .*|show s.*|Basic .*|the answer|not a name HAProxy allows|"
+    r"(?:SHOW|SELECT|STOP|RESET|CHANGE|START|SET|MASTER|SOURCE)[ _].*|"
     r"write host:port|the program is the whole path .*|set: .* has no pattern .*|read: takes no values|"
     r"only an admin clears .*|clearing the kill switch .*|rule \S+ has an action under way already|"
     r"there is no incident .*|incident .* already|\S+ was folded twice|"
