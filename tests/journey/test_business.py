@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text
 from support import shop
+from support.kept import Kept, kept_for
 from support.servers import postgres_server
 from support.up import Up, running
 
@@ -26,9 +27,12 @@ ZONE = shop.quiet_zone()
 YESTERDAY = datetime.now(ZONE).date() - timedelta(days=1)
 ODD = shop.Day(paid=20, failed=3, cancelled=2, refunded=2, pending=1, users=9)
 
+#: One estate for all tests, on each store.
+kept = kept_for("module")
+
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+def up(kept: Kept, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     folder = tmp_path_factory.mktemp("business")
     with postgres_server(folder) as server:
         database = create_engine(server.url)

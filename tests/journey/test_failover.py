@@ -11,14 +11,18 @@ import pytest
 from support import failover_runs as runs
 from support.failover import Estate, calm
 from support.failover_config import LINK
+from support.kept import Kept, kept_for
 
 pytestmark = pytest.mark.servers
 #: Seconds in which traffic has to be on the backup (SR-041); the benchmark asks for five and prints what it was.
 ASKED = 30.0
 
+#: One estate for all tests, on each store.
+kept = kept_for("module")
+
 
 @pytest.fixture(scope="module")
-def estate() -> Iterator[Estate]:
+def estate(kept: Kept) -> Iterator[Estate]:
     with runs.settled(observe_after_gap="5s", retry_after="2s") as found:
         yield found
 

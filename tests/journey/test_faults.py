@@ -44,7 +44,6 @@ def fill(folder: Path) -> Path:
     return ballast
 
 
-@pytest.mark.embedded_only
 async def test_a_full_disk_is_counted_survived_and_left_behind(small_disk: Path) -> None:
     async with target() as server:
         server.pages["/metrics"] = gauges(temperature=20)

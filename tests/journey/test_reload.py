@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from support.kept import Kept, kept_for
 from support.up import Up, running
 
 from watchkeeper.app.paths import DataDir
@@ -25,9 +26,12 @@ RULES = """groups:
         labels: {{severity: P3, service: shop}}
 """
 
+#: One estate for all tests, on each store.
+kept = kept_for("module")
+
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+def up(kept: Kept, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     folder = tmp_path_factory.mktemp("reload")
     (folder / "rules").mkdir()
     (folder / "rules" / "own.yaml").write_text(RULES.format(name="First"))

@@ -6,13 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 from support import scaling_runs as runs
+from support.kept import Kept, kept_for
 from support.scaling import CALM, IN, LEAST, MOST, OUT, Pool, pool
 
 pytestmark = pytest.mark.servers
 
+#: One estate for all tests, on each store.
+kept = kept_for("module")
+
 
 @pytest.fixture(scope="module")
-def jobs() -> Iterator[Pool]:
+def jobs(kept: Kept) -> Iterator[Pool]:
     with pool(foreign_hold="10s") as found:
         yield found
 

@@ -165,7 +165,6 @@ async def test_workers_come_first_and_the_four_alerts_join_the_incident_of_the_b
 
 
 @pytest.mark.servers
-@pytest.mark.embedded_only
 @pytest.mark.parametrize("kind", [pytest.param(SERVERS[0]), pytest.param(SERVERS[1], marks=pytest.mark.long)])
 async def test_while_the_sample_server_is_away_nothing_is_known_and_nothing_done_and_then_nothing_is_missing(
     kind: str, tmp_path: Path

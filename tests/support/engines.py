@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from support.kept import kept_where
 
 from watchkeeper.access.roles import Role
 from watchkeeper.access.users import create_user, new_user
@@ -34,7 +35,7 @@ def quiet(**sections: Any) -> dict[str, Any]:
         "forecasting": {"enabled": False},
         "capacity": {"enabled": False},
     }
-    for name, section in sections.items():
+    for name, section in kept_where(sections).items():
         config[name] = {**config.get(name, {}), **section} if isinstance(section, dict) else section
     return config
 
@@ -45,25 +46,22 @@ def build(
     """Compose an engine on ``folder``; rule files go to ``folder/rules``."""
     (folder / "rules").mkdir(exist_ok=True)
     file = folder / "watchkeeper.yaml"
-    if _kept and _kept[-1]:
-        sections["store"] = {**_kept[-1], **sections.get("store", {})}
     file.write_text(yaml.safe_dump(quiet(**sections), allow_unicode=True), encoding="utf-8")
     loaded = load(file, environment={})
     return compose(loaded, data=DataDir(folder / "data").create(), clock=clock or ManualClock(NOON), actuator=actuator)
 
 
-#: The section ``store`` of engines that are built now; the last one counts.
-_kept: list[dict[str, Any]] = []
+def fit_here(engine: Engine) -> None:
+    """Fits run in this process: starting another takes seconds."""
 
+    class Here:
+        async def run(self, function: Any, *arguments: Any) -> Any:
+            return function(*arguments)
 
-@contextmanager
-def keeping(store: dict[str, Any]) -> Iterator[None]:
-    """Engines built meanwhile have this section ``store``, and what the test says of it besides."""
-    _kept.append(store)
-    try:
-        yield
-    finally:
-        _kept.pop()
+        def close(self) -> None:
+            return None
+
+    engine.workers = Here()  # type: ignore[assignment]
 
 
 @contextmanager

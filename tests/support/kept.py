@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from support.servers import Running, answers, prometheus, victoria_metrics
@@ -32,17 +33,37 @@ def serve(kind: str, folder: Path, port: int = 0) -> Running:
     return victoria_metrics(folder, port=port)
 
 
-@pytest.fixture
-def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kept]:
-    """By the test's parameter; embedded where it names none."""
-    kind = getattr(request, "param", "embedded")
-    if kind == "embedded":
-        yield Kept(kind)
-        return
-    folder = tmp_path / kind
-    folder.mkdir()
-    with serve(kind, folder) as server:
-        yield Kept(kind, server)
+#: The section ``store`` of engines that are built or started now; the last one counts.
+_now: list[dict[str, Any]] = [{}]
+
+
+def kept_where(sections: Mapping[str, Any]) -> dict[str, Any]:
+    """Sections of a configuration with where samples are kept now, and what they say of it themselves."""
+    store = {**_now[-1], **sections.get("store", {})}
+    return {**sections, "store": store} if store else dict(sections)
+
+
+@contextmanager
+def _keeping(found: Kept) -> Iterator[Kept]:
+    """Engines that are built or started meanwhile keep their samples there."""
+    _now.append(found.store)
+    try:
+        yield found
+    finally:
+        _now.pop()
+
+
+def kept_for(scope: Literal["function", "module"]) -> Any:
+    """The fixture ``kept``: a store by the test's parameter, embedded where it names none."""
+
+    @pytest.fixture(scope=scope)
+    def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
+        kind = getattr(request, "param", "embedded")
+        with ExitStack() as ending:
+            server = None if kind == "embedded" else ending.enter_context(serve(kind, tmp_path_factory.mktemp(kind)))
+            yield ending.enter_context(_keeping(Kept(kind, server)))
+
+    return kept
 
 
 def shown_now(url: str) -> None:

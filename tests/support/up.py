@@ -21,6 +21,7 @@ from typing import Any
 
 import yaml
 from support.books import assert_books_of
+from support.kept import kept_where
 
 from watchkeeper.pinned import pinned
 
@@ -202,7 +203,7 @@ def base_config(folder: Path, **sections: Any) -> dict[str, Any]:
         "engine": {"listen": f"127.0.0.1:{free_port()}"},
         "dashboard": {"listen": f"127.0.0.1:{free_port()}"},
     }
-    for name, section in sections.items():
+    for name, section in kept_where(sections).items():
         config[name] = {**config.get(name, {}), **section} if isinstance(section, dict) else section
     return config
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
-from support.engines import build, clock_of
+from support.engines import build, clock_of, fit_here
 
 from watchkeeper.access.roles import Role
 from watchkeeper.access.tokens import create_system_token
@@ -37,19 +37,10 @@ def write(file: Path, last: date, figure: Callable[[date], int] = usual) -> None
 
 
 def house(folder: Path, **kpi: Any) -> Engine:
-    """An engine whose fits run in this process: starting another takes seconds."""
     source = {"kind": "csv", "file": "signups.csv"}
     business = {"kpis": [{"name": "signups", "owner": "growth", "predict": True, "source": source, **kpi}]}
     found = build(folder, business=business, clock=ManualClock(NOON))
-
-    class Here:
-        async def run(self, function: Any, *arguments: Any) -> Any:
-            return function(*arguments)
-
-        def close(self) -> None:
-            return None
-
-    found.workers = Here()  # type: ignore[assignment]
+    fit_here(found)
     return found
 
 

@@ -25,6 +25,8 @@ NEVER_MS = -(1 << 62)
 WAIT_SECONDS = 10.0
 FLUSH_SECONDS = 30.0
 MOST_BUFFERED = 1 << 18
+#: Pushes that came within so long wait as one part: else many small senders leave thousands to look through.
+TOGETHER_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,15 @@ class Pushed:
             np.maximum.at(self._newest, samples.sids, samples.times)
             self._buffer.append((self._monotonic(), samples))
             self._size += len(samples)
+            self._gather()
+
+    def _gather(self) -> None:
+        """Put small parts together; each part ends up more than twice as long as the next, so copies stay few."""
+        while len(self._buffer) > 1:
+            (came, first), (then, last) = self._buffer[-2:]
+            if then - came > TOGETHER_SECONDS or len(first) > 2 * len(last):
+                return
+            self._buffer[-2:] = [(came, _concatenated([first, last]))]
 
     # --- waiting ---
 

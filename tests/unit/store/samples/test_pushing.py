@@ -223,3 +223,15 @@ def test_ids_of_forgotten_series_are_refused_and_asked_for_anew(bench: Bench) ->
     assert line is not None
     assert (line.received, line.stored, line.rejected) == (3, 1, {"histogram": 2})
     assert_balanced({**bench.store.stats(), "rejected_histogram": 2})
+
+
+def test_a_thousand_small_pushes_wait_as_a_few_parts(bench: Bench) -> None:
+    samples = [(ONE if after % 3 else TWO, after, float(after)) for after in range(1000)]
+    for sample in samples:
+        push(bench, sample)
+        bench.clock.advance(0.01)
+    assert len(bench.store._pushed._buffer) < 100
+    assert kept(bench) == expected(*samples)
+    bench.clock.advance(60)
+    bench.maintain()
+    assert kept(bench) == expected(*samples)
