@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 
 from watchkeeper.clock import to_ms
 from watchkeeper.errors import CollectError
-from watchkeeper.model import SEVERITIES, LogBatch, Tick, labels
+from watchkeeper.model import SEVERITIES, Labels, LogBatch, Tick, labels
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Collected
 
@@ -27,6 +27,8 @@ from .log_severity import severities
 from .log_siblings import is_rotated
 from .log_tail import Raw
 from .log_text import decode, join, line_ends
+
+_NO_LINES = np.zeros(len(SEVERITIES), np.int64)
 
 
 @dataclass(kw_only=True, config=STRICT)
@@ -107,9 +109,8 @@ class LogFile:
         used = 0
         share = max(1 << 16, self.max_bytes // max(1, len(self._families)))
         for path, family in list(self._families.items()):
-            batch, size = self._read(path, family, now, share)
-            if batch is not None:
-                found.append(batch)
+            batches, size = self._read(path, family, now, share)
+            found += batches
             used += size
             if family.empty:
                 family.close()
@@ -138,39 +139,34 @@ class LogFile:
             if name in self._saved:
                 family.restore(self._saved.pop(name))
 
-    def _read(self, path: str, family: Family, now: datetime, budget: int) -> tuple[LogBatch | None, int]:
+    def _read(self, path: str, family: Family, now: datetime, budget: int) -> tuple[list[LogBatch], int]:
         try:
             raw = family.read(now.timestamp(), budget)
         except OSError:
             self._count("watchkeeper_log_errors_total", path, 1)
-            return None, 0
+            return [], 0
         size = sum(map(len, raw.pieces))
-        batch = self._batch(path, raw, to_ms(now)) if raw.pieces else None
-        if batch is not None:
-            for code, count in enumerate(np.bincount(batch.severity).tolist()):
-                if count:
-                    key = (path, SEVERITIES[code] or "none")
-                    self._lines[key] = self._lines.get(key, 0) + count
+        batches = self._batches(path, raw, to_ms(now))
+        codes = sum((np.bincount(batch.severity, minlength=len(SEVERITIES)) for batch in batches), _NO_LINES)
+        for code in np.flatnonzero(codes).tolist():
+            key = (path, SEVERITIES[code] or "none")
+            self._lines[key] = self._lines.get(key, 0) + int(codes[code])
         self._count("watchkeeper_log_errors_total", path, 0)
         self._count("watchkeeper_log_bytes_total", path, size)
         self._count("watchkeeper_log_cut_lines_total", path, raw.cut)
         self._count("watchkeeper_log_lost_ends_total", path, family.lost_tails)
         family.lost_tails = 0
-        return batch, size
+        return batches, size
 
-    def _batch(self, path: str, raw: Raw, time_ms: int) -> LogBatch:
+    def _batches(self, path: str, raw: Raw, time_ms: int) -> list[LogBatch]:
+        """One for each piece; one in all where lines are joined, for a record may stand in two pieces."""
         own = labels(None, {**self.target_labels, "file": path})
         pieces = [decode(piece, self.encoding) for piece in raw.pieces]
-        if self.multiline_start:
+        if self.multiline_start and pieces:
             texts = b"".join(pieces).decode().split("\n")[:-1]
             made = LogBatch.of(own, join(texts, self.multiline_start), time_ms)
-            return replace(made, severity=severities(made.data, made.ends))
-        ends = [line_ends(piece) for piece in pieces]
-        codes = [severities(piece, end) for piece, end in zip(pieces, ends, strict=True)]
-        offsets = np.cumsum([0, *map(len, pieces[:-1])])
-        places = np.concatenate([end + offset for end, offset in zip(ends, offsets, strict=True)])
-        times = np.full(len(places), time_ms, np.int64)
-        return LogBatch(labels=own, data=b"".join(pieces), ends=places, times=times, severity=np.concatenate(codes))
+            return [replace(made, severity=severities(made.data, made.ends))]
+        return [_batch(own, piece, time_ms) for piece in pieces]
 
     def _count(self, name: str, path: str, by: int) -> None:
         self._counts[name, path] = self._counts.get((name, path), 0) + by
@@ -185,3 +181,9 @@ class LogFile:
         for (name, path), count in self._counts.items():
             readings.append((name, (("file", path),), float(count)))
         return readings
+
+
+def _batch(own: Labels, data: bytes, time_ms: int) -> LogBatch:
+    ends = line_ends(data)
+    times = np.full(len(ends), time_ms, np.int64)
+    return LogBatch(labels=own, data=data, ends=ends, times=times, severity=severities(data, ends))

@@ -34,7 +34,7 @@ def sane(time_ms: int) -> int:
 
 def severity_code(word: str) -> int:
     """Of a severity as others write it; 0 when it is none."""
-    from .log_severity import WORDS
+    from .log_words import WORDS
 
     lowered = word.strip().lower()
     for name, (plain, chinese) in WORDS.items():
