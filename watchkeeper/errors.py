@@ -5,7 +5,8 @@ WatchkeeperError
 ├── CollectError       a source could not be read; ``reason`` is a bounded word for counters
 ├── StoreError         samples or state could not be kept or read
 │   ├── RejectedError  samples refused by a rule or limit; ``reason`` is counted
-│   └── StoreFullError no space left: nothing was acknowledged
+│   ├── StoreFullError no space left: nothing was acknowledged
+│   └── LeaseLostError another engine acts now: nothing was written
 ├── QueryError         PromQL that is wrong, too large or too slow; ``kind`` as Prometheus names it
 ├── DeliveryError      a message was not accepted; ``permanent`` says whether trying again can help
 ├── ActionError        an action could not be planned, done, verified or rolled back
@@ -53,6 +54,10 @@ class RejectedError(StoreError):
 
 class StoreFullError(StoreError):
     """No space left on the device: nothing of this write was acknowledged."""
+
+
+class LeaseLostError(StoreError):
+    """Another engine holds the lease: this one's writes are refused."""
 
 
 class QueryError(WatchkeeperError):

@@ -125,9 +125,18 @@ class Telemetry:
             ["outcome"],
             registry=registry,
         )
+        self.leader = Gauge(
+            "watchkeeper_leader", "1 while this engine is the one of its database that acts.", registry=registry
+        )
         self.actions = Gauge("watchkeeper_actions", "Actions ever proposed, by state.", ["state"], registry=registry)
         self.deliveries = Gauge(
             "watchkeeper_deliveries", "Messages of the outbox, by state.", ["channel", "state"], registry=registry
+        )
+        self.audit_heads = Counter(
+            "watchkeeper_audit_heads",
+            "Hashes of the audit's newest row sent to a second place, by place and outcome.",
+            ["place", "outcome"],
+            registry=registry,
         )
         self.heartbeats = Counter(
             "watchkeeper_heartbeats",

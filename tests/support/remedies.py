@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from remediation.gates import GATES
 from remediation.settings import Link, Settings
-from remediation.situation import Impact, Situation, Watched
+from remediation.situation import Effect, Ended, Impact, LinkView, Situation, Watched
 from watchkeeper.model import (
     Intent,
     Mode,
@@ -22,6 +23,8 @@ from watchkeeper.ports import Reading
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 STEP = timedelta(seconds=15)
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
 
 RULE = RemedyRule(
     name="drain-web1",
@@ -129,3 +132,31 @@ def passing(**changes: Any) -> Situation:
         rehearsed=True,
     )
     return replace(situation, **changes)
+
+
+def effect(ago: timedelta, **more: Any) -> Effect:
+    given = {"action_id": "act-0", "rule": "other", "target": "else", "operation": "execute", "direction": "in"}
+    return Effect(at=NOON - ago, **{**given, **more})
+
+
+def failed(ago: timedelta, **more: Any) -> Ended:
+    return Ended(at=NOON - ago, **{"rule": "other", "target": "else", "ok": False, **more})
+
+
+def a_plan(**changes: Any) -> dict[str, Any]:
+    plan = replace(PLAN, **changes)
+    return {"plan": plan, "intent": intent_of(plan)}
+
+
+def a_link(**changes: Any) -> LinkView:
+    view = LinkView(link=LINK, other_probes=(True, True, True, True))
+    return replace(view, **changes)
+
+
+def bad(name: str, service: str) -> Watched:
+    return Watched(name=name, service=service, up=True, bad_since=NOON)
+
+
+def refusals(situation: Situation) -> list[str]:
+    """Every gate that would refuse, asked one by one."""
+    return [name for name, gate in GATES if not gate(situation).passed]

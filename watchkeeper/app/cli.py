@@ -10,6 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from watchkeeper import __version__
+from watchkeeper.app.act_cli import actions_app, switch_app
+from watchkeeper.app.audit_cli import audit_app
 from watchkeeper.app.config_cli import app as config_app
 from watchkeeper.app.demo.command import app as demo_app
 from watchkeeper.app.events_cli import app as events_app
@@ -41,6 +43,9 @@ app.add_typer(services_app, name="services")
 app.add_typer(collectors_app, name="collectors")
 app.add_typer(events_app, name="events")
 app.add_typer(logs_app, name="logs")
+app.add_typer(actions_app, name="actions")
+app.add_typer(switch_app, name="kill-switch")
+app.add_typer(audit_app, name="audit")
 
 #: Commands that run for weeks: what ends them is told with its whole trace.
 SERVING = {"engine", "dashboard", "actuator", "agent"}

@@ -36,7 +36,8 @@ class Client:
 
     def __init__(self, url: str, token: str, certificate: str | None = None) -> None:
         """``certificate``: the engine's own; with it nothing else is trusted, without it the system's are."""
-        self.url, self._token, self._certificate = url.rstrip("/"), token, certificate
+        self.url, self._certificate = url.rstrip("/"), certificate
+        self._who = {"Authorization": f"Bearer {token}"}
 
     @classmethod
     def of(cls, data: Path | None) -> Client:
@@ -49,6 +50,13 @@ class Client:
         except (OSError, ValueError, KeyError, TypeError):
             raise ClientError(f"no engine is running on {place.root}; start one with `watchkeeper up`") from None
         return cls(url, token, certificate)
+
+    def signed_in(self, user: str, password: str) -> Client:
+        """The same engine, asked by this person, who has just typed the password. Raises ClientError."""
+        found = self.post("/api/wk/login", {"name": user, "password": password})
+        person = Client(self.url, "", self._certificate)
+        person._who = {"Authorization": f"Session {found['session']}", "X-CSRF-Token": str(found["csrf"])}
+        return person
 
     def get(self, path: str, **query: str | int | float) -> Any:
         tail = f"?{urllib.parse.urlencode(query)}" if query else ""
@@ -64,7 +72,7 @@ class Client:
             raise ClientError(f"what answers at {self.url} is not an engine: its answer is no JSON") from None
 
     def raw(self, method: str, path: str, body: bytes | None = None) -> bytes:
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        headers = {**self._who, "Content-Type": "application/json"}
         request = urllib.request.Request(self.url + path, data=body, method=method, headers=headers)  # noqa: S310 - our own engine's address
         # an environment's proxy must not see the token of an engine on this machine
         ways: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({}), _NoRedirect()]

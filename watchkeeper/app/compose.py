@@ -22,6 +22,7 @@ from rules.load import pack_paths
 from rules.persist import Saved
 from watchkeeper.app.catalogue import expand, read
 from watchkeeper.app.engine import Engine
+from watchkeeper.app.lead import Leading, lease_of
 from watchkeeper.app.paths import DataDir
 from watchkeeper.app.pipeline.act import Acting
 from watchkeeper.app.pipeline.ask import Ask
@@ -86,7 +87,9 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
     loaded = expand(loaded)
     config, now = loaded.config, clock.now()
     telemetry = Telemetry()
-    state = State(config.store.state.url.get_secret_value() or sqlite_url(data.state))
+    state_url = config.store.state.url.get_secret_value() or sqlite_url(data.state)
+    lease = lease_of(state_url, data)
+    state = State(state_url)
     migrate(state)
     samples = open_samples(loaded, data, clock)
     threads = {name: ThreadPoolExecutor(1, thread_name_prefix=name) for name in THREADS}
@@ -118,6 +121,7 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
         scoring=scoring,
         scheduler=scheduler,
         workers=workers,
+        leads=Leading(state, lease, telemetry),
         started_at=now,
         threads=threads,
     )
@@ -126,6 +130,7 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
     engine.telling = Telling.of(
         loaded, state=state, clock=clock, outbound=engine.outbound, routes=engine.incident_settings.routes
     )
+    engine.telling.leads = engine.leads
     engine.lines = Lines(
         LogLines(
             data.lines,
@@ -207,6 +212,7 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
         sources=lambda: list(engine.sources.values()),
         tell=engine.telling.about_actions,
         wake=engine.telling.wake,
+        leads=engine.leads,
         soon=lambda when: engine.scheduler.soon("act_on_news", when, engine.remediation.step),
     )
     engine.collecting.news = engine.remediation.news

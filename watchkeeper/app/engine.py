@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from incidents import read_ledger
+from watchkeeper.app.lead import Leading
 from watchkeeper.app.paths import DataDir
 from watchkeeper.app.pipeline.collect import Collecting, Source
 from watchkeeper.app.pipeline.score import Scoring
@@ -75,6 +76,7 @@ class Engine:
     scoring: Scoring
     scheduler: Scheduler
     workers: Workers
+    leads: Leading  #: is this the one of the engines on this database that acts
     started_at: datetime
     threads: dict[str, ThreadPoolExecutor]
     sources: dict[str, Source] = field(default_factory=dict)

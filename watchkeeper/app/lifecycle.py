@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import os
+import signal
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -23,6 +25,7 @@ from watchkeeper.app.pipeline.catalogue import schedule as schedule_catalogue
 from watchkeeper.app.pipeline.collect import Source
 from watchkeeper.app.pipeline.cost import schedule as schedule_cost
 from watchkeeper.app.pipeline.events import schedule as schedule_events
+from watchkeeper.app.pipeline.heads import Heads
 from watchkeeper.app.pipeline.judge import group_key
 from watchkeeper.app.pipeline.objectives import schedule as schedule_objectives
 from watchkeeper.app.schedule import Trigger, at, every, reading
@@ -59,25 +62,44 @@ STATE_DAYS = timedelta(days=400)
 
 
 async def start(engine: Engine) -> None:
-    """Give out what people and the command line need, take up the last life, schedule everything."""
+    """Give out what the command line needs, collect, and act when this engine is the one that leads."""
     now = engine.clock.now()
     await asyncio.to_thread(_credentials, engine, now)
-    await asyncio.to_thread(engine.judging.start, now)
-    await asyncio.to_thread(engine.remediation.take_rules, engine.judging.book.remedies, now)
     engine.lines.restore(engine.sources)
-    await engine.telling.start(now)
-    _schedule(engine, now)
+    schedule_collecting(engine, now)
     for forwarder in engine.forwarders:  # sources of their own that nobody collects
         engine.sources[forwarder.source.name] = forwarder.source
         forwarder.start()
+    if engine.leads.start(functools.partial(lead, engine), _end):
+        await lead(engine)
+
+
+async def lead(engine: Engine) -> None:
+    """Take up the last life, whoever's it was, and schedule what only one engine may do."""
+    now = engine.clock.now()
+    await asyncio.to_thread(_setup_secret, engine, now)
+    await asyncio.to_thread(engine.judging.start, now)
+    await asyncio.to_thread(engine.remediation.take_rules, engine.judging.book.remedies, now)
+    await engine.telling.start(now)
+    schedule_acting(engine, now)
+
+
+def _end() -> None:
+    """As if we were told to stop: our parent starts us again, as one that waits."""
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _credentials(engine: Engine, now: datetime) -> None:
-    """A token for this user's command line, and the set-up secret while there is no account."""
-    token, _ = create_system_token(engine.state, "cli", Role.ADMIN, now=now)
+    """A token for this user's command line; each engine of a shared database has its own."""
+    name = "cli" if engine.leads.lease is None else f"cli/{engine.leads.lease.holder[:12]}"
+    token, _ = create_system_token(engine.state, name, Role.ADMIN, now=now)
     write_private(engine.data.cli_token, token)
     if not engine.data.dashboard_proof.exists():  # kept: an installer may have given the dashboard a copy
         write_private(engine.data.dashboard_proof, new_secret())
+
+
+def _setup_secret(engine: Engine, now: datetime) -> None:
+    """While there is no account."""
     secret = new_setup_secret(engine.state, now)
     if secret is None:
         engine.data.setup_secret.unlink(missing_ok=True)
@@ -85,7 +107,8 @@ def _credentials(engine: Engine, now: datetime) -> None:
         write_private(engine.data.setup_secret, secret)
 
 
-def _schedule(engine: Engine, now: datetime) -> None:
+def schedule_collecting(engine: Engine, now: datetime) -> None:
+    """What every engine does: read its sources, score, keep its own stores."""
     config, scheduler = engine.config, engine.scheduler
     for source in engine.sources.values():
         schedule_source(engine, source, now)
@@ -94,16 +117,24 @@ def _schedule(engine: Engine, now: datetime) -> None:
             scheduler.soon(f"read_again/{source.name}", now + READ_AGAIN, again)
     scheduler.add("targets", every(SCRAPE_EVERY, now), engine.scraping.step)
     scheduler.add("score_pushed", every(SCORE_PUSHED_EVERY, now), engine.score_pushed)
+    scheduler.add("keep", every(KEEP_EVERY, now + KEEP_EVERY), engine.keep)
+    scheduler.add("keep_lines", every(KEEP_LINES_EVERY, now + KEEP_LINES_EVERY), engine.keep_lines)
+    if config.discover:
+        scheduler.add("discover", every(DISCOVER_EVERY, now), functools.partial(_discover, engine))
+
+
+def schedule_acting(engine: Engine, now: datetime) -> None:
+    """What one engine of a database does: judge, act, tell, foresee, report."""
+    config, scheduler = engine.config, engine.scheduler
     schedule_rules(engine, engine.judging.book, now)
     scheduler.add("act", every(ACT_EVERY, now), engine.remediation.step)
     if engine.rating.links:
         scheduler.add("rate", every(RATE_EVERY, now + RATE_EVERY / 2), engine.rating.step)
     scheduler.add("tend", every(TEND_EVERY, now), engine.tend)
     scheduler.add("deliver", every(timedelta(seconds=1), now), engine.telling.deliver)
-    scheduler.add("keep", every(KEEP_EVERY, now + KEEP_EVERY), engine.keep)
-    scheduler.add("keep_lines", every(KEEP_LINES_EVERY, now + KEEP_LINES_EVERY), engine.keep_lines)
     scheduler.add("prune", at("03:40", config.time_zone), functools.partial(_prune, engine))
     schedule_notify(engine, now)
+    schedule_heads(engine, now)
     if config.forecasting.enabled:
         first = now + timedelta(seconds=30)
         scheduler.add("forecast", every(config.forecasting.every, first), engine.foreseeing.forecast)
@@ -117,14 +148,14 @@ def _schedule(engine: Engine, now: datetime) -> None:
     schedule_cost(engine, now)
     schedule_catalogue(engine, now)
     schedule_events(engine, now)
-    if config.discover:
-        scheduler.add("discover", every(DISCOVER_EVERY, now), functools.partial(_discover, engine))
 
 
 def schedule_report(engine: Engine) -> None:
     """The capacity report, at the time that the configuration has now."""
     config = engine.config
     engine.scheduler.remove("capacity_report")
+    if not engine.leads.led:
+        return
     engine.scheduler.add("capacity_report", at(config.capacity.report, config.time_zone), engine.foreseeing.send_report)
 
 
@@ -133,9 +164,18 @@ def schedule_notify(engine: Engine, now: datetime) -> None:
     scheduler, heartbeat = engine.scheduler, engine.config.notify.heartbeat
     for name in ("digest", "heartbeat"):
         scheduler.remove(name)
+    if not engine.leads.led:
+        return
     scheduler.add("digest", _daily(engine), engine.digest)
     if heartbeat is not None:
         scheduler.add("heartbeat", every(heartbeat.every, now), functools.partial(_beat, engine))
+
+
+def schedule_heads(engine: Engine, now: datetime) -> None:
+    """The audit's head goes elsewhere, when a place is configured."""
+    heads = Heads(engine.state, engine.outbound, engine.telemetry, engine.config.audit.heads)
+    if heads.any:
+        engine.scheduler.add("audit_heads", every(heads.places.every, now), heads.step)
 
 
 async def _beat(engine: Engine, _now: datetime) -> None:
@@ -165,8 +205,8 @@ async def _read_again(engine: Engine, source: Source, now: datetime) -> None:
 
 
 def schedule_rules(engine: Engine, book: RuleBook, now: datetime) -> None:
-    """One job per group; groups that are gone are taken off."""
-    wanted = {f"rules/{group_key(group)}": group for group in book.groups}
+    """One job per group, where this engine judges; groups that are gone are taken off."""
+    wanted = {f"rules/{group_key(group)}": group for group in book.groups if engine.leads.led}
     for name in [name for name in engine.scheduler.jobs if name.startswith("rules/") and name not in wanted]:
         engine.scheduler.remove(name)
     for name, group in wanted.items():
@@ -222,4 +262,5 @@ async def stop(engine: Engine) -> None:
         await asyncio.to_thread(forwarder.stop)
     engine.samples.close()
     engine.lines.store.close()
+    await asyncio.to_thread(engine.leads.stop)
     engine.state.close()

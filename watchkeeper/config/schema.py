@@ -235,6 +235,19 @@ class Notify(Section):
     heartbeat: Heartbeat | None = None
 
 
+class AuditHeads(Section):
+    """Second places that keep the newest hash of the audit; without any a cut tail cannot show."""
+
+    every: Duration = timedelta(minutes=1)
+    file: Path | None = None  #: a line is appended: best on another host's file system
+    syslog: str = Field(default="", pattern=r"^([A-Za-z0-9_.\[\]-]+(:[0-9]{1,5})?)?$")  #: host or host:port, by UDP
+    url: SecretStr = SecretStr("")  #: gets it by POST as JSON: at, row, hash
+
+
+class Audit(Section):
+    heads: AuditHeads = AuditHeads()
+
+
 class Scale(Section):
     workers: int = 1  #: processes for fits, started when there is work and stopped when idle
     idle: Duration = timedelta(seconds=20)
@@ -286,6 +299,7 @@ class Config(Section):
     incidents: dict[str, Any] = {}
     notify: Notify = Notify()
     remediation: dict[str, Any] = {}
+    audit: Audit = Audit()
     scale: Scale = Scale()
     remote_write: list[RemoteWrite] = []
     agent: Agent = Agent()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import random
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from support.remediator import World, incident
-from support.remedies import NOON, RULE
+from support.remedies import NOON, PLAN, RULE, intent_of
 
 from remediation import book
 from remediation.killswitch import KillSwitch, file_says
@@ -166,3 +169,43 @@ def test_severity_comes_from_the_incident_and_p3_is_only_a_hint(tmp_path: Path) 
     world.step(3)
     assert world.record().state is ActionState.SUGGESTED
     assert world.record().plan.incident_id == "inc-1"
+
+
+@pytest.mark.parametrize("flips", [50, pytest.param(500, marks=pytest.mark.long)])
+def test_after_any_flip_of_the_kill_switch_no_effect_follows(tmp_path: Path, flips: int) -> None:
+    """Set by file, by people and by the row alone, at a random moment of a stream of effects; cleared by an admin."""
+    world, chance = World(tmp_path), random.Random(20261129)
+    switch, file = world.remediator.kill_switch, tmp_path / "kill-switch"
+    core, token = world.actuator.core, itertools.count(1)
+
+    def effect() -> bool:
+        """What the engine does last before an effect, then what the actuator does."""
+        if switch.reason():
+            return False
+        reading = world.pool.read(PLAN.targets[0], {})
+        target = replace(PLAN.targets[0], epoch=f"{reading.epoch}.0")
+        number = next(token)
+        intent = intent_of(replace(PLAN, targets=(target,)), token=number)
+        return bool(core.submit(replace(intent, idempotency_key=f"key-{number}"))["state"] == "done")
+
+    ways = Counter[str]()
+    for _ in range(flips):
+        assert all(effect() for _ in range(chance.randrange(3)))
+        way = chance.choice(["file", "people", "row", "file and row"])
+        if "file" in way:
+            file.write_text("by hand")
+        if way == "people":
+            switch.set("eve", "stop", world.clock.now())
+        if "row" in way:
+            with world.state.begin() as unit:
+                unit.documents.put("remediation/kill_switch", {"set": True, "reason": "row"}, at=world.clock.now())
+        ways[way] += 1
+        before = len(world.pool.effects)
+        assert not any(effect() for _ in range(2))
+        if way != "file":  # a restart, or whoever cleans up files, sets nothing free
+            file.unlink(missing_ok=True)
+            assert not effect()
+            assert file.exists()
+        assert len(world.pool.effects) == before
+        switch.clear("ada", "checked", world.clock.now(), admin=True)
+    assert len(ways) == 4

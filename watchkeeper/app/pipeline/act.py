@@ -48,6 +48,7 @@ class Acting:
     tell: Callable[[datetime, Unit, Sequence[Change]], int]
     wake: Callable[[], None]
     soon: Callable[[datetime], None] = lambda _when: None  #: look again at that moment
+    leads: Callable[[], bool] = lambda: True  #: this engine is the one that acts
     quality: Callable[[], Mapping[str, Mapping[str, object]]] = dict  #: link -> its providers, rated
     pulses: dict[str, Pulse] = field(default_factory=dict)
     feeds: Feeds = field(default_factory=Feeds)
@@ -68,6 +69,8 @@ class Acting:
 
     async def _step(self, now: datetime, monotonic: float) -> None:
         """``monotonic`` belongs to ``now``: the pair tells a pause of ours from a jump of the clock."""
+        if not self.leads():
+            return
         rules = list(self.rules())
         if not rules and not await asyncio.to_thread(self._active):
             return
@@ -133,6 +136,7 @@ class Acting:
             bad_services=bad,
             canaries=canaries,
             asked=asked,
+            leader=self.leads(),
             quality=self.quality(),
         )
 

@@ -56,6 +56,7 @@ class Telling:
     public_url: str
     heartbeat_url: str = ""
     changes: Callable[[Unit, Incident], Sequence[Event]] = lambda _unit, _incident: ()  #: what was changed just before
+    leads: Callable[[], bool] = lambda: True  #: this engine is the one that tells
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _loop: asyncio.AbstractEventLoop | None = None
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -188,7 +189,7 @@ class Telling:
 
     async def deliver(self, now: datetime) -> None:
         """Send what is due. One delivery at a time; a second call waits for the first."""
-        if not self.channels:
+        if not self.channels or not self.leads():
             return
         async with self._turn:
             due = await asyncio.to_thread(self._due, now)

@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
-from watchkeeper.errors import StoreError, StoreFullError
+from watchkeeper.errors import LeaseLostError, StoreError, StoreFullError
+from watchkeeper.store.state.lease import holds
 from watchkeeper.store.state.repositories import Unit
 
 
@@ -26,6 +27,7 @@ class State:
         self.url = url
         self._engine = _sqlite(url) if url.startswith("sqlite") else create_engine(url, pool_pre_ping=True)
         self._turn = threading.Lock()
+        self.fence = 0  #: token of the lease that every write is done under; 0: nobody else writes here
 
     @property
     def engine(self) -> Engine:
@@ -37,11 +39,16 @@ class State:
 
     @contextmanager
     def begin(self) -> Iterator[Unit]:
-        """One write transaction: committed when the block ends, undone when it raises."""
+        """One write transaction: committed when the block ends, undone when it raises.
+
+        Raises LeaseLostError when another engine has taken over: nothing is written then.
+        """
         with self._turn, _translated(), self._engine.connect() as connection:
             if self.is_sqlite:
                 connection.execute(text("BEGIN IMMEDIATE"))
             try:
+                if self.fence and not holds(connection, self.fence):
+                    raise LeaseLostError("another engine acts now; this one must stop")
                 yield Unit(connection)
             except BaseException:
                 connection.rollback()

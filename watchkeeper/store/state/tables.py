@@ -349,6 +349,15 @@ settings = Table(
     Column("updated_at", Moment, nullable=False),
 )
 
+lease = Table(
+    "lease",
+    metadata,
+    Column("name", String(20), primary_key=True),
+    Column("holder", Words, nullable=False),
+    Column("token", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),  # the database's own clock, never ours
+)
+
 users = Table(
     "users",
     metadata,

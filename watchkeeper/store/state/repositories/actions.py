@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, bindparam, func, insert, select, update
+from sqlalchemy import RowMapping, Select, bindparam, func, insert, select, text, update
 
 from watchkeeper.model import ActionRecord, ActionState, Approval, Intent, Mode, Plan, RiskClass, Target
 from watchkeeper.model.action import TERMINAL
@@ -35,6 +35,11 @@ _INTENTS_OF = _INTENTS.where(intents.c.action_id == bindparam("action"))
 _INTENT_BY_KEY = _INTENTS.where(intents.c.idempotency_key == bindparam("key"))
 _UNFINISHED = _INTENTS.where(intents.c.finished_at.is_(None))
 _APPROVALS = select(approvals).where(approvals.c.action_id == bindparam("action")).order_by(approvals.c.id)
+#: Timeline of the database, then the sequence: after a failover that lost rows, numbers still only rise.
+_FENCING = text(
+    "(('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::bigint << 40)"
+    " + nextval(pg_get_serial_sequence('intents', 'token'))"
+)
 _DECLARATION = select(declarations).where(declarations.c.rule == bindparam("rule"))
 
 
@@ -180,6 +185,7 @@ class Actions(Repository):
         """The row that must exist before any effect. Its number is the fencing token."""
         plan, digest = json.loads(dump_json(record.plan.body())), record.plan.digest()
         key = f"{record.plan.idempotency_key()}/{operation}"
+        numbered = {"token": _FENCING} if self.connection.dialect.name == "postgresql" else {}
         token = self.connection.execute(
             insert(intents)
             .values(
@@ -190,6 +196,7 @@ class Actions(Repository):
                 plan_hash=digest,
                 target=target,
                 committed_at=at,
+                **numbered,
             )
             .returning(intents.c.token)
         ).scalar_one()
