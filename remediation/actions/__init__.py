@@ -11,6 +11,7 @@ from .command import Command
 from .haproxy import Haproxy
 from .kubernetes import Kubernetes
 from .mysql import Mysql
+from .nginx import Nginx
 from .patroni import Patroni
 from .redis_sentinel import RedisSentinel
 from .supervisord import Supervisord
@@ -21,6 +22,7 @@ BUILTIN: dict[str, type[Any]] = {
     "haproxy": Haproxy,
     "kubernetes": Kubernetes,
     "mysql": Mysql,
+    "nginx": Nginx,
     "patroni": Patroni,
     "redis_sentinel": RedisSentinel,
     "supervisord": Supervisord,

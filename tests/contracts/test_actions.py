@@ -57,6 +57,20 @@ SAMPLES: dict[str, tuple[dict[str, Any], Reading, dict[str, Any]]] = {
         ),
         {"primary": "b"},
     ),
+    "nginx": (
+        {
+            "include": "/nowhere/shop.conf",
+            "upstream": "shop",
+            "servers": {"web1": "10.0.0.1:80", "web2": "10.0.0.2:80"},
+            "pid_file": "/nowhere/pid",
+        },
+        Reading(
+            state={**{name: {"state": "ready", "weight": 1} for name in ("web1", "web2")}, "loaded": True},
+            epoch="e",
+            capacity={"healthy": 2, "total": 2},
+        ),
+        {"drain": "web1"},
+    ),
     "patroni": (
         {"members": ["http://127.0.0.1:1"]},
         Reading(

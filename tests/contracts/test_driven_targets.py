@@ -21,6 +21,7 @@ DRIVEN = {
     "command": "programs.command",
     "kubernetes": "kube_api.driven",
     "mysql": "mariadb_pair.driven",
+    "nginx": "nginx_proxy.driven",
     "patroni": "patroni_pair.driven",
     "redis_sentinel": "redis_group.driven",
 }

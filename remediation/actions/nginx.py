@@ -1,0 +1,237 @@
+"""Servers of one nginx upstream: a generated include, tested by nginx before it is loaded."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, Field
+from pydantic.dataclasses import dataclass
+
+from remediation.situation import Impact
+from watchkeeper.config.types import STRICT
+from watchkeeper.model import Intent, RiskClass, Target
+from watchkeeper.ports import Reading
+
+from . import said
+from .base import mapping, names_in, options_of, state_hash
+from .processes import started_at, workers_of
+from .programs import run
+
+#: State -> what nginx calls it. A reload lets the old workers end their requests: ``down`` drains.
+STATES = {"ready": "", "drain": " down", "backup": " backup"}
+MAX_WEIGHT = 1000
+ADDRESS = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?|unix:/[A-Za-z0-9._/-]+")
+NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+LINE = re.compile(r"    server (\S+) weight=(\d+)( down| backup)?; # (\S+)")
+HEAD = "# Written by Watchkeeper; changes by hand end its work here."
+POLL_SECONDS = 0.05
+
+
+def _servers(values: dict[str, str]) -> dict[str, str]:
+    for name, address in values.items():
+        if not NAME.fullmatch(name) or not ADDRESS.fullmatch(address):
+            raise ValueError("write name: host:port")
+    return values
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class NginxOptions:
+    """``include``: the file this target writes; nginx.conf holds ``include`` of it where ``http`` blocks stand."""
+
+    include: str
+    upstream: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
+    servers: Annotated[dict[str, str], Field(min_length=1), AfterValidator(_servers)]  #: name -> address
+    config: str = "/etc/nginx/nginx.conf"
+    nginx: str = "/usr/sbin/nginx"
+    pid_file: str = "/run/nginx.pid"
+    extra: Annotated[str, Field(pattern=r"^[a-z0-9_ ;=]*$")] = ""  #: more directives of the upstream, "least_conn;"
+    floor: Annotated[float, Field(ge=1)] = 1  #: servers that must always take traffic
+    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
+
+
+class Nginx:
+    """Desired state: ``{"web1": {"state": "drain"}, "web2": {"state": "ready", "weight": 5}}``; others untouched."""
+
+    risk = RiskClass.A1
+    capabilities: ClassVar[tuple[str, ...]] = ("switch", "drain", "weight")
+    link: ClassVar[str] = "servers"
+    options: ClassVar[type[Any]] = NginxOptions
+
+    def read(self, target: Target, settings: Mapping[str, Any]) -> Reading:
+        """What the include says, and whether nginx has loaded it since. A missing file: all are ready."""
+        options = options_of(NginxOptions, settings, "nginx")
+        state = _written(options, target.name)
+        state_of = {name: dict(each) for name, each in state.items()}
+        serving = sum(_share(each) > 0 for each in state_of.values())
+        loaded = _loaded(options)
+        full: dict[str, object] = {**state_of, "loaded": loaded}
+        capacity = {"healthy": float(serving), "total": float(len(state_of))}
+        return Reading(state=full, epoch=state_hash(state_of), capacity=capacity)
+
+    def desired(self, reading: Reading, parameters: Mapping[str, Any]) -> tuple[dict[str, object], dict[str, object]]:
+        """From ``servers: {name: {state, weight}}`` and the short forms ``ready``, ``drain``, ``backup``: names."""
+        said.check_words(parameters, ("servers", *STATES))
+        wanted: dict[str, dict[str, object]] = {}
+        for word in STATES:
+            for name in names_in(parameters.get(word, []), word):
+                wanted[name] = {"state": word}
+        for name, change in mapping(parameters.get("servers", {}), "servers").items():
+            wanted[name] = dict(mapping(change, f"servers.{name}"))
+        known = {name for name in reading.state if name != "loaded"}
+        for name, change in wanted.items():
+            _check(name, change, known)
+        before = {
+            name: {key: mapping(reading.state[name], name)[key] for key in change} for name, change in wanted.items()
+        }
+        return dict(wanted), dict(before)
+
+    def impact(self, reading: Reading, desired: Mapping[str, object], settings: Mapping[str, Any]) -> Impact:
+        options = options_of(NginxOptions, settings, "nginx")
+        now = {name: mapping(each, name) for name, each in reading.state.items() if name != "loaded"}
+        after = {name: {**each, **mapping(desired.get(name, {}), name)} for name, each in now.items()}
+        touched = tuple(sorted(name for name in now if now[name] != after[name]))
+        given = [name for name in touched if _share(after[name]) > _share(now[name])]
+        taken = [name for name in touched if _share(after[name]) < _share(now[name])]
+        switch = bool(given and taken)
+        return Impact(
+            touched=touched,
+            healthy_after=float(sum(_share(each) > 0 for each in after.values())),
+            total=float(len(now)),
+            floor=options.floor,
+            ceiling=float(len(now)),
+            direction=f"switch:{given[0]}" if switch else "in" if taken else "out" if given else "same",
+            risk=RiskClass.A2 if switch else RiskClass.A1,
+        )
+
+    def reached(self, reading: Reading, desired: Mapping[str, object]) -> bool:
+        return reading.state.get("loaded") is True and all(
+            mapping(reading.state.get(name, {}), name).get(key) == value
+            for name, change in desired.items()
+            for key, value in mapping(change, name).items()
+        )
+
+    def ours(self, reading: Reading, before: Mapping[str, object], desired: Mapping[str, object]) -> bool:
+        return all(
+            mapping(reading.state.get(name, {}), name).get(key) in (value, mapping(before.get(name, {}), name).get(key))
+            for name, change in desired.items()
+            for key, value in mapping(change, name).items()
+        )
+
+    def apply(self, desired: Mapping[str, object], intent: Intent, settings: Mapping[str, Any]) -> Mapping[str, object]:
+        """The file is put in place whole; what nginx does not accept is taken back before anything is loaded."""
+        options = options_of(NginxOptions, settings, "nginx")
+        target, path = Target(kind="nginx", name=str(settings.get("name", ""))), Path(options.include)
+        if self.reached(reading := self.read(target, settings), desired):
+            return {"already": True, "epoch": reading.epoch, "token": intent.token}
+        state = _written(options, target.name)
+        for name, change in desired.items():
+            state[name] = {**state[name], **mapping(change, name)}
+        if sum(_share(each) > 0 for each in state.values()) < options.floor:
+            raise said.refused(target.name, "reload", "fewer than the floor would take traffic")
+        kept = path.read_bytes() if path.exists() else None
+        _put(path, text_of(options, state).encode())
+        if problem := _tested(options):
+            _take_back(path, kept)
+            raise said.refused("nginx", "reload", problem)
+        self._load(options, target, settings, desired)
+        return {"epoch": self.read(target, settings).epoch, "token": intent.token}
+
+    def _load(
+        self, options: NginxOptions, target: Target, settings: Mapping[str, Any], desired: Mapping[str, object]
+    ) -> None:
+        """From the signal on nobody may think that nothing was done."""
+        argv = [options.nginx, "-s", "reload", "-c", options.config]
+        ended = run(argv, timeout=options.timeout_seconds, effect=True)
+        if ended.code != 0:
+            raise said.refused("nginx", "reload", ended.told(), unknown=True)
+        ends = time.monotonic() + options.timeout_seconds
+        while not self.reached(self.read(target, settings), desired):
+            if time.monotonic() > ends:
+                raise said.not_reached(target.name, "no new worker")
+            time.sleep(POLL_SECONDS)
+
+
+def text_of(options: NginxOptions, state: Mapping[str, Mapping[str, Any]]) -> str:
+    """The include: one upstream, one line a server."""
+    extra = f"    {options.extra}\n" if options.extra else ""
+    lines = "".join(
+        f"    server {options.servers[name]} weight={each['weight']}{STATES[str(each['state'])]}; # {name}\n"
+        for name, each in sorted(state.items())
+    )
+    return f"{HEAD}\nupstream {options.upstream} {{\n{extra}{lines}}}\n"
+
+
+def _written(options: NginxOptions, target: str) -> dict[str, dict[str, Any]]:
+    """The state of every declared server by the file. One of somebody else's making is not understood: refused."""
+    path = Path(options.include)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {name: {"state": "ready", "weight": 1} for name in options.servers}
+    except (OSError, ValueError) as error:
+        raise said.unreadable(target, error) from None
+    words = {word: state for state, word in STATES.items()}
+    found = {
+        each[4]: {"state": words[each[3] or ""], "weight": int(each[2])}
+        for each in map(LINE.fullmatch, text.splitlines())
+        if each
+    }
+    if set(found) != set(options.servers) or text_of(options, found) != text:
+        raise said.changed(options.include, "this is not what was written here")
+    return found
+
+
+def _loaded(options: NginxOptions) -> bool:
+    """True when every worker that takes traffic is younger than the file."""
+    path, workers = Path(options.include), workers_of(options.pid_file)
+    if not path.exists():
+        return False
+    return bool(workers) and min(map(started_at, workers)) >= path.stat().st_mtime - 0.02
+
+
+def _tested(options: NginxOptions) -> str:
+    ended = run([options.nginx, "-t", "-q", "-c", options.config], timeout=options.timeout_seconds)
+    return "" if ended.code == 0 else ended.told()
+
+
+def _put(path: Path, data: bytes) -> None:
+    """Whole or not at all, also after a power cut."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(data)
+            out.flush()
+            os.fchmod(out.fileno(), 0o644)
+            os.fsync(out.fileno())
+        Path(name).replace(path)
+    except OSError as error:
+        Path(name).unlink(missing_ok=True)
+        raise said.unreachable(str(path), error.strerror or error) from None
+
+
+def _take_back(path: Path, kept: bytes | None) -> None:
+    if kept is None:
+        path.unlink()
+    else:
+        _put(path, kept)
+
+
+def _share(each: Mapping[str, Any]) -> int:
+    return int(each["weight"]) if each["state"] == "ready" else 0
+
+
+def _check(name: str, change: Mapping[str, object], known: set[str]) -> None:
+    if name not in known:
+        raise said.nobody("servers", name, known)
+    if not change or set(change) - {"state", "weight"}:
+        raise said.one_of(f"servers.{name}", ("state", "weight"))
+    if "state" in change and change["state"] not in STATES:
+        raise said.one_of(f"servers.{name}.state", STATES)
+    if "weight" in change:
+        said.whole_number(f"servers.{name}.weight", change["weight"], 1, MAX_WEIGHT)
