@@ -11,14 +11,34 @@ import zlib
 from collections.abc import Callable
 from typing import IO, Any
 
-_OPENERS: dict[str, Callable[[IO[bytes]], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+
+def _by_arrow(codec: str) -> Callable[[IO[bytes]], Any]:
+    """A reader of frames, one after the other, that tells when the last is not whole."""
+
+    def opened(raw: IO[bytes]) -> Any:
+        import pyarrow as pa  # heavy, and only such files need it
+
+        return pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), codec)
+
+    return opened
+
+
+_OPENERS: dict[str, Callable[[IO[bytes]], Any]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+    ".zst": _by_arrow("zstd"),
+    ".lz4": _by_arrow("lz4"),
+}
 #: What can be read, by the end of the name.
 READABLE = tuple(_OPENERS)
 #: Ends of names of files whose text is not in them as it was written.
-COMPRESSED = (*READABLE, ".zst", ".lz4", ".zip")
+COMPRESSED = (*READABLE, ".zip")
 #: Text of one file at most.
 MOST_BYTES = 4 << 30
 _PIECE = 1 << 20
+#: What readers say of a file that ends too early or is no such file; pyarrow's ArrowInvalid is a ValueError.
+_NOT_WHOLE = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
 
 
 def plain_name(name: str) -> str:
@@ -31,7 +51,7 @@ def head_of(fd: int, name: str, length: int) -> bytes:
     try:
         with _opened(fd, name) as text:
             return bytes(text.read(length))
-    except (OSError, EOFError, zlib.error, lzma.LZMAError):
+    except _NOT_WHOLE:
         return b""
 
 
@@ -45,7 +65,7 @@ def unpacked(fd: int, name: str) -> int | None:
                     if made.tell() > MOST_BYTES:
                         return None
             made.flush()
-        except (OSError, EOFError, zlib.error, lzma.LZMAError):
+        except _NOT_WHOLE:
             return None
         return os.dup(made.fileno())
 

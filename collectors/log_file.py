@@ -36,7 +36,7 @@ class LogFile:
     """New lines of log files, and counters of lines, bytes, cut lines and lost ends by file.
 
     Good for: application and system logs on this machine. Not for: binary files. What rotation compresses before it
-    was read to its end is read there (gzip, bzip2, xz). What is there at the
+    was read to its end is read there (gzip, bzip2, xz, zstd, lz4). What is there at the
     first look is old; files that appear later are read from their beginning, and ``restore`` goes on where
     ``position`` was taken. Save the position after the lines are kept: then no line is lost in a crash.
     """

@@ -7,7 +7,6 @@ itself, whoever reads (logrotate(8) says so), and no reader can prove anything a
 from __future__ import annotations
 
 import asyncio
-import gzip
 import multiprocessing
 import os
 import random
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.compressing import PACKED
 from support.log_keeper import NOON, keep_reading, look, opened
 
 from watchkeeper.store.logs import Question
@@ -30,6 +30,7 @@ PLAIN, KEPT = 8, 20
 class Rotating:
     def __init__(self, log: Path, chance: random.Random, form: str) -> None:
         self.log, self.chance, self.form, self.written = log, chance, form, 0
+        self.end = f".{form.partition('+')[2] or 'gz'}"  #: of the name of what is compressed
 
     def write(self) -> None:
         new = range(self.written, self.written + self.chance.randrange(6))
@@ -41,13 +42,12 @@ class Rotating:
         return self.log.with_name(f"{self.log.name}.{generation}{end}")
 
     def rotate(self) -> None:
-        at_once = self.form.endswith("compress")
-        for end, last in ((".gz", KEPT), ("", PLAIN)):
+        for end, last in ((self.end, KEPT), ("", PLAIN)):
             for generation in range(last, 0, -1):
                 if self.name(generation, end).exists():
                     self.name(generation, end).rename(self.name(generation + 1, end))
         if self.name(PLAIN + 1).exists():
-            compress(self.name(PLAIN + 1))
+            compress(self.name(PLAIN + 1), self.end)
         if self.form.startswith("copytruncate"):
             shutil.copyfile(self.log, self.name(1))
             with self.log.open("r+") as file:
@@ -55,21 +55,23 @@ class Rotating:
         else:
             self.log.rename(self.name(1))
             self.write()
-        if at_once:
-            compress(self.name(1))
+        if "+" in self.form:
+            compress(self.name(1), self.end)
 
 
-def compress(path: Path) -> None:
+def compress(path: Path, end: str) -> None:
     """As gzip does: beside the file, piece by piece, and then in its place."""
-    whole = gzip.compress(path.read_bytes())
-    with path.with_name(f"{path.name}.gz").open("wb") as file:
+    whole = PACKED[end](path.read_bytes())
+    with path.with_name(f"{path.name}{end}").open("wb") as file:
         for piece in (whole[: len(whole) // 2], whole[len(whole) // 2 :]):
             file.write(piece)
             file.flush()
     path.unlink()
 
 
-@pytest.mark.parametrize("form", ["rename", "copytruncate", "rename+compress", "copytruncate+compress"])
+@pytest.mark.parametrize(
+    "form", ["rename", "copytruncate", "rename+gz", "copytruncate+gz", "rename+zst", "copytruncate+lz4"]
+)
 @pytest.mark.parametrize(
     ("rotations", "kills", "seed"),
     [(25, 3, 0), *(pytest.param(1000, 100, seed, marks=pytest.mark.long) for seed in range(1, 3))],
