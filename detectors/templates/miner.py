@@ -17,6 +17,8 @@ from .merge import Event, events_of
 MOST_REMEMBERED = 100_000
 #: Forms that are learned: some 4 KB each.
 MOST_FORMS = 20_000
+#: Share of new forms at which all are looked at together again.
+FEW_NEW = 0.02
 #: Longer lines are told by their beginning.
 LONGEST = 4_000
 #: Digits become 0: lines that differ in digits alone have the same tokens.
@@ -57,6 +59,7 @@ class TemplateMiner:
     _ids: dict[Key, tuple[str, Event]] = field(default_factory=dict)
     _known: dict[str, _Read] = field(default_factory=dict)
     _waiting: list[_Read] = field(default_factory=list)
+    _new: list[Form] = field(default_factory=list)  #: since all were looked at together
     _stale: bool = False
 
     def learn(self, lines: Iterable[str]) -> None:
@@ -68,8 +71,13 @@ class TemplateMiner:
             read.waiting += count
 
     def label(self, lines: Sequence[str]) -> list[tuple[str, str]]:
-        """(id, template) of each line as known now, in their order; lines of unknown form are ``OTHER``."""
-        self._settle()
+        """(id, template) of each line as known now, in their order; lines of unknown form are ``OTHER``.
+
+        A form that is new may still become one event with others: ``settle`` says so for all.
+        """
+        self._count()
+        if len(self._new) > FEW_NEW * len(self._forms):
+            self.settle()
         known = {line: self._label(line) for line in dict.fromkeys(lines)}
         return [known[line] for line in lines]
 
@@ -80,13 +88,13 @@ class TemplateMiner:
 
     def templates(self) -> list[Template]:
         """All of them, most frequent first."""
-        self._settle()
+        self.settle()
         found = [one for event in self._events for one in _templates(event)]
         return sorted(found, key=lambda one: (-one.count, one.id))
 
     def state(self) -> dict[str, Any]:
         """What ``restored`` needs, as plain lists and numbers (JSON), oldest form first."""
-        self._settle()
+        self._count()
         forms = [
             [
                 list(form.key),
@@ -109,6 +117,7 @@ class TemplateMiner:
             for seen, known in zip(form.texts.values(), texts, strict=True):
                 seen.update({(kind, text): lines for kind, text, lines in known})
         miner._stale = True
+        miner.settle()
         return miner
 
     def _read(self, line: str) -> _Read:
@@ -135,19 +144,29 @@ class TemplateMiner:
             return name, event.template
         return _kind(event, [read.tokens[place].text for place in event.kinds])
 
-    def _settle(self) -> None:
-        """Count what waits; which forms are one event, anew when one was learned."""
+    def settle(self) -> None:
+        """Which forms are one event, anew from all of them."""
+        self._count()
+        if self._stale:
+            self._events = events_of(self._forms.values())
+            self._ids = {form.key: (_id(event.forms[0].key), event) for event in self._events for form in event.forms}
+            self._new, self._stale = [], False
+
+    def _count(self) -> None:
+        """Tell the forms of the lines that wait; a form that is new is an event of its own for now."""
         for read in self._waiting:
             form = self._forms.get(read.key)
             if form is None and len(self._forms) < self.most_forms:
                 form = self._forms[read.key] = Form(read.key, len(self._forms))
+                self._new.append(form)
             if form is not None:
                 form.add(read.tokens, read.waiting)
             read.waiting = 0
-        if self._waiting or self._stale:
-            self._events = events_of(self._forms.values())
-            self._ids = {form.key: (_id(event.forms[0].key), event) for event in self._events for form in event.forms}
-        self._waiting, self._stale = [], False
+        for form in self._new:
+            if form.key not in self._ids:
+                self._ids[form.key] = _id(form.key), Event([form], tidy(form.shown(0, len(form.key))))
+        self._stale = self._stale or bool(self._waiting)
+        self._waiting = []
 
 
 def said(record: str) -> str:
@@ -185,4 +204,5 @@ def parse(lines: Sequence[str]) -> list[tuple[str, str]]:
     """(id, template) of each line of a whole file: learned from all of it, then told."""
     miner = TemplateMiner()
     miner.learn(lines)
+    miner.settle()
     return miner.label(lines)

@@ -39,6 +39,7 @@ from watchkeeper.app.pipeline.lines import Lines, classes_of, masker_of
 from watchkeeper.app.pipeline.log_metrics import SOURCE as LOG_METRICS
 from watchkeeper.app.pipeline.log_metrics import LogMetrics
 from watchkeeper.app.pipeline.log_metrics import rules_of as log_rules_of
+from watchkeeper.app.pipeline.log_templates import LineTemplates
 from watchkeeper.app.pipeline.objectives import Objectives
 from watchkeeper.app.pipeline.objectives import check as check_objectives
 from watchkeeper.app.pipeline.predict import Predicting
@@ -160,7 +161,12 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
     engine.receiving_otlp = ReceivingOtlp(samples, telemetry, clock, _translation(loaded))
     environment = {"environment": config.environment} if config.environment else {}
     engine.log_metrics = LogMetrics(
-        log_rules_of(loaded), clock, config.collect.interval, environment, engine.collecting.append_derived
+        log_rules_of(loaded),
+        clock,
+        config.collect.interval,
+        environment,
+        engine.collecting.append_derived,
+        LineTemplates(data.templates, config.logs.templates, clock.now()),
     )
     engine.lines.counted = engine.log_metrics.take
     if engine.log_metrics.any:

@@ -50,13 +50,20 @@ def search(
 
 @logs_app.command("templates")
 def templates(
-    source: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="A file of log lines.")],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write event_id,template of each line to this CSV.")
+    source: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", exists=True, dir_okay=False, help="Log lines; none: of the running engine."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Templates to print at most, without --out.")] = 100,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write event_id,template of each line of FILE to this CSV.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Templates to print at most, without --out.")] = 100,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file.")] = None,
 ) -> None:
-    """Learn the templates of a file and print them, most frequent first; --out tells the template of each line."""
+    """Print the templates of a file's lines, most frequent first; --out tells the template of each line."""
+    if source is None:
+        _of_engine(config, limit)
+        return
     from watchkeeper.app.template_file import learned, write_labels
 
     miner = learned(source)
@@ -66,3 +73,15 @@ def templates(
         return
     for one in miner.templates()[:limit]:
         sys.stdout.write(f"{one.count:>9} {one.id} {one.text}\n")
+
+
+def _of_engine(config: Path | None, limit: int) -> None:
+    from watchkeeper.app.client import Client
+    from watchkeeper.app.wiring import data_dir
+    from watchkeeper.config import default_path, load
+
+    found = Client.of(data_dir(load(config or default_path()).config).root).get("/api/wk/logs/templates", limit=limit)
+    if not found["enabled"]:
+        raise typer.BadParameter("the engine learns no templates; set logs.templates.enabled: on", param_hint="FILE")
+    for one in found["templates"]:
+        sys.stdout.write(f"{one['count']:>9} {one['id']} {one['text']}\n")

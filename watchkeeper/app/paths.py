@@ -44,6 +44,11 @@ class DataDir:
         return self.root / "lines"
 
     @property
+    def templates(self) -> Path:
+        """Kinds of log lines that were learned."""
+        return self.root / "templates.json"
+
+    @property
     def remote_samples(self) -> Path:
         """Head and spool of a sample store on a server."""
         return self.root / "remote"

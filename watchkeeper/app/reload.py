@@ -21,6 +21,7 @@ from watchkeeper.app.pipeline.objectives import check as check_objectives
 from watchkeeper.app.pipeline.tell import Telling
 from watchkeeper.app.scrape_files import Scrapes, scrapes
 from watchkeeper.config import Config, Loaded
+from watchkeeper.config.logs import Templates
 from watchkeeper.errors import ConfigError
 from watchkeeper.telemetry import logger
 
@@ -109,7 +110,7 @@ async def apply(engine: Engine, prepared: Prepared) -> None:
         await drop(engine, name, now)
     engine.lines.use(prepared.loaded)
     engine.lines.restore(prepared.sources)
-    await _count_lines(engine, prepared.log_rules, now)
+    await _count_lines(engine, prepared.log_rules, prepared.loaded.config.logs.templates, now)
     for name, source in prepared.sources.items():
         engine.sources[name] = source
         schedule_source(engine, source, now)
@@ -122,11 +123,11 @@ async def apply(engine: Engine, prepared: Prepared) -> None:
     await asyncio.get_running_loop().run_in_executor(engine.threads["rules"], engine.judging.use, prepared.book, now)
 
 
-async def _count_lines(engine: Engine, rules: list[LogRule], now: datetime) -> None:
+async def _count_lines(engine: Engine, rules: list[LogRule], templates: Templates, now: datetime) -> None:
     """The one source of logs' metrics comes with the first rule and goes with the last."""
     from watchkeeper.app.lifecycle import schedule_source
 
-    engine.log_metrics.use(rules)
+    engine.log_metrics.use(rules, templates)
     if engine.log_metrics.any and LOG_METRICS not in engine.sources:
         engine.sources[LOG_METRICS] = engine.log_metrics.source
         schedule_source(engine, engine.log_metrics.source, now)

@@ -19,6 +19,7 @@ def learned(source: Path) -> TemplateMiner:
     miner = TemplateMiner()
     for lines in chunks(source):
         miner.learn(lines)
+    miner.settle()
     return miner
 
 

@@ -57,12 +57,21 @@ class LogMetric(Section):
         return self
 
 
+class Templates(Section):
+    """Lines counted by what kind of line they are, as learned from the lines."""
+
+    enabled: Switch = False  #: whether kinds of lines are learned and counted
+    series_limit: int = Field(default=1000, gt=0, le=100_000)  #: kinds by service and severity; new ones are refused
+    forget_after: Duration = timedelta(days=1)  #: a series without a line for this long is dropped
+
+
 class Logs(Section):
     retention: Duration = timedelta(days=15)  #: age at which lines are dropped
     retention_bytes: int | None = None  #: size at which the oldest lines are dropped; none: no limit
     classes: list[LogClass] = []  #: the first that matches says how long a line is kept
     masking: Masking = Masking()
     metrics: list[LogMetric] = []  #: lines that become series
+    templates: Templates = Templates()
 
     @model_validator(mode="after")
     def _names_differ(self) -> Logs:

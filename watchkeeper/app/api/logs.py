@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 
+from watchkeeper.app.api import shapes
 from watchkeeper.app.api.guard import read
 from watchkeeper.app.engine import Engine
 from watchkeeper.clock import to_ms
@@ -61,6 +63,14 @@ def logs(
     except QueryError as error:
         return {**_shape(Found(), [], question), "error": str(error)}
     return _shape(found, terms, question)
+
+
+@router.get("/logs/templates")
+def templates(request: Request, limit: Annotated[int, Query(ge=1, le=10_000)] = 200) -> dict[str, Any]:
+    """Kinds of lines, the most frequent first; ``enabled`` is whether they are learned."""
+    engine: Engine = request.app.state.engine
+    kinds = engine.log_metrics.kinds(limit)
+    return {"enabled": engine.log_metrics.templates.enabled, "templates": [shapes.plain(asdict(one)) for one in kinds]}
 
 
 def _severities(words: str) -> frozenset[int]:

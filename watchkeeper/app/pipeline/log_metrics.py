@@ -14,8 +14,10 @@ import numpy as np
 from collectors.base import Reading, Sheet, merge_labels
 from watchkeeper.app.pipeline.collect import Source
 from watchkeeper.app.pipeline.log_rules import LogRule
+from watchkeeper.app.pipeline.log_templates import KindOfLine, LineTemplates
 from watchkeeper.clock import Clock, to_ms
 from watchkeeper.config import Loaded
+from watchkeeper.config.logs import Templates
 from watchkeeper.model import Labels, Layout, LogBatch, Tick
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Collected
@@ -112,6 +114,7 @@ class LogMetrics:
         interval: timedelta,
         labels: dict[str, str],
         append: Callable[[str, Sequence[Tick]], Awaitable[object]],
+        templates: LineTemplates,
     ) -> None:
         self._clock, self._append, self._lock = clock, append, threading.Lock()
         self._labels = {"job": SOURCE, **labels}
@@ -119,16 +122,21 @@ class LogMetrics:
         self._read_at = clock.now()  #: of the last reading
         self._known: frozenset[Labels] = frozenset()
         self._counting = [Counting(rule, clock.now()) for rule in rules]
+        self.templates = templates
         self.source = Source(SOURCE, SOURCE, interval, self, dict(self._labels), target="logs.metrics")
 
     @property
     def any(self) -> bool:
-        """Whether there is a rule."""
-        return bool(self._counting)
+        """Whether lines are counted at all."""
+        return bool(self._everything())
 
-    def use(self, rules: Sequence[LogRule]) -> None:
+    def _everything(self) -> list[Counting | LineTemplates]:
+        return [*self._counting, *([self.templates] if self.templates.enabled else [])]
+
+    def use(self, rules: Sequence[LogRule], templates: Templates) -> None:
         """Rules of a new configuration; one that stayed the same goes on counting."""
         with self._lock:
+            self.templates.use(templates)
             before = {one.options.name: one for one in self._counting}
             self._counting = [
                 known
@@ -139,19 +147,19 @@ class LogMetrics:
 
     def take(self, batches: Sequence[LogBatch]) -> None:
         """Lines as they are kept: masked, so that no secret becomes a label."""
-        if not self._counting:
+        if not self.any:
             return
         now = self._clock.now()
         with self._lock:
-            for one in self._counting:
+            for one in self._everything():
                 for batch in batches:
                     one.take(batch, now)
 
     async def collect(self, now: datetime, outbound: Outbound) -> Collected:  # noqa: ARG002 - others come to us
         with self._lock:
-            for one in self._counting:
+            for one in self._everything():
                 one.forget(now)
-            readings = [reading for one in self._counting for reading in one.readings()]
+            readings = [reading for one in self._everything() for reading in one.readings()]
         if begins := self._begins(now, readings):
             await self._append(SOURCE, begins)
         tick = self._sheet.tick(now, readings)
@@ -164,7 +172,14 @@ class LogMetrics:
         return [] if tick is None else [tick]
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """What was learned of kinds of lines is kept."""
+        with self._lock:
+            self.templates.save()
+
+    def kinds(self, limit: int) -> list[KindOfLine]:
+        """Kinds of lines, the most frequent first."""
+        with self._lock:
+            return self.templates.kinds(limit)
 
     def _begins(self, now: datetime, readings: Sequence[Reading]) -> list[Tick]:
         """Zeros of the series that are new, just after the last reading."""
