@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from .aliyun_cloudmonitor import AliyunCloudmonitor
+from .aws_cloudwatch import AwsCloudwatch
 from .container_logs import ContainerLogs
 from .conversation_probe import ConversationProbe
 from .dns_probe import DnsProbe
@@ -29,10 +31,13 @@ from .sql_query import SqlQuery
 from .statsd import Statsd
 from .syslog import Syslog
 from .tcp_probe import TcpProbe
+from .tencent_monitor import TencentMonitor
 from .tls_probe import TlsProbe
 
 #: Kind -> class. The kind is the word in ``watchkeeper.yaml`` and the first part of ``Tick.target``.
 BUILTIN: dict[str, type[Any]] = {
+    "aliyun_cloudmonitor": AliyunCloudmonitor,
+    "aws_cloudwatch": AwsCloudwatch,
     "container_logs": ContainerLogs,
     "conversation_probe": ConversationProbe,
     "dns_probe": DnsProbe,
@@ -60,6 +65,7 @@ BUILTIN: dict[str, type[Any]] = {
     "statsd": Statsd,
     "syslog": Syslog,
     "tcp_probe": TcpProbe,
+    "tencent_monitor": TencentMonitor,
     "tls_probe": TlsProbe,
 }
 

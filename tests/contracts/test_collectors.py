@@ -7,12 +7,13 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from support import cluster
+from support import cloud_doubles, cluster
 from support.journal import journalctl
 from support.servers import shared_mariadb, shared_memcached, shared_postgres, shared_redis
 from support.snmp_agents import shared_snmpd
@@ -65,6 +66,8 @@ async def server() -> AsyncIterator[Target]:
         made.pages["/loki/api/v1/query_range"] = answer(LOKI)
         made.pages["/logs/_search"] = answer(ELASTICSEARCH)
         cluster.put(made, "/cluster")
+        for kind in cloud_doubles.GOOD:
+            made.pages |= cloud_doubles.pages(kind)
         yield made
 
 
@@ -83,6 +86,10 @@ def _database(folder: Path) -> str:
 def _log(folder: Path) -> list[str]:
     (folder / "app.log").write_text("ERROR one\n")
     return [str(folder / "*.log")]
+
+
+def cloud_kind(kind: str, server: Target, _: Path, path: str) -> dict[str, Any]:
+    return {**cloud_doubles.options(kind, server.url(path or f"/{kind}")), "timeout": TIMEOUT}
 
 
 #: Working options of each kind; ``path`` is what HTTP kinds ask for.
@@ -145,9 +152,18 @@ GOOD: dict[str, Options] = {
         "turns": [{"name": "t", "ask": "How are you?"}],
         "timeout": TIMEOUT,
     },
+    **{kind: partial(cloud_kind, kind) for kind in cloud_doubles.GOOD},
     "page_probe": lambda server, _, path: {"url": server.url(path or "/metrics"), "timeout": 20.0},
 }
-HTTP = ["elasticsearch_logs", "json_http", "loki_logs", "nginx_status", "openmetrics", "prometheus_api"]
+HTTP = [
+    *cloud_doubles.GOOD,
+    "elasticsearch_logs",
+    "json_http",
+    "loki_logs",
+    "nginx_status",
+    "openmetrics",
+    "prometheus_api",
+]
 #: A browser for each test costs seconds: test_page_probe.py tries the same promises with few loads.
 CHEAP = sorted(set(BUILTIN) - {"page_probe"})
 PROBES = sorted(kind for kind in BUILTIN if kind.endswith("_probe"))

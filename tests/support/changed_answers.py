@@ -10,14 +10,14 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import dns.message
 import dns.rrset
 import numpy as np
-from support import cluster
+from support import cloud_doubles, cluster
 from support.certificates import self_made, serving_tls
 from support.kafka_double import broker
 from support.mutations import relay
@@ -51,6 +51,12 @@ STUB = b"Active connections: 3\nserver accepts handled requests\n 12 11 40\nRead
 
 #: One attempt: builds a collector, lets it read something changed, answers the reason or "".
 Attempt = Callable[[random.Random], Awaitable[str]]
+
+
+def _of_cloud(kind: str, base: str) -> dict[str, Any]:
+    return cloud_doubles.options(kind, f"{base}/{kind}")
+
+
 HTTP: dict[str, Callable[[str], dict[str, Any]]] = {
     "openmetrics": lambda base: {"url": f"{base}/metrics"},
     "prometheus_api": lambda base: {"url": f"{base}/good", "queries": {"q": "1"}},
@@ -66,6 +72,7 @@ HTTP: dict[str, Callable[[str], dict[str, Any]]] = {
     "elasticsearch_logs": lambda base: {"url": base, "index": "logs", "lookback": "3650d"},
     "kubernetes": lambda base: {"api_server": f"{base}/cluster"},
     "http_probe": lambda base: {"steps": [{"name": "s", "url": f"{base}/good.json", "expect_json": {"a": 1}}]},
+    **{kind: partial(_of_cloud, kind) for kind in cloud_doubles.GOOD},
     "conversation_probe": lambda base: {"url": f"{base}/chat", "turns": [{"name": "t", "ask": "Well?"}]},
 }
 
@@ -141,6 +148,8 @@ async def http_server(stack: AsyncExitStack) -> Target:
         "/metrics": answer(GOOD),
     }  # fmt: skip
     cluster.put(server, "/cluster")
+    for kind in cloud_doubles.GOOD:
+        server.pages |= cloud_doubles.pages(kind)
     return server
 
 

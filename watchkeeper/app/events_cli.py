@@ -86,20 +86,11 @@ def gate(
     wait: Annotated[str, typer.Option(help="Wait so long for the verdict, such as 15m.")] = "0s",
     data: DataOption = None,
 ) -> None:
-    """Judge a release by its metrics before and after it. Exit code 0: passed, 1: failed, 3: not known (yet)."""
-    import time
-    from urllib.parse import urlencode
+    """Judge a release by its metrics before and after it. Exit code 0: passed, 1: failed, 3: not known (yet).
 
-    from watchkeeper.app.client import Client
-    from watchkeeper.config.types import parse_duration
-
-    query = {"service": service, "environment": environment, "version": version, "stage": stage}
-    path, client = f"/api/wk/releases/gate?{urlencode(query)}", Client.of(data)
-    ends = time.monotonic() + parse_duration(wait).total_seconds()
-    found = client.get(path)
-    while not found["final"] and time.monotonic() < ends:
-        time.sleep(min(10.0, max(ends - time.monotonic(), 0.1)))
-        found = client.get(path)
+    An engine that does not answer is asked again until the time is over: not known.
+    """
+    found = _verdict({"service": service, "environment": environment, "version": version, "stage": stage}, wait, data)
     say(f"{found['service']} {found['version']} {found['environment']}: {found['verdict'] or found['status']}")
     for one in found["checks"]:
         say(
@@ -107,6 +98,36 @@ def gate(
             f", allowed {_value(one['allowed'])}{' (' + one['reason'] + ')' if one['reason'] else ''}"
         )
     raise typer.Exit(CODES.get(found["verdict"], UNDECIDED))
+
+
+def _verdict(query: dict[str, str], wait: str, data: Path | None) -> dict[str, Any]:
+    """The newest answer. Exits with ``UNDECIDED`` where there was none."""
+    import time
+    from urllib.parse import urlencode
+
+    from watchkeeper.app.client import Client, ClientError
+    from watchkeeper.config.types import parse_duration
+
+    try:
+        ends = time.monotonic() + parse_duration(wait).total_seconds()
+    except ValueError as error:
+        raise typer.BadParameter(f"--wait {wait}: {error}") from None
+    path = f"/api/wk/releases/gate?{urlencode(query)}"
+    found: dict[str, Any] | None = None
+    while True:
+        problem = ""
+        try:
+            found = Client.of(data).get(path)
+        except ClientError as error:
+            problem = str(error)
+        left = ends - time.monotonic()
+        if left <= 0 or (found is not None and found["final"]):
+            break
+        time.sleep(min(10.0, max(left, 0.1)))
+    if found is None:
+        typer.echo(problem, err=True)
+        raise typer.Exit(UNDECIDED)
+    return found
 
 
 def _value(value: float | None) -> str:
