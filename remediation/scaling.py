@@ -16,10 +16,19 @@ from watchkeeper.model import RemedyRule, Scale
 from watchkeeper.ports import Reading
 
 from .plan import Planned
+from .scale_times import scheduled
 from .situation import Query, Situation
 
 #: Finer steps than this are not asked of the past.
 FINEST = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """Least and most that may run now: by the rule, the hour and the money. The least is kept whatever it costs."""
+
+    least: int
+    most: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,36 +39,101 @@ class Count:
     load: float
     running: int
     needed: int  #: by the load alone, before limits
+    expected: float | None = None  #: the forecast's load
+    bounds: Bounds
 
     def evidence(self) -> dict[str, object]:
-        return {"load": self.load, "running": self.running, "needed": self.needed, "count": self.count}
+        found: dict[str, object] = {
+            "load": self.load,
+            "running": self.running,
+            "needed": self.needed,
+            "count": self.count,
+            "least": self.bounds.least,
+            "most": self.bounds.most,
+        }
+        return found if self.expected is None else {**found, "expected": self.expected}
 
 
-def wanted(scale: Scale, load: float, running: int) -> Count:
-    """Enough for the load, in the rule's one direction, inside its bounds, at most one step away."""
-    needed = math.ceil(load / scale.per_worker - 1e-9)
-    near = running > 0 and abs(load / (scale.per_worker * running) - 1) <= scale.tolerance
-    count = running if near else min(max(needed, scale.min), scale.max)
+def bounds_of(scale: Scale, at: datetime) -> Bounds:
+    """``min`` and ``max``, the hour's own least, and what the ceiling of cost affords."""
+    least = min(max(scale.min, scheduled(scale.schedule, at)), scale.max)
+    most = scale.max
+    if scale.cost_ceiling > 0 and scale.cost_per_worker > 0:
+        most = min(most, math.floor(scale.cost_ceiling / scale.cost_per_worker + 1e-9))
+    return Bounds(least=least, most=max(most, least))
+
+
+def wanted(
+    scale: Scale, load: float, running: int, *, expected: float | None = None, bounds: Bounds | None = None
+) -> Count:
+    """Enough for the load, in the rule's one direction, inside its bounds, at most one step away.
+
+    Those who stay after a scale-in still have ``tolerance`` in hand, so that a load which swings by less asks for
+    nobody back.
+    """
+    bounds = bounds or Bounds(least=scale.min, most=scale.max)
+    work = max(load, expected or 0.0)
+    needed = math.ceil(work / scale.per_worker - 1e-9)
+    near = running > 0 and abs(work / (scale.per_worker * running) - 1) <= scale.tolerance
     if scale.direction == "out":
-        count = max(running, min(count, running + scale.step))
+        count = running if near else needed
+        count = max(running, min(max(min(count, bounds.most), bounds.least), running + scale.step))
     else:
+        roomy = math.ceil(work * (1 + scale.tolerance) / scale.per_worker - 1e-9)
+        count = running if near else min(max(roomy, bounds.least), bounds.most)
         count = min(running, max(count, running - scale.step))
-    return Count(count=count, load=load, running=running, needed=needed)
+    return Count(count=count, load=load, running=running, needed=needed, expected=expected, bounds=bounds)
 
 
 def load_now(scale: Scale, query: Query, at: datetime, window: timedelta, interval: timedelta) -> float:
-    """The load; for scale-in the greatest of the stabilisation window. Raises ActionError when it is not known."""
-    expr = scale.load
-    if scale.direction == "in":
-        step = max(interval, FINEST)
-        expr = f"max_over_time(({expr})[{window.total_seconds():.0f}s:{step.total_seconds():.0f}s])"
+    """The load; for scale-in the greatest of the stabilisation window, known at every look of it.
+
+    Raises ActionError when it is not known: one gap or NaN in the window is enough.
+    """
+    if scale.direction == "out":
+        return one_number("scale.load", scale.load, query, at)
+    step = max(interval, FINEST)
+    span = f"[{window.total_seconds():.0f}s:{step.total_seconds():.0f}s]"
+    looks = math.floor(window / step)
+    known = one_number("scale.load", f"count_over_time((({scale.load}) >= 0){span})", query, at)
+    if known < looks:
+        raise ActionError(f"scale.load was known at {known:.0f} of {looks} looks: nobody is taken away")
+    return one_number("scale.load", f"max_over_time(({scale.load}){span})", query, at)
+
+
+def one_number(what: str, expr: str, query: Query, at: datetime) -> float:
+    """Raises ActionError unless the answer is one finite number from 0 up."""
     try:
         values = [value for _, value in query(expr, at)]
     except QueryError as error:
-        raise ActionError(f"scale.load cannot be asked: {error}") from error
+        raise ActionError(f"{what} cannot be asked: {error}") from error
     if len(values) != 1 or not math.isfinite(values[0]) or values[0] < 0:
-        raise ActionError(f"scale.load must be one number from 0 up and is {values or 'nothing'}; write sum(...)")
+        raise ActionError(f"{what} must be one number from 0 up and is {values or 'nothing'}; write sum(...)")
     return values[0]
+
+
+def expected_load(scale: Scale, query: Query, at: datetime) -> float | None:
+    """The forecast. One that is not known adds nobody, and nobody is taken away without it."""
+    if not scale.forecast:
+        return None
+    try:
+        return one_number("scale.forecast", scale.forecast, query, at)
+    except ActionError:
+        if scale.direction == "in":
+            raise
+        return None
+
+
+def guarded(scale: Scale, query: Query, at: datetime) -> None:
+    """Raises ActionError while the budget guard has tripped, or cannot be known."""
+    if not scale.cost_guard or scale.direction != "out":
+        return
+    try:
+        values = [value for _, value in query(scale.cost_guard, at)]
+    except QueryError as error:
+        raise ActionError(f"scale.cost.guard cannot be asked: {error}") from error
+    if any(value != 0 for value in values):  # NaN is not 0 either
+        raise ActionError("the budget guard has tripped: nobody is added")
 
 
 def resolved(
@@ -82,7 +156,9 @@ def resolved(
     running = reading.capacity.get("total")
     if running is None:
         raise ActionError(f"target {rule.target!r} does not say how many run: it cannot be scaled by load")
-    found = wanted(scale, load_now(scale, query, at, window, rule.interval), int(running))
+    guarded(scale, query, at)
+    load, expected = load_now(scale, query, at, window, rule.interval), expected_load(scale, query, at)
+    found = wanted(scale, load, int(running), expected=expected, bounds=bounds_of(scale, at))
     return replace(rule, parameters={"count": found.count}), {"scale": found.evidence()}
 
 
@@ -100,6 +176,6 @@ def scaled_enough(rule: RemedyRule, planned: Planned) -> str:
     if rule.scale is None or planned.impact.problem or planned.impact.touched:
         return ""
     why = planned.plan.evidence.get("scale")
-    if not isinstance(why, Mapping) or int(why["needed"]) > rule.scale.max:
+    if not isinstance(why, Mapping) or int(why["needed"]) > int(why["most"]):
         return ""
     return f"{why['running']} run, and the load of {why['load']:g} needs {why['needed']}"

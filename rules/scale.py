@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from watchkeeper.model import Scale
 
 from .fields import Fields
+from .scale_schedule import read_schedule
 
-KEYS = ("direction", "load", "per_worker", "min", "max", "step", "tolerance")
+KEYS = ("direction", "load", "per_worker", "min", "max", "step", "tolerance", "forecast", "schedule", "cost")
 DIRECTIONS = ("out", "in")
 
 
@@ -40,7 +42,26 @@ def read_scale(outer: Fields) -> Scale | None:
         max=most,
         step=step,
         tolerance=_above(fields, "tolerance", -1e-12, 1.0, 0.1),
+        forecast=fields.promql("forecast") if fields.data.get("forecast") else "",
+        schedule=read_schedule(fields, most),
+        **_cost(fields),
     )
+
+
+def _cost(outer: Fields) -> dict[str, Any]:
+    """``cost``: what one worker costs an hour, what all may cost, and a guard that forbids to add."""
+    value = outer.data.get("cost")
+    if value is None:
+        return {}
+    fields = Fields(outer.document, value, (*outer.path, "cost"))
+    fields.known("per_worker", "ceiling", "guard")
+    if ("per_worker" in fields.data) != ("ceiling" in fields.data):
+        raise fields.error("per_worker and ceiling belong together; write both", "ceiling")
+    return {
+        "cost_per_worker": _above(fields, "per_worker", 0.0, math.inf, 1.0) if "per_worker" in fields.data else 0.0,
+        "cost_ceiling": _above(fields, "ceiling", 0.0, math.inf, 1.0) if "ceiling" in fields.data else 0.0,
+        "cost_guard": fields.promql("guard") if fields.data.get("guard") else "",
+    }
 
 
 def _above(fields: Fields, key: str, least: float, most: float, default: float | None = None) -> float:

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 from watchkeeper.model.action import Mode
 from watchkeeper.model.series import Labels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleTime:
+    """Hours of some days in which at least ``min`` workers run. One that ends before it starts goes past midnight."""
+
+    days: Sequence[int]  #: 0 is Monday; the day on which it starts
+    start: time
+    end: time
+    zone: str  #: IANA name
+    min: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +32,11 @@ class Scale:
     max: int
     step: int  #: workers added or taken away at most, by one action
     tolerance: float = 0.1  #: share by which the load may differ from what is running without a change
+    forecast: str = ""  #: PromQL, one number: the load to come; the greater of the two counts
+    schedule: Sequence[ScaleTime] = ()
+    cost_per_worker: float = 0.0  #: money for one worker and hour
+    cost_ceiling: float = 0.0  #: money an hour that all workers together may cost; 0: no limit
+    cost_guard: str = ""  #: PromQL; nothing is added while it returns series or a value other than 0, or is not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -16,10 +16,20 @@ from support.remedies import NOON, passing
 from remediation.gates.authority import need_of
 from remediation.gates.target import precondition
 from remediation.plan import NOTHING, Planned
-from remediation.scaling import bounded, load_now, resolved, scaled_enough, wanted
+from remediation.scaling import (
+    Bounds,
+    bounded,
+    bounds_of,
+    expected_load,
+    guarded,
+    load_now,
+    resolved,
+    scaled_enough,
+    wanted,
+)
 from remediation.situation import Impact, Situation
 from watchkeeper.errors import ActionError, QueryError
-from watchkeeper.model import Labels, Mode, RiskClass, Scale, Severity
+from watchkeeper.model import Labels, Mode, RiskClass, Scale, ScaleTime, Severity
 from watchkeeper.ports import Reading
 
 OUT = Scale(direction="out", load="pending", per_worker=40.0, min=2, max=8, step=8)
@@ -34,10 +44,12 @@ class Answers:
     """PromQL with one answer; keeps what was asked."""
 
     def __init__(self, *values: float) -> None:
-        self.values, self.asked = values, list[str]()
+        self.values, self.asked, self.looks = values, list[str](), 20
 
     def __call__(self, expr: str, at: datetime) -> Sequence[tuple[Labels, float]]:
         self.asked.append(expr)
+        if expr.startswith("count_over_time"):
+            return [((), float(self.looks))]
         return [((), value) for value in self.values]
 
 
@@ -61,7 +73,7 @@ def broken(expr: str, at: datetime) -> Sequence[tuple[Labels, float]]:
         (IN, 0, 3, 2),
         (IN, 0, 2, 2),  # never below the minimum
         (IN, 100, 5, 5),  # a rule that takes away adds nobody
-        (replace(IN, step=6), 8, 8, 2),
+        (replace(IN, step=6), 8, 8, 3),  # those who stay have a tenth in hand
     ],
 )
 def test_the_count_follows_from_the_load_in_one_direction_inside_the_bounds(
@@ -91,7 +103,16 @@ def test_taking_away_looks_at_the_busiest_moment_of_the_whole_window() -> None:
     ask = Answers(8.0)
     assert load_now(IN, ask, NOON, MINUTES, SECONDS) == 8.0
     assert load_now(OUT, ask, NOON, MINUTES, SECONDS) == 8.0
-    assert ask.asked == ["max_over_time((rate)[300s:15s])", "pending"]
+    known = "count_over_time(((rate) >= 0)[300s:15s])"
+    assert ask.asked == [known, "max_over_time((rate)[300s:15s])", "pending"]
+
+
+def test_one_look_of_the_window_that_was_not_known_takes_nobody_away() -> None:
+    ask = Answers(8.0)
+    ask.looks = 19
+    with pytest.raises(ActionError, match="was known at 19 of 20 looks: nobody is taken away"):
+        load_now(IN, ask, NOON, MINUTES, SECONDS)
+    assert load_now(OUT, ask, NOON, MINUTES, SECONDS) == 8.0
 
 
 @pytest.mark.parametrize("values", [(), (math.nan,), (math.inf,), (1.0, 2.0), (-1.0,)])
@@ -103,6 +124,59 @@ def test_a_load_that_is_not_one_known_number_is_an_error_and_never_a_count(value
         load_now(OUT, broken, NOON, MINUTES, SECONDS)
 
 
+@pytest.mark.parametrize(
+    ("moment", "least"),
+    [
+        ("2026-11-23T00:00:00Z", 6),  # Monday, 8 in the morning in Shanghai
+        ("2026-11-22T23:59:00Z", 2),
+        ("2026-11-23T12:00:00Z", 2),  # 8 in the evening: over
+        ("2026-11-28T15:00:00Z", 7),  # Saturday, 11 at night
+        ("2026-11-28T17:00:00Z", 7),  # past midnight, still Saturday's
+        ("2026-11-28T18:00:00Z", 2),
+    ],
+)
+def test_a_schedule_sets_the_least_in_its_own_time_zone(moment: str, least: int) -> None:
+    day = ScaleTime(days=(0, 1), start=time(8), end=time(20), zone="Asia/Shanghai", min=6)
+    night = ScaleTime(days=(5,), start=time(22), end=time(2), zone="Asia/Shanghai", min=7)
+    scale = replace(OUT, schedule=(day, night))
+    at = datetime.fromisoformat(moment)
+    assert bounds_of(scale, at) == Bounds(least=least, most=8)
+    assert wanted(scale, 0, 2, bounds=bounds_of(scale, at)).count == least
+    assert wanted(replace(IN, schedule=(day, night)), 0, 7, bounds=bounds_of(scale, at)).count == max(least, 6)
+
+
+def test_the_ceiling_of_cost_binds_what_is_added_and_the_least_is_kept_whatever_it_costs() -> None:
+    dear = replace(OUT, cost_per_worker=0.5, cost_ceiling=2.0)
+    assert bounds_of(dear, NOON) == Bounds(least=2, most=4)
+    found = wanted(dear, 300, 2, bounds=bounds_of(dear, NOON))
+    assert (found.count, found.needed) == (4, 8)
+    assert bounds_of(replace(dear, cost_ceiling=0.5), NOON) == Bounds(least=2, most=2)
+
+
+@pytest.mark.parametrize(("values", "ok"), [((), True), ((0.0,), True), ((1.0,), False), ((math.nan,), False)])
+def test_a_budget_guard_that_tripped_or_is_not_known_adds_nobody(values: tuple[float, ...], ok: bool) -> None:
+    ask = Answers(*values)
+    guarded(replace(IN, cost_guard="over"), ask, NOON)  # taking away is never held up by money
+    if ok:
+        guarded(replace(OUT, cost_guard="over"), ask, NOON)
+        return
+    with pytest.raises(ActionError, match="the budget guard has tripped"):
+        guarded(replace(OUT, cost_guard="over"), ask, NOON)
+    with pytest.raises(ActionError, match=r"scale\.cost\.guard cannot be asked"):
+        guarded(replace(OUT, cost_guard="over"), broken, NOON)
+
+
+def test_a_forecast_only_ever_asks_for_more() -> None:
+    out, calm = replace(OUT, forecast="soon"), replace(IN, forecast="soon")
+    assert expected_load(out, Answers(300.0), NOON) == 300.0
+    assert expected_load(out, Answers(), NOON) is None
+    with pytest.raises(ActionError, match=r"scale\.forecast must be one number"):
+        expected_load(calm, Answers(math.nan), NOON)
+    assert wanted(out, 40, 2, expected=300.0).count == 8
+    assert wanted(out, 300, 2, expected=40.0).count == 8
+    assert wanted(calm, 8, 5, expected=40.0).count == 5
+
+
 def rule_of(scale: Scale | None) -> Any:
     return replace(passing().rule, scale=scale, parameters={})
 
@@ -111,7 +185,7 @@ def test_a_plan_that_has_its_count_keeps_it_whatever_the_load_became() -> None:
     reading = Reading(state={}, epoch="e", capacity={"total": 2.0})
     rule, why = resolved(rule_of(OUT), None, reading, Answers(300), NOON, MINUTES)
     assert rule.parameters == {"count": 8}
-    assert why == {"scale": {"load": 300, "running": 2, "needed": 8, "count": 8}}
+    assert why == {"scale": {"load": 300, "running": 2, "needed": 8, "count": 8, "least": 2, "most": 8}}
     later, _ = resolved(rule_of(OUT), rule.parameters, reading, Answers(100), NOON, MINUTES)
     assert later.parameters == {"count": 8}
     with pytest.raises(ActionError, match="how many run"):
@@ -175,7 +249,8 @@ def test_no_way_back_needs_two_people_and_a_hint_is_only_a_suggestion_declared_o
 
 
 def planned(needed: int, touched: tuple[str, ...] = (), problem: str = "") -> Planned:
-    plan = replace(passing().plan, evidence={"scale": {"needed": needed, "running": 8, "load": 300.0, "count": 8}})
+    why = {"needed": needed, "running": 8, "load": 300.0, "count": 8, "most": 8}
+    plan = replace(passing().plan, evidence={"scale": why})
     return Planned(
         plan=plan, impact=replace(NOTHING, touched=touched, problem=problem), reading=Reading(state={}, epoch="e")
     )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from datetime import time
+
 import pytest
 
 from rules import load_text
 from watchkeeper.errors import ConfigError
-from watchkeeper.model import Scale
+from watchkeeper.model import Scale, ScaleTime
 
 TEXT = """
 remediations:
@@ -52,3 +55,43 @@ def test_a_mistake_in_a_scale_names_its_place(before: str, after: str, key: str,
         scale_of(TEXT.replace(before, after))
     assert f"remediations[0].{key}" in str(caught.value)
     assert message in str(caught.value)
+
+
+PLANNED = """
+    direction: out
+    load: pending
+    per_worker: 40
+    min: 2
+    max: 8
+    forecast: max(soon)
+    schedule: [{days: [mon, sat], from: "22:00", to: "02:30", zone: Asia/Shanghai, min: 6}]
+    cost: {per_worker: 0.5, ceiling: 3, guard: over > 0}
+"""
+
+
+def test_forecast_schedule_and_cost_are_read() -> None:
+    scale = scale_of(TEXT[: TEXT.index("{direction")].rstrip() + PLANNED)
+    assert scale is not None
+    hours = ScaleTime(days=(0, 5), start=time(22), end=time(2, 30), zone="Asia/Shanghai", min=6)
+    assert (scale.forecast, scale.schedule) == ("max(soon)", (hours,))
+    assert (scale.cost_per_worker, scale.cost_ceiling, scale.cost_guard) == (0.5, 3.0, "over > 0")
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "says"),
+    [
+        ("[mon, sat]", "[monday]", "must be a list of mon, tue"),
+        ('"22:00"', '"25:00"', "time of day"),
+        ('to: "02:30"', 'to: "22:00"', "must differ"),
+        ("Asia/Shanghai", "Mars/Base", "is no time zone"),
+        ("min: 6", "min: 600", "not above max"),
+        ("ceiling: 3, ", "", "belong together"),
+        ("max(soon)", "max(", "forecast"),
+        ("guard: over > 0", "gard: over", "not a known key"),
+    ],
+)
+def test_a_mistake_in_them_names_its_place(was: str, now: str, says: str) -> None:
+    text = TEXT[: TEXT.index("{direction")].rstrip() + PLANNED
+    assert was in text
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        scale_of(text.replace(was, now, 1))
