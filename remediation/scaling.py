@@ -95,7 +95,7 @@ def load_now(scale: Scale, query: Query, at: datetime, window: timedelta, interv
     step = max(interval, FINEST)
     span = f"[{window.total_seconds():.0f}s:{step.total_seconds():.0f}s]"
     looks = math.floor(window / step)
-    known = one_number("scale.load", f"count_over_time((({scale.load}) >= 0){span})", query, at)
+    known = one_number("scale.load", f"count_over_time((({scale.load})>=0){span})", query, at)
     if known < looks:
         raise ActionError(f"scale.load was known at {known:.0f} of {looks} looks: nobody is taken away")
     return one_number("scale.load", f"max_over_time(({scale.load}){span})", query, at)

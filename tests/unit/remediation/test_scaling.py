@@ -103,7 +103,7 @@ def test_taking_away_looks_at_the_busiest_moment_of_the_whole_window() -> None:
     ask = Answers(8.0)
     assert load_now(IN, ask, NOON, MINUTES, SECONDS) == 8.0
     assert load_now(OUT, ask, NOON, MINUTES, SECONDS) == 8.0
-    known = "count_over_time(((rate) >= 0)[300s:15s])"
+    known = "count_over_time(((rate)>=0)[300s:15s])"
     assert ask.asked == [known, "max_over_time((rate)[300s:15s])", "pending"]
 
 
