@@ -192,21 +192,8 @@ def _child(mutant: Mutant, tests: Sequence[str]) -> int:
     os.dup2(nowhere, 2)
     os.setsid()
     sys.meta_path.insert(0, _Changed(mutant, path_of(mutant.module)))
-    options = [
-        "-x",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:xdist",
-        "-p",
-        "no:cov",
-        "-m",
-        "not long",
-        "-o",
-        "addopts=",
-        "--assert=plain",
-    ]
+    left_out = [word for plugin in ("dash", "cacheprovider", "xdist", "cov") for word in ("-p", f"no:{plugin}")]
+    options = ["-x", "-q", "-o", "addopts=", "--assert=plain", *left_out]
     with contextlib.suppress(SystemExit):
         return int(pytest.main([*options, "-m", "not long", "-k", OWN, "--import-mode=importlib", *tests]))
     return 1
