@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from remediation import book
 from remediation.actions import kind_of
+from remediation.judgement import compared
 from remediation.links import RETURN
 from remediation.run import Run
 from remediation.verify import guards_now, symptom, worse
@@ -34,7 +35,9 @@ async def verifying(run: Run, record: ActionRecord) -> ActionRecord | None:
     there = symptom(run.facts.query, plan.verify, at, run.history(plan.rule.removesuffix(RETURN)).newest, since)
     holding = record.progress.get("hold_until") is not None
     if there and (holding or run.past(record, "verify_until")):
-        return await run.move(record, S.ROLLING_BACK, "the symptom came back" if holding else "the symptom stayed")
+        reason = "the symptom came back" if holding else "the symptom stayed"
+        happened = {"happened": {"symptom": "there"}, "as_predicted": False}
+        return await run.move(record, S.ROLLING_BACK, reason, progress=happened, evidence=happened)
     if there is False and not holding:
         return await _hold(run, record)
     if there is False and run.past(record, "hold_until"):
@@ -54,8 +57,9 @@ def _guards(record: ActionRecord) -> dict[str, float | None]:
 async def _hold(run: Run, record: ActionRecord) -> ActionRecord | None:
     """Kept in the row without a change of state: verified, holding."""
     hold = timedelta(seconds=float(str(record.progress["hold_seconds"])))
-    holding = replace(record, progress={**record.progress, "hold_until": later(run.tick.now, hold)})
-    detail = {"hold_seconds": hold.total_seconds()}
+    found = await _compared(run, record)
+    holding = replace(record, progress={**record.progress, **found, "hold_until": later(run.tick.now, hold)})
+    detail = {"hold_seconds": hold.total_seconds(), **found}
 
     def work(unit: Unit) -> None:
         unit.actions.save(holding, reason="verified, holding", at=run.tick.wall)
@@ -64,6 +68,16 @@ async def _hold(run: Run, record: ActionRecord) -> ActionRecord | None:
     await run.db(work)
     run.tell("verified_holding", holding, f"verified, holding for {hold}")
     return None
+
+
+async def _compared(run: Run, record: ActionRecord) -> dict[str, object]:
+    """What the plan said beside what is there; empty when the target cannot be read now."""
+    plan = record.plan
+    try:
+        reading = await run.actuator.read(plan.targets[0])
+    except ActionError:
+        return {}
+    return compared(plan, reading, reached=kind_of(plan.action).reached(reading, plan.desired))
 
 
 async def failed(run: Run, record: ActionRecord) -> ActionRecord:

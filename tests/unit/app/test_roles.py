@@ -37,6 +37,7 @@ OPERATOR = {
     "POST /api/wk/actions/{action_id}/reject",
     "POST /api/wk/actions/{action_id}/judge",
     "POST /api/wk/kill-switch",
+    "POST /api/wk/fixes",
     "POST /api/wk/notify/test",
     "POST /api/wk/rules/backtest",
     "POST /api/wk/reports/business",

@@ -1,0 +1,153 @@
+"""What keeps actions safe: gates with their refusals, budgets, breakers, the switch, and how much needs nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dash import Input, Output, html
+
+from dashboard import widgets
+from dashboard.callbacks import Callbacks
+from dashboard.context import Caller
+from dashboard.page import Page, Request
+from dashboard.permissions import Permission
+
+KEY = "safety"
+COLOURS = {"open": "red", "half_open": "orange"}
+
+
+def layout(caller: Caller, _request: Request) -> Any:
+    return html.Div(
+        [
+            widgets.page_head(caller, KEY),
+            widgets.waiting("safety-body"),
+            widgets.ticking(caller, KEY),
+        ],
+        className="wk-stack",
+    )
+
+
+def register(callbacks: Callbacks) -> None:
+    @callbacks.callback_for(
+        Permission.READ,
+        Output("safety-body", "children"),
+        Input("safety-tick", "n_intervals"),
+        blank=([],),
+        shared=True,
+    )
+    async def refresh(caller: Caller, _ticks: Any) -> Any:
+        return [body(caller, await caller.get("/api/wk/safety"))]
+
+
+def body(caller: Caller, data: Mapping[str, Any]) -> Any:
+    words = caller.words
+    return html.Div(
+        [
+            widgets.as_of(caller, caller.now()),
+            widgets.grid_of([state_card(caller, data), automation_card(caller, data)], smallest=320),
+            widgets.card(gates(caller, data["gates"]), title=words("safety.gates", days=data["days"])),
+            widgets.grid_of(
+                [
+                    widgets.card(budgets(caller, data["budgets"]), title=words("safety.budgets")),
+                    widgets.card(breakers(caller, data["breakers"]), title=words("safety.breakers")),
+                ],
+                smallest=320,
+            ),
+            widgets.card(foresight(caller, data["foresight"]), title=words("safety.foresight")),
+        ],
+        className="wk-stack",
+    )
+
+
+def state_card(caller: Caller, data: Mapping[str, Any]) -> Any:
+    """Switch, leader, and the head of the audit."""
+    words, switch, leader = caller.words, data["kill_switch"], data["leader"]
+    text = words("kill_switch.off_text")
+    if switch["on"]:
+        why = words.why(switch["reason"])
+        text = words("kill_switch.on_text", by=switch["by"], at=words.moment(switch["at"]), reason=why)
+    colour, title = ("red", "kill_switch.on") if switch["on"] else ("teal", "kill_switch.off")
+    who = "alone" if leader["alone"] else ("leads" if leader["leads"] else "waits")
+    audit = data["audit"]
+    return widgets.card(
+        widgets.notice(text, colour, title=words(title)),
+        widgets.facts(
+            [
+                (words("safety.leader"), words(f"safety.leader_{who}", token=leader["token"])),
+                (words("safety.head"), html.Code(f"{audit['rows']}:{audit['head'][:16]}", className="wk-series")),
+            ]
+        ),
+        title=words("kill_switch.title"),
+    )
+
+
+def automation_card(caller: Caller, data: Mapping[str, Any]) -> Any:
+    words, found = caller.words, data["automation"]
+    rate = words("safety.none_yet") if found["rate"] is None else f"{found['rate']:.0%}"
+    names = ("automatic", "approved", "asked", "by_hand")
+    return widgets.card(
+        widgets.facts([(words("safety.rate"), rate), *((words(f"safety.{name}"), str(found[name])) for name in names)]),
+        widgets.quiet(words("safety.rate_hint")),
+        title=words("safety.automation", days=data["days"]),
+    )
+
+
+def gates(caller: Caller, rows: Sequence[Mapping[str, Any]]) -> Any:
+    words = caller.words
+    return widgets.table(
+        ["#", words("safety.gate"), words("safety.refused"), words("safety.last"), words("safety.why")],
+        [
+            [
+                str(number),
+                words.gate(row["gate"]),
+                str(row["refused"]),
+                words.moment(row["last_at"]) if row["last_at"] else "",
+                words.why(row["last_reason"]) if row["last_reason"] else "",
+            ]
+            for number, row in enumerate(rows, 1)
+        ],
+        numeric=(2,),
+    )
+
+
+def budgets(caller: Caller, rows: Sequence[Mapping[str, Any]]) -> Any:
+    words = caller.words
+    return widgets.table(
+        [words("safety.budget"), words("safety.used"), words("safety.window")],
+        [
+            [
+                words(f"safety.budget_{row['name']}"),
+                widgets.badge(f"{row['used']} / {row['limit']}", "red" if row["used"] >= row["limit"] else "teal"),
+                words("safety.minutes", minutes=round(row["window_seconds"] / 60)),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def breakers(caller: Caller, rows: Sequence[Mapping[str, str]]) -> Any:
+    if not rows:
+        return widgets.empty(caller, "safety.breakers", colour="teal")
+    words = caller.words
+    return widgets.table(
+        [words("safety.scope"), words("incident.state")],
+        [
+            [row["scope"], widgets.badge(words(f"safety.breaker_{row['state']}"), COLOURS[row["state"]], "filled")]
+            for row in rows
+        ],
+    )
+
+
+def foresight(caller: Caller, rows: Sequence[Mapping[str, Any]]) -> Any:
+    if not rows:
+        return widgets.empty(caller, "safety.foresight")
+    words = caller.words
+    return widgets.table(
+        [words("action.rule"), words("safety.as_predicted"), words("safety.otherwise")],
+        [[row["rule"], str(row["as_predicted"]), str(row["otherwise"])] for row in rows],
+        numeric=(1, 2),
+    )
+
+
+PAGE = Page(key=KEY, path="/safety", area="realtime", layout=layout, register=register)

@@ -1,0 +1,93 @@
+"""Was it right to act? What a plan predicted beside what happened, and how much is done without a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from watchkeeper.errors import AccessError
+from watchkeeper.model import Plan
+from watchkeeper.ports import Reading
+
+if TYPE_CHECKING:
+    from watchkeeper.store.state.repositories import Unit
+
+#: Fixes that people made by hand and told us of.
+FIX_KEY = "remediation/fix/"
+#: Over how long the share of automatic effects is taken.
+RECORD_OF = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Automation:
+    """Effects of the last ``RECORD_OF``, by who had to do something for them."""
+
+    automatic: int  #: nobody was asked
+    approved: int  #: somebody agreed
+    asked: int  #: somebody asked for it by hand
+    by_hand: int  #: done without us, and recorded
+
+    @property
+    def rate(self) -> float | None:
+        """Effects without a person among all effects and fixes by hand; None while there are none."""
+        total = self.automatic + self.approved + self.asked + self.by_hand
+        return self.automatic / total if total else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foresight:
+    """Of the plans that were carried out and judged: so many did what they had said."""
+
+    as_predicted: int
+    otherwise: int
+
+
+def compared(plan: Plan, reading: Reading, *, reached: bool) -> dict[str, object]:
+    """What the plan said of its effect, what is there at the first verdict, and whether that is the same."""
+    impact: Any = plan.evidence.get("impact") or {}
+    expected, found = impact.get("healthy_after"), reading.capacity.get("healthy")
+    fewer = expected is not None and found is not None and found < expected
+    return {
+        "predicted": {"healthy": expected, "touched": list(impact.get("touched", ())), "symptom": "gone"},
+        "happened": {"healthy": found, "reached": reached, "symptom": "gone"},
+        "as_predicted": reached and not fewer,
+    }
+
+
+def automation(unit: Unit, now: datetime) -> Automation:
+    automatic = approved = asked = 0
+    for record in unit.actions.effective(now - RECORD_OF):
+        if record.requester != record.plan.rule:
+            asked += 1
+        elif any(word.verdict == "approve" for word in unit.actions.approvals(record.id)):
+            approved += 1
+        else:
+            automatic += 1
+    kept: Mapping[str, Mapping[str, Any]] = unit.documents.with_prefix(FIX_KEY)
+    by_hand = sum(datetime.fromisoformat(fix["at"]) > now - RECORD_OF for fix in kept.values())
+    return Automation(automatic=automatic, approved=approved, asked=asked, by_hand=by_hand)
+
+
+def foresight(unit: Unit, now: datetime) -> dict[str, Foresight]:
+    """Rule -> how often its plans did what they said."""
+    right: dict[str, list[bool]] = {}
+    for record in unit.actions.effective(now - RECORD_OF):
+        if "as_predicted" in record.progress:
+            right.setdefault(record.plan.rule, []).append(record.progress["as_predicted"] is True)
+    return {
+        rule: Foresight(as_predicted=sum(found), otherwise=len(found) - sum(found))
+        for rule, found in sorted(right.items())
+    }
+
+
+def record_fix(unit: Unit, user: str, service: str, what: str, now: datetime) -> str:
+    """A person mended something without us: it counts against the share of automatic effects."""
+    if not what.strip():
+        raise AccessError("say what was done")
+    number = len(unit.documents.with_prefix(FIX_KEY)) + 1
+    fix = {"by": user, "service": service, "what": what, "at": now.isoformat()}
+    unit.documents.put(f"{FIX_KEY}{number:08d}", fix, at=now)
+    unit.audit.append(user, "fix.recorded", service or "estate", {"what": what}, at=now)
+    return f"fix-{number}"
