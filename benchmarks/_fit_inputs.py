@@ -39,5 +39,5 @@ def _looked_at(series: Sequence[Labelled]) -> list[Array]:
     for state, at, block, clocks in blocks(detector, [one.values for one in series], moments):
         view, _, _ = detector.look(state, block, clocks, steady=True)
         for row in range(len(block)):
-            answers[row][at : at + block.shape[1]] = view.inputs[row, : len(channels.NAMES)].T
+            answers[row][at : at + block.shape[1]] = view.inputs[: len(channels.NAMES), row].T
     return answers

@@ -73,14 +73,15 @@ def first_evidence(inputs: Array) -> Array:
 
 def answer(network: Network, inputs: Array) -> Array:
     """Logits [time] of inputs [time, inputs]."""
-    return np.asarray(network(inputs.T[None])[0], np.float64)
+    return np.asarray(network(inputs.T[:, None])[0], np.float64)
 
 
 def remembered(begins: Array) -> Array:
     """What the second network sees of the evidence [time] beside the channels: [time, fusion.MEMORIES], float32."""
     seen = moving.Seen(np.zeros(1, np.int32), len(begins))
-    memory = fusion.remember(fusion.start_rows(1), begins[None], seen, None)
-    return np.stack([one[0] for one in memory], axis=1).astype(np.float32)
+    memory = np.empty((fusion.MEMORIES, 1, len(begins)))
+    fusion.remember(fusion.start_rows(1), begins[None], seen, None, memory)
+    return np.ascontiguousarray(memory[:, 0].T, np.float32)
 
 
 def _network(inputs: Array, odd: Array, weight: Array, plan: Plan) -> Network:
@@ -90,7 +91,7 @@ def _network(inputs: Array, odd: Array, weight: Array, plan: Plan) -> Network:
     fitted = [_fitted(scaled, odd, weight, plan, plan.seed + start) for start in range(plan.starts)]
     hidden = np.concatenate([one.coefs_[0] for one in fitted], axis=1) / spread[:, None]
     return Network(
-        hidden=rounded(hidden),
+        hidden=rounded(hidden.T),
         hidden_bias=rounded(np.concatenate([one.intercepts_[0] for one in fitted]) - mean @ hidden),
         output=rounded(np.concatenate([one.coefs_[1][:, 0] for one in fitted]) / plan.starts),
         bias=float(rounded(np.mean([one.intercepts_[1][0] for one in fitted]))),
@@ -129,7 +130,7 @@ def write(pair: Pair, out: Path) -> None:
 
 def _held(network: Network) -> dict[str, list[Any]]:
     return {
-        "hidden": network.hidden.tolist(),
+        "hidden": network.hidden.T.tolist(),
         "hidden_bias": network.hidden_bias.tolist(),
         "output": network.output.tolist(),
         "bias": [network.bias],

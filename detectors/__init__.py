@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from . import episodes
 from .base import State, align, state_from_arrays, state_to_arrays
 from .ensemble import Ensemble
 from .ewma import Ewma
@@ -24,4 +25,4 @@ BUILTIN: Mapping[str, type[Any]] = {
     "seasonal": Seasonal,
 }
 
-__all__ = ["BUILTIN", "Finding", "State", "align", "finding", "state_from_arrays", "state_to_arrays"]
+__all__ = ["BUILTIN", "Finding", "State", "align", "episodes", "finding", "state_from_arrays", "state_to_arrays"]

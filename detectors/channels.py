@@ -15,7 +15,7 @@ from .residuals import WINDOWS, Block, Clock, Residuals
 CHANNELS = ("change", "fast", "slow", "season", "shift", "shape", *(f"energy{window}" for window in WINDOWS))
 #: Residual over its usual size at which the tail begins: of sizes, of energies.
 LIMIT, ENERGY_LIMIT = 4.0, 3.0
-_LIMITS = np.array([[ENERGY_LIMIT if name.startswith("energy") else LIMIT] for name in CHANNELS], np.float32)
+_LIMITS = np.array([[[ENERGY_LIMIT if name.startswith("energy") else LIMIT]] for name in CHANNELS], np.float32)
 #: The predictor's residual is counted in spreads: below this one it is nothing.
 UNIT = 1e-2
 #: Names of the inputs, in order.
@@ -39,7 +39,7 @@ BAND = 1000.0
 class View:
     """One block as the channels see it."""
 
-    inputs: Array  #: [series, len(NAMES) and room for what is remembered, time], float32
+    inputs: Array  #: [len(NAMES) and room for what is remembered, series, time]
     expected: Array  #: [series, time]
     reach: Array  #: distance from it that is one in a thousand
     still: Array  #: True where nothing has ever moved
@@ -52,7 +52,15 @@ def start_rows(count: int) -> dict[str, Array]:
 
 
 def look(
-    state: State, sample: Array, clocks: daily.Clocks, clock: Clock, ticks: int, known: Array | None, room: int
+    state: State,
+    sample: Array,
+    clocks: daily.Clocks,
+    clock: Clock,
+    ticks: int,
+    known: Array | None,
+    room: int,
+    *,
+    turns: bool = False,
 ) -> View:
     """The inputs of a block [series, time] with ``room`` for more behind them, and the state after it."""
     rows, length = state.rows, sample.shape[1]
@@ -62,20 +70,20 @@ def look(
     block = Block(sample, clocks, clock, ticks, known, moving.Seen(rows["seen"], length))
     left = residuals.residuals(state, block)
     found = _rarities(state, block, left)
-    inputs = np.empty((len(sample), len(NAMES) + room, length), np.float32)
+    inputs = np.empty((len(NAMES) + room, *sample.shape))
     for at, part in enumerate((found.orders, found.ratio, found.record)):
-        inputs[:, at * len(CHANNELS) : (at + 1) * len(CHANNELS)] = part
+        inputs[at * len(CHANNELS) : (at + 1) * len(CHANNELS)] = part
     for at, extra in enumerate(_extra(state, block, left, found)):
-        inputs[:, 3 * len(CHANNELS) + at] = extra
+        inputs[3 * len(CHANNELS) + at] = extra
     _, moved = moving.largest(rows, "moved", np.abs(left.sizes["change"]), 0.0, known)
     if clock.season:
         daily.learn(state, sample, clocks, clock.interval_ms, known)
     rows["seen"] = rows["seen"] + (np.int32(length) if known is None else known.astype(np.int32))
-    predictor.absorb(state, left.near, ticks)
+    predictor.absorb(state, left.near, ticks, turns=turns)
     if clock.slow:
         expected, reach = (
             left.slow,
-            np.asarray(found.usual[:, CHANNELS.index("slow")] * LIMIT * BAND_OF_SHORT, np.float64),
+            np.asarray(found.usual[CHANNELS.index("slow")] * LIMIT * BAND_OF_SHORT, np.float64),
         )
     else:
         expected, reach = left.expected, np.where(left.timed, _reach(found, "season"), _reach(found, "fast"))
@@ -93,32 +101,32 @@ def _begin(rows: moving.Rows, fresh: Array, sample: Array) -> None:
 
 
 def _rarities(state: State, block: Block, left: Residuals) -> Rarity:
-    sizes = np.empty((len(block.sample), len(CHANNELS), block.sample.shape[1]), np.float32)
+    sizes = np.empty((len(CHANNELS), *block.sample.shape), np.float32)
     floors = np.empty_like(sizes)
     for at, name in enumerate(CHANNELS):
         energy = left.energies.get(name)
-        sizes[:, at] = np.abs(left.sizes[name]) if energy is None else energy
-        floors[:, at] = left.floor if energy is None else UNIT**2
-    floors[:, CHANNELS.index("shape")] = UNIT
+        sizes[at] = np.abs(left.sizes[name]) if energy is None else energy
+        floors[at] = left.floor if energy is None else UNIT**2
+    floors[CHANNELS.index("shape")] = UNIT
     return rarity(state.rows, sizes, floors, _LIMITS, block.seen, block.clock.pace, block.known)
 
 
 def _reach(found: Rarity, name: str) -> Array:
     """The residual of a channel that is as rare as one in BAND."""
     at = CHANNELS.index(name)
-    beyond = np.maximum(np.log(BAND * found.share[:, at]), 0.0)
+    beyond = np.maximum(np.log(BAND * found.share[at]), 0.0)
     return np.asarray(
-        found.usual[:, at] * LIMIT * np.exp(np.minimum(found.exponent[:, at], MOST_EXPONENT) * beyond), np.float64
+        found.usual[at] * LIMIT * np.exp(np.minimum(found.exponent[at], MOST_EXPONENT) * beyond), np.float64
     )
 
 
 def _rarest(found: Rarity) -> Array:
     """Few samples do not tell a tail: beyond all that was seen a usual one is taken, within it little is rare."""
     levels = [CHANNELS.index(name) for name in ("fast", "slow")]
-    units = np.exp2(found.ratio[:, levels].astype(np.float64)) / LIMIT
+    units = np.exp2(found.ratio[levels].astype(np.float64)) / LIMIT
     usual = KNEE * np.minimum(units, 1.0) + np.log10(np.maximum(units, 1.0)) / SHORT_EXPONENT
-    within = np.minimum(found.orders[:, levels], SEEN_ORDERS)
-    return np.asarray(np.where(found.record[:, levels] > BEYOND, usual, within).max(axis=1))
+    within = np.minimum(found.orders[levels], SEEN_ORDERS)
+    return np.asarray(np.where(found.record[levels] > BEYOND, usual, within).max(axis=0))
 
 
 def _extra(state: State, block: Block, left: Residuals, found: Rarity) -> list[Array]:
@@ -127,13 +135,13 @@ def _extra(state: State, block: Block, left: Residuals, found: Rarity) -> list[A
     like, fit = np.ones_like(sample), state.rows["fit"]
     shaken = block.level_now(state, "burst", np.sqrt(np.abs(change)), WINDOWS[0]) ** 2
     at_change, at_slow = CHANNELS.index("change"), CHANNELS.index("slow")
-    steady = np.maximum(found.usual[:, at_change] - left.floor, 0.0)
+    steady = np.maximum(found.usual[at_change] - left.floor, 0.0)
     a_little = 0.05 * left.floor + 1e-300
     return [
-        np.log(found.exponent[:, at_change]),
-        np.log(found.share[:, at_change]),
-        np.log(found.exponent[:, at_slow]),
-        np.log(found.share[:, at_slow]),
+        np.log(found.exponent[at_change]),
+        np.log(found.share[at_change]),
+        np.log(found.exponent[at_slow]),
+        np.log(found.share[at_slow]),
         np.sign(change),
         np.sign(slow),
         np.sign(left.sizes["season"]),
@@ -146,5 +154,5 @@ def _extra(state: State, block: Block, left: Residuals, found: Rarity) -> list[A
         like * float(block.clock.season),
         fit[:, :1] * like,
         fit[:, 1:] * like,
-        np.minimum(found.ratio[:, CHANNELS.index("energy8")], found.ratio[:, CHANNELS.index("energy32")]),
+        np.minimum(found.ratio[CHANNELS.index("energy8")], found.ratio[CHANNELS.index("energy32")]),
     ]

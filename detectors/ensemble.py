@@ -11,10 +11,10 @@ from pydantic.dataclasses import dataclass
 from watchkeeper.model import Matrix, Scores
 from watchkeeper.model.series import FloatArray, IntArray
 
-from . import alarm, base, channels, daily, fusion, moving, predictor, residuals
+from . import alarm, base, channels, daily, fusion, moving, predictor, residuals, wide
 
 #: Cells [series x time] of one block: small enough for the processor's cache.
-CELLS = 1 << 13
+CELLS = 1 << 14
 #: Samples that are taken for a day where time stamps are not real.
 CLOCKLESS_DAY = 1000.0
 #: Orders of rarity from which a residual larger than all before needs no network: some thirty times its usual size.
@@ -90,22 +90,36 @@ class Ensemble:
         self, state: base.State, seen: FloatArray, clocks: daily.Clocks, *, steady: bool = False
     ) -> tuple[channels.View, moving.Seen, residuals.Clock]:
         """What the channels see of a block, how much was seen before it, and by which clock; the state moves on."""
-        clock, ticks = self._clock(state, clocks[0][1], steady=steady), int(state.shared["ticks"][0])
+        clock = self._clock(state, clocks[0][1], steady=steady)
+        found = self._looked(state, seen, clocks, clock, turns=False)
+        _move_on(state, clocks[0][1], clock)
+        return *found, clock
+
+    def block(self, state: base.State, seen: FloatArray, clocks: daily.Clocks, *, steady: bool = False) -> FloatArray:
+        """(value, expected, lower, upper, alarm) of a block; only a block of one column may lack samples."""
+        clock = self._clock(state, clocks[0][1], steady=steady)
+        answer = np.empty((5, *seen.shape))
+        for rows, part in wide.parts(state, whole=len(clocks) > 1):
+            answer[:, rows] = self._judged(part, seen[rows], clocks, clock, turns=predictor.in_turns(state))
+        _move_on(state, clocks[0][1], clock)
+        return answer
+
+    def _looked(
+        self, state: base.State, seen: FloatArray, clocks: daily.Clocks, clock: residuals.Clock, *, turns: bool
+    ) -> tuple[channels.View, moving.Seen]:
         known = ~np.isnan(seen[:, 0])
         mask = None if known.all() else known
         before = moving.Seen(state.rows["seen"], seen.shape[1])
         filled = np.nan_to_num(seen) if mask is not None else seen
-        view = channels.look(state, filled, clocks, clock, ticks, mask, fusion.MEMORIES)
-        state.shared["ticks"] = state.shared["ticks"] + seen.shape[1]
-        state.shared["clock"] = np.array([clocks[0][1][-1], clock.interval_ms], np.int64)
-        return view, before, clock
+        ticks = int(state.shared["ticks"][0])
+        return channels.look(state, filled, clocks, clock, ticks, mask, fusion.MEMORIES, turns=turns), before
 
-    def block(self, state: base.State, seen: FloatArray, clocks: daily.Clocks, *, steady: bool = False) -> FloatArray:
-        """(value, expected, lower, upper, alarm) of a block; only a block of one column may lack samples."""
-        view, before, clock = self.look(state, seen, clocks, steady=steady)
+    def _judged(
+        self, state: base.State, seen: FloatArray, clocks: daily.Clocks, clock: residuals.Clock, *, turns: bool
+    ) -> FloatArray:
+        view, before = self._looked(state, seen, clocks, clock, turns=turns)
         known = ~np.isnan(seen[:, 0])
-        mask = None if known.all() else known
-        fused = fusion.fuse(state, view.inputs, before, mask)
+        fused = fusion.fuse(state, view.inputs, before, None if known.all() else known)
         enough = (before.count >= self.min_history) & known[:, None]
         budget = alarm.Budget(self.false_alarms_a_day, self._samples_a_day(clock))
         begins, value = fused.begins, fusion.unit(fused.score)
@@ -130,3 +144,8 @@ class Ensemble:
 
     def _samples_a_day(self, clock: residuals.Clock) -> float:
         return daily.DAY_MS / clock.interval_ms if self.season else CLOCKLESS_DAY
+
+
+def _move_on(state: base.State, times: IntArray, clock: residuals.Clock) -> None:
+    state.shared["ticks"] = state.shared["ticks"] + len(times)
+    state.shared["clock"] = np.array([times[-1], clock.interval_ms], np.int64)

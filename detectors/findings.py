@@ -9,7 +9,7 @@ import numpy as np
 
 from watchkeeper.model.series import BoolArray, FloatArray, IntArray
 
-Kind = Literal["none", "spike", "dip", "level_shift", "flat_line", "missing", "unknown"]
+Kind = Literal["none", "spike", "dip", "level_shift", "trend", "variance", "flat_line", "missing", "unusual", "unknown"]
 
 #: Samples on a new level before it is called a shift and not a spike.
 LASTING = 6
@@ -19,6 +19,13 @@ FLAT = 12
 MIN_PAST = 12
 #: A new level must differ by this many median absolute deviations of the old one.
 SHIFT_DEVIATIONS = 4.0
+
+
+#: A trend is so many samples, of which this share moves the same way over half their number; so far in all, in median
+#: absolute deviations of what was before.
+TREND, SAME_WAY, TREND_DEVIATIONS = 24, 0.95, 4.0
+#: Samples whose moves are compared with those before, and by how much these must be exceeded (or fallen short of).
+SHAKEN, SHAKEN_BY = 16, 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +50,13 @@ def finding(
     if len(values) <= MIN_PAST:
         return Finding(kind="unknown")
     outside = (values < lower[known]) | (values > upper[known])
-    return _flat(moments, values) or _shift(moments, values) or _spike(moments, values, expected[known], outside)
+    return (
+        _flat(moments, values)
+        or _trend(moments, values)
+        or _shift(moments, values)
+        or _variance(moments, values)
+        or _spike(moments, values, expected[known], outside)
+    )
 
 
 def _missing(times: IntArray, observed: FloatArray) -> Finding:
@@ -81,6 +94,34 @@ def _shift(times: IntArray, values: FloatArray) -> Finding | None:
         return None
     start = int(others[-1]) + 1
     return Finding(kind="level_shift", since_ms=int(times[start]), change=float(np.median(values[start:]) - centre))
+
+
+def _trend(times: IntArray, values: FloatArray) -> Finding | None:
+    """The newest samples, all the way in one direction, further than the ones before ever strayed: a leak, say."""
+    if len(values) < TREND + MIN_PAST:
+        return None
+    newest, before = values[-TREND:], values[:-TREND]
+    spread = float(np.median(np.abs(before - np.median(before))))
+    moves = newest[TREND // 2 :] - newest[: -TREND // 2]
+    change = float(newest[-1] - newest[0])
+    steps = np.diff(newest)
+    steady = float(np.abs(steps).max()) < 0.5 * abs(change)  # one step is a shift
+    same_way = float((np.sign(moves) == np.sign(change)).mean())
+    far = TREND_DEVIATIONS * max(spread, 1e-9 * max(1.0, abs(float(np.median(before)))))
+    if not steady or same_way < SAME_WAY or abs(change) <= far:
+        return None
+    return Finding(kind="trend", since_ms=int(times[-TREND]), change=change)
+
+
+def _variance(times: IntArray, values: FloatArray) -> Finding | None:
+    """Moves from sample to sample that became several times larger, or smaller, than they were."""
+    moves = np.abs(np.diff(values))
+    if len(moves) < SHAKEN + MIN_PAST:
+        return None
+    now, before = float(np.median(moves[-SHAKEN:])), float(np.median(moves[:-SHAKEN]))
+    if before <= 0.0 or 1.0 / SHAKEN_BY < now / before < SHAKEN_BY:
+        return None
+    return Finding(kind="variance", since_ms=int(times[-SHAKEN]), change=now - before)
 
 
 def _spike(times: IntArray, values: FloatArray, expected: FloatArray, outside: BoolArray) -> Finding:

@@ -41,29 +41,31 @@ class Fused:
 
 
 def start_rows(count: int) -> dict[str, Array]:
-    names = [*(f"held{at}" for at in range(len(FALLS))), "held_new", "recent"]
-    return {name: np.zeros(count) for name in names}
+    return {"held": np.zeros((count, len(FALLS) + 1)), "recent": np.zeros(count)}
 
 
 def fuse(state: State, inputs: Array, seen: moving.Seen, known: Array | None) -> Fused:
-    """Both networks over one block of inputs [series, input, time], which has room for MEMORIES more."""
-    begins = weights().begins(inputs).astype(np.float64)
-    memory = remember(state.rows, begins, seen, known)
-    for at, one in enumerate(memory):
-        inputs[:, at - MEMORIES] = one
-    lasts = weights().lasts(inputs).astype(np.float64)
-    return Fused(begins=begins, new=memory[-1], score=joined(lasts, memory[-1]))
+    """Both networks over one block of inputs [input, series, time], which has room for MEMORIES more."""
+    begins = weights().begins(inputs)
+    memory = inputs[-MEMORIES:]
+    remember(state.rows, begins, seen, known, memory)
+    return Fused(begins=begins, new=memory[-1], score=joined(weights().lasts(inputs), memory[-1]))
 
 
-def remember(rows: moving.Rows, begins: Array, seen: moving.Seen, known: Array | None) -> list[Array]:
-    """What the second network sees of the evidence, MEMORIES times [series, time]; the last is what is new."""
+def remember(rows: moving.Rows, begins: Array, seen: moving.Seen, known: Array | None, memory: Array) -> None:
+    """Write what the second network sees of the evidence to ``memory`` [MEMORIES, series, time]; last what is new."""
     raised = np.maximum(begins + LEAST, 0.0)
-    held = [moving.largest(rows, f"held{at}", raised, fall, known)[1] for at, fall in enumerate(FALLS)]
-    before, _ = moving.largest(rows, "held_new", raised, NEW_FALL, known)
+    held = {"held": rows["held"].T}
+    falls = np.array([*FALLS, NEW_FALL])[:, None]
+    before, now = moving.largest(held, "held", raised, falls, known)
+    rows["held"] = held["held"].T
     gain = moving.gain_of(RECENT)
     _, recent = moving.follow(rows, "recent", np.maximum(begins, -8.0) + LEAST, gain, known)
-    fallen = [np.maximum(one, 0.0) - LEAST for one in held]
-    return [begins, *fallen, recent / seen.weight(gain, 1) - LEAST, begins - (np.maximum(before, 0.0) - LEAST)]
+    memory[0] = begins
+    np.maximum(now[:-1], 0.0, out=memory[1:-2])
+    memory[1:-2] -= LEAST
+    memory[-2] = recent / seen.weight(gain, 1) - LEAST
+    memory[-1] = begins - (np.maximum(before[-1], 0.0) - LEAST)
 
 
 def joined(lasts: Array, new: Array) -> Array:

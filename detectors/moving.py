@@ -1,8 +1,8 @@
 """Moving sums of many series over a block of columns at once: one column and a thousand give the same answer.
 
 Every recursion is linear, so that a block is one ``lfilter`` and a single column is two multiplications. Time is the
-last axis of arrays, series the first; state rows lack the time. ``known`` [series] is None where every sample of the
-block is known.
+last axis of arrays, series the one before; state rows lack the time. ``known`` [series] is None where every sample of
+the block is known.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def gain_of(span: float) -> float:
 def keep_unknown(rows: Rows, key: str, now: Array, known: Array | None) -> Array:
     """Make ``now`` the state where there was a sample; answers what the state is."""
     if known is not None:
-        now = np.where(known.reshape(-1, *[1] * (now.ndim - 1)), now, rows[key])
+        now = np.where(known, now, rows[key])
     rows[key] = now
     return now
 
@@ -39,11 +39,11 @@ def follow(rows: Rows, key: str, sample: Array, gain: float, known: Array | None
     from scipy.signal import lfilter  # a second of every start, where no block of columns is scored
 
     numerator, denominator = np.array([share]), np.array([1.0, -rest], sample.dtype)
-    after, _ = lfilter(numerator, denominator, sample, axis=-1, zi=(rest * before)[..., None])
-    rows[key] = after[..., -1].copy()
-    earlier = np.empty_like(after)
-    earlier[..., 0], earlier[..., 1:] = before, after[..., :-1]
-    return earlier, after
+    whole = np.empty((*sample.shape[:-1], sample.shape[-1] + 1), sample.dtype)
+    whole[..., 0] = before
+    whole[..., 1:], _ = lfilter(numerator, denominator, sample, axis=-1, zi=(rest * before)[..., None])
+    rows[key] = whole[..., -1].copy()
+    return whole[..., :-1], whole[..., 1:]
 
 
 class Seen:
@@ -63,20 +63,23 @@ class Seen:
             self._weights[key] = 1.0 if settled else -np.expm1(np.maximum(count, 0.5) * np.log1p(-gain))
         return self._weights[key]
 
-    def weight_of_channels(self, gain: float) -> Array | np.float32:
-        """The same for arrays [series, channel, time], float32."""
+    def weight32(self, gain: float) -> Array | np.float32:
+        """The same, float32."""
         found = self.weight(gain)
-        return found[:, None, :].astype(np.float32) if isinstance(found, np.ndarray) else np.float32(found)
+        return found.astype(np.float32) if isinstance(found, np.ndarray) else np.float32(found)
 
 
-def largest(rows: Rows, key: str, size: Array, fall: float, known: Array | None) -> tuple[Array, Array]:
-    """The largest ``size`` so far, which falls by ``fall`` a sample: (before each sample, with it)."""
-    before, step = rows[key], size.dtype.type(fall)
+def largest(rows: Rows, key: str, size: Array, fall: float | Array, known: Array | None) -> tuple[Array, Array]:
+    """The largest ``size`` so far, which falls by ``fall`` a sample: (before each sample, with it).
+
+    Several falls, [fall, 1], are as many arrays [fall, series, time]; the state is then [fall, series].
+    """
+    before, step = rows[key], np.asarray(fall, size.dtype)
     if size.shape[-1] == 1:
         now = keep_unknown(rows, key, np.maximum(before - step, size[..., 0]), known)
-        return before[..., None] - step, now[..., None]
-    slope = step * np.arange(1, size.shape[-1] + 1, dtype=size.dtype)
-    raised = np.empty((*size.shape[:-1], size.shape[-1] + 1), size.dtype)
+        return (before - step)[..., None], now[..., None]
+    slope = step[..., None] * np.arange(1, size.shape[-1] + 1, dtype=size.dtype)
+    raised = np.empty((*before.shape, size.shape[-1] + 1), size.dtype)
     raised[..., 0] = before
     np.add(size, slope, out=raised[..., 1:])
     np.maximum.accumulate(raised, axis=-1, out=raised)

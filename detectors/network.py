@@ -22,21 +22,20 @@ FILE = "ensemble_weights.json"
 class Network:
     """Inputs to one number, the logit of a probability; float64, so that company and block change nothing."""
 
-    hidden: Array  #: [inputs, units]
+    hidden: Array  #: [units, inputs]
     hidden_bias: Array  #: [units]
     output: Array  #: [units]
     bias: float
 
     def __call__(self, inputs: Array) -> Array:
-        """[series, input, time] to [series, time]; inputs beyond those that it knows are left out."""
-        held = inputs[:, : len(self.hidden)]
-        if held.shape[2] == 1:
-            units = (held[:, :, 0] @ self.hidden + self.hidden_bias).T[None]  # [1, unit, series]
-        else:
-            units = np.matmul(self.hidden.T, held) + self.hidden_bias[:, None]
+        """[input, series, time] to [series, time]; inputs beyond those that it knows are left out."""
+        held = inputs[: self.hidden.shape[1]].reshape(self.hidden.shape[1], -1)
+        units = self.hidden @ held
+        units += self.hidden_bias[:, None]
         np.maximum(units, 0, out=units)
-        answer = np.matmul(self.output, units) + self.bias
-        return np.asarray(answer.T if held.shape[2] == 1 else answer)
+        answer = self.output @ units
+        answer += self.bias
+        return np.asarray(answer.reshape(inputs.shape[1:]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +56,7 @@ def weights() -> Weights:
 
 def _network(held: dict[str, list[float]]) -> Network:
     return Network(
-        hidden=np.array(held["hidden"]),
+        hidden=np.ascontiguousarray(np.array(held["hidden"]).T),
         hidden_bias=np.array(held["hidden_bias"]),
         output=np.array(held["output"]),
         bias=float(held["bias"][0]),

@@ -24,13 +24,14 @@ REFIT, EARLY = 512, (128, 256)
 ENOUGH = 96
 #: Share of the variance added to the diagonal: white noise that keeps the solution tame.
 RIDGE = 3e-4
-#: Series up to which all learn at the same tick; of more, every 32nd takes its turn, so that no tick is much dearer.
+#: Series up to which all learn at the same tick; of more, one share after the other, so that no tick is much dearer.
 TOGETHER = 4096
 #: Samples that carry most of the weight of the sums.
 MEMORY = 8192.0
 
 _BACK = np.concatenate([[0], LAGS])
 _UPPER = np.triu_indices(len(_BACK))
+_KEPT = _UPPER[0] * len(_BACK) + _UPPER[1]
 _FULL = np.zeros((len(_BACK), len(_BACK)), np.int64)
 _FULL[_UPPER] = np.arange(len(_UPPER[0]))
 _FULL = np.maximum(_FULL, _FULL.T)  # where a product stands among the kept half
@@ -62,18 +63,23 @@ def predict(state: State, sample: Array, ticks: int) -> Array:
     return foreseen
 
 
+def in_turns(state: State) -> bool:
+    """Whether there are so many series that they learn in turns."""
+    return state.count > TOGETHER
+
+
 def horizon(state: State, ticks: int) -> int:
     """Columns after ``ticks`` that the present weights are good for."""
-    if state.count > TOGETHER:
+    if in_turns(state):
         return 1
     return min(after for after in (*EARLY, REFIT * (ticks // REFIT + 1)) if after > ticks) - ticks
 
 
-def absorb(state: State, sample: Array, ticks: int) -> None:
-    """Put a block into the ring; learn after every chunk, solve at the horizon."""
+def absorb(state: State, sample: Array, ticks: int, *, turns: bool = False) -> None:
+    """Put a block into the ring; learn after every chunk, solve at the horizon. ``turns``: of one column, in turns."""
     ring = state.rows["ring"]
     size, length, done = ring.shape[1], sample.shape[1], 0
-    if state.count > TOGETHER:
+    if turns:
         ring[:, ticks % size] = sample[:, 0]
         _take_turns(state, ticks + 1)
         return
@@ -88,24 +94,27 @@ def absorb(state: State, sample: Array, ticks: int) -> None:
 
 
 def _take_turns(state: State, ticks: int) -> None:
-    """Every CHUNK-th series learns; every 16th of those is solved, or all of them while they are new."""
-    turn, round_ = ticks % CHUNK, ticks // CHUNK
-    learn(state, slice(turn, None, CHUNK), ticks)
-    rows = np.arange(turn, state.count, CHUNK)
+    """The next of CHUNK shares of the series learns; every 16th of it is solved, or all of it while it is new."""
+    turn, round_, share = ticks % CHUNK, ticks // CHUNK, -(-state.count // CHUNK)
+    rows = slice(turn * share, min((turn + 1) * share, state.count))
+    learn(state, rows, ticks)
     early = round_ * CHUNK in EARLY
-    solve(state, rows if early else rows[round_ % (REFIT // CHUNK) :: REFIT // CHUNK])
+    asked = np.arange(rows.start, rows.stop)
+    solve(state, asked if early else asked[round_ % (REFIT // CHUNK) :: REFIT // CHUNK])
 
 
 def learn(state: State, rows: slice, ticks: int) -> None:
     """Add the chunk that ends after ``ticks`` columns to the sums of products of these rows."""
-    ring, products = state.rows["ring"][rows], state.rows["products"]
+    ring, products = state.rows["ring"][rows], state.rows["products"][rows]
     keep = np.float32((1.0 - 2.0 / (MEMORY + 1.0)) ** CHUNK)
     picked = np.arange(0, CHUNK, 1 if ticks <= DENSE else STRIDE)  # how far before the newest sample
-    lagged = ring[:, (ticks - 1 - picked[:, None] - _BACK[None, :]) % ring.shape[1]]  # [series, moment, lag]
-    lagged = lagged.astype(np.float64)  # else what a row learns depends on its company, in the last digits
-    total = np.matmul(lagged.transpose(0, 2, 1), lagged).astype(np.float32)
-    share = (1 - keep) / np.float32(len(picked))
-    products[rows] = keep * products[rows] + share * total[:, *_UPPER]
+    places = (ticks - 1 - picked[:, None] - _BACK[None, :]) % ring.shape[1]
+    lagged = np.take(ring, places.ravel(), axis=1, mode="clip").reshape(
+        len(ring), *places.shape
+    )  # [series, moment, lag]
+    total = np.matmul(lagged.transpose(0, 2, 1), lagged).reshape(len(ring), -1)
+    products *= keep
+    products += (1 - keep) / np.float32(len(picked)) * np.take(total, _KEPT, axis=1, mode="clip")
 
 
 def solve(state: State, asked: Array) -> None:

@@ -129,7 +129,7 @@ class Engine:
 
     def _score(self, ticks: Sequence[Tick]) -> list[Tick] | Exception:
         try:
-            return [found for tick in ticks if (found := self.scoring.tick(tick)) is not None]
+            return [found for tick in ticks for found in self.scoring.ticks(tick)]
         except Exception as error:  # noqa: BLE001 - raised again in the step of the source that it concerns
             return error
 

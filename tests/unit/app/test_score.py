@@ -15,7 +15,7 @@ from support.remote_write import first
 from support.samples import EVER
 
 from watchkeeper.app.engine import Engine
-from watchkeeper.app.pipeline.score import BAND, SCORE, Scoring
+from watchkeeper.app.pipeline.score import ALARM, BAND, SCORE, Scoring
 from watchkeeper.clock import to_ms
 from watchkeeper.model import (
     Labels,
@@ -215,6 +215,34 @@ def test_the_composed_engine_scores_a_spike_high_and_calm_low(tmp_path: Path) ->
         assert said(scores)["cpu_usage"] > 0.5 > said(scores)["memory_usage"]
         lower, upper = said(scores, BAND[1]), said(scores, BAND[2])
         assert lower["cpu_usage"] < 50 < upper["cpu_usage"] < 95.0
+
+
+def test_an_alarm_is_a_series_with_its_kind_that_ends(tmp_path: Path) -> None:
+    chance, columns = np.random.default_rng(1), layout("cpu_usage")
+    with engine(tmp_path) as found:
+        for at in range(200):
+            assert len(found.scoring.ticks(tick(columns, 50 + chance.normal(), at=at))) == 1
+        _, alarms = found.scoring.ticks(tick(columns, 95.0, at=200))
+        assert alarms.target == "alarm/t"
+        assert alarms.layout.series[0] == labels(ALARM[0], metric="cpu_usage", job="shop", kind="spike")
+        one, since, change = alarms.values.tolist()
+        assert (one, since) == (1.0, (START + 200 * STEP) / 1000)
+        assert change == pytest.approx(45.0, abs=5.0)
+        told = [found.scoring.ticks(tick(columns, 50 + chance.normal(), at=at))[1:] for at in range(201, 500)]
+        last = [alarms for (alarms,) in filter(None, told)][-1]
+        assert is_stale(last.values).all(), "an alarm that is over ends at once"
+        assert told[-1] == []
+
+
+def test_series_that_have_samples_and_no_score_are_learning(tmp_path: Path) -> None:
+    columns = layout("cpu_usage", "memory_usage")
+    with engine(tmp_path) as found:
+        registry = found.telemetry.registry
+        found.scoring.ticks(tick(columns, 50.0, STALE_NAN))
+        assert registry.get_sample_value("watchkeeper_series_learning") == 1.0
+        for at in range(1, 40):
+            found.scoring.ticks(tick(columns, 50.0 + at % 3, 40.0, at=at))
+        assert registry.get_sample_value("watchkeeper_series_learning") == 0.0
 
 
 def test_what_others_write_to_us_is_scored_like_what_we_read(tmp_path: Path) -> None:

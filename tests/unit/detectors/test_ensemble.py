@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 from support.matrices import MINUTE_MS, columns, matrix
 
-from detectors import alarm, channels, predictor
+from detectors import alarm, channels, predictor, wide
 from detectors.alarm import Budget, judge
 from detectors.base import State
 from detectors.ensemble import Ensemble
@@ -38,7 +38,7 @@ def days(count: int) -> npt.NDArray[np.float64]:
 
 def test_the_weights_were_made_for_the_inputs_there_are() -> None:
     assert weights().inputs == channels.NAMES
-    assert len(weights().begins.hidden) == len(channels.NAMES)
+    assert weights().begins.hidden.shape[1] == len(channels.NAMES)
 
 
 @pytest.mark.parametrize("shape", ["normal", "laplace", "heavy", "counts", "skewed"])
@@ -113,6 +113,18 @@ def test_a_block_of_columns_is_scored_as_its_columns_one_by_one() -> None:
         state, scores = detector.update(state, columns(whole, at, at + 1))
         parts.append(scores.value)
     np.testing.assert_allclose(np.hstack(parts), detector.score(whole).value[:, 500:640], rtol=1e-4)
+
+
+def test_many_series_scored_in_parts_are_scored_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.random.default_rng(2).normal(0.0, 1.0, (8, 300))
+    rows[5, 150:160] = np.nan
+    whole = matrix(rows, step_ms=5 * MINUTE_MS)
+    together, once = Ensemble().fit(whole), Ensemble().score(whole).value
+    monkeypatch.setattr(wide, "SERIES", 3)
+    parts = Ensemble().score(whole).value
+    np.testing.assert_allclose(parts, once, rtol=1e-6)
+    for name, array in Ensemble().fit(whole).rows.items():
+        np.testing.assert_allclose(array, together.rows[name], rtol=1e-5, atol=1e-6, err_msg=name)
 
 
 def test_the_predictor_learns_a_period_that_no_level_shows() -> None:

@@ -9,12 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from detectors import align as align_episodes
+from detectors import episodes
+from watchkeeper.app.pipeline.published import Published, Row
+from watchkeeper.clock import from_ms
 from watchkeeper.model import METRIC_NAME, STALE_NAN, Labels, Layout, Matrix, Scores, Tick, is_stale, metric_name
 from watchkeeper.model.series import BoolArray, FloatArray, IntArray
 from watchkeeper.ports import Detector
 from watchkeeper.telemetry import Telemetry
 
 SCORE = "watchkeeper_anomaly_score"
+#: Of each alarm that is open: 1, since when (seconds since the epoch), and how far from what was expected.
+ALARM = ("watchkeeper_anomaly_alarm", "watchkeeper_anomaly_since_seconds", "watchkeeper_anomaly_change")
 BAND = ("watchkeeper_expected", "watchkeeper_expected_lower", "watchkeeper_expected_upper")
 
 #: Counters are scored by their rate; their names end so (OpenMetrics).
@@ -37,6 +43,10 @@ class Lane:
     out: Layout  #: series of the score tick: one score each, then the bands
     banded: IntArray  #: which scored series also get their band
     state: Any = None
+    episodes: Any = None
+    alarms: Published = field(default_factory=lambda: Published(""))
+    told: Tick | None = None  #: alarms of the last tick; None where there were none
+    learning: int = 0  #: series that have samples but no score yet
     previous: FloatArray = field(default_factory=lambda: np.empty(0))
     previous_ms: int = 0
     over: int = 0  #: series beyond the limit, not scored
@@ -61,6 +71,12 @@ class Scoring:
         self._lanes: dict[str, Lane] = {}
         self._scored = 0
 
+    def ticks(self, tick: Tick) -> list[Tick]:
+        """What one tick says beside its samples: its scores, and the alarms that are open or have just ended."""
+        scores = self.tick(tick)
+        alarms = self._lanes[tick.target].told if scores is not None else None
+        return [one for one in (scores, alarms) if one is not None]
+
     def tick(self, tick: Tick) -> Tick | None:
         """The scores of one tick as a tick of their own; None when nothing in it is scored."""
         lane = self._lane(tick)
@@ -68,6 +84,7 @@ class Scoring:
             return None
         column = self._values(lane, tick)
         scores = self._update(lane, column, tick.time_ms)
+        self._name_alarms(lane, column, scores, tick)
         values = [scores.value[:, 0]]
         values += [part[lane.banded, 0] for part in (scores.expected, scores.lower, scores.upper)]
         flat = np.concatenate(values).astype(np.float64)
@@ -85,8 +102,10 @@ class Scoring:
         fresh = self._new_lane(tick.layout, 0 if lane is None else len(lane.series))
         if lane is not None and lane.state is not None and fresh.series:
             fresh.state = self._align(lane.state, lane.series, fresh.series)
+            fresh.episodes = lane.episodes and align_episodes(lane.episodes, lane.series, fresh.series)
             fresh.previous = _carry(lane, fresh)
             fresh.previous_ms = lane.previous_ms
+        fresh.alarms = Published(f"alarm/{tick.target}") if lane is None else lane.alarms
         self._lanes[tick.target] = fresh
         self.telemetry.not_scored.set(sum(one.over for one in self._lanes.values()))
         return fresh
@@ -139,15 +158,31 @@ class Scoring:
         lane.state, scores = self.detector.update(lane.state, matrix)
         return scores
 
+    def _name_alarms(self, lane: Lane, column: FloatArray, scores: Scores, tick: Tick) -> None:
+        """Name what is open after this tick, and count the series that have no score yet."""
+        learning = int(np.count_nonzero(~np.isnan(column) & np.isnan(scores.value[:, 0])))
+        if learning != lane.learning:
+            lane.learning = learning
+            self.telemetry.learning.set(sum(one.learning for one in self._lanes.values()))
+        lane.episodes = episodes.start(len(lane.series)) if lane.episodes is None else lane.episodes
+        rows = list[Row]()
+        for one in episodes.step(lane.episodes, column, scores, tick.time_ms):
+            found, series = one.finding, lane.series[one.row]
+            readings = (1.0, (found.since_ms or tick.time_ms) / 1000.0, found.change)
+            rows += [
+                (_derived(name, series, kind=found.kind), value) for name, value in zip(ALARM, readings, strict=True)
+            ]
+        lane.told = lane.alarms.tick(rows, from_ms(tick.time_ms)) if rows or len(lane.alarms) else None
+
     def lanes(self) -> Mapping[str, int]:
         """Series scored per target."""
         return {target: len(lane.series) for target, lane in list(self._lanes.items())}
 
 
-def _derived(name: str, series: Labels) -> Labels:
+def _derived(name: str, series: Labels, **more: str) -> Labels:
     """``node_load1{...}`` as ``watchkeeper_anomaly_score{metric="node_load1",...}``."""
     pairs = {("metric" if key == METRIC_NAME else key): value for key, value in series}
-    return tuple(sorted({**pairs, METRIC_NAME: name}.items()))
+    return tuple(sorted({**pairs, **more, METRIC_NAME: name}.items()))
 
 
 def _empty(series: tuple[Labels, ...]) -> Matrix:

@@ -1,0 +1,124 @@
+"""Which alarms are open after each sample, of which kind, since when and by how much."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from support.matrices import MINUTE_MS, MONDAY_MS, matrix
+
+from detectors import align, episodes
+from detectors.base import State
+from detectors.episodes import HELD_MS, MOST_MS, Episode
+from watchkeeper.model import Scores
+
+CALM = np.random.default_rng(4).normal(100.0, 1.0, 120)
+
+
+def judged(value: float, *, score: float, alarm: float) -> Scores:
+    one = matrix([[value]])
+    expected = np.array([[100.0]])
+    return Scores(
+        series=one.series,
+        times=one.times,
+        value=np.array([[score]]),
+        expected=expected,
+        lower=expected - 4.0,
+        upper=expected + 4.0,
+        detector="test",
+        alarm=np.array([[alarm]]),
+    )
+
+
+def after(
+    values: npt.NDArray[np.float64], alarms: dict[int, float], state: State | None = None, first: int = 0
+) -> tuple[State, list[list[Episode]]]:
+    """The episodes after every minute; ``alarms``: sample -> samples for which the score stays up."""
+    held = episodes.start(1) if state is None else state
+    told, up = [], -1.0
+    for at, value in enumerate(values.tolist(), start=first):
+        up = max(up, at + alarms[at]) if at in alarms else up
+        scores = judged(value, score=1.0 if at <= up else 0.0, alarm=float(at in alarms))
+        told.append(episodes.step(held, np.array([value]), scores, MONDAY_MS + at * MINUTE_MS))
+    return held, told
+
+
+def kinds(told: list[list[Episode]]) -> list[str]:
+    return [one.finding.kind for column in told for one in column]
+
+
+def test_nothing_is_open_while_all_is_calm() -> None:
+    assert kinds(after(CALM, {})[1]) == []
+
+
+def test_a_spike_is_told_for_five_minutes_with_its_size_and_its_time() -> None:
+    values = CALM.copy()
+    values[100] = 150.0
+    told = after(values, {100: 0})[1]
+    (first,) = told[100]
+    assert (first.finding.kind, first.finding.since_ms) == ("spike", MONDAY_MS + 100 * MINUTE_MS)
+    assert first.finding.change == 50.0
+    assert [at for at, column in enumerate(told) if column] == list(range(100, 100 + HELD_MS // MINUTE_MS))
+
+
+def test_a_level_that_stays_is_told_once_as_a_shift_and_not_for_ever() -> None:
+    values = np.append(CALM, CALM + 30.0)
+    told = after(values, {120: 1000})[1]
+    open_at = [at for at, column in enumerate(told) if column]
+    assert open_at == list(range(120, 120 + MOST_MS // MINUTE_MS))
+    (later,) = told[open_at[-1]]
+    assert later.finding.kind == "level_shift"
+    assert later.finding.since_ms == MONDAY_MS + 120 * MINUTE_MS
+    assert later.finding.change == pytest.approx(30.0, abs=1.0)
+
+
+def test_a_sensor_that_stops_moving_is_told_once_without_any_score() -> None:
+    told = after(np.append(CALM, np.full(200, CALM[-1])), {})[1]
+    assert set(kinds(told)) == {"flat_line"}
+    open_at = [at for at, column in enumerate(told) if column]
+    assert open_at == list(range(open_at[0], open_at[0] + MOST_MS // MINUTE_MS))
+    assert told[open_at[0]][0].finding.since_ms == MONDAY_MS + 119 * MINUTE_MS
+
+
+def test_a_series_that_was_always_constant_is_no_flat_line() -> None:
+    assert kinds(after(np.full(300, 5.0), {})[1]) == []
+
+
+def test_a_heartbeat_that_stays_away_is_missing_until_it_comes_again() -> None:
+    values = np.concatenate([CALM, np.full(90, np.nan), CALM[:3]])
+    told = after(values, {})[1]
+    assert set(kinds(told)) == {"missing"}
+    open_at = [at for at, column in enumerate(told) if column]
+    assert open_at == list(range(open_at[0], 210))
+    assert told[open_at[0]][0].finding.since_ms == MONDAY_MS + 120 * MINUTE_MS
+
+
+def test_a_series_that_comes_now_and_then_is_not_missing() -> None:
+    values = np.full(600, np.nan)
+    values[::10] = 1.0 + np.arange(60) % 2
+    assert kinds(after(values, {})[1]) == []
+
+
+@pytest.mark.parametrize(
+    ("ending", "kind"),
+    [
+        (CALM[-1] + 2.0 * np.arange(1, 30), "trend"),
+        (100.0 + 12.0 * np.random.default_rng(5).normal(0.0, 1.0, 20).clip(-1.0, 1.0), "variance"),
+        (CALM[:5], "unusual"),
+    ],
+)
+def test_a_slow_leak_a_change_of_spread_and_an_odd_course_have_names(
+    ending: npt.NDArray[np.float64], kind: str
+) -> None:
+    values = np.append(CALM, ending)
+    (last,) = after(values, {len(values) - 1: 0})[1][-1]
+    assert last.finding.kind == kind
+
+
+def test_an_open_episode_stays_open_when_the_layout_changes() -> None:
+    values = np.append(CALM, 150.0)
+    state, _ = after(values, {120: 0})
+    old, new = matrix([[1.0]]).series, ((("__name__", "new"),), *matrix([[1.0]]).series)
+    moved = align(state, old, new)
+    assert moved.rows["opened"].tolist() == [0, MONDAY_MS + 120 * MINUTE_MS]
+    assert np.isnan(moved.rows["recent"][0]).all()
