@@ -14,7 +14,9 @@ from datetime import datetime, timedelta
 from watchkeeper.errors import ActionError, QueryError
 from watchkeeper.model import RemedyRule, Scale
 from watchkeeper.ports import Reading
+from watchkeeper.promql import unbroken
 
+from .gates.evidence import FRESH_INTERVALS
 from .plan import Planned
 from .scale_times import scheduled
 from .situation import Query, Situation
@@ -95,9 +97,11 @@ def load_now(scale: Scale, query: Query, at: datetime, window: timedelta, interv
     step = max(interval, FINEST)
     span = f"[{window.total_seconds():.0f}s:{step.total_seconds():.0f}s]"
     looks = math.floor(window / step)
-    known = one_number("scale.load", f"count_over_time((({scale.load})>=0){span})", query, at)
-    if known < looks:
-        raise ActionError(f"scale.load was known at {known:.0f} of {looks} looks: nobody is taken away")
+    fresh = unbroken(scale.load, window, step, FRESH_INTERVALS * step)
+    for asked in (f"count_over_time((({scale.load})>=0){span})", *fresh):
+        known = one_number("scale.load", asked, query, at)
+        if known < looks:
+            raise ActionError(f"scale.load was known at {known:.0f} of {looks} looks: nobody is taken away")
     return one_number("scale.load", f"max_over_time(({scale.load}){span})", query, at)
 
 

@@ -1,4 +1,4 @@
-"""Prometheus rule files as they stand, plus our key ``remediations``, read whole or not at all."""
+"""Prometheus rule files as they stand, plus our keys ``remediations`` and ``ladders``, read whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from watchkeeper.model import RemedyRule
 
 from .book import DEFAULT_INTERVAL, AlertRule, Group, RecordRule, Rule, RuleBook
 from .fields import AsWritten, Fields
+from .ladders import read_ladder
 from .remedies import read_remedy
 
 METRIC = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*")
@@ -45,7 +46,7 @@ def assemble(documents: Iterable[Document], *, interval: timedelta) -> RuleBook:
         if document.data is None:
             continue
         root = Fields(document, document.data, ())
-        root.known("groups", "remediations")
+        root.known("groups", "remediations", "ladders")
         groups += _groups(root, interval, {group.name for group in groups})
         remedies += _remedies(root, {remedy.name for remedy in remedies})
     return RuleBook(groups=tuple(groups), remedies=tuple(remedies), files=tuple(files))
@@ -130,4 +131,10 @@ def _remedies(root: Fields, elsewhere: set[str]) -> list[RemedyRule]:
             raise root.error("another remediation has this name; names must differ", "remediations", index, "name")
         elsewhere.add(remedy.name)
         found.append(remedy)
+    for index, data in enumerate(root.items("ladders")):
+        steps = read_ladder(Fields(root.document, data, ("ladders", index)))
+        if elsewhere & {step.name for step in steps}:
+            raise root.error("another remediation has this name; names must differ", "ladders", index, "name")
+        elsewhere |= {step.name for step in steps}
+        found += steps
     return found

@@ -8,6 +8,7 @@ from watchkeeper.registry import Registry
 
 from .base import Kind
 from .command import Command
+from .feature_flag import FeatureFlag
 from .haproxy import Haproxy
 from .kubernetes import Kubernetes
 from .mysql import Mysql
@@ -15,10 +16,12 @@ from .nginx import Nginx
 from .patroni import Patroni
 from .redis_sentinel import RedisSentinel
 from .supervisord import Supervisord
+from .systemd import Systemd
 from .webhook import Webhook
 
 BUILTIN: dict[str, type[Any]] = {
     "command": Command,
+    "feature_flag": FeatureFlag,
     "haproxy": Haproxy,
     "kubernetes": Kubernetes,
     "mysql": Mysql,
@@ -26,6 +29,7 @@ BUILTIN: dict[str, type[Any]] = {
     "patroni": Patroni,
     "redis_sentinel": RedisSentinel,
     "supervisord": Supervisord,
+    "systemd": Systemd,
     "webhook": Webhook,
 }
 #: Outsiders register kinds in the entry-point group ``watchkeeper.remediation``.

@@ -17,6 +17,11 @@ from watchkeeper.ports import Reading
 SLOTS = [f"pool:pool_{number}" for number in range(4)]
 #: kind -> (options of a target nobody serves, a reading, parameters that change something)
 SAMPLES: dict[str, tuple[dict[str, Any], Reading, dict[str, Any]]] = {
+    "feature_flag": (
+        {"url": "http://127.0.0.1:1/", "switches": {"mode": ["full", "cached"]}},
+        Reading(state={"mode": "full"}, epoch="e"),
+        {"state": {"mode": "cached"}},
+    ),
     "haproxy": (
         {"socket": "/nowhere/api.sock", "backend": "shop"},
         Reading(
@@ -97,6 +102,19 @@ SAMPLES: dict[str, tuple[dict[str, Any], Reading, dict[str, Any]]] = {
             capacity={"healthy": 2, "total": 2},
         ),
         {"count": 3},
+    ),
+    "systemd": (
+        {"units": ["web@1.service", "web@2.service"], "systemctl": "/nowhere/systemctl"},
+        Reading(
+            state={
+                "units": {"web@1.service": True, "web@2.service": True},
+                "invocations": {"web@1.service": "i1", "web@2.service": "i2"},
+                "active": ["web@1.service", "web@2.service"],
+            },
+            epoch="e",
+            capacity={"healthy": 2, "total": 2},
+        ),
+        {"stop": "web@1.service"},
     ),
     "webhook": (
         {"url": "http://127.0.0.1:1/", "state_url": "http://127.0.0.1:1/", "allow_private": True},

@@ -19,11 +19,13 @@ from watchkeeper.ports import Reading
 #: Kind -> what starts it, under tests/support.
 DRIVEN = {
     "command": "programs.command",
+    "feature_flag": "flag_server.driven",
     "kubernetes": "kube_api.driven",
     "mysql": "mariadb_pair.driven",
     "nginx": "nginx_proxy.driven",
     "patroni": "patroni_pair.driven",
     "redis_sentinel": "redis_group.driven",
+    "systemd": "programs.systemd",
 }
 
 #: Servers that take long to start and to change.

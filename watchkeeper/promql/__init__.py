@@ -11,6 +11,7 @@ from watchkeeper.promql.memory import MemoryReader
 from watchkeeper.promql.parse import metric_names, parse, reach, selectors
 from watchkeeper.promql.pushed import Pushed
 from watchkeeper.promql.result import RangeMatrix, Result, Scalar, StringValue, Vector, format_value
+from watchkeeper.promql.unbroken import unbroken
 
 __all__ = [
     "Asked",
@@ -35,4 +36,5 @@ __all__ = [
     "parse_duration",
     "reach",
     "selectors",
+    "unbroken",
 ]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.remedies import NOON, passing
+from support.rules import query_over
 
 from remediation.gates.authority import need_of
 from remediation.gates.target import precondition
@@ -31,6 +32,7 @@ from remediation.situation import Impact, Situation
 from watchkeeper.errors import ActionError, QueryError
 from watchkeeper.model import Labels, Mode, RiskClass, Scale, ScaleTime, Severity
 from watchkeeper.ports import Reading
+from watchkeeper.promql import MemoryReader
 
 OUT = Scale(direction="out", load="pending", per_worker=40.0, min=2, max=8, step=8)
 IN = Scale(direction="in", load="rate", per_worker=4.0, min=2, max=8, step=1)
@@ -104,7 +106,8 @@ def test_taking_away_looks_at_the_busiest_moment_of_the_whole_window() -> None:
     assert load_now(IN, ask, NOON, MINUTES, SECONDS) == 8.0
     assert load_now(OUT, ask, NOON, MINUTES, SECONDS) == 8.0
     known = "count_over_time(((rate)>=0)[300s:15s])"
-    assert ask.asked == [known, "max_over_time((rate)[300s:15s])", "pending"]
+    fresh = 'count_over_time((count(count_over_time({__name__="rate"}[30000ms])))[300000ms:15000ms])'
+    assert ask.asked == [known, fresh, "max_over_time((rate)[300s:15s])", "pending"]
 
 
 def test_one_look_of_the_window_that_was_not_known_takes_nobody_away() -> None:
@@ -113,6 +116,23 @@ def test_one_look_of_the_window_that_was_not_known_takes_nobody_away() -> None:
     with pytest.raises(ActionError, match="was known at 19 of 20 looks: nobody is taken away"):
         load_now(IN, ask, NOON, MINUTES, SECONDS)
     assert load_now(OUT, ask, NOON, MINUTES, SECONDS) == 8.0
+
+
+def over(series: str) -> float:
+    """What scale-in looks at, by the real PromQL, ten minutes into these samples."""
+    ask = query_over(MemoryReader().load("15s", f"load {series}"))
+    return load_now(replace(IN, load="sum(load)"), ask, minutes(10), MINUTES, SECONDS)
+
+
+def minutes(count: int) -> datetime:
+    return datetime.fromtimestamp(60 * count, UTC)
+
+
+@pytest.mark.parametrize("series", ["5x25 _x4 5x40", "5x30 stale 5x40", "5x30 NaN 5x40", "_x25 5x40", "5x36 _x4"])
+def test_samples_that_are_missing_in_the_window_take_nobody_away(series: str) -> None:
+    assert over("5x60") == 5.0
+    with pytest.raises(ActionError, match=r"nobody is taken away|one number"):
+        over(series)
 
 
 @pytest.mark.parametrize("values", [(), (math.nan,), (math.inf,), (1.0, 2.0), (-1.0,)])

@@ -16,7 +16,7 @@ from remediation.scaling import wanted
 from watchkeeper.model import Scale
 
 #: Promised: so many traces; so many of them whenever the tests run.
-PROMISED, SAMPLE, BEATS = 200_000, 200, 120
+PROMISED, SAMPLE, BEATS = 200_000, 150, 120
 PER_ROUND = 1000
 DAY = int(86_400 / BEAT.total_seconds())
 
