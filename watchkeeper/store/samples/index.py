@@ -24,6 +24,8 @@ HELD_SERIES, HELD_ANSWERS, HELD_NAMES = 4 << 20, 4096, 16384
 FEW = 16
 #: A tail up to here is scanned faster than sorted in.
 SCANNED = 4096
+#: Series come target by target, so neighbours share values: runs so long on average are followed instead of series.
+RUN = 8
 
 
 class Growing:
@@ -57,6 +59,7 @@ class LabelColumn:
         self._postings: Ids = np.empty(0, dtype=np.int32)  #: series by code, ascending within each
         self._starts: IntArray = np.zeros(1, dtype=np.int64)  #: where each code's begin, and the end of the last
         self._sorted_size = 0  #: series in the postings; those after them are the tail
+        self._runs: IntArray | None = None  #: where neighbours of one code begin, and their end; None where too many
 
     def code(self, value: str) -> int:
         found = self._codes.setdefault(value, len(self.values))
@@ -107,12 +110,28 @@ class LabelColumn:
         elif int((ends - starts).sum()) * FEW < self.sids.size:
             found = np.concatenate([self._postings[:0], *map(self._slice, starts.tolist(), ends.tolist())])
             found.sort()
+        elif self._runs is not None:
+            found = self._following(answer, self._runs)
         else:
-            return self.sids.array[answer[self.codes.array]]
-        return np.concatenate([found, tail_sids[answer[tail_codes]]])
+            return self.sids.array[answer.take(self.codes.array)]
+        return np.concatenate([found, tail_sids[answer.take(tail_codes)]])
 
     def _slice(self, start: int, end: int) -> Ids:
         return self._postings[start:end]
+
+    def _following(self, answer: BoolArray, runs: IntArray) -> Ids:
+        """Of the sorted part, run by run."""
+        starts, lengths = runs[:-1], np.diff(runs)
+        chosen = np.flatnonzero(answer.take(self.codes.array.take(starts)))
+        starts, lengths = starts[chosen], lengths[chosen]
+        before = np.cumsum(lengths) - lengths  # of the answer, before each run
+        places = np.repeat((starts - before).astype(np.int32), lengths)
+        places += np.arange(len(places), dtype=np.int32)
+        return places if self._complete(self._sorted_size) else self.sids.array.take(places)
+
+    def _complete(self, size: int) -> bool:
+        """Whether the first so many series are all that there are up to there: their places are their numbers."""
+        return size > 0 and int(self.sids.array[size - 1]) == size - 1
 
     def _sort(self, codes: int) -> None:
         """Postings of what is there, anew once an eighth of it has been added since; the tail is scanned."""
@@ -122,6 +141,8 @@ class LabelColumn:
             self._postings, self._sorted_size = self.sids.array[order], size
             counts = np.bincount(self.codes.array, minlength=codes)
             self._starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts)])
+            changes = np.flatnonzero(np.diff(self.codes.array)) + 1
+            self._runs = np.concatenate([[0], changes, [size]]) if len(changes) * RUN < size else None
         if len(self._starts) <= codes:  # values that came since have no postings yet
             more = np.full(codes + 1 - len(self._starts), self._starts[-1])
             self._starts = np.concatenate([self._starts, more])
@@ -129,7 +150,7 @@ class LabelColumn:
     def codes_of(self, sids: Ids) -> Ids:
         """The code of each series, -1 where it lacks this label. ``sids`` is ascending."""
         mine, codes = self.sids.array, self.codes.array
-        if len(mine) and mine[-1] == len(mine) - 1:  # every series up to here has it: its place is its number
+        if self._complete(len(mine)):
             found = np.full(len(sids), -1, dtype=np.int32)
             inside = int(np.searchsorted(sids, len(mine)))
             found[:inside] = codes[sids[:inside]]

@@ -24,15 +24,27 @@ QUESTIONS = (
     [Matcher("name", EQUAL, "n1"), Matcher("rare", REGEX, "(r1.?)?")],
     [Matcher("rare", NOT, "r1")],
     [Matcher("rare", REGEX, "r[0-9]+"), Matcher("name", NOT, "n2")],
+    [Matcher("zone", REGEX, "z[0-4]")],
+    [Matcher("zone", NOT_REGEX, "z[0-4]")],
+    [Matcher("rack", REGEX, "k[1-3]")],
+    [Matcher("rack", REGEX, "k.*"), Matcher("zone", NOT, "z1")],
     [Matcher("nowhere", EQUAL, "")],
     [Matcher("nowhere", REGEX, ".+")],
 )
 
 
 def series(low: int, high: int) -> list[Labels]:
-    """Names in turn, a pod for every second, a rare label now and then."""
+    """Names in turn, a pod for every second, a rare label now and then; zones of neighbours, racks of every other."""
     return [
-        labels(None, name=f"n{n % 7}", pod=f"p-{n // 2}", rare=f"r{n // 50}" if n % 10 == 3 else "", id=str(n))
+        labels(
+            None,
+            name=f"n{n % 7}",
+            pod=f"p-{n // 2}",
+            rare=f"r{n // 50}" if n % 10 == 3 else "",
+            zone=f"z{n // 30 % 9}",
+            rack=f"k{n // 40 % 6}" if n % 2 else "",
+            id=str(n),
+        )
         for n in range(low, high)
     ]
 
