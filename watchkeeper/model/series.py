@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -116,3 +117,15 @@ class Matrix:
     times: IntArray  #: shape [time], milliseconds since the epoch, strictly increasing
     values: FloatArray  #: shape [series, time]; NaN where not present
     present: BoolArray  #: shape [series, time]
+
+    @property
+    def whole(self) -> bool:
+        """Known at a glance that no sample is absent: ``present`` is an ``everywhere``. False where it takes a look."""
+        return self.present.strides == (0, 0) and bool(self.present.all())
+
+
+@lru_cache(maxsize=1024)
+def everywhere(series: int, time: int) -> BoolArray:
+    """A ``present`` of nothing but True, shape [series, time], read-only: one byte, seen at every place."""
+    whole: BoolArray = np.broadcast_to(np.True_, (series, time))
+    return whole

@@ -149,8 +149,9 @@ def windows(
     native = histograms_of(matrix)
     if native is not None:
         return _with_histograms(matrix, native, grid, drop)
-    full: BoolArray = np.asarray(matrix.present.all(axis=1))
-    if full.all():
+    whole = matrix.whole
+    full: BoolArray = np.ones(len(matrix.series), bool) if whole else np.asarray(matrix.present.all(axis=1))
+    if whole or full.all():
         return [grid.over(matrix.series, matrix.values, matrix.times, drop, births_of(matrix))]
     found = []
     if full.any():

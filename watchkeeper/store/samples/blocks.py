@@ -13,12 +13,13 @@ from watchkeeper.errors import StoreError
 from watchkeeper.model.series import FloatArray, IntArray
 from watchkeeper.store.samples.blockfile import BlockFile, BlockWriter, Entry
 from watchkeeper.store.samples.chunks import Packed, pack, pick_chunks
-from watchkeeper.store.samples.columns import Columns, Pick, picked_size
+from watchkeeper.store.samples.columns import Columns, Pick
 from watchkeeper.store.samples.damage import Damage
+from watchkeeper.store.samples.directories import DIRECTORIES, Directory
 from watchkeeper.store.samples.disk import Disk
 from watchkeeper.store.samples.holes import absent_bits, is_absent
 from watchkeeper.store.samples.pieces import Located, Piece, gather, union
-from watchkeeper.store.samples.unpacking import unpack
+from watchkeeper.store.samples.unpacking import unpack_into
 
 logger = structlog.get_logger(__name__)
 
@@ -33,7 +34,7 @@ UNLOADED = Columns([], np.empty(0, dtype=np.int32))
 class FileSection:
     """One target's part of one block. Its columns are loaded when somebody asks for its time: memory follows use."""
 
-    __slots__ = ("_block", "_damage", "columns", "entry", "first_ms", "idle", "last_ms", "loaded")
+    __slots__ = ("__weakref__", "_block", "_damage", "columns", "entry", "first_ms", "idle", "last_ms", "loaded")
 
     def __init__(self, block: BlockFile, entry: Entry, damage: Damage) -> None:
         self._block, self.entry, self._damage = block, entry, damage
@@ -55,6 +56,7 @@ class FileSection:
 
     def unload(self) -> None:
         self.columns, self.loaded = UNLOADED, False
+        DIRECTORIES.drop(self)
 
     @property
     def times(self) -> IntArray:
@@ -69,19 +71,27 @@ class FileSection:
         """Names this section in reports of damage."""
         return f"{self._block.path.stem}-section-{self.entry.data_offset}"
 
-    def read(self, pick: Pick, low: int, high: int) -> FloatArray:
+    def fill(self, out: FloatArray, pick: Pick, low: int) -> bool:
         try:
-            packed = self._block.packed(self.entry)
+            packed, offsets = self._opened()
         except StoreError as error:
             self._damage.report(f"{self._block.path.stem}-{self.entry.directory.offset}", str(error), b"")
-            return unpack([None] * picked_size(pick), high - low)
-        offsets = packed.offsets()
+            return unpack_into(out, [None] * len(out), self.entry.rows, low)
         chunks, bad = pick_chunks(packed, offsets, pick)
         for column in bad:
             start, end = int(offsets[column]), int(offsets[column + 1])
             place = f"{self._block.path.stem}-{self.entry.data_offset + start}"
             self._damage.report(place, "a chunk of a block is damaged", bytes(packed.payload[start:end]))
-        return unpack(chunks, self.entry.rows, low, high)
+        return unpack_into(out, chunks, self.entry.rows, low)
+
+    def _opened(self) -> Directory:
+        """Where the chunks lie: kept while somebody asks for this section. Raises StoreError."""
+        kept = DIRECTORIES.get(self)
+        if kept is None:
+            packed = self._block.packed(self.entry)
+            kept = packed, packed.offsets()
+            DIRECTORIES.keep(self, kept)
+        return kept
 
 
 class Block:

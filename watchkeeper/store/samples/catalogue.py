@@ -9,7 +9,7 @@ import hashlib
 import threading
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from weakref import WeakValueDictionary
@@ -334,7 +334,11 @@ class Catalogue:
 
     def present(self, target: TargetState, wanted: Ids, start_ms: int, end_ms: int) -> Ids:
         """Those of ``wanted`` (ascending) that are columns of the target somewhere in the range."""
-        lists = {id(piece.columns): piece.columns for piece, _ in target.spans(start_ms, end_ms)}
+        return self.within(wanted, target.spans(start_ms, end_ms))
+
+    def within(self, wanted: Ids, spans: Iterable[tuple[Piece, int]]) -> Ids:
+        """Those of ``wanted`` (ascending) that are columns of one of these pieces."""
+        lists = {id(piece.columns): piece.columns for piece, _ in spans}
         if len(lists) == 1:
             return next(iter(lists.values())).narrow(wanted)
         hit = np.zeros(len(wanted), dtype=np.bool_)

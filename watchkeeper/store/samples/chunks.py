@@ -151,8 +151,10 @@ def pick_chunks(packed: Packed, offsets: npt.NDArray[np.int64], pick: Pick) -> t
     else:
         chunks = [bytes(packed.payload[start:end]) for start, end in zip(starts, ends, strict=True)]
     found: list[bytes | None] = list(chunks)
-    sums = map(zlib.crc32, chunks)
-    wrong = [place for place, (got, crc) in enumerate(zip(sums, crcs, strict=True)) if got != crc or not chunks[place]]
+    sums = list(map(zlib.crc32, chunks))
+    if sums == crcs and all(chunks):
+        return found, []
+    wrong = [place for place, crc in enumerate(crcs) if sums[place] != crc or not chunks[place]]
     for place in wrong:
         found[place] = None
     columns = range(pick.start, pick.stop) if isinstance(pick, slice) else pick.tolist()

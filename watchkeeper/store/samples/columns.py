@@ -79,15 +79,19 @@ class Columns:
         return found
 
     def _locate(self, wanted: Ids) -> tuple[Pick, Pick]:
-        if wanted is self._sorted or np.array_equal(wanted, self._sorted):
-            return slice(0, len(wanted)), slice(0, len(self)) if self._order is None else self._order
         if not len(self.sids):
             return slice(0, 0), slice(0, 0)
-        places = np.searchsorted(self._sorted, wanted)
-        np.minimum(places, len(self._sorted) - 1, out=places)
-        rows = np.flatnonzero(self._sorted[places] == wanted)
+        here = self._sorted
+        low, high = int(wanted.searchsorted(here[0])), int(wanted.searchsorted(here[-1], "right"))
+        some = wanted[low:high]  # of a question over many targets, those of about here
+        first = int(here.searchsorted(some[0])) if len(some) else 0
+        if bool((some == here[first : first + len(some)]).all()) if first + len(some) <= len(here) else False:
+            found = slice(first, first + len(some)) if len(some) else slice(0, 0)
+            return slice(low, high), found if self._order is None else as_slice(self._order[found])
+        places = here.searchsorted(some)
+        rows = np.flatnonzero(here[places] == some)
         places = places[rows]
-        return as_slice(rows), as_slice(places if self._order is None else self._order[places])
+        return as_slice(rows + low), as_slice(places if self._order is None else self._order[places])
 
 
 def as_slice(picked: IntArray) -> Pick:

@@ -12,7 +12,7 @@ import numpy as np
 
 from watchkeeper.model.series import STALE_BITS, FloatArray
 from watchkeeper.store.samples.columns import Pick
-from watchkeeper.store.samples.pieces import Dense, Located, Piece
+from watchkeeper.store.samples.pieces import Dense, Located, Piece, read
 
 #: Memory for decoded samples: 6 hours of 1,000 series at 15 seconds are 12 MB.
 BUDGET = 48 << 20
@@ -42,13 +42,13 @@ class Decoded:
     def read(self, part: Located) -> tuple[FloatArray, bool]:
         """(values[picked columns, wanted rows], whether no sample is absent); not to be written to."""
         if isinstance(part.piece, Dense):
-            values = part.piece.read(part.columns, part.low, part.high)
+            values = read(part.piece, part.columns, part.low, part.high)
             return values, _complete(values)
         key = (id(part.piece), _name(part.columns))
         with self._lock:
             found, again = self._find(key), key in self._seen
         if found is None and not again:
-            values = part.piece.read(part.columns, part.low, part.high)
+            values = read(part.piece, part.columns, part.low, part.high)
             with self._lock:
                 self._seen[key] = None
                 if len(self._seen) > SEEN:
@@ -72,7 +72,7 @@ class Decoded:
         return found
 
     def _decode(self, key: Hashable, part: Located) -> _Kept:
-        values = part.piece.read(part.columns, 0, len(part.piece.times))
+        values = read(part.piece, part.columns, 0, len(part.piece.times))
         values.setflags(write=False)
         made = _Kept(part.piece, values, _complete(values), self._monotonic())
         if values.nbytes <= self._budget // 4:

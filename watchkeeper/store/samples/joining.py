@@ -36,6 +36,10 @@ class Settled:
     names: tuple[Labels, ...]
 
 
+#: Where nobody pushes.
+NOTHING = Settled((), (np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0)), np.empty(0, np.int32), ())
+
+
 def matrices(settled: Settled, decoded: Decoded) -> list[Matrix]:
     """Every series in one matrix, series with the same times together."""
     parts = [part for sids, found in settled.groups for part in _of_group(sids, found, decoded)]

@@ -11,7 +11,8 @@ import numpy as np
 from watchkeeper.model.series import STALE_BITS, FloatArray, IntArray, Labels
 from watchkeeper.store.samples.chunks import Packed, pack, pick_chunks
 from watchkeeper.store.samples.columns import Columns, Ids, Pick, picked_size
-from watchkeeper.store.samples.unpacking import unpack
+from watchkeeper.store.samples.holes import is_absent
+from watchkeeper.store.samples.unpacking import unpack_into
 
 
 class Piece(Protocol):
@@ -35,18 +36,29 @@ class Piece(Protocol):
         """Memory held."""
         ...
 
-    def read(self, pick: Pick, low: int, high: int) -> FloatArray:
-        """values[series, time] of the picked columns, rows low..high; absent samples carry the staleness bits."""
+    def fill(self, out: FloatArray, pick: Pick, low: int) -> bool:
+        """Write the picked columns into ``out`` [series, time], rows from ``low`` on; absent samples carry their bits.
+
+        True when it is known that none is absent.
+        """
         ...
+
+
+def read(piece: Piece, pick: Pick, low: int, high: int) -> FloatArray:
+    """values[series, time] of the picked columns, rows low..high."""
+    out = np.empty((picked_size(pick), high - low))
+    piece.fill(out, pick, low)
+    return out
 
 
 class Dense:
     """Rows as they came. One thread appends; readers see what ``count`` has published."""
 
-    __slots__ = ("_times", "_values", "columns", "count")
+    __slots__ = ("_times", "_values", "_whole", "columns", "count", "first_ms", "last_ms")
 
     def __init__(self, columns: Columns, rows: int) -> None:
-        self.columns, self.count = columns, 0
+        self.columns, self.count, self._whole = columns, 0, True
+        self.first_ms = self.last_ms = 0
         self._times = np.empty(rows, dtype=np.int64)
         self._values = np.empty((rows, len(columns)), dtype=np.float64)
 
@@ -59,20 +71,17 @@ class Dense:
         return self._times[: self.count]
 
     @property
-    def first_ms(self) -> int:
-        return int(self._times[0])
-
-    @property
-    def last_ms(self) -> int:
-        return int(self._times[self.count - 1])
-
-    @property
     def nbytes(self) -> int:
         return self._values[: self.count].nbytes
 
     def append(self, time_ms: int, values: FloatArray) -> None:
         self._values[self.count] = values
         self._times[self.count] = time_ms
+        if self._whole and bool(np.isnan(values).any()) and bool(is_absent(values).any()):
+            self._whole = False
+        if not self.count:
+            self.first_ms = time_ms
+        self.last_ms = time_ms
         self.count += 1
 
     def close(self) -> None:
@@ -80,34 +89,28 @@ class Dense:
         if not self.full:
             self._times, self._values = self._times[: self.count].copy(), self._values[: self.count].copy()
 
-    def read(self, pick: Pick, low: int, high: int) -> FloatArray:
-        return self._values[low:high, pick].T
+    def fill(self, out: FloatArray, pick: Pick, low: int) -> bool:
+        out[...] = self._values[low : low + out.shape[1], pick].T
+        return self._whole
 
 
 class Sealed:
     """Older rows of the head, packed in memory."""
 
-    __slots__ = ("_offsets", "_packed", "columns", "times")
+    __slots__ = ("_offsets", "_packed", "columns", "first_ms", "last_ms", "times")
 
     def __init__(self, columns: Columns, times: IntArray, packed: Packed) -> None:
         self.columns, self.times, self._packed = columns, times, packed
         self._offsets = packed.offsets()
-
-    @property
-    def first_ms(self) -> int:
-        return int(self.times[0])
-
-    @property
-    def last_ms(self) -> int:
-        return int(self.times[-1])
+        self.first_ms, self.last_ms = int(times[0]), int(times[-1])
 
     @property
     def nbytes(self) -> int:
         return len(self._packed.payload) + 16 * len(self.columns) + self.times.nbytes
 
-    def read(self, pick: Pick, low: int, high: int) -> FloatArray:
+    def fill(self, out: FloatArray, pick: Pick, low: int) -> bool:
         chunks, _ = pick_chunks(self._packed, self._offsets, pick)
-        return unpack(chunks, len(self.times), low, high)
+        return unpack_into(out, chunks, len(self.times), low)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +124,35 @@ class Located:
     rows: Pick  #: where the columns go in the answer
     columns: Pick
 
+    def fill(self, values: FloatArray, at: int, absent: int = STALE_BITS) -> bool:
+        """Write what is wanted into ``values`` [series, time] from column ``at`` on, ``absent`` where there is none.
+
+        True when it is known that no sample is absent.
+        """
+        mine, found = values[:, at : at + self.high - self.low], picked_size(self.rows)
+        if found == len(mine) and isinstance(self.rows, slice):
+            return self.piece.fill(mine, self.columns, self.low)
+        if found < len(mine):
+            mine.view(np.uint64)[...] = absent
+        if not found:
+            return False
+        if isinstance(self.rows, slice):
+            whole = self.piece.fill(mine[self.rows], self.columns, self.low)
+        else:
+            some = np.empty((found, mine.shape[1]))
+            whole = self.piece.fill(some, self.columns, self.low)
+            mine[self.rows] = some
+        return whole and found == len(mine)
+
 
 def locate(piece: Piece, wanted: Ids, start_ms: int, end_ms: int) -> Located | None:
     """The piece's part with start <= t <= end; None when it has no time there."""
-    if piece.last_ms < start_ms or piece.first_ms > end_ms:
+    first_ms, last_ms = piece.first_ms, piece.last_ms
+    if last_ms < start_ms or first_ms > end_ms:
         return None
     times = piece.times
-    low, high = int(np.searchsorted(times, start_ms, "left")), int(np.searchsorted(times, end_ms, "right"))
+    low = 0 if start_ms <= first_ms else int(times.searchsorted(start_ms))
+    high = len(times) if last_ms <= end_ms else int(times.searchsorted(end_ms, "right"))
     if low >= high:
         return None
     rows, columns = piece.columns.locate(wanted)
@@ -137,11 +162,9 @@ def locate(piece: Piece, wanted: Ids, start_ms: int, end_ms: int) -> Located | N
 def gather(found: Sequence[Located], size: int, absent: int = STALE_BITS) -> tuple[IntArray, FloatArray]:
     """(times, values[size, time]) of one target's pieces in time order; ``absent`` where a piece lacks a series."""
     times = np.concatenate([part.times for part in found])
-    values = np.full((size, len(times)), absent, dtype=np.uint64).view(np.float64)
-    at = 0
+    values, at = np.empty((size, len(times))), 0
     for part in found:
-        if picked_size(part.rows):
-            values[part.rows, at : at + len(part.times)] = part.piece.read(part.columns, part.low, part.high)
+        part.fill(values, at, absent)
         at += len(part.times)
     return times, values
 

@@ -64,6 +64,8 @@ class Reader:
         self, groups: Sequence[tuple[Ids, list[Located]]], wanted: Ids, start_ms: int, end_ms: int
     ) -> joining.Settled:
         waiting = self._pushed.buffered(wanted, start_ms, end_ms)
+        if not groups and not len(waiting):
+            return joining.NOTHING
         sids = np.unique(np.concatenate([waiting.sids, *(mine for mine, _ in groups)]))
         return joining.Settled(
             groups, (waiting.sids, waiting.times, waiting.values), sids, self._catalogue.index.series(sids)

@@ -16,7 +16,7 @@ import numpy as np
 from watchkeeper.model.series import STALE_BITS, FloatArray, IntArray, Labels, Matcher
 from watchkeeper.store.samples.catalogue import Catalogue, TargetState
 from watchkeeper.store.samples.columns import Columns, Ids, Pick, picked_size
-from watchkeeper.store.samples.pieces import Piece, union
+from watchkeeper.store.samples.pieces import Piece, read, union
 
 #: Questions over fewer targets gain nothing.
 MANY_TARGETS = 8
@@ -190,7 +190,7 @@ class Recent:
         mine = self._values[slab.base : slab.base + len(slab.columns), slab.count : slab.count + high - low]
         if picked_size(known[1]) < len(slab.columns):
             mine.view(np.uint64)[...] = STALE_BITS
-        mine[known[1]] = piece.read(known[2], low, high)
+        mine[known[1]] = read(piece, known[2], low, high)
         self._times[slab.place, slab.count : slab.count + high - low] = times[low:high]
         slab.count += high - low
         return True

@@ -15,12 +15,12 @@ from weakref import ReferenceType, ref
 
 import numpy as np
 
-from watchkeeper.model.series import Matrix
+from watchkeeper.model.series import Labels, Matrix
 from watchkeeper.store.samples.catalogue import Catalogue, TargetState
 from watchkeeper.store.samples.columns import Ids, picked_size
 from watchkeeper.store.samples.cores import CORES, SHARED
 from watchkeeper.store.samples.pieces import Dense, Located, locate
-from watchkeeper.store.samples.strip import SAMPLE_BYTES, Strip
+from watchkeeper.store.samples.strip import SAMPLE_BYTES, Strip, put_together
 
 #: Memory for strips: 6 hours of 1,000 series at 15 seconds are 13 MB. One alone may have half of it.
 BUDGET = 48 << 20
@@ -53,11 +53,12 @@ class Need:
 
     target: TargetState
     wanted: Ids
-    strip: Strip
-    parts: tuple[Located, ...]  #: what the strip lacks
+    sids: Ids  #: those of ``wanted`` that it has
+    series: tuple[Labels, ...]
+    strip: Strip | None  #: None for a question that may never come again
+    parts: Sequence[Located]  #: what the strip lacks, or everything
     start_ms: int
     end_ms: int
-    keep: bool
 
     @property
     def key(self) -> Key:
@@ -66,8 +67,8 @@ class Need:
     @property
     def packed(self) -> int:
         """Values that have to be decoded."""
-        rows = sum(len(part.piece.times) for part in self.parts if not isinstance(part.piece, Dense))
-        return rows * len(self.strip.sids)
+        rows = sum([len(part.piece.times) for part in self.parts if not isinstance(part.piece, Dense)])
+        return rows * len(self.sids)
 
 
 class Strips:
@@ -93,19 +94,22 @@ class Strips:
         with self._lock:
             kept = None if afresh else self._fitting(key, start_ms)
         if kept is not None:
-            parts = self._parts(target, wanted, kept.strip, end_ms)
-            if parts is not None:
-                return Need(target, wanted, kept.strip, parts, start_ms, end_ms, keep=True)
+            more = self._more(target, wanted, kept.strip, end_ms)
+            if more is not None:
+                return Need(target, wanted, kept.strip.sids, kept.strip.series, kept.strip, more, start_ms, end_ms)
             with self._lock:
                 self._drop(kept)
-        mine = self._catalogue.present(target, wanted, start_ms, end_ms)
+        spans = list(target.spans(start_ms, end_ms))
+        mine = self._catalogue.within(wanted, spans)
         if not len(mine):
             return None
-        strip = Strip(mine, self._catalogue.index.series(mine), start_ms)
-        parts = self._parts(target, wanted, strip, end_ms)
-        assert parts is not None
-        keep = not afresh and self._again(key, wanted, start_ms, end_ms) and self._fits(strip, parts)
-        return Need(target, wanted, strip, parts, start_ms, end_ms, keep)
+        found = [locate(piece, mine, start_ms, edge) for piece, edge in spans]
+        parts = [part for part in found if part is not None]
+        keep = not afresh and self._again(key, wanted, start_ms, end_ms) and self._fits(mine, parts)
+        series = self._catalogue.index.series(mine)
+        return Need(
+            target, wanted, mine, series, Strip(mine, series, start_ms) if keep else None, parts, start_ms, end_ms
+        )
 
     def _fitting(self, key: Key, start_ms: int) -> _Kept | None:
         """The strip that begins early enough and has no gap before what the question wants."""
@@ -118,7 +122,7 @@ class Strips:
                 return kept
         return None
 
-    def _parts(self, target: TargetState, wanted: Ids, strip: Strip, end_ms: int) -> tuple[Located, ...] | None:
+    def _more(self, target: TargetState, wanted: Ids, strip: Strip, end_ms: int) -> Sequence[Located] | None:
         """What comes after the strip's end; None where it has series that the strip has no row for."""
         found, begin_ms = [], strip.high_ms + 1
         for piece, edge in target.spans(begin_ms, end_ms) if begin_ms <= end_ms else ():
@@ -127,7 +131,7 @@ class Strips:
                 found.append(part)
                 if len(piece.columns.narrow(wanted)) > picked_size(part.rows):
                     return None
-        return tuple(found)
+        return found
 
     def _again(self, key: Key, wanted: Ids, start_ms: int, end_ms: int) -> bool:
         """Whether about the same was asked before."""
@@ -137,8 +141,8 @@ class Strips:
             self._seen.popitem(last=False)
         return before is not None and before[0]() is wanted and before[1] <= end_ms and start_ms <= before[2]
 
-    def _fits(self, strip: Strip, parts: tuple[Located, ...]) -> bool:
-        return SAMPLE_BYTES * len(strip.sids) * sum(len(part.times) for part in parts) <= self._budget // 2
+    def _fits(self, sids: Ids, parts: Sequence[Located]) -> bool:
+        return SAMPLE_BYTES * len(sids) * sum(len(part.times) for part in parts) <= self._budget // 2
 
     def read(self, needs: Sequence[Need]) -> list[Matrix]:
         """The answers, in order."""
@@ -147,33 +151,38 @@ class Strips:
         return CORES.map(self._read, needs)
 
     def _read(self, need: Need) -> Matrix:
-        answer = need.strip.read(need.parts, need.start_ms, need.end_ms, keep=need.keep)
-        if need.keep:
-            with self._lock:
-                self._keep(need)
+        if need.strip is None:
+            return self._once(need)
+        answer = need.strip.read(need.parts, need.start_ms, need.end_ms)
+        with self._lock:
+            self._keep(need, need.strip)
         return self._afresh(need) if answer is None else answer
+
+    @staticmethod
+    def _once(need: Need) -> Matrix:
+        return put_together(need.series, need.parts) if need.parts else NOTHING
+
 
     def _afresh(self, need: Need) -> Matrix:
         """Of a strip whose beginning went between question and answer, as others needed the room."""
         with self._catalogue.lock:
             again = self.need(need.target, need.wanted, need.start_ms, need.end_ms, afresh=True)
-        answer = None if again is None else again.strip.read(again.parts, again.start_ms, again.end_ms, keep=False)
-        return NOTHING if answer is None else answer
+        return NOTHING if again is None else self._once(again)
 
     # --- keeping ---
 
-    def _keep(self, need: Need) -> None:
+    def _keep(self, need: Need, strip: Strip) -> None:
         mine = self._found.setdefault(need.key, [])
-        kept = next((one for one in mine if one.strip is need.strip), None)
+        kept = next((one for one in mine if one.strip is strip), None)
         if kept is None:
-            kept = _Kept(need.wanted, need.strip, self._monotonic())
-            for other in [one for one in mine if need.strip.low_ms <= one.strip.low_ms <= need.strip.high_ms + 1]:
+            kept = _Kept(need.wanted, strip, self._monotonic())
+            for other in [one for one in mine if strip.low_ms <= one.strip.low_ms <= strip.high_ms + 1]:
                 self._drop(other)
             if len(mine) >= SPANS:
                 self._drop(min(mine, key=lambda one: one.used))
             self._found.setdefault(need.key, mine).append(kept)
             self._kept[id(kept)] = (need.key, kept)
-        size = need.strip.nbytes + OVERHEAD
+        size = strip.nbytes + OVERHEAD
         self.nbytes, kept.nbytes = self.nbytes + size - kept.nbytes, size
         while self.nbytes > self._budget:
             self._drop(next(iter(self._kept.values()))[1])

@@ -207,8 +207,8 @@ class _Local:
     def times(self) -> IntArray:
         return self._piece.times
 
-    def read(self, pick: Pick, low: int, high: int) -> FloatArray:
-        return self._piece.read(pick, low, high)
+    def fill(self, out: FloatArray, pick: Pick, low: int) -> bool:
+        return self._piece.fill(out, pick, low)
 
 
 class Tiers:

@@ -6,6 +6,7 @@ it. Files of one head, put together without the heads and closing bytes between,
 
 from __future__ import annotations
 
+import threading
 import zlib
 from collections.abc import Sequence
 from functools import lru_cache
@@ -24,6 +25,7 @@ from watchkeeper.store.samples.chunks import (
     CONSTANT,
     FLOATS,
     HOLED,
+    INTEGERS,
     MASK_LENGTH,
     MASKED,
     SCALES,
@@ -32,48 +34,79 @@ from watchkeeper.store.samples.cores import CORES, SHARED
 from watchkeeper.store.samples.holes import HOLE_BITS
 
 #: Closes a pcodec file.
-CLOSING = 0
+CLOSING = b"\0"
 #: Of the head that starts a pcodec chunk: type of number, and how many of them.
 CHUNK_HEAD = 4
+#: Values a thread keeps room for: a batch of two hours at 15 seconds takes half of it.
+MOST_SCRATCH = 1 << 16
 #: Of a chunk that is damaged.
 UNKNOWN = -1
 
 
 def unpack(chunks: Sequence[bytes | None], rows: int, low: int = 0, high: int | None = None) -> FloatArray:
     """values[series, low:high] of chunks of ``rows`` samples; None is a chunk without samples. Raises StoreError."""
-    wanted = slice(low, rows if high is None else high)
-    out = np.empty((len(chunks), wanted.stop - low))
-
-    def some(part: slice) -> None:
-        scratch = np.empty(min(BATCH, part.stop - part.start) * rows, dtype=np.int64)
-        for start in range(part.start, part.stop, BATCH):
-            end = min(start + BATCH, part.stop)
-            _unpack_batch(chunks[start:end], rows, scratch, out[start:end], wanted)
-
-    half = len(chunks) // 2
-    whole = [slice(0, len(chunks))]
-    CORES.map(some, whole if half * rows < SHARED else [slice(0, half), slice(half, len(chunks))])
+    out = np.empty((len(chunks), (rows if high is None else high) - low))
+    unpack_into(out, chunks, rows, low)
     return out
 
 
-def _unpack_batch(chunks: Sequence[bytes | None], rows: int, scratch: IntArray, out: FloatArray, wanted: slice) -> None:
+def unpack_into(out: FloatArray, chunks: Sequence[bytes | None], rows: int, low: int) -> bool:
+    """Write samples ``low`` on into ``out``, a row a chunk; True when none of them is absent. Raises StoreError."""
+
+    def some(part: slice) -> bool:
+        whole, step = True, _step(part.stop - part.start)
+        for start in range(part.start, part.stop, step):
+            end = min(start + step, part.stop)
+            whole &= _unpack_batch(chunks[start:end], rows, out[start:end], low)
+        return whole
+
+    half = len(chunks) // 2
+    if half * rows < SHARED:
+        return some(slice(0, len(chunks)))
+    return all(CORES.map(some, [slice(0, half), slice(half, len(chunks))]))
+
+
+def _step(size: int) -> int:
+    """Batches of about one size, none above ``BATCH``."""
+    return max(-(-size // max(-(-size // BATCH), 1)), 1)
+
+
+class _Scratch(threading.local):
+    """Numbers on their way from chunks to samples: the same memory again and again, one a thread."""
+
+    room = np.empty(0, dtype=np.int64)
+
+    def of(self, size: int) -> IntArray:
+        if size > MOST_SCRATCH:
+            return np.empty(size, dtype=np.int64)
+        if len(self.room) < size:
+            self.room = np.empty(size, dtype=np.int64)
+        return self.room[:size]
+
+
+_SCRATCH = _Scratch()
+
+
+def _unpack_batch(chunks: Sequence[bytes | None], rows: int, out: FloatArray, low: int) -> bool:
     kinds = [UNKNOWN if chunk is None else chunk[0] for chunk in chunks]
-    sound: dict[str, list[int]] = {}
+    wanted = slice(low, low + out.shape[1])
+    families: dict[str, list[int]] = {}
     for kind in set(kinds):
-        sound.setdefault(_family(kind), []).append(kind)
-    for family, members in sound.items():
-        places = [place for place, kind in enumerate(kinds) if kind in members] if len(sound) > 1 else range(len(out))
+        families.setdefault(_family(kind), []).append(kind)
+    for family, members in families.items():
+        places = [place for place, kind in enumerate(kinds) if kind in members] if len(families) > 1 else range(len(out))
         mine = [chunk for place in places if (chunk := chunks[place]) is not None]
         if family == "integers":
-            scales = np.array([SCALES[kinds[place]] for place in places])[:, None]
-            _put(out, places, _decode(mine, rows, scratch)[:, wanted], scales)
+            scales = None if members == [INTEGERS] else np.array([SCALES[kinds[place]] for place in places])[:, None]
+            _put(out, places, _decode(mine, rows, _SCRATCH.of(len(mine) * rows))[:, wanted], scales)
         elif family == "floats":
-            _put(out, places, _decode(mine, rows, scratch.view(np.float64))[:, wanted])
+            _put(out, places, _decode(mine, rows, _SCRATCH.of(len(mine) * rows).view(np.float64))[:, wanted])
         elif family == "constants":
             _put(out, places, _constants(mine))
         else:
             for place in places:
                 out[place] = _unpack_other(chunks[place], rows)[wanted]
+    return "others" not in families
 
 
 def _family(kind: int) -> str:
@@ -98,9 +131,8 @@ def _constants(chunks: Sequence[bytes]) -> FloatArray:
     return np.frombuffer(b"".join([chunk[1:] for chunk in chunks]), np.float64)[:, None]
 
 
-def _decode(chunks: Sequence[bytes], rows: int, scratch: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Numbers [chunk, row] of chunks of one kind, in ``scratch``."""
-    out = scratch[: len(chunks) * rows]
+def _decode(chunks: Sequence[bytes], rows: int, out: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Numbers [chunk, row] of chunks of one kind, in ``out``."""
     if not _decode_joined(chunks, rows, out):
         for at, chunk in enumerate(chunks):
             _decompress(chunk[1:], out[at * rows : (at + 1) * rows])
@@ -110,10 +142,10 @@ def _decode(chunks: Sequence[bytes], rows: int, scratch: npt.NDArray[Any]) -> np
 def _decode_joined(chunks: Sequence[bytes], rows: int, out: npt.NDArray[Any]) -> bool:
     """All of them by one call; False where they are not alike, or one of them is broken."""
     head = _head(rows, out.dtype.char)
-    start, stop = len(head) + 1, 1 + len(head) - CHUNK_HEAD
-    if {chunk[1:start] for chunk in chunks} != {head} or {chunk[-1] for chunk in chunks} != {CLOSING}:
+    stop = 1 + len(head) - CHUNK_HEAD
+    if not all([chunk.startswith(head, 1) and chunk.endswith(CLOSING) for chunk in chunks]):
         return False
-    joined = b"".join([head[:-CHUNK_HEAD], *[chunk[stop:-1] for chunk in chunks], bytes([CLOSING])])
+    joined = b"".join([head[:-CHUNK_HEAD], *[chunk[stop:-1] for chunk in chunks], CLOSING])
     try:
         progress = standalone.simple_decompress_into(joined, out)
     except (RuntimeError, TypeError):

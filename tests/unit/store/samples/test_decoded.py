@@ -25,9 +25,9 @@ class Counted(Sealed):
         super().__init__(columns, np.arange(ROWS, dtype=np.int64) * 1000, pack(values))
         self.reads = 0
 
-    def read(self, pick: Pick, low: int, high: int) -> FloatArray:
+    def fill(self, out: FloatArray, pick: Pick, low: int) -> bool:
         self.reads += 1
-        return super().read(pick, low, high)
+        return super().fill(out, pick, low)
 
 
 def values(rows: int = 5) -> FloatArray:

@@ -13,6 +13,7 @@ from support.samples import NOON, Bench, Stored, bits_of, layout, mixture, sent_
 
 from watchkeeper.clock import to_ms
 from watchkeeper.model import STALE_NAN, Matcher, MatchOp, Matrix
+from watchkeeper.model.series import FloatArray
 from watchkeeper.store.samples import strips
 from watchkeeper.store.samples.columns import Pick
 from watchkeeper.store.samples.cores import Cores
@@ -41,13 +42,13 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Rows of every read of a piece."""
     found: list[int] = []
     for kind in (Dense, Sealed):
-        original = kind.read
+        original = kind.fill
 
-        def read(self: Dense, pick: Pick, low: int, high: int, original: object = original) -> object:
-            found.append(high - low)
-            return original(self, pick, low, high)  # type: ignore[operator]  # as it is
+        def fill(self: Dense, out: FloatArray, pick: Pick, low: int, original: object = original) -> object:
+            found.append(out.shape[1])
+            return original(self, out, pick, low)  # type: ignore[operator]  # as it is
 
-        monkeypatch.setattr(kind, "read", read)
+        monkeypatch.setattr(kind, "fill", fill)
     return found
 
 
