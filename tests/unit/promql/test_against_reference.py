@@ -118,6 +118,22 @@ def test_windows_agree_with_a_plain_loop(expr: str, reader: MemoryReader) -> Non
             assert wanted is None or got == pytest.approx(wanted, rel=1e-9, abs=1e-9), (series, end)
 
 
+@pytest.mark.parametrize("expr", ["increase(c_total[5m])", "rate(c_total[2m])", "delta(c_total[5m])"])
+@pytest.mark.parametrize("reader", [MemoryReader(), OneMatrix()], ids=["own time columns", "one with holes"])
+def test_one_moment_is_answered_as_many_are(expr: str, reader: MemoryReader) -> None:
+    data = ragged(2)
+    endless = labels("c_total", i="endless")
+    data[endless] = [(at * 15 * SECOND, value) for at, value in enumerate([1.0, math.inf, 3.0, 4.0, 2.0, 5.0] * 40)]
+    for series, samples in data.items():
+        reader.add(series, samples)
+    engine = Engine(reader)
+    many = rows(engine.range(expr, 0, 3600 * SECOND, 77 * SECOND))
+    for end in range(0, 3600 * SECOND + 1, 77 * SECOND):
+        one = rows(engine.range(expr, end, end, SECOND))
+        at_end = {key: values[end] for key, values in many.items() if end in values}
+        assert {key: values[end] for key, values in one.items()} == pytest.approx(at_end, rel=1e-12, nan_ok=True), end
+
+
 @pytest.mark.parametrize("op", ["sum", "avg", "stddev", "min", "max"])
 def test_large_aggregations_agree_with_small_ones(op: str) -> None:
     """Many steps are reduced as arrays, few are added one by one: the answers are the same."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from watchkeeper.model.series import BoolArray, FloatArray
+from watchkeeper.model.series import BoolArray, FloatArray, IntArray
 from watchkeeper.promql import extended
 from watchkeeper.promql.births import first_birth, restarts
 from watchkeeper.promql.block import Windows
@@ -66,9 +66,13 @@ def add_resets(windows: Windows, change: FloatArray) -> None:
     reset = windows.values[:, 1:] < windows.values[:, :-1]
     if windows.born is not None:
         reset |= restarts(windows)
-    rows = np.flatnonzero(reset.any(axis=1))
-    if not len(rows):
+    happened = np.flatnonzero(reset)
+    if not len(happened):
         return
+    if len(windows.ends) == 1:
+        _add_once(windows, change, *np.divmod(happened, reset.shape[1]))
+        return
+    rows = np.flatnonzero(reset.any(axis=1))
     lost = np.zeros((len(rows), windows.values.shape[1]))
     np.copyto(lost[:, 1:], windows.values[rows, :-1], where=reset[rows])
     total = np.cumsum(lost, axis=1)
@@ -79,6 +83,15 @@ def add_resets(windows: Windows, change: FloatArray) -> None:
     losses = replace(windows.of(rows), values=lost)  # an infinite value would poison every later prefix
     for part, values, inside, _ in losses.padded():
         change[rows, part] += np.where(inside[..., 1:], values[..., 1:], 0.0).sum(axis=-1)
+
+
+def _add_once(windows: Windows, change: FloatArray, rows: IntArray, before: IntArray) -> None:
+    """As ``add_resets`` for one window: ``before`` are the positions of the last samples before the resets."""
+    own = windows.lo.ndim > 1
+    lo, hi = (windows.lo[rows, 0], windows.hi[rows, 0]) if own else (windows.lo, windows.hi)
+    inside = (lo <= before) & (before < hi - 1)
+    rows, before = rows[inside], before[inside]
+    np.add.at(change[:, 0], rows, windows.values[rows, before])
 
 
 def instant_change(windows: Windows, *, rate: bool) -> tuple[FloatArray, BoolArray]:

@@ -132,9 +132,7 @@ def put_together(series: tuple[Labels, ...], parts: Sequence[Located]) -> Matrix
     return _matrix(series, times, values, present)
 
 
-def _matrix(
-    series: tuple[Labels, ...], times: IntArray, values: FloatArray, present: BoolArray | None
-) -> Matrix:
+def _matrix(series: tuple[Labels, ...], times: IntArray, values: FloatArray, present: BoolArray | None) -> Matrix:
     """Without the series that have no sample; None for no sample absent. Nobody can write to it."""
     if present is None:
         present = everywhere(*values.shape)

@@ -162,7 +162,6 @@ class Strips:
     def _once(need: Need) -> Matrix:
         return put_together(need.series, need.parts) if need.parts else NOTHING
 
-
     def _afresh(self, need: Need) -> Matrix:
         """Of a strip whose beginning went between question and answer, as others needed the room."""
         with self._catalogue.lock:

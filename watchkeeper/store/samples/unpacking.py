@@ -34,7 +34,7 @@ from watchkeeper.store.samples.cores import CORES, SHARED
 from watchkeeper.store.samples.holes import HOLE_BITS
 
 #: Closes a pcodec file.
-CLOSING = b"\0"
+CLOSING = 0
 #: Of the head that starts a pcodec chunk: type of number, and how many of them.
 CHUNK_HEAD = 4
 #: Values a thread keeps room for: a batch of two hours at 15 seconds takes half of it.
@@ -94,8 +94,9 @@ def _unpack_batch(chunks: Sequence[bytes | None], rows: int, out: FloatArray, lo
     for kind in set(kinds):
         families.setdefault(_family(kind), []).append(kind)
     for family, members in families.items():
-        places = [place for place, kind in enumerate(kinds) if kind in members] if len(families) > 1 else range(len(out))
-        mine = [chunk for place in places if (chunk := chunks[place]) is not None]
+        alone = len(families) == 1
+        places = range(len(out)) if alone else [place for place, kind in enumerate(kinds) if kind in members]
+        mine: Sequence[Any] = chunks if alone else [chunks[place] for place in places]
         if family == "integers":
             scales = None if members == [INTEGERS] else np.array([SCALES[kinds[place]] for place in places])[:, None]
             _put(out, places, _decode(mine, rows, _SCRATCH.of(len(mine) * rows))[:, wanted], scales)
@@ -143,9 +144,9 @@ def _decode_joined(chunks: Sequence[bytes], rows: int, out: npt.NDArray[Any]) ->
     """All of them by one call; False where they are not alike, or one of them is broken."""
     head = _head(rows, out.dtype.char)
     stop = 1 + len(head) - CHUNK_HEAD
-    if not all([chunk.startswith(head, 1) and chunk.endswith(CLOSING) for chunk in chunks]):
+    if False in [chunk.startswith(head, 1) and chunk[-1] == CLOSING for chunk in chunks]:
         return False
-    joined = b"".join([head[:-CHUNK_HEAD], *[chunk[stop:-1] for chunk in chunks], CLOSING])
+    joined = b"".join([head[:-CHUNK_HEAD], *[chunk[stop:-1] for chunk in chunks], bytes([CLOSING])])
     try:
         progress = standalone.simple_decompress_into(joined, out)
     except (RuntimeError, TypeError):

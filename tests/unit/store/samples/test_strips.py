@@ -159,6 +159,7 @@ def test_a_question_whose_beginning_went_meanwhile_is_read_afresh(tmp_path: Path
     (target,) = bench.store._catalogue.owners(wanted)
     need = shelf.need(target, wanted, start, ms(bench, 0))
     assert need is not None
+    assert need.strip is not None
     need.strip.asked_ms = ms(bench, 1)
     for _ in range(30):
         bench.run(wide(9), 1)
@@ -193,3 +194,16 @@ def test_a_series_that_only_ended_in_the_range_is_left_out(tmp_path: Path) -> No
     for _ in range(3):
         (found,) = bench.store.select(ALL, ms(bench, 4), ms(bench, 0))
         assert [dict(series)["__name__"] for series in found.series] == ["m0", "m2"]
+
+
+@pytest.mark.parametrize("value", [STALE_NAN, 5.0, np.nan])
+def test_an_answer_says_at_a_glance_that_nothing_is_absent_and_only_then(tmp_path: Path, value: float) -> None:
+    bench = Bench(tmp_path, block_span=timedelta(minutes=20))
+    bench.run(wide(3), 90)
+    bench.send(wide(3), [1.0, value, 2.0])
+    bench.run(wide(3), 30)
+    bench.maintain()
+    for _ in range(3):
+        (found,) = bench.store.select(ALL, to_ms(NOON), ms(bench, 0))
+        assert found.whole == bool(found.present.all()) == (bits_of(value) != bits_of(STALE_NAN))
+        assert found.present.shape == found.values.shape
