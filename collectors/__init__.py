@@ -10,6 +10,7 @@ from .dns_probe import DnsProbe
 from .elasticsearch_logs import ElasticsearchLogs
 from .event_stream import EventStream
 from .host import Host
+from .host_security import HostSecurity
 from .http_probe import HttpProbe
 from .icmp_probe import IcmpProbe
 from .journald import Journald
@@ -44,6 +45,7 @@ BUILTIN: dict[str, type[Any]] = {
     "elasticsearch_logs": ElasticsearchLogs,
     "event_stream": EventStream,
     "host": Host,
+    "host_security": HostSecurity,
     "http_probe": HttpProbe,
     "icmp_probe": IcmpProbe,
     "journald": Journald,

@@ -114,6 +114,7 @@ GOOD: dict[str, Options] = {
     "loki_logs": lambda server, _, path: {"url": server.url(path), "query": '{a="b"}', "timeout": TIMEOUT},
     "elasticsearch_logs": lambda server, _, path: {"url": server.url(path), "index": "logs", "timeout": TIMEOUT},
     "statsd": lambda *_: {"listen": "127.0.0.1:0"},
+    "host_security": lambda _, folder, __: {"paths": [str(folder)]},
     "host": lambda *_: {"processes_every": 1},
     "kubernetes": lambda server, _, path: {"api_server": server.url(path or "/cluster"), "timeout": TIMEOUT},
     "log_file": lambda _, folder, __: {"paths": _log(folder), "from_beginning": True},
@@ -215,7 +216,7 @@ async def test_a_good_source_gives_labelled_series_under_a_stable_layout(
             assert series == tuple(sorted(series))
             assert all(label(series, key) for key in ("job", "instance", "__name__"))
             assert label(series, "team") == "a"
-    if kind != "host" and kind not in PROBES:  # their series follow the machine and the connection
+    if not kind.startswith("host") and kind not in PROBES:  # their series follow the machine and the connection
         assert [tick.layout.series for tick in first.ticks] == [tick.layout.series for tick in second.ticks]
     await part.close()
 

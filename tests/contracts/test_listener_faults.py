@@ -53,6 +53,7 @@ WITHOUT = {
         for kind in ("log_file", "container_logs")
     },
     "host": dict.fromkeys(FAULTS, OWN_FILES),
+    "host_security": dict.fromkeys(FAULTS, OWN_FILES + "; its limits are tried in test_host_security.py"),
     "icmp_probe": dict.fromkeys(FAULTS, "an echo of our own words; silence is tried in test_icmp_probe.py"),
     "page_probe": dict.fromkeys(FAULTS, "a browser's; tried with few loads in test_page_probe.py"),
 }

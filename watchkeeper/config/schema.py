@@ -217,7 +217,7 @@ class RemoteWrite(Section):
 
 class Rules(Section):
     directories: list[Path] = [Path("rules")]  #: folders with *.yaml rule files, relative to this file
-    packs: list[str] = ["signals", "host", "default", "business", "slo", "cost", "self"]  #: shipped packs
+    packs: list[str] = ["signals", "host", "default", "security", "business", "slo", "cost", "self"]  #: shipped packs
     interval: Duration = timedelta(seconds=15)
     external_labels: dict[str, str] = {}
 

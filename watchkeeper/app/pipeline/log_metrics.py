@@ -13,6 +13,7 @@ import numpy as np
 
 from collectors.base import Reading, Sheet, merge_labels
 from watchkeeper.app.pipeline.collect import Source
+from watchkeeper.app.pipeline.log_packs import PACKS
 from watchkeeper.app.pipeline.log_rules import LogRule
 from watchkeeper.app.pipeline.log_templates import KindOfLine, LineTemplates
 from watchkeeper.clock import Clock, to_ms
@@ -193,7 +194,10 @@ class LogMetrics:
 
 def rules_of(loaded: Loaded) -> list[LogRule]:
     """Raises ConfigError with the place of a pattern that is none."""
-    return [
+    section = loaded.config.logs
+    own = [
         loaded.part(("logs", "metrics", place), lambda row=row: LogRule.of(row))
-        for place, row in enumerate(loaded.config.logs.metrics)
+        for place, row in enumerate(section.metrics)
     ]
+    taken = {row.name for row in section.metrics}  # one's own rule of that name stands in its place
+    return own + [LogRule.of(row) for pack in section.packs for row in PACKS[pack] if row.name not in taken]
