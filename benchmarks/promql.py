@@ -1,8 +1,10 @@
 """What questions and rules cost, beside a real Prometheus and a real VictoriaMetrics over the same samples.
 
-    python -m benchmarks.promql [matrix] [rate] [instant] [busy] [rules] [regex] [--rounds N]
+    python -m benchmarks.promql [matrix] [rate] [instant] [busy] [rules] [regex] [--rounds N] [--alone]
 
-Without names all of them run. Peers are asked over HTTP on loopback and answer JSON; ours answers in this process, and
+Without names all of them run; ``--alone`` leaves the peers out of questions.
+
+Peers are asked over HTTP on loopback and answer JSON; ours answers in this process, and
 its JSON is made too where the row says so. The three take turns, round after round; a figure is the median of rounds.
 CPU is user and system time of the process that answers. The largest relative difference is that to Prometheus.
 """
@@ -16,7 +18,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +45,13 @@ def main(arguments: Sequence[str]) -> int:
     asked = argparse.ArgumentParser()
     asked.add_argument("names", nargs="*", choices=[[], *ALL])
     asked.add_argument("--rounds", type=int, default=5)
+    asked.add_argument("--alone", action="store_true")
     options = asked.parse_args(arguments)
     names = options.names or ALL
     code = 0
     with tempfile.TemporaryDirectory() as text:
         if {"matrix", "rate", "instant", "busy"} & set(names):
-            code |= _questions(Path(text), names, options.rounds)
+            code |= _questions(Path(text), names, options.rounds, alone=options.alone)
         if "rules" in names:
             code |= show("1,000 alerting rules over 100,000 series", _promql_rules.measure(Path(text), options.rounds))
         if "regex" in names:
@@ -54,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
     return code
 
 
-def _questions(folder: Path, names: Sequence[str], rounds: int) -> int:
+def _questions(folder: Path, names: Sequence[str], rounds: int, *, alone: bool) -> int:
     end = int(time.time() * 1000) // 60_000 * 60_000
     estate = sources(10, METRICS, 6 * 240 + 40, end_ms=end)
     store, _ = fill(folder, estate)
@@ -64,7 +69,7 @@ def _questions(folder: Path, names: Sequence[str], rounds: int) -> int:
     if "busy" in names:
         code |= show("rules while pages ask much", _promql_rules.while_busy(store, end, rounds))
     if {"rate", "instant"} & set(names):
-        with peers(folder) as others:
+        with nullcontext(()) if alone else peers(folder) as others:
             for peer in others:
                 feed(peer, estate)
             if "rate" in names:
@@ -79,22 +84,28 @@ def _questions(folder: Path, names: Sequence[str], rounds: int) -> int:
 
 
 def _matrix(store: EmbeddedStore, end: int, rounds: int) -> list[Figure]:
-    matchers = [Matcher("__name__", MatchOp.EQUAL, "m0_total")]
+    """From two blocks, from one and from the head: questions of other words each time, then one again and again."""
+    named, words = Matcher("__name__", MatchOp.EQUAL, "m0_total"), count()
 
-    def read(last: int) -> Callable[[], object]:
-        def run() -> None:
-            found = store.select(matchers, last - HOUR_MS + 1, last)
-            assert sum(len(one.series) for one in found) == 1000
+    def read(last: int, *more: Matcher) -> None:
+        found = store.select([named, *more], last - HOUR_MS + 1, last)
+        assert sum(len(one.series) for one in found) == 1000
 
-        return run
+    def anew(last: int) -> None:
+        read(last, Matcher("job", MatchOp.REGEX, f"node|never{next(words)}"))
 
-    disk, head = read(end - 4 * HOUR_MS), read(end)
-    return [
-        Figure("from disk, first time", wall(disk, 1), "ms"),
-        Figure("from disk", median([wall(disk, 5) for _ in range(rounds)]), "ms", 5.0),
-        Figure("from the head, first time", wall(head, 1), "ms"),
-        Figure("from the head", median([wall(head, 5) for _ in range(rounds)]), "ms", 0.5),
-    ]
+    edge = (end - 4 * HOUR_MS) // (2 * HOUR_MS) * 2 * HOUR_MS
+    places = (("two blocks", edge + HOUR_MS // 2, 5.0), ("one block", edge - 1, 5.0), ("the head", end, 0.5))
+    figures = []
+    for where, last, bar in places:
+        first, again = partial(anew, last), partial(read, last)
+        first(), again(), again()
+        figures += [
+            Figure(f"from {where}, first time", median([wall(first, 1) for _ in range(3 * rounds)]), "ms", bar),
+            Figure("  its processor time", median([cpu(first, 1, time.process_time) for _ in range(3 * rounds)]), "ms"),
+            Figure(f"from {where}, again", median([wall(again, 5) for _ in range(rounds)]), "ms", bar),
+        ]
+    return figures
 
 
 # --- sum by (x) (rate(m[5m])) ----------------------------------------------------------------------------------------

@@ -39,6 +39,6 @@ class Sizes:
     chunk_bytes: int = 16 * MIB  #: most bytes of one dense chunk of the head
     dense_span: timedelta = timedelta(minutes=10)  #: the newest part of every target that stays uncompressed
     dense_most: timedelta = timedelta(minutes=70)  #: rows up to here stay so too, while all together fit in:
-    dense_bytes: int = 32 * MIB  #: uncompressed rows beyond the newest part go first
+    dense_bytes: int = 40 * MIB  #: uncompressed rows beyond the newest part go first
     sync_seconds: float = 1.0  #: longest time an append stays off the disk
     grace: timedelta = timedelta(minutes=5)  #: how long after the end of its span a block is cut
