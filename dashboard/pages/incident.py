@@ -14,7 +14,7 @@ from dashboard import widgets
 from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
 from dashboard.marks import web
-from dashboard.pages import incident_charts, logs
+from dashboard.pages import incident_causes, incident_charts, logs
 from dashboard.permissions import Permission
 from watchkeeper.clock import to_ms
 
@@ -63,8 +63,9 @@ def register(callbacks: Callbacks) -> None:
     async def refresh(caller: Caller, _ticks: Any, _notice: Any, incident_id: str) -> Any:
         data = await caller.get(f"/api/wk/incidents/{quote(incident_id, safe='')}")
         charts = await incident_charts.ask(caller, data)
+        found = await caller.get(f"/api/wk/incidents/{quote(incident_id, safe='')}/causes")
         over = data["incident"]["state"] == "resolved"  # nothing is left to be answered; a note may still be added
-        return [body(caller, data, charts), over or not caller.may(Permission.ACKNOWLEDGE)]
+        return [body(caller, data, charts, found["causes"]), over or not caller.may(Permission.ACKNOWLEDGE)]
 
     def answers(button: str, path: str, field: str, done: str) -> None:
         @callbacks.callback_for(
@@ -92,7 +93,12 @@ def _lines(one: Mapping[str, Any]) -> str:
     return logs.href(service=service, start_ms=opened - 2 * around, end_ms=opened + around)
 
 
-def body(caller: Caller, data: Mapping[str, Any], charts: Sequence[Mapping[str, Any]] = ()) -> Any:
+def body(
+    caller: Caller,
+    data: Mapping[str, Any],
+    charts: Sequence[Mapping[str, Any]] = (),
+    causes: Sequence[Mapping[str, Any]] = (),
+) -> Any:
     words, one = caller.words, data["incident"]
     head = html.Div(
         [
@@ -124,6 +130,7 @@ def body(caller: Caller, data: Mapping[str, Any], charts: Sequence[Mapping[str, 
                 ],
                 smallest=420,
             ),
+            *incident_causes.cards(caller, causes),
             *_changes(caller, data["changes"]),
             *incident_charts.cards(caller, data, charts),
             widgets.card(_timeline(caller, data["timeline"]), title=words("incident.timeline")),

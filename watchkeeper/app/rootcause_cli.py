@@ -1,4 +1,4 @@
-"""``watchkeeper rootcause``: where an incident began, from two tables of metrics and a call graph."""
+"""``watchkeeper rootcause``: where an incident began, of the running engine, or from two tables and a call graph."""
 
 from __future__ import annotations
 
@@ -16,24 +16,44 @@ if TYPE_CHECKING:
 
 
 def rootcause(
-    normal: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV of normal times.")],
-    incident: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV of the incident, same columns.")],
-    graph: Annotated[Path | None, typer.Option(help="CSV caller,called: who calls whom.")] = None,
+    subject: Annotated[str, typer.Argument(metavar="INCIDENT|NORMAL.csv", help="inc-7, or a table of normal times.")],
+    incident: Annotated[
+        Path | None,
+        typer.Argument(metavar="[INCIDENT.csv]", exists=True, dir_okay=False, help="Table of the incident."),
+    ] = None,
+    graph: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="CSV caller,called: who calls whom.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Candidates at most.")] = 5,
+    data: Annotated[Path | None, typer.Option("--data", help="Data directory of the running engine.")] = None,
 ) -> None:
-    """Rank nodes by how likely an incident began there.
+    """Rank where an incident began: services of the running engine, or nodes of two tables.
 
-    The tables have a row a moment and a column a metric, named node|metric such as `checkout|latency`; other columns
-    are passed over.
+    The tables are CSV with a row a moment and a column a metric, named node|metric such as `checkout|latency`; other
+    columns are passed over.
     """
+    lines = _of_engine(subject, limit, data) if incident is None else _of_tables(Path(subject), incident, graph, limit)
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    if not lines:
+        sys.stderr.write("watchkeeper: nothing that is known deviates\n")
+        raise typer.Exit(1)
+
+
+def _of_engine(subject: str, limit: int, data: Path | None) -> list[str]:
+    from watchkeeper.app.client import Client
+    from watchkeeper.app.pipeline.causes import cause_line
+
+    found = Client.of(data).get(f"/api/wk/incidents/{subject}/causes")["causes"]
+    return [cause_line(place, one) for place, one in enumerate(found[:limit], 1)]
+
+
+def _of_tables(normal: Path, incident: Path, graph: Path | None, limit: int) -> list[str]:
     from analytics.rootcause import candidates, deviations_of
 
+    if not normal.is_file():
+        raise typer.BadParameter(f"{normal} is no file", param_hint="NORMAL.csv")
     found = candidates(deviations_of(_table(normal), _table(incident)), _edges(graph) if graph else [])
-    for place, one in enumerate(found[:limit], 1):
-        sys.stdout.write("\n".join(lines_of(place, one)) + "\n")
-    if not found:
-        sys.stderr.write("watchkeeper: no column of the incident has two known values\n")
-        raise typer.Exit(1)
+    return [line for place, one in enumerate(found[:limit], 1) for line in lines_of(place, one)]
 
 
 def lines_of(place: int, one: Candidate) -> list[str]:

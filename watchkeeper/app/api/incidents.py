@@ -15,6 +15,7 @@ from watchkeeper.app.api.guard import needs, read
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.explain import change_line, explain
 from watchkeeper.app.pipeline.blame import changes_before, changes_known
+from watchkeeper.app.pipeline.causes import cause_line, causes_of
 from watchkeeper.config.types import parse_duration
 from watchkeeper.model import IncidentState, Matcher, MatchOp
 from watchkeeper.promql.matching import matches
@@ -84,6 +85,17 @@ def incident(request: Request, incident_id: str) -> dict[str, Any]:
         "changes": before,
         "deliveries": sorted((shapes.delivery(one) for one in deliveries), key=lambda one: str(one["at"])),
     }
+
+
+@router.get("/incidents/{incident_id}/causes")
+def causes(request: Request, incident_id: str) -> dict[str, Any]:
+    """Where it began: ranked services with the evidence for each."""
+    engine: Engine = request.app.state.engine
+    with engine.state.read() as unit:
+        row = unit.incidents.get(incident_id)
+        if row is None:
+            raise HTTPException(404, f"there is no incident {incident_id}")
+        return {"causes": causes_of(engine, unit, row)}
 
 
 def _order(row: Transition) -> tuple[datetime, int]:
@@ -197,7 +209,9 @@ def explained(request: Request, subject_id: str, language: Literal["en", "zh-CN"
         incident = unit.incidents.get(found["incident_id"]) if found else None
         if found is not None and incident is not None:
             found["changes"] = changes_before(engine, unit, incident)
-            found["text"] = [*map(change_line, found["changes"]), *found["text"]]
+            found["causes"] = causes_of(engine, unit, incident)
+            told = [cause_line(place, one) for place, one in enumerate(found["causes"], 1)]
+            found["text"] = [*told, *map(change_line, found["changes"]), *found["text"]]
     if found is None:
         raise HTTPException(404, f"nothing is known about {subject_id!r}; ids look like alert-7, inc-3 or act-12")
     return found

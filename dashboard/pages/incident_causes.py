@@ -1,0 +1,44 @@
+"""Where an incident began: ranked services, each with what speaks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from dash import dcc, html
+
+from dashboard import widgets
+from dashboard.context import Caller
+
+
+def cards(caller: Caller, causes: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """One card; none where nothing is known."""
+    lines = [_cause(caller, place, one) for place, one in enumerate(causes, 1)]
+    return [widgets.card(*lines, title=caller.words("incident.causes"))] if lines else []
+
+
+def _cause(caller: Caller, place: int, one: Mapping[str, Any]) -> Any:
+    words = caller.words
+    remarks = []
+    if one["explained_by"]:
+        share = words.ratio(one["explained"])
+        remarks.append(words("incident.causes.explained", share=share, service=one["explained_by"]))
+    if one["suffering"]:
+        remarks.append(words("incident.causes.suffering", services=", ".join(one["suffering"])))
+    remarks += [words("incident.causes.changed", title=row["title"]) for row in one["changes"]]
+    evidence = [
+        html.Div(
+            [
+                html.Code(row["metric"], className="wk-series"),
+                widgets.quiet(f" {words.number(row['before'], 2)} → {words.number(row['during'], 2)}  {row['text']}"),
+            ]
+        )
+        for row in one["evidence"]
+    ]
+    head = widgets.row(
+        html.Span(f"{place}.", className="wk-text"),
+        dcc.Link(one["service"], href=f"/services/{quote(one['service'], safe='')}", className="wk-strong"),
+        widgets.badge(words.number(one["score"], 2), "blue"),
+    )
+    return html.Div([head, *([widgets.quiet(" · ".join(remarks))] if remarks else []), *evidence], className="wk-item")
