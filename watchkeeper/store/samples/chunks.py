@@ -86,22 +86,45 @@ def pack(values: FloatArray) -> Packed:
 
 
 def _pack_batch(values: FloatArray) -> list[bytes]:
-    bits = values.view(np.uint64)
     absent, holes = is_stale(values), is_hole(values)
     gaps: BoolArray = np.any(absent | holes, axis=1)
+    if not gaps.any():
+        return _pack_dense(values)
+    parts = [b""] * len(values)
+    whole, gappy = np.flatnonzero(~gaps), np.flatnonzero(gaps)
+    for row, part in zip(whole.tolist(), _pack_dense(values[whole]) if len(whole) else (), strict=True):
+        parts[row] = part
+    for rows in _alike(absent[gappy], holes[gappy]):
+        picked = gappy[rows]
+        packed = _pack_masked(values[picked], absent[picked[0]], holes[picked[0]])
+        for row, part in zip(picked.tolist(), packed, strict=True):
+            parts[row] = part
+    return parts
+
+
+def _pack_dense(values: FloatArray) -> list[bytes]:
+    """Chunks of rows without gaps."""
+    bits = values.view(np.uint64)
     constant: BoolArray = np.all(bits == bits[:, :1], axis=1)
-    integers, exponent = _scaled(values, ~(gaps | constant))
+    integers, exponent = _scaled(values, ~constant)
     parts: list[bytes] = []
     for row in range(len(values)):
-        if gaps[row]:
-            parts.append(_pack_masked(values[row], absent[row], holes[row]))
-        elif constant[row]:
+        if constant[row]:
             parts.append(bytes([CONSTANT]) + values[row, :1].tobytes())
         elif exponent[row] >= 0:
             parts.append(bytes([INTEGERS | int(exponent[row]) << 4]) + _compress(integers[row], _integers()))
         else:
             parts.append(bytes([FLOATS]) + _compress(values[row], _floats()))
     return parts
+
+
+def _alike(absent: npt.NDArray[np.bool_], holes: npt.NDArray[np.bool_]) -> list[list[int]]:
+    """Rows whose gaps lie at the same places: series of one target mostly come, go and fail together."""
+    found: dict[tuple[bytes, bytes], list[int]] = {}
+    ends, lost = np.packbits(absent, axis=1), np.packbits(holes, axis=1)
+    for row in range(len(absent)):
+        found.setdefault((ends[row].tobytes(), lost[row].tobytes()), []).append(row)
+    return list(found.values())
 
 
 def _compress(values: npt.NDArray[Any], config: Any) -> bytes:
@@ -127,19 +150,19 @@ def _scaled(values: FloatArray, candidates: npt.NDArray[np.bool_]) -> tuple[IntA
     return integers, exponent
 
 
-def _pack_masked(values: FloatArray, ended: BoolArray, holes: BoolArray) -> bytes:
-    """The mask tells holes where there are any; ends beside them are then values like others."""
+def _pack_masked(values: FloatArray, ended: BoolArray, holes: BoolArray) -> list[bytes]:
+    """Chunks of rows with the same gaps. The mask tells holes where there are any; ends beside them are values then."""
     holed = HOLED if holes.any() else 0
     absent = holes if holed else ended
-    present = np.ascontiguousarray(values[~absent])
-    if not len(present):
-        return bytes([ABSENT | holed])
+    present = np.ascontiguousarray(values[:, ~absent])
+    if not present.shape[1]:
+        return [bytes([ABSENT | holed])] * len(values)
     mask = zlib.compress(np.packbits(absent).tobytes(), 6)
     if holed and ended.any():
-        inner = bytes([FLOATS]) + _compress(present, _floats())
+        inner = [bytes([FLOATS]) + _compress(row, _floats()) for row in present]
     else:
-        inner = bytes(pack(present[None, :]).payload)
-    return bytes([inner[0] | MASKED | holed]) + MASK_LENGTH.pack(len(mask)) + mask + inner[1:]
+        inner = _pack_dense(present)
+    return [bytes([part[0] | MASKED | holed]) + MASK_LENGTH.pack(len(mask)) + mask + part[1:] for part in inner]
 
 
 def pick_chunks(packed: Packed, offsets: npt.NDArray[np.int64], pick: Pick) -> tuple[list[bytes | None], list[int]]:
