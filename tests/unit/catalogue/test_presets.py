@@ -180,3 +180,32 @@ def test_every_alert_of_a_kind_speaks_both_languages_and_has_its_runbook(pack: s
 def test_the_page_of_kinds_is_as_the_command_writes_it() -> None:
     """Otherwise: watchkeeper services kinds --markdown > docs/kinds.md."""
     assert (ROOT / "docs/kinds.md").read_text(encoding="utf-8") == markdown(KINDS)
+
+
+#: Kinds that tests of their own read on running servers, and hold against what the kind promises.
+RUNNING = {
+    *("dns_server", "http_service", "job_queue", "mariadb", "memcached", "mysql", "nats", "network_device", "nginx"),
+    *("postgresql", "redis", "redis_cluster", "redis_sentinel", "tcp_service", "website"),
+}
+
+
+def recorded(kind: Kind) -> set[str]:
+    """Metrics of the kind with a sample on a page that a real server gave; none where its page is written by hand."""
+    page = PAGES / f"{kind.kind}.txt"
+    if not page.is_file() or not page.read_text(encoding="utf-8").startswith("# Recorded from "):
+        return set()
+    seen = seen_on(page)
+    return {one.name for one in kind.metrics if {one.name + ending for ending in ENDINGS} & seen}
+
+
+def test_twenty_five_services_and_a_hundred_metrics_were_seen_on_real_servers() -> None:
+    """Beside the kinds whose pages are written after documentation, which docs say."""
+    real = {name: recorded(kind) for name, kind in KINDS.items()}
+    whole = {name for name, metrics in real.items() if metrics} | RUNNING
+    for name in whole:
+        kind = KINDS[name]
+        assert kind.sources, name
+        assert kind.panels, name
+        assert [rule for _, rule in load(pack_paths(kind.packs)).alert_rules()], name
+    assert len(whole) >= 25, sorted(whole)
+    assert len(set[str]().union(*real.values())) >= 100
