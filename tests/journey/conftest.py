@@ -19,6 +19,11 @@ ALONE = {
     "test_remote_write": "compares bit for bit what was pushed; VictoriaMetrics rounds to about 12 digits",
     "test_remote_write_out": "follows the log of the embedded store; with a server that server is where samples go",
     "test_sign_in": "looks at no samples",
+    "test_standby": "is about the state database; two engines have a store each",
+    "test_watchers": "is about lease and actuator; no engine is whole",
+    "test_killed_ended_and_frozen_a_hundred_ways_it_costs_the_watched_service_no_request": (
+        "is about requests that do not pass through us"
+    ),
     "test_a_thousand_readers_get_what_they_ask_in_time": "measures this engine on this machine; thirty ask everywhere",
     "test_a_full_disk_is_counted_survived_and_left_behind": "fills the disk of the embedded store",
     "test_while_the_sample_server_is_away_nothing_is_known_and_nothing_done_and_then_nothing_is_missing": (

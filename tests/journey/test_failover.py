@@ -5,6 +5,8 @@ One estate sees one fault after the other, as estates do, and is calm in between
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -77,3 +79,16 @@ def test_a_dry_run_of_a_fresh_estate_makes_the_same_plan_and_touches_nothing(cyc
     found = runs.dry_run(watched=6.0)
     assert (found.effects, found.backup_answers) == (0, 0)
     assert runs.plan_bytes(found.plan) == runs.plan_bytes(cycle.plan)
+
+
+@pytest.mark.long
+def test_killed_ended_and_frozen_a_hundred_ways_it_costs_the_watched_service_no_request() -> None:
+    """We are not in the way of anybody's data. ``SEED`` repeats it, ``LONG_SECONDS`` and ``WAYS`` bound it."""
+    seed, ways = int(os.environ.get("SEED", time.time_ns() % 1_000_000)), int(os.environ.get("WAYS", "100"))
+    deadline = time.monotonic() + float(os.environ.get("LONG_SECONDS", "3600"))
+    with runs.settled(observe_after_gap="5s", retry_after="2s") as found:
+        done, requests, failed = runs.harm(found, ways, seed, deadline)
+        switched = len(found.user.requests()) - sum(one.who == "primary" for one in found.user.requests())
+    print(f"\nseed {seed}: {sum(done.values())} ways, {len(done)} kinds; {requests} requests, {failed} failed")
+    assert (failed, switched) == (0, 0)
+    assert requests > 10 * sum(done.values())

@@ -14,7 +14,7 @@ from support.servers import Running, postgres_server
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.lifecycle import start, stop
 
-pytestmark = [pytest.mark.servers, pytest.mark.embedded_only]
+pytestmark = pytest.mark.servers
 RULES = """
 groups:
   - name: checkout

@@ -22,7 +22,7 @@ from watchkeeper.model import ActionState
 from watchkeeper.store.state import State
 from watchkeeper.store.state.migrations import migrate
 
-pytestmark = [pytest.mark.servers, pytest.mark.embedded_only]
+pytestmark = pytest.mark.servers
 CUT_ALL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
 #: Seconds a machine that is busy with other tests may take for what takes one.
 PATIENCE = 120.0

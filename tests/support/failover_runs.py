@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+import os
+import random
+import signal
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from support.failover import UNTOUCHED, Double, Estate, estate, switched
+from support.failover import UNTOUCHED, Double, Estate, estate, named, switched
 
 from remediation.plan import plan_from
 from watchkeeper.reasons import gate_name
@@ -227,3 +231,25 @@ def _refused(double: Double) -> dict[str, int]:
 def _wait(seconds: float) -> None:
     """Real processes go on meanwhile: this is the scenario's own duration, not a wait for something to be ready."""
     time.sleep(seconds)
+
+
+def harm(found: Estate, ways: int, seed: int, deadline: float) -> tuple[Counter[str], int, int]:
+    """Kill, end or freeze our own processes at random; (what was done, requests of users, those that failed)."""
+    chance, done = random.Random(seed), Counter[str]()
+    began = time.monotonic()
+    while sum(done.values()) < ways and time.monotonic() < deadline:
+        names = chance.sample(["engine", "actuator", "dashboard"], chance.randint(1, 3))
+        sign = chance.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
+        hit = [pid for pid in found.up.pids() if named(pid) in names]
+        for pid in hit:
+            with suppress(ProcessLookupError):
+                os.kill(pid, sign)
+        _wait(chance.uniform(0.2, 3.0))
+        if sign is signal.SIGSTOP:
+            for pid in hit:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+        done[f"{sign.name} of {' and '.join(sorted(names))}"] += 1
+    _wait(2.0)
+    requests = found.user.requests(began)
+    return done, len(requests), sum(one.failed for one in requests)

@@ -18,19 +18,19 @@ from support.mutants import UNCHANGED, Mutant, killed, mutants, path_of
 HERE = "tests/unit/remediation/"
 #: Module of the kernel -> the tests that must notice a change of it, quick ones first.
 KERNEL: dict[str, tuple[str, ...]] = {
-    "remediation.gates": ("test_gates.py", "test_kernel.py"),
-    "remediation.gates.authority": ("test_gates.py", "test_kernel.py", "test_scaling.py"),
-    "remediation.gates.base": ("test_gates.py", "test_kernel.py"),
-    "remediation.gates.evidence": ("test_gates.py", "test_kernel.py", "test_cuts.py"),
-    "remediation.gates.limits": ("test_gates.py", "test_kernel.py"),
-    "remediation.gates.target": ("test_gates.py", "test_kernel.py", "test_links.py"),
-    "remediation.approval": ("test_gates.py", "test_kernel.py", "test_scaling.py"),
-    "remediation.breakers": ("test_breakers.py", "test_gates.py", "test_kernel.py"),
-    "remediation.confirm": ("test_gates.py", "test_kernel.py", "test_links.py"),
-    "remediation.killswitch": ("test_kernel.py", "test_people.py"),
-    "remediation.people": ("test_kernel.py", "test_people.py"),
-    "remediation.actuator.core": ("test_actuator.py", "test_kernel.py"),
-    "remediation.actuator.journal": ("test_actuator.py", "test_kernel.py"),
+    "remediation.gates": ("test_gates.py", "test_kernel.py", "test_kernel_parts.py"),
+    "remediation.gates.authority": ("test_gates.py", "test_kernel.py", "test_kernel_parts.py", "test_scaling.py"),
+    "remediation.gates.base": ("test_gates.py", "test_kernel.py", "test_kernel_parts.py"),
+    "remediation.gates.evidence": ("test_gates.py", "test_kernel.py", "test_kernel_parts.py", "test_cuts.py"),
+    "remediation.gates.limits": ("test_gates.py", "test_kernel.py", "test_kernel_parts.py"),
+    "remediation.gates.target": ("test_gates.py", "test_kernel.py", "test_kernel_parts.py", "test_links.py"),
+    "remediation.approval": ("test_gates.py", "test_kernel.py", "test_kernel_parts.py", "test_scaling.py"),
+    "remediation.breakers": ("test_breakers.py", "test_gates.py", "test_kernel.py", "test_kernel_parts.py"),
+    "remediation.confirm": ("test_gates.py", "test_kernel.py", "test_kernel_parts.py", "test_links.py"),
+    "remediation.killswitch": ("test_kernel.py", "test_kernel_parts.py", "test_people.py"),
+    "remediation.people": ("test_kernel.py", "test_kernel_parts.py", "test_people.py"),
+    "remediation.actuator.core": ("test_actuator.py", "test_kernel.py", "test_kernel_parts.py"),
+    "remediation.actuator.journal": ("test_actuator.py", "test_kernel.py", "test_kernel_parts.py"),
 }
 #: What tests of remediation import beside it.
 BESIDE = (

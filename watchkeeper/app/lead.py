@@ -72,8 +72,10 @@ class Leading:
             if not self.led:
                 if self._take():
                     begin()
-            elif not lease.keep():
-                self._telemetry.leader.set(0.0)
+                continue
+            kept = lease.keep()
+            self._telemetry.leader.set(float(lease.token > 0))
+            if not kept:
                 log.error("the lease is lost: this engine ends, and comes back as one that waits")
                 lost()
                 return

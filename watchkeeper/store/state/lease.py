@@ -36,9 +36,9 @@ INSERT INTO lease (name, holder, token, expires_at) VALUES (:name, :holder, 1, {
 ON CONFLICT (name) DO UPDATE SET holder = :holder, token = lease.token + 1, expires_at = {_NOW} + :ttl
 WHERE lease.expires_at <= {_NOW} OR lease.holder = :holder RETURNING token
 """)  # noqa: S608
+#: Nobody has acted since while the token is still there, however long the database did not answer.
 _RENEW = text(f"""
-UPDATE lease SET expires_at = {_NOW} + :ttl
-WHERE name = :name AND holder = :holder AND token = :token AND expires_at > {_NOW} RETURNING token
+UPDATE lease SET expires_at = {_NOW} + :ttl WHERE name = :name AND holder = :holder AND token = :token RETURNING token
 """)  # noqa: S608
 _RELEASE = text("UPDATE lease SET expires_at = 0 WHERE name = :name AND holder = :holder AND token = :token")
 _FENCED = text(f"""
@@ -83,7 +83,10 @@ class Lease:
         return self._token if self._say(_TAKE, {"holder": self.holder}, keep=False) else 0
 
     def keep(self) -> bool:
-        """Renew. False: it is lost, and never comes back under this token."""
+        """Renew. False: somebody else has it, and it never comes back under this token.
+
+        True as well while the database does not answer: then ``token`` alone says for how long we may act.
+        """
         return self._say(_RENEW, {"holder": self.holder, "token": self._token}, keep=True)
 
     def _say(self, statement: object, values: dict[str, object], *, keep: bool) -> bool:
@@ -94,7 +97,7 @@ class Lease:
                 token = connection.execute(statement, given).scalar()  # type: ignore[call-overload]
         except SQLAlchemyError as error:
             log.warning("the lease cannot be asked for", error=str(getattr(error, "orig", error)))
-            return keep and self.token > 0  # not known to be lost: our own clock says how long that is good enough
+            return keep
         self._token, self._sent = int(token or 0), sent
         return token is not None
 

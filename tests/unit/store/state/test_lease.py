@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import create_engine, make_url, text
 from support.remedies import PLAN
 from support.servers import Running, free_port, need, own_folder, start
 from support.servers import listens as listening
@@ -79,6 +80,26 @@ def test_a_holder_gives_up_by_its_own_clock_before_the_database_does(candidate: 
     assert one.token == 0
     assert one.keep()  # the row is still its own: with a renewal it is sure again
     assert one.token == 1
+
+
+def test_a_database_that_did_not_answer_for_long_costs_the_lease_only_if_somebody_else_took_it(
+    url: str, candidate: Callable[..., Lease]
+) -> None:
+    now = [100.0]
+    one, other = candidate("a", timedelta(seconds=10), lambda: now[0]), candidate("b", timedelta(seconds=30))
+    assert one.take() == 1
+    now[0] += 60
+    with psycopg.connect(make_url(url).set(drivername="postgresql").render_as_string(), autocommit=True) as connection:
+        connection.execute("UPDATE lease SET expires_at = 0")
+    assert one.token == 0
+    assert one.keep()  # nobody was there meanwhile
+    assert one.token == 1
+    one._engine.dispose()
+    one._engine = create_engine("postgresql+psycopg://postgres@127.0.0.1:1/none")
+    now[0] += 60
+    assert one.keep()  # not known to be lost, and not enough to act on
+    assert one.token == 0
+    assert other.take() == 0
 
 
 def test_a_life_that_ended_without_a_word_is_taken_up_at_once_by_the_same_holder(
