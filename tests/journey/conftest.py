@@ -18,6 +18,7 @@ ALONE = {
     "test_remediation_haproxy": "a dictionary answers instead of samples",
     "test_remote_write": "compares bit for bit what was pushed; VictoriaMetrics rounds to about 12 digits",
     "test_remote_write_out": "follows the log of the embedded store; with a server that server is where samples go",
+    "test_agent_kills": "kills the agent, whose own store is embedded; the engine and what it keeps live on",
     "test_sign_in": "looks at no samples",
     "test_standby": "is about the state database; two engines have a store each",
     "test_watchers": "is about lease and actuator; no engine is whole",

@@ -36,7 +36,7 @@ REGISTRY = Registry("collectors", BUILTIN)
 #: Attempts at a time; each has a way of its own to the server.
 LANES = 8
 #: Seconds of one attempt: an answer whose length was changed never ends.
-SHORT = 0.2
+SHORT = 0.5
 VECTOR = b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":"b"},"value":[1,"2"]}]}}'
 LOKI = (
     b'{"data":{"resultType":"streams","result":'

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
-from support.listening import listening
-
+#: Seconds of silence after which a changed conversation is over, and one in how many is left open instead.
+QUIET_SECONDS, HANGING = 0.02, 16
 #: What does harm where it is not expected.
 WORDS = (
     b"\xff" * 9, b"\x00" * 8, b"\x80" * 9 + b"\x01", b"\x7f\xff\xff\xff", b"NaN", b"-1", b"1e999", b"9" * 30,
@@ -51,48 +51,133 @@ def _swap(body: bytearray, dice: random.Random) -> bytearray:
 
 
 class Relay:
-    """Hands on what a server says, one piece of each connection changed; the asker's own words go through whole."""
+    """Hands on what a server says, one piece of each connection changed; the asker's own words go through whole.
+
+    Where nobody speaks for a moment after that, the connection is ended: who waits for bytes that never come tells
+    nothing new, and costs the whole time-out. One in ``HANGING`` stays open, for waiting must end too.
+    """
 
     def __init__(self, port: int, dice: random.Random) -> None:
-        self.port, self.dice, self._server = 0, dice, port
+        self.port, self.dice, self.server = 0, dice, port
         self.changed = 0  #: pieces that were changed
+        self.open = set[_Front]()
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        theirs: asyncio.StreamWriter | None = None
-        forward: asyncio.Task[None] | None = None
+    def made(self) -> asyncio.Protocol:
+        return _Front(self)
+
+
+class _Front(asyncio.Protocol):
+    """The asker's side of one connection."""
+
+    def __init__(self, relay: Relay) -> None:
+        self.relay, self._back = relay, _Back(self)
+        self._left = relay.dice.choice((0, 0, 1, 1, 2, 3, 5, 8))
+        self._hangs = not relay.dice.randrange(HANGING)
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiting: list[bytes] = []  #: said before the server was reached
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self.relay.open.add(self)
+        self._reaching = asyncio.ensure_future(self._reach())
+
+    async def _reach(self) -> None:
         try:
-            answers, theirs = await asyncio.open_connection("127.0.0.1", self._server)
-            forward = asyncio.ensure_future(_pump(reader, theirs))
-            left = self.dice.choice((0, 0, 1, 1, 2, 3, 5, 8))
-            while piece := await answers.read(1 << 16):
-                if left == 0:
-                    self.changed += 1
-                    piece = mutated(piece, self.dice)
-                left -= 1
-                writer.write(piece)
-                await writer.drain()
-        except (OSError, asyncio.CancelledError):
-            pass  # one side has gone, or the test is over
-        finally:
-            if forward is not None:
-                forward.cancel()
-            for side in filter(None, (writer, theirs)):
-                side.close()
+            await asyncio.get_running_loop().create_connection(lambda: self._back, "127.0.0.1", self.relay.server)
+        except OSError:
+            self.end()
+            return
+        for data in self._waiting:
+            self._back.write(data)
+        if self._transport.is_closing():
+            self.end()
+
+    def data_received(self, data: bytes) -> None:
+        self._heard()
+        if self._back.reached:
+            self._back.write(data)
+        else:
+            self._waiting.append(data)
+
+    def answered(self, piece: bytes) -> None:
+        """The server says this."""
+        if self._left == 0:
+            self.relay.changed += 1
+            piece = mutated(piece, self.relay.dice)
+        self._left -= 1
+        self._transport.write(piece)
+        self._heard()
+
+    def _heard(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._left < 0 and not self._hangs:
+            self._timer = asyncio.get_running_loop().call_later(QUIET_SECONDS, self.end)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.relay.open.discard(self)
+        self.end()
+
+    def end(self) -> None:
+        """Both sides."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._transport.close()
+        self._back.close()
+
+    async def over(self) -> None:
+        """At once, whatever is still to be sent."""
+        self._reaching.cancel()
+        await asyncio.gather(self._reaching, return_exceptions=True)
+        self._transport.abort()
+        self._back.abort()
+        await asyncio.sleep(0)  # their ends are told in the loop's next round
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while piece := await reader.read(1 << 16):
-            writer.write(piece)
-            await writer.drain()
+class _Back(asyncio.Protocol):
+    """The server's side of one connection."""
+
+    reached = False
+
+    def __init__(self, front: _Front) -> None:
+        self._front = front
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport, self.reached = transport, True
+
+    def data_received(self, data: bytes) -> None:
+        self._front.answered(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._front.end()
+
+    def write(self, data: bytes) -> None:
+        self._transport.write(data)
+
+    def close(self) -> None:
+        if self.reached:
+            self._transport.close()
+
+    def abort(self) -> None:
+        if self.reached:
+            self._transport.abort()
 
 
 @asynccontextmanager
 async def relay(port: int, dice: random.Random) -> AsyncIterator[Relay]:
     """Between an asker and the TCP server on ``port``."""
     made = Relay(port, dice)
-    async with listening(made.serve) as made.port:
+    server = await asyncio.get_running_loop().create_server(made.made, "127.0.0.1", 0)
+    made.port = server.sockets[0].getsockname()[1]
+    try:
         yield made
+    finally:
+        server.close()
+        for one in list(made.open):
+            await one.over()
+        await server.wait_closed()
 
 
 @asynccontextmanager
