@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from .compound import parts_of
 from .forms import Form, tidy
@@ -14,7 +15,6 @@ from .lexer import BLANK, SHOWN
 MANY_WORDS = 5
 #: Words that must stand still beside a place whose word varies.
 STANDING = 2
-_HOLE = "\x01"
 _TRUTH = frozenset({"true", "false"})
 
 Key = tuple[str, ...]
@@ -56,16 +56,23 @@ def _event(shape: Key, forms: list[Form], holes: set[int]) -> Event:
     return Event(forms, tidy("".join(shown)), forms[0].kinds() if len(forms) == 1 else [])
 
 
+@dataclass(slots=True, eq=False)
+class _Hole:
+    """A place left out of shapes that are else the same, and what stands there in which shape."""
+
+    place: int
+    standing: int  #: words beside it
+    found: dict[str, Key] = field(default_factory=dict)
+
+
 def _words_as_values(lines: Mapping[Key, int]) -> tuple[dict[Key, set[int]], dict[Key, list[Key]]]:
     """(shape -> places where its words are values, shape -> the shapes that are one event with it)."""
     leader: dict[Key, tuple[Key, int]] = {}
-    for hole, found in sorted(_with_holes(lines).items(), key=lambda item: (-len(item[1]), item[0])):
-        if sum(map(is_word, hole)) < STANDING:
-            continue
-        first, words = _values_at(found, lines)
+    for hole in _holes(lines):
+        first, words = _values_at(hole.found, lines)
         for word in words:
-            if first not in leader and found[word] not in leader:
-                leader[found[word]] = first, hole.index(_HOLE)
+            if first not in leader and hole.found[word] not in leader:
+                leader[hole.found[word]] = first, hole.place
     return _led(lines, leader)
 
 
@@ -82,14 +89,27 @@ def _values_at(found: Mapping[str, Key], lines: Mapping[Key, int]) -> tuple[Key,
     return first, words[1:] if len(words) >= MANY_WORDS else []
 
 
-def _with_holes(shapes: Iterable[Key]) -> dict[Key, dict[str, Key]]:
-    """A shape with one place left out -> what stands there in which shape; only where several do."""
-    found: dict[Key, dict[str, Key]] = defaultdict(dict)
+def _holes(shapes: Iterable[Key]) -> list[_Hole]:
+    """Places where several shapes differ and enough of the text stands still, those of most shapes first.
+
+    What stands around a place is told by its hash: a line of a thousand words has a thousand places.
+    """
+    found: dict[tuple[int, int, int, int], _Hole] = {}
     for shape in shapes:
+        before, after, standing = _hashes(shape), _hashes(shape[::-1]), sum(map(is_word, shape))
         for place, part in enumerate(shape):
-            if part == BLANK or is_word(part):
-                found[(*shape[:place], _HOLE, *shape[place + 1 :])][part] = shape
-    return {hole: each for hole, each in found.items() if len(each) > 1}
+            word = is_word(part)
+            if part == BLANK or word:
+                around = len(shape), place, before[place], after[len(shape) - 1 - place]
+                hole = found.get(around) or found.setdefault(around, _Hole(place, standing - word))
+                hole.found[part] = shape
+    several = [hole for hole in found.values() if len(hole.found) > 1 and hole.standing >= STANDING]
+    return sorted(several, key=lambda hole: (-len(hole.found), hole.place, min(hole.found.values())))
+
+
+def _hashes(parts: Key) -> list[int]:
+    """Of the first 0, 1, 2 ... parts."""
+    return list(accumulate(parts, lambda before, part: hash((before, part)), initial=0))
 
 
 def _led(

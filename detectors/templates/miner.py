@@ -18,9 +18,9 @@ MOST_REMEMBERED = 100_000
 #: Forms that are learned: some 4 KB each.
 MOST_FORMS = 20_000
 #: Share of new forms at which all are looked at together again.
-FEW_NEW = 0.02
+FEW_NEW = 0.1
 #: Longer lines are told by their beginning.
-LONGEST = 4_000
+LONGEST = 2_000
 #: Digits become 0: lines that differ in digits alone have the same tokens.
 _ALIKE = str.maketrans("123456789", "000000000")
 

@@ -129,3 +129,10 @@ def test_any_text_has_a_template_and_the_same_one_each_time(lines: list[str]) ->
 def test_lines_that_differ_in_digits_alone_are_one_event(text: str, first: str, second: str) -> None:
     found = parse([f"{text} at {first} end", f"{text} at {second} end"])
     assert found[0] == found[1]
+
+
+def test_lines_of_a_thousand_words_are_learned_as_any_other() -> None:
+    words = " ".join(f"word{'abcdefghij'[place % 10]}" for place in range(1000))
+    found = parse([f"{number} {words}" for number in range(100, 130)])
+    assert {template.split()[0] for _, template in found} == {"<*>"}
+    assert len(set(found)) == 1

@@ -26,6 +26,8 @@ FIRST_SEEN = "log_templates_first_seen_total"
 REFUSED = "watchkeeper_log_template_refused_total"
 #: Label of lines whose kind is not learned any more.
 OTHER = "other"
+#: Forms that an engine learns: to look at all of them together takes it seconds.
+MOST_FORMS = 5_000
 #: How often what was learned is written down.
 SAVED_EVERY = timedelta(minutes=5)
 Own = tuple[tuple[str, str], ...]
@@ -47,7 +49,7 @@ class LineTemplates:
 
     def __init__(self, file: Path, options: Templates, now: datetime) -> None:
         self._file, self.options, self._saved = file, options, now
-        self.miner, self._first = TemplateMiner(), dict[str, datetime]()
+        self.miner, self._first = TemplateMiner(most_forms=MOST_FORMS), dict[str, datetime]()
         self._last: dict[str, datetime] = {}
         self._lines: Counter[Own] = Counter()
         self._touched: dict[Own, datetime] = {}
@@ -130,7 +132,7 @@ class LineTemplates:
         try:
             kept: dict[str, Any] = json.loads(self._file.read_text(encoding="utf-8"))
             first = {name: datetime.fromisoformat(at) for name, at in kept["first_seen"].items()}
-            self.miner, self._first = TemplateMiner.restored(kept["miner"]), first
+            self.miner, self._first = TemplateMiner.restored(kept["miner"], most_forms=MOST_FORMS), first
         except FileNotFoundError:
             return
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
