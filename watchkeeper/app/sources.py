@@ -67,7 +67,7 @@ def _source(
     merged = {**labels, **options.pop("labels", {})} if "labels" in options else labels
     collector = registry.build(kind, {**options, "name": name, "labels": merged}, key="collectors")
     shown = getattr(collector, "target_labels", None) or {"job": name, **merged}
-    named = (options.get(name) for name in ("url", "api_server", "address", "listen"))
+    named = (options.get(name) for name in ("url", "api_server", "address", "listen", "endpoint", "region"))
     place = str(next(filter(None, named), "") or ", ".join(options.get("paths", [])) or kind)
     return Source(name, kind, interval, collector, dict(shown), target=_without_secrets(place))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,6 +38,13 @@ def test_every_frame_draws_for_every_reader(
     found = find(BUILTIN, page.path, "?expr=up")
     assert found is not None
     assert reader.words(f"{page.key}.title") in markup(page.layout(reader, found[1]))
+
+
+def test_every_page_of_the_navigation_has_its_icon() -> None:
+    """Without one the browser draws a black square."""
+    style = (Path(overview.__file__).parents[1] / "assets" / "style.css").read_text(encoding="utf-8")
+    shown = [page.key for page in BUILTIN if page.area]
+    assert [key for key in shown if f".wk-nav-{key} {{ --icon:" not in style] == []
 
 
 def test_addresses_find_their_page() -> None:
