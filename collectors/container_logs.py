@@ -31,10 +31,10 @@ class ContainerLogs(LogFile):
 
     kind = "container_logs"
 
-    def _batch(self, path: str, raw: Raw, time_ms: int) -> LogBatch:
+    def _batches(self, path: str, raw: Raw, time_ms: int) -> list[LogBatch]:
         lines = [line for piece in raw.pieces for line in piece.split(b"\n")[:-1]]
         pairs = list(unwrapped(lines, time_ms))
         texts = [decode(text, self.encoding).decode() for _, text in pairs]
         own = labels(None, {**path_labels(path), **self.target_labels, "file": path})
         made = LogBatch.of(own, texts, [at for at, _ in pairs])
-        return replace(made, severity=severities(made.data, made.ends))
+        return [replace(made, severity=severities(made.data, made.ends))]
