@@ -297,7 +297,7 @@ def set_up_logging(file: Path | None, *, process: str, stderr_level: int = loggi
         handler.setFormatter(formatter)
         root.addHandler(handler)
     root.setLevel(logging.INFO)
-    for noisy in ("httpcore2", "httpx2", "uvicorn.access", "apscheduler", "alembic"):
+    for noisy in ("httpcore2", "httpx2", "uvicorn", "apscheduler", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
