@@ -162,6 +162,13 @@ def test_a_wrong_value_loses_its_line_alone() -> None:
     assert page.rejected == {"parse": 3}
 
 
+def test_a_native_histogram_in_text_is_refused_by_name_and_loses_its_line_alone() -> None:
+    native = b'm{n="h"} {count:17,sum:324789.3,schema:3,zero_threshold:1e-128,positive_spans:[0:2]} 1700000000\n'
+    page = reader().read(b'm{n="a"} 1\n' + native + b'm{n="b"} 2\n')
+    assert short(page) == {"a": 1.0, "b": 2.0}
+    assert page.rejected == {"native_histogram": 1}
+
+
 @pytest.mark.parametrize(
     ("line", "why"),
     [

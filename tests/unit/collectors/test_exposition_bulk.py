@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import random
+import resource
 import struct
 import time
 
@@ -21,6 +22,8 @@ from watchkeeper.errors import CollectError
 from watchkeeper.model import format_series
 
 UNKNOWN = -4
+#: Growth of the process over all mutated pages, in KiB.
+MOST_GROWTH = 64 << 10
 #: Numbers and what only looks like one, to Python or to Arrow.
 TEXTS = [
     "0", "-0", "1", "007", "+5", "1.", ".5", "-.5e-3", "1e3", "1E+3", "5e", "1e400", "1e-400", "4.9e-324",
@@ -168,7 +171,9 @@ def answer(reader: Exposition, body: bytes) -> tuple[object, ...]:
         page = reader.read(body)
     except CollectError as error:
         return (error.reason,)
-    return page.received, dict(page.rejected), said(page)
+    found = said(page)
+    assert page.received == len(found) + sum(page.rejected.values()), body
+    return page.received, dict(page.rejected), found
 
 
 def said(page: Page) -> dict[str, bytes]:
@@ -202,6 +207,10 @@ def test_mutated_pages_say_the_same_to_a_reader_with_a_past() -> None:
 @pytest.mark.long
 def test_a_hundred_thousand_mutated_pages_say_the_same_to_a_reader_with_a_past() -> None:
     seed = random.SystemRandom().randrange(1 << 32)
+    differences(500, 0)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     read, wrong = differences(100_000, seed, seconds=float(os.environ.get("LONG_SECONDS", "3600")) / 4)
-    print(f"{read} mutated pages, seed {seed}")
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    print(f"{read} mutated pages, seed {seed}, grown by {grown} KiB")
     assert wrong == 0
+    assert grown < MOST_GROWTH

@@ -107,6 +107,15 @@ async def test_openmetrics_pages_are_known_by_their_content_type(outbound: Outbo
             await scraper(server.url("/om")).collect(NOON, outbound)
 
 
+async def test_a_page_in_protobuf_is_refused_by_name(outbound: Outbound) -> None:
+    kind = b"application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+    whole = answer(b"\x0a\x02up").replace(b"text/plain; version=0.0.4", kind)
+    async with target(protobuf=whole) as server:
+        with pytest.raises(CollectError, match="native histograms are not read") as failure:
+            await scraper(server.url("/protobuf")).collect(NOON, outbound)
+    assert failure.value.reason == "protobuf"
+
+
 @pytest.mark.parametrize("url", ["ftp://x/metrics", "metrics", "http:///metrics"])
 def test_an_address_that_is_no_url_is_refused_at_once(url: str) -> None:
     with pytest.raises(ValueError, match="url must be"):

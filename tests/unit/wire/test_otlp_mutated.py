@@ -67,17 +67,7 @@ def spliced(body: bytearray, dice: random.Random) -> bytes:
 
 def overwritten(body: bytearray, dice: random.Random) -> bytes:
     place = dice.randrange(len(body))
-    words = (
-        b"\xff" * 10,
-        b"\x80" * 9 + b"\x01",
-        b"\x00" * 8,
-        b'"NaN"',
-        b"[" * 200,
-        b'{"a":' * 50,
-        b"1e999",
-        b"\xed\xa0\x80",
-    )
-    word = dice.choice(words)
+    word = dice.choice(WORDS)
     return bytes(body[:place] + word + body[place + len(word) :])
 
 

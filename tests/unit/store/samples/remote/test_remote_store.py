@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -148,6 +149,32 @@ def test_a_server_that_is_away_at_the_start_and_falls_in_mid_run_loses_nothing(k
             until(lambda: desk.at_server() >= late(desk), "what was sent after the fall is there")
         desk.balanced()
         assert desk.store.stats()["spool_dropped"] == 0
+    finally:
+        desk.store.close()
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_what_an_engine_had_on_its_disk_when_it_died_arrives_once(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve(kind, tmp_path) as first:
+        port = first.port
+    desk = Desk(tmp_path / "desk", first.url)
+    desk.run(2)
+    assert not desk.store.deliver(0.2)  # on its way, and in the spool
+    monkeypatch.setattr(desk.store._outbox, "flush", lambda _: None)  # the spool hears no more, the log does
+    desk.run(4)
+    desk.store.head.sync()
+    shutil.copytree(tmp_path / "desk", tmp_path / "died")
+    desk.store.close()
+    assert len(list((tmp_path / "died" / "spool").glob("*.rw"))) < len(desk.sent)
+    desk.folder = tmp_path / "died"
+    desk.open()
+    try:
+        with serve(kind, tmp_path, port):
+            desk.delivered()
+            until(lambda: desk.at_server() == desk.expected(), "everything is there")
+        assert desk.store.stats()["spool_offered"] == 2 * len(desk.sent)
     finally:
         desk.store.close()
 
