@@ -197,6 +197,8 @@ def fall(unit: Unit, rule: str, now: datetime, reason: str) -> None:
 
 
 LINK_KEY = "remediation/link/"
+#: Document of a link that a person pinned: side, user, reason.
+PIN_KEY = "remediation/pin/"
 
 
 def link_served(

@@ -139,6 +139,11 @@ class Remediator:
             run = self._run(Tick(now=now - self.people.skew, wall=now), facts)
             return await self._in_thread(lambda unit: asked_record(unit, run, self._known(rule), user, reason, waive))
 
+    def phase(self, link: str) -> links.Phase:
+        """The state of a link's circuit as last probed; a link that was never looked at serves by its primary."""
+        found = self._links.get(link)
+        return found.phase if found else links.Phase.PRIMARY
+
     def _known(self, rule: str) -> RemedyRule:
         if rule not in self._rules:
             raise ActionError(f"there is no remediation rule {rule!r}")
@@ -196,9 +201,10 @@ class Remediator:
             link = self.settings.link(rule.link)
             if link is not None:
                 state = await self._probe(run, link, seen)
+                pin = await self._pinned(run, link)
                 derived.append(links.return_observation(seen, state, link, run.tick.now))
-                views[rule.name] = links.view(state, link, run.tick.now, returning=False)
-                views[rule.name + links.RETURN] = links.view(state, link, run.tick.now, returning=True)
+                views[rule.name] = links.view(state, link, run.tick.now, returning=False, pin=pin)
+                views[rule.name + links.RETURN] = links.view(state, link, run.tick.now, returning=True, pin=pin)
                 if state.phase is links.Phase.PRIMARY:
                     derived.pop()
             for each in derived:
@@ -224,6 +230,11 @@ class Remediator:
             state = links.follow(state, link, primary, backup, run.tick.now)
         self._links[link.name] = state
         return state
+
+    @staticmethod
+    async def _pinned(run: Run, link: Link) -> Mapping[str, Any] | None:
+        pin: Mapping[str, Any] | None = await run.read(lambda unit: unit.documents.get(book.PIN_KEY + link.name))
+        return pin
 
     async def _watch_targets(self, run: Run) -> None:
         """Read targets now and then, so that a foreign change is noticed before we act."""

@@ -81,8 +81,11 @@ def may_return(state: LinkState, link: Link, now: datetime) -> bool:
     )
 
 
-def view(state: LinkState, link: Link, now: datetime, *, returning: bool) -> LinkView:
-    """What gates see of it."""
+def view(
+    state: LinkState, link: Link, now: datetime, *, returning: bool, pin: Mapping[str, Any] | None = None
+) -> LinkView:
+    """What gates see of it. ``pin``: the document of a person who keeps the link where it is."""
+    pin = pin or {}
     other = state.primary if returning else state.backup
     return LinkView(
         link=link,
@@ -90,6 +93,8 @@ def view(state: LinkState, link: Link, now: datetime, *, returning: bool) -> Lin
         serving_since=state.since,
         returning=returning,
         half_open=may_return(state, link, now),
+        pinned=str(pin.get("side", "")),
+        pinned_why=f"{pin['user']}: {pin['reason']}" if pin else "",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from watchkeeper.errors import AccessError
+from watchkeeper.errors import AccessError, ActionError
 from watchkeeper.model import ActionRecord, ActionState, Approval, RiskClass
 
 from . import book
@@ -53,6 +53,20 @@ class People:
                 )
             )
             unit.audit.append(user, f"action.{verdict}", action_id, {"plan_hash": plan_hash, "reason": reason}, at=now)
+
+    def pin(self, link: str, side: Literal["primary", "backup"], user: str, reason: str, now: datetime) -> None:
+        """Keep a link on a side until somebody unpins it: it is not led away, neither there nor back."""
+        if self._settings.link(link) is None:
+            raise ActionError(f"there is no link {link!r}")
+        pinned = {"side": side, "user": user, "reason": reason}
+        with self._state.begin() as unit:
+            unit.documents.put(book.PIN_KEY + link, pinned, at=now)
+            unit.audit.append(user, "link.pinned", link, {"side": side, "reason": reason}, at=now)
+
+    def unpin(self, link: str, user: str, reason: str, now: datetime) -> None:
+        with self._state.begin() as unit:
+            unit.documents.put(book.PIN_KEY + link, {}, at=now)
+            unit.audit.append(user, "link.unpinned", link, {"reason": reason}, at=now)
 
     @staticmethod
     def _waiting(unit: Unit, action_id: str) -> ActionRecord:

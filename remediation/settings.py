@@ -86,6 +86,8 @@ class Link:
     backup_idle: Literal["drain", "ready"] = "drain"  #: state of the backup while the primary serves
     return_good: Count = 10  #: good probes in a row before the way back
     observers: list[str] = Field(default_factory=lambda: ["passive"])  #: names of observers a rule must bring along
+    primary_cost: Annotated[float, Field(ge=0)] = 0.0  #: money an hour while it serves; published, for people to weigh
+    backup_cost: Annotated[float, Field(ge=0)] = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -102,6 +102,8 @@ class LinkView:
     serving_since: datetime | None = None  #: when the serving side began to serve; None: it always did
     returning: bool = False  #: the plan goes back to the primary
     half_open: bool = False  #: the way back was probed good long enough
+    pinned: str = ""  #: side that a person keeps it on: primary | backup; empty: not pinned
+    pinned_why: str = ""  #: who did it, and why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

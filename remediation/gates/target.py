@@ -57,6 +57,8 @@ def _cannot(s: Situation) -> str:
 
 
 def _capacity(s: Situation) -> str:
+    if s.link is not None and s.link.pinned and s.link.pinned == ("backup" if s.link.returning else "primary"):
+        return f"the link is pinned to the {s.link.pinned} by {s.link.pinned_why}"
     if s.link is not None:  # the other side carries the load alone: what its owner declared must be enough
         link = s.link.link
         carried = 1.0 if s.link.returning else link.backup_capacity

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,15 @@ class Member:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.api}"
+
+    def kill(self) -> None:
+        """Agent and PostgreSQL at once, as the death of their machine would."""
+        assert self.running is not None
+        postmaster = int((self.folder / "data" / "postmaster.pid").read_text().splitlines()[0])
+        self.running.kill()
+        with suppress(ProcessLookupError):
+            os.kill(postmaster, signal.SIGKILL)
+        self.running = None
 
     def leads(self) -> bool:
         """Its own word that it is the primary, as a proxy would ask for it."""
@@ -91,8 +102,8 @@ def cluster(tmp: Path, names: Sequence[str] = ("a", "b"), *, lease: int = LEASE,
             made.start(member)
             stack.callback(_stop, member)
             if name == names[0]:
-                wait_until(member.leads, 30)
-        wait_until(made.streaming, 30)
+                wait_until(member.leads, 120)
+        wait_until(made.streaming, 120)
         yield made
 
 
@@ -145,5 +156,5 @@ def driven(tmp: Path) -> Iterator[Driven]:
             parameters={"primary": "b"},
             effects=lambda: made.timeline() - 1,
             hang={"members": [f"http://127.0.0.1:{port}"], "timeout_seconds": 0.1},
-            settle=lambda: wait_until(made.streaming, 30),
+            settle=lambda: wait_until(made.streaming, 120),
         )

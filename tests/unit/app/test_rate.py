@@ -26,6 +26,7 @@ LINK: dict[str, Any] = {
     "backup": "baidu",
     "primary_probe": 'probe_success{copy="primary"}',
     "backup_probe": 'probe_success{copy="backup"}',
+    "primary_cost": 1.5,
 }
 
 
@@ -81,6 +82,11 @@ async def test_a_provider_that_fails_half_the_time_scores_low_and_says_why(tmp_p
             for each, value in ask('watchkeeper_quality_component_score{provider="amap"}', now)
         }
         assert parts == {part["name"]: pytest.approx(part["score"], abs=0.01) for part in primary["components"]}
+        states = {dict(each)["state"]: value for each, value in ask('watchkeeper_link_state{link="maps"}', now)}
+        assert states == {"primary": 1.0, "backup": 0.0, "half_open": 0.0}
+        costs = {dict(each)["provider"]: value for each, value in ask("watchkeeper_link_cost", now)}
+        assert costs == {"amap": 1.5, "baidu": 0.0}
+        assert (link["phase"], link["pinned"]) == ("primary", None)
         evidence = engine.remediation._facts(now).quality["maps"]
         assert evidence["amap"]["score"] == primary["score"]  # type: ignore[index]
         await stop(engine)

@@ -15,6 +15,7 @@ from remediation import links
 from remediation.links import LinkState, Phase
 from remediation.situation import Watched
 from remediation.steady import Steady
+from watchkeeper.errors import ActionError
 from watchkeeper.model import ActionState
 
 RULE_OF_LINK = replace(RULE, name="maps", link="maps", target="", parameters={})
@@ -215,3 +216,33 @@ def test_what_was_refused_for_our_own_sleep_is_proposed_as_soon_as_we_may_act(tm
     assert world.record().progress["gate"] == "isolation"
     world.step(3, every=5.0)
     assert world.pool.executed() == 1
+
+
+def test_a_pinned_link_is_not_led_away_until_it_is_let_go(tmp_path: Path) -> None:
+    world = a_world(tmp_path)
+    people = world.remediator.people
+    people.pin("maps", "primary", "ann", "the backup is being moved", NOON)
+    world.symptom, world.answers["probe1"] = 1, 0.0
+    world.step(4)
+    assert serving(world) == ["web1"]
+    assert world.reason() == "precondition: the link is pinned to the primary by ann: the backup is being moved"
+    people.unpin("maps", "ann", "it is done", NOON)
+    world.step(4)  # a minute after the refusal
+    assert serving(world) == ["web2"]
+    assert world.remediator.phase("maps") is Phase.BACKUP
+
+
+def test_a_pin_to_the_backup_holds_up_the_way_back(tmp_path: Path) -> None:
+    world = a_world(tmp_path)
+    fail_over(world)
+    world.remediator.people.pin("maps", "backup", "ann", "we watch it for a day", NOON)
+    world.symptom, world.answers["probe1"] = 0, 1.0
+    world.step(20)
+    assert serving(world) == ["web2"]
+    assert world.remediator.phase("maps") is Phase.HALF_OPEN
+
+
+def test_only_a_link_that_there_is_can_be_pinned(tmp_path: Path) -> None:
+    world = a_world(tmp_path)
+    with pytest.raises(ActionError, match="no link 'mapz'"):
+        world.remediator.people.pin("mapz", "backup", "ann", "a typo", NOON)

@@ -37,6 +37,13 @@ class Switch(BaseModel):
     reason: str = Field(min_length=1, max_length=500)
 
 
+class Pin(BaseModel):
+    """``side`` empty: no longer pinned."""
+
+    side: Literal["primary", "backup", ""]
+    reason: str = Field(min_length=1, max_length=500)
+
+
 @router.get("/actions")
 def actions(request: Request, limit: int = 200) -> dict[str, Any]:
     engine: Engine = request.app.state.engine
@@ -128,6 +135,23 @@ def declare(
         raise HTTPException(404, f"there is no remediation rule {rule!r}")
     until = engine.remediation.remediator.people.declare(rule, caller.name, body.reason, engine.clock.now())
     return {"rule": rule, "expires_at": shapes.moment(until)}
+
+
+@router.post("/links/{link}/pin")
+def pin(
+    request: Request,
+    link: str,
+    body: Pin,
+    caller: Annotated[Principal, Depends(needs(Permission.APPROVE_REVERSIBLE))],
+) -> dict[str, Any]:
+    """Keep a dual link on a side, whatever its probes say, or let it go again."""
+    engine: Engine = request.app.state.engine
+    people, now = engine.remediation.remediator.people, engine.clock.now()
+    if body.side:
+        people.pin(link, body.side, caller.name, body.reason, now)
+    else:
+        people.unpin(link, caller.name, body.reason, now)
+    return {"link": link, "side": body.side}
 
 
 @router.post("/actions/{action_id}/judge")

@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 
 from analytics.quality import Observed, Quality, quality
+from remediation.links import Phase
 from remediation.settings import Link
 from watchkeeper.app.pipeline.ask import Ask
 from watchkeeper.clock import to_ms
 from watchkeeper.errors import QueryError
 from watchkeeper.model import METRIC_NAME, STALE_NAN, Labels, Layout, Tick, format_series, label, labels
 
+STATE, COST = "watchkeeper_link_state", "watchkeeper_link_cost"
 SCORE, COMPONENT = "watchkeeper_quality_score", "watchkeeper_quality_component_score"
 #: Window of success, latency and errors; how far back the last good answer is looked for.
 WINDOW, LOOK_BACK = "5m", "15m"
@@ -80,6 +82,7 @@ class Rating:
     ask: Ask
     executor: Executor
     append: Callable[[str, Sequence[Tick]], Any]
+    phase: Callable[[str], str] = lambda _link: Phase.PRIMARY  #: link -> state of its circuit
     rated: dict[tuple[str, str], Rated] = field(default_factory=dict)
     _layouts: dict[str, Layout] = field(default_factory=dict)
 
@@ -87,7 +90,8 @@ class Rating:
         found = await asyncio.get_running_loop().run_in_executor(self.executor, self._rate, now)
         self.rated = {(one.link, one.side): one for one in found}
         if found:
-            await self.append("quality", [self._tick(one) for one in found])
+            states = [self._state(link, now) for link in self.links]
+            await self.append("quality", [*(self._tick(one) for one in found), *states])
 
     def views(self, now: datetime, serving: Callable[[str], str]) -> list[dict[str, Any]]:
         """Every link with both its providers, best explanation first; ``serving``: link -> side."""
@@ -174,14 +178,31 @@ class Rating:
         except QueryError:  # a probe that is no plain selector has no companions: that part is unknown, and shown so
             return []
 
+    def _state(self, link: Link, now: datetime) -> Tick:
+        """The link's circuit, one series a state and 1 for the one it is in; and what each provider costs."""
+        pairs = {"link": link.name, "service": link.service}
+        costs = {link.primary: link.primary_cost, link.backup: link.backup_cost}
+        phase = self.phase(link.name)
+        series = (
+            *(labels(STATE, pairs, state=each) for each in Phase),
+            *(labels(COST, pairs, provider=name) for name in costs),
+        )
+        layout = self._layout(f"link/{link.name}", series)
+        values = np.array([*(float(each == phase) for each in Phase), *costs.values()], dtype=np.float64)
+        return Tick(target=f"link/{link.name}", time_ms=to_ms(now), layout=layout, values=values)
+
+    def _layout(self, name: str, series: tuple[Labels, ...]) -> Layout:
+        known = self._layouts.get(name)
+        if known is None or known.series != series:
+            known = self._layouts[name] = Layout(series)
+        return known
+
     def _tick(self, one: Rated) -> Tick:
         pairs = {"link": one.link, "provider": one.provider, "service": one.service}
         parts = one.found.components
         series = (labels(SCORE, pairs), *(labels(COMPONENT, pairs, component=part.name) for part in parts))
         name = f"quality/{one.link}/{one.side}"
-        layout = self._layouts.get(name)
-        if layout is None or layout.series != series:
-            layout = self._layouts[name] = Layout(series)
+        layout = self._layout(name, series)
         values = np.array([one.found.score, *(part.score for part in parts)], dtype=np.float64)
         return Tick(
             target=name, time_ms=to_ms(one.at), layout=layout, values=np.where(np.isnan(values), STALE_NAN, values)
