@@ -10,9 +10,13 @@ import numpy.typing as npt
 
 from watchkeeper.model.series import BoolArray, FloatArray, IntArray
 
-from . import base, daily
-from .ensemble import Ensemble
+from . import alarm, base, daily, together
+from .ensemble import CLOCKLESS_DAY, Ensemble
 
+#: Logits of a group's score for each unit of its distance's logarithm; what the mean logit of its series adds to that.
+GROUP_SHARE, ALONE_SHARE = 3.0, 0.15
+#: Distance at which a group pages, in usual ones.
+FAR = 2.0
 Job = tuple[npt.NDArray[Any], npt.NDArray[Any], Mapping[str, Any]]
 Scored = tuple[FloatArray, BoolArray]
 
@@ -49,11 +53,14 @@ def _score_alike(jobs: Sequence[Job], *, season: bool) -> list[Scored]:
     rows = [(place, at) for place, block in enumerate(columns) for at in range(block.shape[1])]
     samples = [np.ascontiguousarray(columns[place][:, at]) for place, at in rows]
     moments = [times[place] for place, _ in rows]
-    value, alarm = _walk(samples, moments, season=season)
+    value, alarms = _walk(samples, moments, season=season)
+    clocked = season and len(times[0]) > 1
+    a_day = daily.DAY_MS / max(1, int(times[0][1] - times[0][0])) if clocked else CLOCKLESS_DAY
     answers: dict[int, Scored] = {}
     for place, index in enumerate(order):
         mine = [row for row, (owner, _) in enumerate(rows) if owner == place]
-        answers[index] = _joined([value[row] for row in mine], [alarm[row] for row in mine])
+        scored, rings, seen = ([one[row] for row in mine] for one in (value, alarms, samples))
+        answers[index] = _joined(scored, rings, seen, a_day)
     return [answers[index] for index in range(len(jobs))]
 
 
@@ -62,12 +69,12 @@ def _walk(
 ) -> tuple[list[FloatArray], list[FloatArray]]:
     """(scores, alarms) of series that all start at their first column."""
     detector = Ensemble(season=season)
-    value, alarm = [np.full(len(one), np.nan) for one in samples], [np.zeros(len(one)) for one in samples]
+    value, alarms = [np.full(len(one), np.nan) for one in samples], [np.zeros(len(one)) for one in samples]
     for state, at, block, clocks in blocks(detector, samples, moments):
         parts, until = detector.block(state, block, clocks, steady=True), at + block.shape[1]
         for row in range(len(block)):
-            value[row][at:until], alarm[row][at:until] = parts[0, row], parts[4, row]
-    return value, alarm
+            value[row][at:until], alarms[row][at:until] = parts[0, row], parts[4, row]
+    return value, alarms
 
 
 def blocks(
@@ -105,11 +112,23 @@ def _clocks(state: base.State, moments: Sequence[IntArray], at: int, until: int,
     return [(np.array(rows), moments[rows[0]][at:until]) for rows in found.values()]
 
 
-def _joined(scores: list[FloatArray], alarms: list[FloatArray]) -> Scored:
-    """One score of several series: the mean of their logits, so that several mildly odd ones count."""
+def _joined(
+    scores: list[FloatArray], alarms: list[FloatArray], samples: list[FloatArray], samples_a_day: float
+) -> Scored:
+    """One score of several series: how far they are from what they are together, and the mean of their logits.
+
+    It pages as one series does, by that distance; any of them pages for all while the distance is not known yet.
+    """
     rings = np.nan_to_num(np.stack(alarms)).max(axis=0) > 0
     if len(scores) == 1:
         return scores[0], rings
-    held = np.clip(np.stack(scores), 1e-9, 1.0 - 1e-9)
+    held = np.clip(np.nan_to_num(np.stack(scores)), 1e-6, 1.0 - 1e-6)
     mean = np.mean(np.log(held) - np.log1p(-held), axis=0)
-    return 1.0 / (1.0 + np.exp(-mean)), rings
+    distance, _ = together.score(together.start(len(samples)), base.usable(np.stack(samples)))
+    known, far = ~np.isnan(distance), np.nan_to_num(distance)
+    begins = GROUP_SHARE * (far - np.log(FAR)) + alarm.LIMIT
+    budget = alarm.Budget(Ensemble().false_alarms_a_day, samples_a_day)
+    state, seen = base.State(alarm.start_rows(1)), np.arange(len(far))[None]
+    opened = alarm.judge(state, begins[None], known[None], seen, budget)[0] > 0
+    value = 1.0 / (1.0 + np.exp(-GROUP_SHARE * (far + ALONE_SHARE * mean)))
+    return value, np.where(known, opened, rings)
