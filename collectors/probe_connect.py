@@ -8,6 +8,7 @@ import ssl
 import time
 from contextlib import suppress
 
+from watchkeeper import fresh
 from watchkeeper.outbound import Outbound
 
 
@@ -16,21 +17,8 @@ async def connected(outbound: Outbound, host: str, port: int) -> tuple[socket.so
     began = time.monotonic()
     addresses = await outbound.addresses(host, port)
     resolved = time.monotonic()
-    last: OSError = OSError(f"{host} has no address")
-    for address in addresses:
-        made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-        try:
-            made.setblocking(False)
-            await asyncio.get_running_loop().sock_connect(made, (address, port))
-        except OSError as error:
-            made.close()
-            last = error
-        except BaseException:
-            made.close()
-            raise
-        else:
-            return made, resolved - began, time.monotonic() - resolved
-    raise last
+    made = await fresh.connected(host, port, addresses)
+    return made, resolved - began, time.monotonic() - resolved
 
 
 async def secured(made: socket.socket, context: ssl.SSLContext, name: str) -> asyncio.Transport:

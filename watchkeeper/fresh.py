@@ -12,7 +12,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import httptools
@@ -90,7 +90,8 @@ async def exchange(
     answer = _Answer(method, max_bytes, timing)
     try:
         async with asyncio.timeout(timeout):
-            made = await _connected(place, resolve)
+            host = place.host.strip("[]")
+            made = await connected(host, place.port, await resolve(host, place.port))
             timing.reached("connect")
             transport = await _spoken_to(made, place, context, answer)
             try:
@@ -112,15 +113,14 @@ async def exchange(
     return Response(answer.status, answer.headers, answer.body(), certificate_expires=expires)
 
 
-async def _connected(place: Place, resolve: Resolve) -> socket.socket:
-    """To the first address that answers, without blocking. Raises OSError, OutboundError."""
-    last: OSError = OSError(f"{place.host} has no address")
-    host = place.host.strip("[]")
-    for address in await resolve(host, place.port):
+async def connected(host: str, port: int, addresses: Iterable[str]) -> socket.socket:
+    """A socket that does not block, to the first address that answers. Raises OSError."""
+    last: OSError = OSError(f"{host} has no address")
+    for address in addresses:
         made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
         try:
             made.setblocking(False)
-            await asyncio.get_running_loop().sock_connect(made, (address, place.port))
+            await asyncio.get_running_loop().sock_connect(made, (address, port))
         except OSError as error:
             made.close()
             last = error
