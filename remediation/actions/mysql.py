@@ -41,7 +41,7 @@ class MysqlOptions:
     starts_read_only: bool = False  #: a server that dies comes back read-only (read_only=1 in its configuration)
     max_lag_seconds: Annotated[float, Field(ge=0)] = 10.0  #: a replica further behind loses time or data: class A4
     floor: Annotated[float, Field(ge=1)] = 1  #: healthy servers that must be left
-    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 3.0  #: for each question
+    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0  #: for a look at each server
     catch_up_seconds: Annotated[float, Field(gt=0, le=120)] = 5.0  #: until the new primary has applied everything
 
 
@@ -256,7 +256,7 @@ def _follows(options: MysqlOptions, name: str, source: str) -> bool:
 def _servers(options: MysqlOptions) -> tuple[dict[str, Server], list[str]]:
     def one(name: str) -> Server | ActionError:
         try:
-            with _to(options, name) as server:
+            with _to(options, name, options.timeout_seconds) as server:
                 return server.server()
         except ActionError as error:
             return error
@@ -277,10 +277,10 @@ def _name(options: MysqlOptions, address: str) -> str:
 
 
 @contextmanager
-def _to(options: MysqlOptions, name: str) -> Iterator[Connection]:
+def _to(options: MysqlOptions, name: str, timeout: float = 0.0) -> Iterator[Connection]:
     if name not in options.servers:
         raise said.nobody("servers", name, options.servers)
-    timeout = max(options.timeout_seconds, options.catch_up_seconds + 1)
+    timeout = timeout or max(options.timeout_seconds, options.catch_up_seconds + 1)
     password = options.password.get_secret_value()
     with connected(name, options.servers[name], options.user, password, timeout) as server:
         yield server

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, SecretStr
@@ -27,6 +28,8 @@ SYNCHRONOUS = "sync_standby"
 #: States of a replica that follows: until Patroni 3.0.2 "running", later "streaming".
 FOLLOWING = ("running", "streaming")
 POLL_SECONDS = 0.1
+#: Members asked at the same time.
+AT_ONCE = 8
 ADVANCING = "replication still advances: the primary is alive, only its agent is silent"
 
 
@@ -41,7 +44,7 @@ class PatroniOptions:
     max_lag_bytes: Annotated[int, Field(ge=0)] = 1 << 20  #: a replica further behind loses data: class A4
     floor: Annotated[float, Field(ge=1)] = 1  #: healthy members that must be left
     advance_seconds: Annotated[float, Field(gt=0, le=30)] = 1.0  #: a silent leader is watched so long for new writes
-    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0  #: for each question
+    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 0.8  #: for each question; a look at the cluster takes one
     switch_seconds: Annotated[float, Field(gt=0, le=300)] = 60.0  #: a dead leader's lease must end first
 
 
@@ -59,10 +62,12 @@ class Patroni:
 
     def read(self, target: Target, settings: Mapping[str, Any]) -> Reading:
         options = options_of(PatroniOptions, settings, "patroni")
-        found = mapping(document(_get(options, "cluster"), target.name), target.name)
+        answers, leads = _look(options)
+        found = mapping(document(answers, target.name), target.name)
         try:
             members = {str(row["name"]): row for row in found["members"]}
-            return _reading(options, members, paused=bool(found.get("pause")))
+            leads = leads or _leads_elsewhere(options, members)
+            return _reading(members, paused=bool(found.get("pause")), answers=leads)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise said.unreadable(target.name, f"{type(error).__name__}:{error}") from None
 
@@ -108,6 +113,8 @@ class Patroni:
                 raise ActionError(problem)
             time.sleep(POLL_SECONDS)
             reading = self.read(target, settings)
+        if reading.state["leader"] and not reading.state["answers"] and _advancing(options):
+            raise ActionError(ADVANCING)
         answer = _order(options, reading, wanted, ends)
         while not self.reached(reading := self.read(target, settings), desired) or not reading.state["answers"]:
             if time.monotonic() > ends:
@@ -141,15 +148,12 @@ def _problem(reading: Reading, wanted: str) -> str:
         return ""
     if state["paused"]:
         return "the cluster is paused"
-    if state["advancing"]:
-        return ADVANCING
     fit = names_in(state["fit"], "fit")
     return "" if wanted in fit else f"{wanted} is not fit to lead; fit are {', '.join(fit) or '-'}"
 
 
-def _reading(options: PatroniOptions, members: Mapping[str, Mapping[str, Any]], *, paused: bool) -> Reading:
+def _reading(members: Mapping[str, Mapping[str, Any]], *, paused: bool, answers: bool) -> Reading:
     leader = next((name for name, row in members.items() if row["role"] in LEADERS), "")
-    answers = bool(leader) and _leads(options, members[leader])
     following = {name: row for name, row in members.items() if name != leader and row["state"] in FOLLOWING}
     synchronous = [name for name, row in following.items() if row["role"] == SYNCHRONOUS]
     fit = sorted(name for name in synchronous or following if _may_lead(following[name]))
@@ -160,7 +164,6 @@ def _reading(options: PatroniOptions, members: Mapping[str, Mapping[str, Any]], 
         "paused": paused,
         "fit": fit,
         "choice": min(fit, key=lambda name: (lags[name], name), default=""),
-        "advancing": bool(leader) and not answers and _advancing(options, [following[name] for name in fit]),
     }
     capacity = {f"lag_bytes.{name}": lag for name, lag in lags.items()}
     capacity |= {"healthy": float(len(following) + answers), "total": float(len(members))}
@@ -173,48 +176,60 @@ def _may_lead(row: Mapping[str, Any]) -> bool:
     return isinstance(lag, int) and not isinstance(lag, bool) and tags.get("nofailover") is not True
 
 
-def _advancing(options: PatroniOptions, rows: Sequence[Mapping[str, Any]]) -> bool:
+def _advancing(options: PatroniOptions) -> bool:
     """A leader whose agent is silent may serve all the same: then its replicas still receive."""
-    before = [_received(options, row) for row in rows]
-    if not any(before):
+    before = _received(options)
+    if not before:
         return False
     time.sleep(options.advance_seconds)
-    return any(now > was > 0 for was, now in zip(before, (_received(options, row) for row in rows), strict=True))
+    return _received(options) > before
 
 
-def _received(options: PatroniOptions, row: Mapping[str, Any]) -> int:
+def _received(options: PatroniOptions) -> int:
+    """How much of the log has come to any replica; 0 when that cannot be known."""
+    found = [0]
+    for answer in _all(options, "patroni"):
+        try:
+            said_so = document(answer, "patroni") if answer is not None else {}
+            found.append(int(said_so["xlog"]["received_location"]))
+        except (ActionError, KeyError, TypeError, ValueError):
+            continue
+    return max(found)
+
+
+def _look(options: PatroniOptions) -> tuple[Response, bool]:
+    """The cluster by the first member that answers, and whether any member says that it leads. All asked at once."""
+    with ThreadPoolExecutor(3) as pool:
+        cluster, *leads = pool.map(lambda path: _all(options, path), ("cluster", "primary", "standby-leader"))
+    said_so = any(answer is not None and answer.status in ACCEPTED for each in leads for answer in each)
+    good = [answer for answer in cluster if answer is not None and answer.status in ACCEPTED]
+    if not good:
+        told_so = [told(answer) for answer in cluster if answer is not None]
+        raise said.refused("patroni", "cluster", told_so[0]) if told_so else said.unreachable("patroni", "connect")
+    return good[0], said_so
+
+
+def _leads_elsewhere(options: PatroniOptions, members: Mapping[str, Mapping[str, Any]]) -> bool:
+    """A leader that is not among the configured members is asked where the cluster says that it is."""
+    row = next((row for row in members.values() if row["role"] in LEADERS), None)
+    own = str(row["api_url"]).removesuffix("/patroni") if row else ""
+    if not own or own in [url.rstrip("/") for url in options.members]:
+        return False
     try:
-        found = document(_ask(options, "GET", _own(row, "patroni")), "patroni")
-        return int(found["xlog"]["received_location"])
-    except (ActionError, KeyError, TypeError, ValueError):
-        return 0
-
-
-def _leads(options: PatroniOptions, row: Mapping[str, Any]) -> bool:
-    """The leader's own word for it."""
-    path = "standby-leader" if row["role"] == "standby_leader" else "primary"
-    try:
-        return _ask(options, "GET", _own(row, path)).status in ACCEPTED
+        return _ask(options, "GET", f"{own}/primary").status in ACCEPTED
     except ActionError:
         return False
 
 
-def _own(row: Mapping[str, Any], path: str) -> str:
-    return f"{str(row['api_url']).removesuffix('/patroni')}/{path}"
-
-
-def _get(options: PatroniOptions, path: str) -> Response:
-    last: ActionError = said.unreachable("patroni", "connect")
-    for url in options.members:
+def _all(options: PatroniOptions, path: str) -> list[Response | None]:
+    def one(url: str) -> Response | None:
         try:
-            response = _ask(options, "GET", f"{url.rstrip('/')}/{path}")
-        except ActionError as error:
-            last = error
-            continue
-        if response.status in ACCEPTED:
-            return response
-        last = said.refused("patroni", path, told(response))
-    raise last
+            return _ask(options, "GET", f"{url.rstrip('/')}/{path}")
+        except ActionError:
+            return None
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(one, options.members))
 
 
 def _ask(options: PatroniOptions, method: str, url: str, body: str = "", seconds: float = 0.0) -> Response:

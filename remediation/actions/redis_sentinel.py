@@ -49,7 +49,7 @@ class RedisSentinelOptions:
     node_password: SecretStr = SecretStr("")
     max_lag_bytes: Annotated[int, Field(ge=0)] = 1 << 20  #: a replica further behind loses data: class A4
     floor: Annotated[float, Field(ge=1)] = 1  #: healthy servers that must be left
-    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0  #: for each question
+    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 0.5  #: for each question; a look at the group takes two
     switch_seconds: Annotated[float, Field(gt=0, le=120)] = 10.0  #: until the new primary says that it is one
 
 

@@ -79,7 +79,7 @@ SAMPLES: dict[str, tuple[dict[str, Any], Reading, dict[str, Any]]] = {
     "patroni": (
         {"members": ["http://127.0.0.1:1"]},
         Reading(
-            state={"leader": "a", "answers": True, "paused": False, "fit": ["b"], "choice": "b", "advancing": False},
+            state={"leader": "a", "answers": True, "paused": False, "fit": ["b"], "choice": "b"},
             epoch="e",
             capacity={"healthy": 2, "total": 2, "lag_bytes.b": 0},
         ),

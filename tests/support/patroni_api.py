@@ -37,6 +37,8 @@ class Members:
         _, name, word = path.split("/", 2)
         if self.dark and name == self.leader:
             return 503, {}
+        if word == "standby-leader":
+            return 503, {}
         if word == "primary":
             return (200 if name == self.leader else 503), {}
         if word == "patroni":

@@ -23,7 +23,7 @@ def db() -> Iterator[Members]:
 
 
 def settings(db: Members, **more: Any) -> dict[str, Any]:
-    own = {"members": [f"{db.url}/b", f"{db.url}/c"], "advance_seconds": 0.01, "switch_seconds": 0.5}
+    own = {"members": [f"{db.url}/{name}" for name in "abc"], "advance_seconds": 0.01, "switch_seconds": 0.5}
     return {"name": "db", "kind": "patroni", **own, **more}
 
 
@@ -47,7 +47,6 @@ def test_a_silent_leader_is_failed_over_when_replication_stands_still(db: Member
 
 def test_a_silent_agent_whose_primary_still_writes_is_left_alone(db: Members) -> None:
     db.dark = db.writes_go_on = True
-    assert problem(db).startswith("replication still advances")
     with pytest.raises(ActionError, match="replication still advances") as caught:
         KIND.apply({"leader": "b"}, intent_of(PLAN), settings(db))
     assert (db.orders, caught.value.unknown) == ([], False)
