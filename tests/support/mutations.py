@@ -10,6 +10,8 @@ from typing import Any
 
 #: Seconds of silence after which a changed conversation is over, and one in how many is left open instead.
 QUIET_SECONDS, HANGING = 0.02, 16
+#: Pieces of an answer that go through before one is changed.
+BEFORE = (0, 0, 1, 1, 2, 3, 5, 8)
 #: What does harm where it is not expected.
 WORDS = (
     b"\xff" * 9, b"\x00" * 8, b"\x80" * 9 + b"\x01", b"\x7f\xff\xff\xff", b"NaN", b"-1", b"1e999", b"9" * 30,
@@ -51,7 +53,7 @@ def _swap(body: bytearray, dice: random.Random) -> bytearray:
 
 
 class Relay:
-    """Hands on what a server says, one piece of each connection changed; the asker's own words go through whole.
+    """Hands on what a server says, some pieces of each connection changed; the asker's own words go through whole.
 
     Where nobody speaks for a moment after that, the connection is ended: who waits for bytes that never come tells
     nothing new, and costs the whole time-out. One in ``HANGING`` stays open, for waiting must end too.
@@ -71,7 +73,7 @@ class _Front(asyncio.Protocol):
 
     def __init__(self, relay: Relay) -> None:
         self.relay, self._back = relay, _Back(self)
-        self._left = relay.dice.choice((0, 0, 1, 1, 2, 3, 5, 8))
+        self._left, self._changed = relay.dice.choice(BEFORE), False
         self._hangs = not relay.dice.randrange(HANGING)
         self._timer: asyncio.TimerHandle | None = None
         self._waiting: list[bytes] = []  #: said before the server was reached
@@ -105,6 +107,7 @@ class _Front(asyncio.Protocol):
         if self._left == 0:
             self.relay.changed += 1
             piece = mutated(piece, self.relay.dice)
+            self._changed, self._left = True, self.relay.dice.choice(BEFORE) + 1  # a connection that is kept goes on so
         self._left -= 1
         self._transport.write(piece)
         self._heard()
@@ -112,7 +115,7 @@ class _Front(asyncio.Protocol):
     def _heard(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        if self._left < 0 and not self._hangs:
+        if self._changed and not self._hangs:
             self._timer = asyncio.get_running_loop().call_later(QUIET_SECONDS, self.end)
 
     def connection_lost(self, exc: Exception | None) -> None:
