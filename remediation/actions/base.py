@@ -82,6 +82,20 @@ def mapping(value: object, what: str) -> Mapping[str, Any]:
     return value
 
 
+def each_holds(state: Mapping[str, object], desired: Mapping[str, object]) -> bool:
+    """The same for members of a pool, each with words of its own."""
+    return all(holds(mapping(state.get(name, {}), name), mapping(change, name)) for name, change in desired.items())
+
+
+def each_untouched(
+    state: Mapping[str, object], before: Mapping[str, object], desired: Mapping[str, object]
+) -> bool:  # fmt: skip
+    return all(
+        untouched(mapping(state.get(name, {}), name), mapping(before.get(name, {}), name), mapping(change, name))
+        for name, change in desired.items()
+    )
+
+
 def holds(state: Mapping[str, object], desired: Mapping[str, object]) -> bool:
     """True when the state has every value that is wanted."""
     return all(name in state and state[name] == value for name, value in desired.items())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
@@ -18,8 +17,8 @@ from watchkeeper.model.series import Matcher, MatchOp
 from watchkeeper.ports import Reading
 from watchkeeper.store.samples.patterns import compile_matcher
 
-from . import said
-from .base import holds, mapping, options_of, state_hash, untouched
+from . import said, told
+from .base import holds, options_of, untouched
 from .programs import run
 
 #: ``{replicas}`` in an argument; nothing else is replaced.
@@ -79,39 +78,18 @@ class Command:
     def read(self, target: Target, settings: Mapping[str, Any]) -> Reading:
         options = options_of(CommandOptions, settings, "command")
         if not options.read:
-            return Reading(state={}, epoch=state_hash({}))
+            return told.nothing_told()
         ended = run(options.read, timeout=options.timeout_seconds, environment=_environment(options))
         if ended.code != 0:
             raise said.refused(target.name, "read", ended.told())
-        try:
-            body = mapping(json.loads(ended.out), "the answer")
-            state = dict(mapping(body["state"], "state"))
-            told = mapping(body.get("capacity", {}), "capacity")
-            capacity = {str(name): float(value) for name, value in told.items()}
-        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise said.unreadable(target.name, error) from None
-        return Reading(state=state, epoch=state_hash(state), capacity=capacity)
+        return told.reading_of(target.name, ended.out)
 
     def desired(self, reading: Reading, parameters: Mapping[str, Any]) -> tuple[dict[str, object], dict[str, object]]:
-        """``state``: the values wanted. What cannot be read has no way back."""
-        said.check_words(parameters, ("state",))
-        wanted = dict(mapping(parameters.get("state", {}), "state"))
-        known = all(name in reading.state for name in wanted)
-        return wanted, {name: reading.state[name] for name in wanted} if known else {}
+        return told.desired_of(reading, parameters)
 
     def impact(self, reading: Reading, desired: Mapping[str, object], settings: Mapping[str, Any]) -> Impact:
         options = options_of(CommandOptions, settings, "command")
-        total = reading.capacity.get("total", float(len(reading.state) or 1))
-        return Impact(
-            touched=tuple(sorted(name for name, value in desired.items() if reading.state.get(name) != value)),
-            healthy_after=reading.capacity.get("healthy", total),
-            total=total,
-            floor=options.floor,
-            ceiling=total,
-            direction="same",
-            risk=RiskClass(options.risk),
-            problem=_problem(options, desired),
-        )
+        return told.impact_of(reading, desired, options, _problem(options, desired))
 
     def reached(self, reading: Reading, desired: Mapping[str, object]) -> bool:
         return bool(reading.state) and holds(reading.state, desired)
@@ -125,12 +103,12 @@ class Command:
         target, argv = Target(kind="command", name=str(settings.get("name", ""))), argv_of(options, desired)
         if options.read and self.reached(self.read(target, settings), desired):
             return {"already": True, "token": intent.token}
-        told = {
+        about = {
             "WATCHKEEPER_TOKEN": str(intent.token),
             "WATCHKEEPER_IDEMPOTENCY_KEY": intent.idempotency_key,
             "WATCHKEEPER_OPERATION": intent.operation,
         }
-        environment = {**_environment(options), **told}
+        environment = {**_environment(options), **about}
         ended = run(argv, timeout=options.timeout_seconds, environment=environment, effect=True)
         if ended.code != 0:
             raise said.refused(target.name, "set", ended.told(), unknown=ended.code != NOTHING_DONE)

@@ -14,7 +14,7 @@ from watchkeeper.errors import ActionError
 from watchkeeper.model import Intent, RiskClass, Target
 from watchkeeper.ports import Reading
 
-from .base import mapping, names_in, options_of, state_hash
+from .base import each_holds, each_untouched, mapping, names_in, options_of, state_hash
 from .runtime_api import NAME, ask, statistics, table
 
 STATES = ("ready", "drain", "maint")
@@ -111,18 +111,10 @@ class Haproxy:
         )
 
     def reached(self, reading: Reading, desired: Mapping[str, object]) -> bool:
-        return all(
-            mapping(reading.state.get(name, {}), name).get(key) == value
-            for name, change in desired.items()
-            for key, value in mapping(change, name).items()
-        )
+        return each_holds(reading.state, desired)
 
     def ours(self, reading: Reading, before: Mapping[str, object], desired: Mapping[str, object]) -> bool:
-        return all(
-            mapping(reading.state.get(name, {}), name).get(key) in (value, mapping(before.get(name, {}), name).get(key))
-            for name, change in desired.items()
-            for key, value in mapping(change, name).items()
-        )
+        return each_untouched(reading.state, before, desired)
 
     def apply(self, desired: Mapping[str, object], intent: Intent, settings: Mapping[str, Any]) -> Mapping[str, object]:
         """Servers are made ready before others are taken away: the pool is never emptied on the way."""

@@ -19,7 +19,7 @@ from watchkeeper.model import Intent, RiskClass, Target
 from watchkeeper.ports import Reading
 
 from . import said
-from .base import mapping, names_in, options_of, state_hash
+from .base import each_holds, each_untouched, mapping, names_in, options_of, state_hash
 from .processes import started_at, workers_of
 from .programs import run
 
@@ -110,18 +110,10 @@ class Nginx:
         )
 
     def reached(self, reading: Reading, desired: Mapping[str, object]) -> bool:
-        return reading.state.get("loaded") is True and all(
-            mapping(reading.state.get(name, {}), name).get(key) == value
-            for name, change in desired.items()
-            for key, value in mapping(change, name).items()
-        )
+        return reading.state.get("loaded") is True and each_holds(reading.state, desired)
 
     def ours(self, reading: Reading, before: Mapping[str, object], desired: Mapping[str, object]) -> bool:
-        return all(
-            mapping(reading.state.get(name, {}), name).get(key) in (value, mapping(before.get(name, {}), name).get(key))
-            for name, change in desired.items()
-            for key, value in mapping(change, name).items()
-        )
+        return each_untouched(reading.state, before, desired)
 
     def apply(self, desired: Mapping[str, object], intent: Intent, settings: Mapping[str, Any]) -> Mapping[str, object]:
         """The file is put in place whole; what nginx does not accept is taken back before anything is loaded."""

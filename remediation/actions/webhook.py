@@ -19,7 +19,8 @@ from watchkeeper.model import Intent, RiskClass, Target
 from watchkeeper.outbound import Response
 from watchkeeper.ports import Reading
 
-from .base import holds, mapping, options_of, state_hash, untouched
+from . import told
+from .base import holds, options_of, untouched
 from .web import ACCEPTED, ask
 
 
@@ -49,41 +50,18 @@ class Webhook:
         options = options_of(WebhookOptions, settings, "webhook")
         url = options.state_url.get_secret_value()
         if not url:
-            return Reading(state={}, epoch=state_hash({}))
+            return told.nothing_told()
         response = _ask(options, options.state_method, url, b"", {})
         if response.status not in ACCEPTED:
             raise ActionError(f"{target.name}: the state is not told, status {response.status}")
-        try:
-            body = mapping(json.loads(response.body), "the answer")
-            state = dict(mapping(body["state"], "state"))
-            told = mapping(body.get("capacity", {}), "capacity")
-            capacity = {str(name): float(value) for name, value in told.items()}
-        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise ActionError(f"{target.name}: the answer is not a state: {error}") from error
-        return Reading(state=state, epoch=state_hash(state), capacity=capacity)
+        return told.reading_of(target.name, response.body)
 
     def desired(self, reading: Reading, parameters: Mapping[str, Any]) -> tuple[dict[str, object], dict[str, object]]:
-        """``state``: the absolute state wanted. What cannot be read has no way back."""
-        unknown = set(parameters) - {"state"}
-        if unknown:
-            raise ActionError(f"unknown parameter {sorted(unknown)[0]!r}; known is state")
-        wanted = dict(mapping(parameters.get("state", {}), "state"))
-        known = all(key in reading.state for key in wanted)
-        return wanted, {key: reading.state[key] for key in wanted} if known else {}
+        return told.desired_of(reading, parameters)
 
     def impact(self, reading: Reading, desired: Mapping[str, object], settings: Mapping[str, Any]) -> Impact:
         options = options_of(WebhookOptions, settings, "webhook")
-        touched = tuple(sorted(key for key, value in desired.items() if reading.state.get(key) != value))
-        total = reading.capacity.get("total", float(len(reading.state) or 1))
-        return Impact(
-            touched=touched,
-            healthy_after=reading.capacity.get("healthy", total),
-            total=total,
-            floor=options.floor,
-            ceiling=total,
-            direction="same",
-            risk=RiskClass(options.risk),
-        )
+        return told.impact_of(reading, desired, options)
 
     def reached(self, reading: Reading, desired: Mapping[str, object]) -> bool:
         return bool(reading.state) and holds(reading.state, desired)
