@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Messages asked for at a time: each may have a megabyte.
 AT_ONCE = 200
+#: Seconds that the server has to say that it took an acknowledgement.
+ACKNOWLEDGED = 2.0
 #: Seconds until the server gives again what was not acknowledged; a later life does not wait for that.
 ACK_WAIT = 3600.0
 
@@ -62,11 +64,18 @@ class NatsStream:
             return found
 
     async def _acknowledge(self, client: Client, place: Place) -> None:
-        """The last answer is waited for: then the others have arrived too."""
+        """The last answer is waited for a moment: then the others have arrived too.
+
+        A server that has only just started may not answer at all; the consumer is then made anew behind the last message.
+        """
+        from nats.errors import NoRespondersError
+        from nats.errors import TimeoutError as Slow
+
         for reply in self._replies[:-1]:
             await client.publish(reply, b"+ACK")
         for reply in self._replies[-1:]:
-            await client.request(reply, b"+ACK", timeout=place.timeout)
+            with suppress(Slow, NoRespondersError):
+                await client.request(reply, b"+ACK", timeout=min(ACKNOWLEDGED, place.timeout / 4))
         self._replies = []
 
     async def _consumer(self, stream: JetStreamContext, place: Place) -> ConsumerInfo:
