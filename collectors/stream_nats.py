@@ -66,7 +66,7 @@ class NatsStream:
     async def _acknowledge(self, client: Client, place: Place) -> None:
         """The last answer is waited for a moment: then the others have arrived too.
 
-        A server that has only just started may not answer at all; the consumer is then made anew behind the last message.
+        A server that has only just started may not answer; the consumer is then made anew behind the last message.
         """
         from nats.errors import NoRespondersError
         from nats.errors import TimeoutError as Slow

@@ -91,7 +91,7 @@ def test_only_a_success_is_a_success(receiver: Receiver, status: int, *, unknown
 @pytest.mark.parametrize("answer", [b"[]", b"no", b"{}", b'{"state": 1}', b'{"state": {}, "capacity": {"total": "x"}}'])
 def test_an_answer_that_is_no_state_is_an_error(receiver: Receiver, answer: bytes) -> None:
     receiver.answer = answer
-    with pytest.raises(ActionError, match="not a mapping|cannot be read"):
+    with pytest.raises(ActionError, match=r"not a mapping|cannot be read"):
         KIND.read(TARGET, receiver.target)
 
 
