@@ -8,6 +8,8 @@ from support.demo import Demo
 
 #: Seconds in which a visitor has seen it all.
 STORY = 180.0
+#: Ends of an action that never had an effect: on a busy machine its evidence may be too old, and the next is made.
+CALLED_OFF = {"cleared", "suppressed", "aborted"}
 CHAIN = ["proposed", "armed", "intent_committed", "executing", "verifying", "succeeded"]
 
 
@@ -28,7 +30,10 @@ def story(found: Demo, fault: str, rule: str) -> dict[str, Any]:
 
 def told_whole(told: dict[str, Any], rule: str) -> None:
     """Detection, plan, action, verification, message and recovery, in this order, on one incident."""
-    (action,) = [row for row in told["actions"] if row["rule"] == rule]
+    mine = [row for row in told["actions"] if row["rule"] == rule]
+    (action,) = [row for row in mine if row["state"] == "succeeded"]
+    others = {row["id"]: row["state"] for row in mine if row is not action}
+    assert set(others.values()) <= CALLED_OFF, others
     assert all(verdict["passed"] for verdict in action["verdicts"])
     states = [row["new_state"] for row in told["timeline"] if row["subject_id"] == action["id"]]
     assert [state for state in states if state in CHAIN] == CHAIN
