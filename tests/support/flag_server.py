@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from support.answering import Answering, answering
 from support.driven import Driven, silence
 
 
@@ -36,39 +35,24 @@ class Flags:
 def flags() -> Iterator[Flags]:
     made = Flags()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._say(200)
-
-        def do_PUT(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+    class Handler(Answering):
+        def answer(self) -> None:
+            if self.command == "GET":
+                return self._document(200)
+            body = json.loads(self.body())
             made.before_put()
             if self.headers.get("If-Match") != made.tag:
-                return self._say(412)
+                return self._document(412)
             made.writes += 1
             made.write(body)
-            return self._say(200)
+            return self._document(200)
 
-        def _say(self, status: int) -> None:
-            text = json.dumps(made.document).encode()
-            self.send_response(status)
-            self.send_header("ETag", made.tag)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
+        def _document(self, status: int) -> None:
+            self.say(status, json.dumps(made.document).encode(), ETag=made.tag)
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    made.url = f"http://127.0.0.1:{server.server_address[1]}/flags"
-    try:
+    with answering(Handler) as url:
+        made.url = f"{url}/flags"
         yield made
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @contextmanager

@@ -12,11 +12,11 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from support.answering import Answering, answering
 from support.driven import Driven, silence
 
 DEPLOYMENTS = "/apis/apps/v1/namespaces/shop/deployments"
@@ -147,34 +147,18 @@ def cluster() -> Iterator[Cluster]:
     for name in ("n1", "n2", "n3", "n4"):
         made.put(NODES, node(name))
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Answering):
         protocol_version = "HTTP/1.1"
 
-        def _do(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        def answer(self) -> None:
+            body = self.body()
             known = self.headers.get("Authorization") == "Bearer right"
             status, found = made.answer(self.command, self.path, body) if known else (401, {"reason": "Unauthorized"})
-            text = json.dumps(found).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
+            self.say(status, json.dumps(found).encode(), **{"Content-Type": "application/json"})
 
-        do_GET = do_PUT = _do  # noqa: N815 - as http.server looks for them
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    made.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with answering(Handler) as url:
+        made.url = url
         yield made
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def target(made: Cluster, **more: Any) -> dict[str, Any]:

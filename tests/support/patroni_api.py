@@ -6,11 +6,11 @@ The real thing stands beside it in ``support.patroni_pair``; that takes half a m
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from support.answering import Answering, answering
 
 
 class Members:
@@ -57,30 +57,16 @@ class Members:
 def members() -> Iterator[Members]:
     made = Members()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._say(*made.get(self.path))
-
-        def do_POST(self) -> None:
+    class Handler(Answering):
+        def answer(self) -> None:
+            if self.command == "GET":
+                return self._found(*made.get(self.path))
             made.authorization = self.headers.get("Authorization", "")
-            self._say(*made.post(self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+            return self._found(*made.post(self.path, json.loads(self.body())))
 
-        def _say(self, status: int, found: Any) -> None:
-            text = found.encode() if isinstance(found, str) else json.dumps(found).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
+        def _found(self, status: int, found: Any) -> None:
+            self.say(status, (found if isinstance(found, str) else json.dumps(found)).encode())
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    made.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with answering(Handler) as url:
+        made.url = url
         yield made
-    finally:
-        server.shutdown()
-        server.server_close()
