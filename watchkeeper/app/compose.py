@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from collectors import BUILTIN as COLLECTORS
 from detectors import BUILTIN as DETECTORS
@@ -15,7 +14,6 @@ from incidents.correlate import step as correlate
 from incidents.settings import Settings as IncidentSettings
 from remediation.actuator import SocketClient
 from remediation.engine import Remediator
-from remediation.settings import Settings as RemediationSettings
 from rules.evaluate import Evaluator
 from rules.load import load as load_rules
 from rules.load import pack_paths
@@ -58,6 +56,7 @@ from watchkeeper.app.schedule import Scheduler
 from watchkeeper.app.scrape import Scraping
 from watchkeeper.app.scrape_files import scrapes
 from watchkeeper.app.sources import build_source, host_sources
+from watchkeeper.app.targets import remediation_settings
 from watchkeeper.app.wiring import actuator_socket, data_dir
 from watchkeeper.app.workers import Workers
 from watchkeeper.clock import Clock
@@ -198,7 +197,7 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
         wake=engine.telling.wake,
         changed=engine.rules_changed,
     )
-    remediation = loaded.section(("remediation",), config.remediation, RemediationSettings)
+    remediation = remediation_settings(loaded)
     remediator = Remediator(
         state,
         remediation,
@@ -305,7 +304,7 @@ def check(path: Path | None) -> list[str]:
     for row in config.remote_write:
         rules_of(row)
         context_of(row)
-    remediation: Any = loaded.section(("remediation",), config.remediation, RemediationSettings)
+    remediation = remediation_settings(loaded)
     book = load_rules(rule_paths(loaded), interval=config.rules.interval)
     rules = sum(len(group.rules) for group in book.groups)
     return [

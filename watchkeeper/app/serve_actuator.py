@@ -9,6 +9,7 @@ from pathlib import Path
 
 from remediation.actuator import serve
 from remediation.settings import Settings
+from watchkeeper.app.targets import remediation_settings
 from watchkeeper.app.wiring import actuator_socket, allowed_uids, data_dir
 from watchkeeper.config import default_path, load
 from watchkeeper.telemetry import set_up_logging
@@ -19,7 +20,7 @@ def serve_actuator(config: Path | None) -> None:
     loaded = load(config or default_path())
     data = data_dir(loaded.config).create()
     set_up_logging(data.logs / "actuator.log", process="actuator")
-    settings = loaded.section(("remediation",), loaded.config.remediation, Settings)
+    settings = remediation_settings(loaded)
     socket, uids = actuator_socket(loaded.config, data), allowed_uids(loaded.config)
     lock = data.lock("actuator")
     try:

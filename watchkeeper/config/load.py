@@ -19,6 +19,18 @@ if TYPE_CHECKING:
     from watchkeeper.model import Service
 
 Part = TypeVar("Part")
+#: Section -> options that name a file themselves: they stay, and relative ones start from the configuration's folder.
+#: Every other ``x_file`` reads the file's text into ``x``.
+FILES: Mapping[str, frozenset[str]] = {
+    "catalogue": frozenset({"ca_file", "bearer_token_file", "api_key_file"}),
+    "collect": frozenset({"ca_file", "bearer_token_file", "api_key_file"}),
+    "notify": frozenset({"ca_file"}),
+    "remediation": frozenset({"ca_file", "pid_file"}),
+}
+#: What pydantic calls a key nobody knows.
+UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+#: Below the data folder, wherever the configuration lies.
+IN_DATA = ("remediation", "kill_switch_file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +55,10 @@ class Loaded:
         try:
             return build()
         except ConfigError as error:
-            place = (*path, *(error.key.split(".")[1:] if "." in error.key else ()))
+            if error.file:
+                raise
+            below = error.key.split(".")[1:]
+            place = (*path, *(int(step) if step.isdigit() else step for step in below))
             raise self.document.error(error.message, place) from None
 
 
@@ -84,13 +99,16 @@ def check(document: yaml.Document, base: Path) -> Loaded:
 
 def translate(error: ValidationError, document: yaml.Document, prefix: yaml.Path_, known: Sequence[str]) -> ConfigError:
     """The first mistake, where it stands and what to do about it."""
-    first = error.errors(include_url=False)[0]
+    mistakes = error.errors(include_url=False)  # of a misspelt key its own line says more than the one it was meant for
+    first = next((one for one in mistakes if one["type"] in UNKNOWN), mistakes[0])
     place = (*prefix, *_walk(first["loc"], document, prefix))
-    if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+    if first["type"] in UNKNOWN:
         wrong = str(first["loc"][-1])
         near = difflib.get_close_matches(wrong, _siblings(first["loc"], known), n=1)
         hint = f"; did you mean {near[0]!r}?" if near else "; remove it or see docs/config.md"
         return document.error(f"unknown key{hint}", place)
+    if first["type"] == "missing":
+        return document.error("is missing; add it", place)
     message = first["msg"].removeprefix("Value error, ")
     return document.error(message[:1].lower() + message[1:], place)
 
@@ -120,17 +138,20 @@ def _fields(options: type[Any]) -> list[str]:
 
 
 def _with_secret_files(value: Any, document: yaml.Document, base: Path, path: yaml.Path_) -> Any:
-    """``password_file: x`` reads the file's first line into ``password``; so secrets stay out of the YAML."""
+    """``password_file: x`` reads the file's text into ``password``; so secrets stay out of the YAML."""
     if isinstance(value, list):
         return [_with_secret_files(item, document, base, (*path, index)) for index, item in enumerate(value)]
     if not isinstance(value, dict):
         return value
     result: dict[str, Any] = {}
     for key, item in value.items():
-        if key.endswith("_file") and isinstance(item, str) and key != "bearer_token_file":
-            result[key.removesuffix("_file")] = _secret(base / item, document, (*path, key))
+        place = (*path, key)
+        if not key.endswith("_file") or not isinstance(item, str) or place == IN_DATA:
+            result[key] = _with_secret_files(item, document, base, place)
+        elif key in FILES.get(str(place[0]), ()):
+            result[key] = str(base / item) if item else item
         else:
-            result[key] = _with_secret_files(item, document, base, (*path, key))
+            result[key.removesuffix("_file")] = _secret(base / item, document, place)
     return result
 
 
