@@ -37,7 +37,8 @@ class TlsProbe(Probe):
 
     address: str  #: host:port; without a port 443
     server_name: str = ""  #: name asked for and checked; the host when empty
-    ca: str = Field(default="", repr=False)  #: certificates of who is trusted, PEM; or ca_file; empty: the system's
+    ca: str = Field(default="", repr=False)  #: certificates of who is trusted, PEM; empty: the system's, or ca_file
+    ca_file: str = ""  #: file with them
     certificate: Path | None = None  #: our own, PEM, where the server asks for one; with `key`
     key: Path | None = None  #: of our own certificate, PEM
     min_version: Literal["TLSv1.2", "TLSv1.3"] = "TLSv1.2"  #: an older protocol is a failure
@@ -63,7 +64,7 @@ class TlsProbe(Probe):
             try:
                 self._contexts = await asyncio.to_thread(self._make_contexts)
             except OSError as error:
-                raise CollectError(f"certificate or key cannot be used: {error}", reason="tls") from None
+                raise CollectError(f"certificate, key or ca_file cannot be used: {error}", reason="tls") from None
         shaken = await self._shake(outbound)
         if shaken is None:
             return failed("tls")
@@ -98,7 +99,7 @@ class TlsProbe(Probe):
 
     def _make_contexts(self) -> list[ssl.SSLContext]:
         """Strict, blind to names, blind to everything."""
-        made = [ssl.create_default_context(cadata=self.ca or None) for _ in range(3)]
+        made = [ssl.create_default_context(cafile=self.ca_file or None, cadata=self.ca or None) for _ in range(3)]
         for context in made[1:]:
             context.check_hostname = False
         made[2].verify_mode = ssl.CERT_NONE

@@ -92,3 +92,5 @@ def test_every_option_that_is_itself_a_file_can_be_written_in_the_configuration(
             known = set(getattr(kind, "__dataclass_fields__", None) or kind.model_fields)
             files = {name for name in known if name.endswith("_file") and name.removesuffix("_file") not in known}
             assert files <= FILES[section], kind
+            read = {name for name in FILES[section] if name.removesuffix("_file") in known and name not in known}
+            assert not read, f"{kind} wants the text of a file whose name is left alone"

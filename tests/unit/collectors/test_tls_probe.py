@@ -47,7 +47,7 @@ async def test_a_trusted_certificate_says_its_days_its_chain_and_its_protocol(
 async def test_a_certificate_that_ended_says_since_when(tmp_path: Path, outbound: Outbound) -> None:
     cert, key = ended(tmp_path)
     with serving_tls(cert, key) as url:
-        found = await shown(TlsProbe(address=url.removeprefix("https://"), ca=cert.read_text()), outbound)
+        found = await shown(TlsProbe(address=url.removeprefix("https://"), ca_file=str(cert)), outbound)
     assert (found["probe_failure_info/expired"], found["probe_tls_days_left"] < 0) == (1.0, True)
 
 
