@@ -14,6 +14,7 @@ from dashboard import figures, widgets
 from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
 from dashboard.page import Page, Request
+from dashboard.pages import log_kinds
 from dashboard.permissions import Permission
 from watchkeeper.clock import from_ms, to_ms
 
@@ -39,23 +40,29 @@ SLOWER = 3.0
 AROUND = timedelta(minutes=5)
 
 
-def href(*, query: str = "", service: str = "", start_ms: int | None = None, end_ms: int | None = None) -> str:
+def href(
+    *, query: str = "", service: str = "", template: str = "", start_ms: int | None = None, end_ms: int | None = None
+) -> str:
     """The address of lines, for other pages."""
-    asked = {"query": query, "service": service, "start": start_ms, "end": end_ms}
+    asked = {"query": query, "service": service, "template": template, "start": start_ms, "end": end_ms}
     return "/logs?" + urlencode({name: value for name, value in asked.items() if value not in ("", None)})
 
 
 def layout(caller: Caller, request: Request) -> Any:
+    if request.rest == log_kinds.REST:
+        return log_kinds.layout(caller)
     words, asked = caller.words, request.query
-    fixed = {name: asked[name] for name in ("service", "start", "end") if asked.get(name)}
+    fixed = {name: asked[name] for name in ("service", "start", "end", "template") if asked.get(name)}
     narrowed = [widgets.badge(f"{words('logs.service')}: {fixed['service']}", "blue")] if "service" in fixed else []
+    if "template" in fixed:
+        narrowed.append(widgets.badge(f"{words('logs.template')}: {fixed['template']}", "blue"))
     if "end" in fixed:
         narrowed.append(widgets.badge(_span(caller, fixed), "blue"))
     if narrowed:
         narrowed.append(dcc.Link(words("logs.everything"), href="/logs"))
     return html.Div(
         [
-            widgets.page_head(caller, KEY),
+            widgets.page_head(caller, KEY, dcc.Link(words("log_kinds.title"), href=f"/logs/{log_kinds.REST}")),
             dcc.Store(id="logs-fixed", data=fixed),
             widgets.card(
                 html.Div(
@@ -105,6 +112,8 @@ def _number(text: Any) -> int:
 
 
 def register(callbacks: Callbacks) -> None:
+    log_kinds.register(callbacks)
+
     @callbacks.callback_for(
         Permission.READ,
         Output("logs-body", "children"),
@@ -128,15 +137,17 @@ def register(callbacks: Callbacks) -> None:
             query=query or "",
             service=service,
             severity=SEVERITIES.get(severity or "", ""),
+            template=str(fixed.get("template", "")),
             start_ms=min(start, end),
             end_ms=end,
             limit=LINES,
             buckets=BUCKETS,
         )
-        return body(caller, found, query or "", service)
+        return body(caller, found, {"query": query or "", **fixed})
 
 
-def body(caller: Caller, found: Mapping[str, Any], query: str, service: str) -> Any:
+def body(caller: Caller, found: Mapping[str, Any], asked: Mapping[str, Any]) -> Any:
+    """``asked``: the question and what else narrowed it."""
     words = caller.words
     if found["error"]:
         return widgets.notice(found["error"], "orange", title=words("logs.wrong"))
@@ -146,7 +157,8 @@ def body(caller: Caller, found: Mapping[str, Any], query: str, service: str) -> 
     if found["next"]:
         last = found["lines"][-1]["time_ms"]
         length = found["end_ms"] - found["start_ms"]
-        place = href(query=query, service=service, start_ms=max(0, last - length), end_ms=last)
+        same = {name: str(asked[name]) for name in ("query", "service", "template") if name in asked}
+        place = href(**same, start_ms=max(0, last - length), end_ms=last)
         older = dcc.Link(words("logs.older"), href=place, className="wk-strong")
     return html.Div(
         [
@@ -215,4 +227,4 @@ def marked(text: str, hits: list[list[int]]) -> list[Any]:
     return [part for part in [*parts, text[at:]] if part != ""]
 
 
-PAGE = Page(key=KEY, path="/logs", area="realtime", layout=layout, register=register)
+PAGE = Page(key=KEY, path="/logs", area="realtime", layout=layout, register=register, below=True)

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from .miner import OTHER, Template, TemplateMiner, parse
+from .unusual import Shares, Step, Steps
 
-__all__ = ["OTHER", "Template", "TemplateMiner", "parse"]
+__all__ = ["OTHER", "Shares", "Step", "Steps", "Template", "TemplateMiner", "parse"]

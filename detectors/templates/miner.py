@@ -61,6 +61,7 @@ class TemplateMiner:
     _waiting: list[_Read] = field(default_factory=list)
     _new: list[Form] = field(default_factory=list)  #: since all were looked at together
     _stale: bool = False
+    settled: int = 0  #: how often it was looked which forms are one event
 
     def learn(self, lines: Iterable[str]) -> None:
         """Count lines and what stands in their blanks."""
@@ -80,6 +81,11 @@ class TemplateMiner:
             self.settle()
         known = {line: self._label(line) for line in dict.fromkeys(lines)}
         return [known[line] for line in lines]
+
+    def merged(self) -> dict[str, str]:
+        """Kinds that became one with an older one: the name each had -> the name it has."""
+        many = [event.forms for event in self._events if len(event.forms) > 1]
+        return {_id(form.key): _id(forms[0].key) for forms in many for form in forms[1:]}
 
     def parameters(self, line: str) -> list[str]:
         """What stands in the blanks of a line, in order."""
@@ -151,6 +157,7 @@ class TemplateMiner:
             self._events = events_of(self._forms.values())
             self._ids = {form.key: (_id(event.forms[0].key), event) for event in self._events for form in event.forms}
             self._new, self._stale = [], False
+            self.settled += 1
 
     def _count(self) -> None:
         """Tell the forms of the lines that wait; a form that is new is an event of its own for now."""

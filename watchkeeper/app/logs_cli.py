@@ -18,6 +18,7 @@ def search(
     since: Annotated[str, typer.Option(help="How far back, for example 15m, 2h or 7d.")] = "1h",
     service: Annotated[str, typer.Option(help="Only lines of this service.")] = "",
     severity: Annotated[str, typer.Option(help="Some of none,debug,info,warning,error,critical.")] = "",
+    template: Annotated[str, typer.Option(help="Only lines of this kind, by its name in `logs templates`.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Lines at most.")] = 100,
     config: Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file.")] = None,
 ) -> None:
@@ -33,7 +34,7 @@ def search(
         raise typer.BadParameter(str(error), param_hint="--since") from None
     end = round(datetime.now(UTC).timestamp() * 1000)
     asked: dict[str, Any] = {"query": query, "start_ms": end - round(span.total_seconds() * 1000), "end_ms": end}
-    asked |= {"service": service, "severity": severity, "limit": limit}
+    asked |= {"service": service, "severity": severity, "template": template, "limit": limit}
     found = Client.of(data_dir(load(config or default_path()).config).root).get("/api/wk/logs", **asked)
     if found["error"]:
         raise typer.BadParameter(found["error"], param_hint="QUERY")

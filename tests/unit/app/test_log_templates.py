@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 import yaml
+from fastapi.testclient import TestClient
 from support.engines import NOON, build, clock_of
 from support.journey import assert_ledgers, begin, walk
 
+from watchkeeper.access.roles import Role
+from watchkeeper.access.tokens import create_system_token
+from watchkeeper.app.api.app import create
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.lifecycle import stop
 from watchkeeper.app.pipeline.log_templates import SAVED_EVERY, LineTemplates
@@ -72,6 +76,46 @@ async def test_a_reload_begins_and_ends_it(tmp_path: Path) -> None:
     await reload(engine)
     assert "log_metrics" not in engine.sources
     await stop(engine)
+
+
+async def test_lines_are_found_by_their_kind(tmp_path: Path) -> None:
+    log = tmp_path / "app.log"
+    log.write_text("")
+    engine = build(tmp_path, collect=collect(log), logs={"templates": {"enabled": True}})
+    await begin(engine)
+    await walk(engine, 6)
+    log.write_text(LINES + "level=info msg=started worker=9 slowly\n")
+    await walk(engine, 10)
+    token, _ = create_system_token(engine.state, "test", Role.VIEWER, now=clock_of(engine).now())
+    client = TestClient(create(engine), headers={"authorization": f"Bearer {token}"})
+    names = {one["text"]: one["id"] for one in client.get("/api/wk/logs/templates").json()["templates"]}
+    asked = {"template": names["level=info msg=started worker=<*>"], "buckets": 1}
+    found = client.get("/api/wk/logs", params=asked).json()
+    assert {line["text"] for line in found["lines"]} == set(LINES.splitlines()[:3])
+    assert found["matched"] == 3
+    assert len(client.get("/api/wk/logs", params={**asked, "query": "worker=2"}).json()["lines"]) == 1
+    assert "no template 'x'" in client.get("/api/wk/logs", params={"template": "x"}).json()["error"]
+    await stop(engine)
+
+
+OPEN, READ, CLOSE = "file 7 was opened", "rows of file 7 were read", "file 7 was closed again"
+
+
+def test_lines_out_of_order_and_rare_ones_are_counted_and_told_with_what_is_usual(tmp_path: Path) -> None:
+    kinds = taken(tmp_path, "disk 5 is gone", *[OPEN, READ, CLOSE] * 4000)
+    kinds.take(LogBatch.of(labels(None, {"service": "shop"}), [OPEN, CLOSE, "disk 9 is gone"], 0), NOON)
+    own = (("service", "shop"),)
+    counted = {name: value for name, labels_, value in kinds.readings() if labels_ == own}
+    assert (counted["log_templates_rare_total"], counted["log_templates_out_of_order_total"]) == (1.0, 2.0)
+    told = [(one.why, texts[one.template], [texts[name] for name in one.usual]) for one, texts in kinds.found()]
+    opened, gone, closed, read = (
+        "file <*> was opened", "disk <*> is gone", "file <*> was closed again", "rows of file <*> were read"
+    )  # fmt: skip
+    assert told == [("out_of_order", gone, [opened]), ("out_of_order", closed, [read]), ("rare", gone, [])]
+    kinds.save()
+    again = LineTemplates(tmp_path / "templates.json", Templates(enabled=True), NOON)
+    again.take(LogBatch.of(labels(None, {"service": "shop"}), [OPEN, CLOSE], 0), NOON)
+    assert [one.why for one, _ in again.found()] == ["out_of_order"]
 
 
 def taken(tmp_path: Path, *texts: str, **options: Any) -> LineTemplates:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
@@ -24,6 +25,8 @@ router = APIRouter(prefix="/api/wk", dependencies=[Depends(read)])
 HOUR_MS = 3_600_000
 #: Word for lines that state no severity.
 NONE = "none"
+#: Templates among which one is looked for, and words of it that are looked up.
+MOST_KINDS, MOST_WORDS = 100_000, 8
 Moment = Annotated[int | None, Query(ge=0, le=1 << 53)]
 
 
@@ -35,12 +38,14 @@ def logs(
     end_ms: Moment = None,
     service: str = "",
     severity: str = "",
+    template: Annotated[str, Query(max_length=40)] = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     before: str = "",
     buckets: Annotated[int, Query(ge=0, le=200)] = 0,
 ) -> dict[str, Any]:
     """Lines newest first; ``next`` is ``before`` of the next page. The last hour unless a range is given.
 
+    ``template`` is the name of a kind of lines; its fixed words are looked up, and each line found is asked its kind.
     A question that cannot be read is answered with its mistake in ``error``.
     """
     engine: Engine = request.app.state.engine
@@ -59,7 +64,8 @@ def logs(
         buckets=buckets,
     )
     try:
-        found, terms = engine.lines.store.search(question), parse(query)
+        question = _of_kind(engine, question, template) if template else question
+        found, terms = engine.lines.store.search(question), parse(question.query)
     except QueryError as error:
         return {**_shape(Found(), [], question), "error": str(error)}
     return _shape(found, terms, question)
@@ -70,7 +76,21 @@ def templates(request: Request, limit: Annotated[int, Query(ge=1, le=10_000)] = 
     """Kinds of lines, the most frequent first; ``enabled`` is whether they are learned."""
     engine: Engine = request.app.state.engine
     kinds = engine.log_metrics.kinds(limit)
-    return {"enabled": engine.log_metrics.templates.enabled, "templates": [shapes.plain(asdict(one)) for one in kinds]}
+    return {
+        "enabled": engine.log_metrics.templates.enabled,
+        "templates": [shapes.plain(asdict(one)) for one in kinds],
+        "unusual": [{**shapes.plain(asdict(one)), "texts": texts} for one, texts in engine.log_metrics.unusual()],
+    }
+
+
+def _of_kind(engine: Engine, question: Question, name: str) -> Question:
+    """Only lines of one template: its words narrow the search, the miner decides."""
+    text = next((one.text for one in engine.log_metrics.kinds(MOST_KINDS) if one.id == name), None)
+    if text is None:
+        raise QueryError(f"there is no template {name!r}; GET /api/wk/logs/templates names them")
+    words = list(dict.fromkeys(re.findall(r"(?<!\S)[A-Za-z]{2,40}(?!\S)", text)))[:MOST_WORDS]
+    query = " ".join([question.query, *(f'"{word}"' for word in words)]).strip()
+    return replace(question, query=query, keep=partial(engine.log_metrics.of_kind, name))
 
 
 def _severities(words: str) -> frozenset[int]:

@@ -16,6 +16,7 @@ from watchkeeper.app.pipeline.collect import Source
 from watchkeeper.app.pipeline.log_packs import PACKS
 from watchkeeper.app.pipeline.log_rules import LogRule
 from watchkeeper.app.pipeline.log_templates import KindOfLine, LineTemplates
+from watchkeeper.app.pipeline.log_unusual import Unusual
 from watchkeeper.clock import Clock, to_ms
 from watchkeeper.config import Loaded
 from watchkeeper.config.logs import Templates
@@ -181,6 +182,16 @@ class LogMetrics:
         """Kinds of lines, the most frequent first."""
         with self._lock:
             return self.templates.kinds(limit)
+
+    def of_kind(self, name: str, texts: Sequence[str]) -> list[bool]:
+        """Which lines are of the kind of that name."""
+        with self._lock:
+            return self.templates.fits(name, texts)
+
+    def unusual(self) -> list[tuple[Unusual, dict[str, str]]]:
+        """Unusual lines, newest first, with the texts of the templates that each names."""
+        with self._lock:
+            return self.templates.found()
 
     def _begins(self, now: datetime, readings: Sequence[Reading]) -> list[Tick]:
         """Zeros of the series that are new, just after the last reading."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ from collectors.base import Reading
 from detectors.templates import TemplateMiner
 from watchkeeper.app.paths import write_private
 from watchkeeper.app.pipeline.log_rules import KEPT
+from watchkeeper.app.pipeline.log_unusual import Unusual, UnusualLines
 from watchkeeper.config.logs import Templates
 from watchkeeper.model import SEVERITIES, LogBatch
 from watchkeeper.store.logs.match import field
@@ -51,6 +52,7 @@ class LineTemplates:
         self._file, self.options, self._saved = file, options, now
         self.miner, self._first = TemplateMiner(most_forms=MOST_FORMS), dict[str, datetime]()
         self._last: dict[str, datetime] = {}
+        self.unusual, self._settled = UnusualLines(), 0
         self._lines: Counter[Own] = Counter()
         self._touched: dict[Own, datetime] = {}
         self._new: Counter[Own] = Counter()
@@ -77,8 +79,11 @@ class LineTemplates:
         kept = tuple((name, own[name]) for name in KEPT if own.get(name))
         self.miner.learn(texts)
         names = [name or OTHER for name, _ in self.miner.label(texts)]
+        self._rename()
         for (name, code), count in Counter(zip(names, batch.severity.tolist(), strict=True)).items():
             self._add((*kept, ("severity", SEVERITIES[code] or "none"), ("template", name)), count, now)
+        new = frozenset(name for name in names if name not in self._first)
+        self.unusual.take(kept, batch.labels, names, new, now)
         for name in dict.fromkeys(names):
             self._new[kept] += name not in self._first
             self._first.setdefault(name, now)
@@ -99,6 +104,7 @@ class LineTemplates:
             yield LINES, own, float(count)
         for own, count in self._new.items():
             yield FIRST_SEEN, own, float(count)
+        yield from self.unusual.readings()
         yield REFUSED, (), float(self._refused)
 
     def kinds(self, limit: int) -> list[KindOfLine]:
@@ -110,15 +116,34 @@ class LineTemplates:
             for one in found
         ]
 
+    def fits(self, name: str, texts: Sequence[str]) -> list[bool]:
+        """Which lines are of that kind."""
+        return [(found or OTHER) == name for found, _ in self.miner.label([_message(text) for text in texts])]
+
+    def found(self) -> list[tuple[Unusual, dict[str, str]]]:
+        """What was unusual lately, newest first, each with the texts of the templates it names."""
+        texts = {one.id: one.text for one in self.miner.templates()} if self.unusual.found else {}
+        return [
+            (one, {name: texts.get(name, "") for name in (one.template, one.before, *one.usual) if name})
+            for one in reversed(self.unusual.found)
+        ]
+
     def save(self) -> None:
         """Write down what was learned, where it is on."""
         if not self.enabled:
             return
         first = {name: at.isoformat() for name, at in self._first.items()}
         try:
-            write_private(self._file, json.dumps({"first_seen": first, "miner": self.miner.state()}))
+            kept = {"first_seen": first, "miner": self.miner.state(), "unusual": self.unusual.state()}
+            write_private(self._file, json.dumps(kept))
         except OSError as error:
             log.error("kinds of log lines not written", file=str(self._file), error=str(error))
+
+    def _rename(self) -> None:
+        """What was learned of kinds that are one now belongs to that one."""
+        if self._settled != self.miner.settled:
+            self._settled = self.miner.settled
+            self.unusual.rename(self.miner.merged())
 
     def _add(self, own: Own, count: int, now: datetime) -> None:
         if own not in self._touched and len(self._touched) >= self.options.series_limit:
@@ -132,7 +157,9 @@ class LineTemplates:
         try:
             kept: dict[str, Any] = json.loads(self._file.read_text(encoding="utf-8"))
             first = {name: datetime.fromisoformat(at) for name, at in kept["first_seen"].items()}
-            self.miner, self._first = TemplateMiner.restored(kept["miner"], most_forms=MOST_FORMS), first
+            miner = TemplateMiner.restored(kept["miner"], most_forms=MOST_FORMS)
+            self.unusual.restore(kept.get("unusual", {"shares": [], "steps": []}))  # files of before know none
+            self.miner, self._first = miner, first
         except FileNotFoundError:
             return
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

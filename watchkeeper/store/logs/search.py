@@ -37,6 +37,7 @@ class Question:
     severities: frozenset[int] = frozenset()  #: codes; empty: any
     limit: int = 100
     before: tuple[int, int] | None = None  #: (ms, sequence) of the last line of the page before
+    keep: Callable[[Sequence[str]], Sequence[bool]] | None = None  #: which of the texts found belong to the answer
     buckets: int = 0  #: counts over so many equal parts of the range; 0: none
     seconds: float = 10.0  #: after which the answer is what was found so far
 
@@ -144,10 +145,11 @@ def _look(candidate: _Candidate, question: Question, terms: Sequence[Term], foun
     streams, columns = payload.streams(), payload.columns()
     left = _plain(question, streams, columns)
     piece = Piece(streams, columns, b"")
-    if terms and left.any():
+    if (terms or question.keep) and left.any():
         piece = Piece(streams, columns, payload.data())
         found.scanned_bytes += payload.nbytes
         left = matching(piece, terms, left)
+        left = left if question.keep is None else _kept(piece, left, question.keep)
     if found.counts is not None:
         _count(question, columns, left, found)
     rows = _newest(question, columns, left, found)
@@ -155,6 +157,13 @@ def _look(candidate: _Candidate, question: Question, terms: Sequence[Term], foun
         if not piece.data:
             piece = Piece(streams, columns, payload.data())
         _merge(found, [_line(piece, row) for row in rows.tolist()], question.limit)
+
+
+def _kept(piece: Piece, left: Flags, keep: Callable[[Sequence[str]], Sequence[bool]]) -> Flags:
+    rows = np.flatnonzero(left)
+    kept = np.zeros_like(left)
+    kept[rows] = keep([piece.text(row) for row in rows.tolist()])
+    return kept
 
 
 def _plain(question: Question, streams: Sequence[Labels], columns: Columns) -> Flags:
