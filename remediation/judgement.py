@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 from watchkeeper.errors import AccessError
 from watchkeeper.model import Plan
 from watchkeeper.ports import Reading
+
+from .predict import measured
+from .situation import Query
 
 if TYPE_CHECKING:
     from watchkeeper.store.state.repositories import Unit
@@ -42,10 +45,11 @@ class Foresight:
 
     as_predicted: int
     otherwise: int
+    error: float | None  #: mean share by which figures were worse than said; better ones count as 0, None: none known
 
 
 def compared(plan: Plan, reading: Reading, *, reached: bool) -> dict[str, object]:
-    """What the plan said of its effect, what is there at the first verdict, and whether that is the same."""
+    """What the plan said of its target, what is there at the first verdict, and whether that is the same."""
     impact: Any = plan.evidence.get("impact") or {}
     expected, found = impact.get("healthy_after"), reading.capacity.get("healthy")
     fewer = expected is not None and found is not None and found < expected
@@ -54,6 +58,26 @@ def compared(plan: Plan, reading: Reading, *, reached: bool) -> dict[str, object
         "happened": {"healthy": found, "reached": reached, "symptom": "gone"},
         "as_predicted": reached and not fewer,
     }
+
+
+def with_figures(plan: Plan, seen: Mapping[str, Any], query: Query, at: datetime) -> dict[str, object]:
+    """``seen``: the comparison so far. Every metric of the prediction is measured now and added, worst error first."""
+    said: Any = plan.evidence.get("prediction") or {}
+    figures: Any = measured(said, query, at)["metrics"]
+    errors = [one["error"] for one in figures if one["error"] is not None]
+    symptom = dict(seen.get("happened") or {}).get("symptom")
+    gone_before = said.get("symptom_before") is False
+    found = {
+        "happened": {
+            **(seen.get("happened") or {}),
+            "metrics": figures,
+            "moved": None if gone_before else symptom == "gone",  # what was not there cannot be moved
+        },
+        "prediction_error": max(errors) if errors else None,
+    }
+    if "as_predicted" in seen:
+        return {**found, "as_predicted": seen["as_predicted"] and all(one["kept"] is not False for one in figures)}
+    return found
 
 
 def automation(unit: Unit, now: datetime) -> Automation:
@@ -71,15 +95,19 @@ def automation(unit: Unit, now: datetime) -> Automation:
 
 
 def foresight(unit: Unit, now: datetime) -> dict[str, Foresight]:
-    """Rule -> how often its plans did what they said."""
-    right: dict[str, list[bool]] = {}
+    """Rule -> how often its plans did what they said, and by how much their figures were worse than that."""
+    kept: dict[str, list[Mapping[str, Any]]] = {}
     for record in unit.actions.effective(now - RECORD_OF):
         if "as_predicted" in record.progress:
-            right.setdefault(record.plan.rule, []).append(record.progress["as_predicted"] is True)
-    return {
-        rule: Foresight(as_predicted=sum(found), otherwise=len(found) - sum(found))
-        for rule, found in sorted(right.items())
-    }
+            kept.setdefault(record.plan.rule, []).append(record.progress)
+    return {rule: _foresight(rows) for rule, rows in sorted(kept.items())}
+
+
+def _foresight(rows: Sequence[Mapping[str, Any]]) -> Foresight:
+    right = sum(row["as_predicted"] is True for row in rows)
+    errors = [max(row["prediction_error"], 0.0) for row in rows if row.get("prediction_error") is not None]
+    mean = sum(errors) / len(errors) if errors else None
+    return Foresight(as_predicted=right, otherwise=len(rows) - right, error=mean)
 
 
 def record_fix(unit: Unit, user: str, service: str, what: str, now: datetime) -> str:

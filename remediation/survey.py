@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from watchkeeper.errors import ActionError
 from watchkeeper.model import ActionRecord, Intent, Observation, RemedyRule, Target
@@ -12,6 +13,7 @@ from watchkeeper.ports import Reading
 from . import book
 from .links import RETURN
 from .plan import NOTHING, Planned, make_plan
+from .predict import prediction
 from .run import Run, severity_of
 from .scaling import resolved
 from .situation import Situation
@@ -41,10 +43,18 @@ async def plan_now(run: Run, record: ActionRecord, rule: RemedyRule) -> Planned:
             counted, newest, reading, run.settings, incident_id, generation=generation, rehearsed=rehearsed
         )
         rated = {"quality": found} if (found := run.facts.quality.get(rule.link)) else {}  # for people; not hashed
-        return replace(made, plan=replace(made.plan, evidence={**made.plan.evidence, **why, **rated}))
+        made = replace(made, plan=replace(made.plan, evidence={**made.plan.evidence, **why, **rated}))
+        return made if planned else _foretold(run, rule, made, why)
     except ActionError as error:
         nothing = make_plan(replace(rule, target=""), newest, EMPTY, run.settings, incident_id)
         return _nothing(nothing, str(error))
+
+
+def _foretold(run: Run, rule: RemedyRule, made: Planned, why: Mapping[str, Any]) -> Planned:
+    """With what the plan says of the world after it: said once, when it is made."""
+    scaled = why.get("scale", {})
+    said = prediction(rule, made, run.settings, run.facts.query, run.tick.wall, scaled)
+    return replace(made, plan=replace(made.plan, evidence={**made.plan.evidence, "prediction": said}))
 
 
 def _known(unit: Unit, run: Run, rule: RemedyRule, reading: Reading) -> tuple[int, bool]:

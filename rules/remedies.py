@@ -10,12 +10,13 @@ from datetime import timedelta
 
 from watchkeeper.model import Mode, RemedyRule
 
+from .expect import read_expectation
 from .fields import Fields, as_text
 from .scale import read_scale
 
 KEYS = (
     "name", "when", "confirm", "observers", "action", "target", "parameters", "mode", "owner", "verify", "guards",
-    "rollback", "hold", "cooldown", "interval", "service", "labels", "link", "scale",
+    "rollback", "hold", "cooldown", "interval", "service", "labels", "link", "scale", "expect",
 )  # fmt: skip
 #: ``3 of 4``: three bad evaluations out of the last four.
 OF = re.compile(r"(\d{1,3}) of (\d{1,3})")
@@ -41,7 +42,8 @@ def read_remedy(fields: Fields) -> RemedyRule:
         scale=read_scale(fields),
         mode=_mode(fields),
         owner=fields.text("owner", ""),
-        verify=fields.promql("verify", ""),
+        verify=(verify := fields.promql("verify", "")),
+        expect=read_expectation(fields, verify),
         guards=_guards(fields),
         rollback=_rollback(fields),
         hold=fields.duration("hold", timedelta(minutes=5)),

@@ -150,6 +150,18 @@ class Telemetry:
         self.remediation = Counter(
             "watchkeeper_remediation_verdicts", "Answers of gates.", ["gate", "passed"], registry=registry
         )
+        self.predictions = Counter(
+            "watchkeeper_remediation_predictions",
+            "Actions whose effect was compared with what their plan had said, by rule and whether it was so.",
+            ["rule", "as_predicted"],
+            registry=registry,
+        )
+        self.prediction_error = Gauge(
+            "watchkeeper_remediation_prediction_error_ratio",
+            "By how much the figures of a rule's last action were worse than its plan had said; below 0: better.",
+            ["rule"],
+            registry=registry,
+        )
         self.clock_gaps = Counter(
             "watchkeeper_clock_gaps", "Times the loop woke more than two intervals late.", registry=registry
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from remediation import book
 from remediation.actions import kind_of
-from remediation.judgement import compared
+from remediation.judgement import compared, with_figures
 from remediation.links import RETURN
 from remediation.run import Run
 from remediation.verify import guards_now, symptom, worse
@@ -36,13 +36,16 @@ async def verifying(run: Run, record: ActionRecord) -> ActionRecord | None:
     holding = record.progress.get("hold_until") is not None
     if there and (holding or run.past(record, "verify_until")):
         reason = "the symptom came back" if holding else "the symptom stayed"
-        happened = {"happened": {"symptom": "there"}, "as_predicted": False}
+        said = {"happened": {"symptom": "there"}, "as_predicted": False}
+        happened = with_figures(plan, said, run.facts.query, at)
         return await run.move(record, S.ROLLING_BACK, reason, progress=happened, evidence=happened)
     if there is False and not holding:
         return await _hold(run, record)
     if there is False and run.past(record, "hold_until"):
-        ended = await run.move(record, S.SUCCEEDED, "the symptom is gone and stayed away")
-        run.tell("succeeded", ended, "the symptom is gone and stayed away")
+        happened = with_figures(plan, record.progress, run.facts.query, at)
+        reason = "the symptom is gone and stayed away"
+        ended = await run.move(record, S.SUCCEEDED, reason, progress=happened, evidence=happened)
+        run.tell("succeeded", ended, reason)
         return ended
     if run.past(record, "deadline"):
         return await escalate(run, record, "it cannot be known whether the symptom is gone")
@@ -77,7 +80,8 @@ async def _compared(run: Run, record: ActionRecord) -> dict[str, object]:
         reading = await run.actuator.read(plan.targets[0])
     except ActionError:
         return {}
-    return compared(plan, reading, reached=kind_of(plan.action).reached(reading, plan.desired))
+    seen = compared(plan, reading, reached=kind_of(plan.action).reached(reading, plan.desired))
+    return {**seen, **with_figures(plan, seen, run.facts.query, run.tick.wall)}
 
 
 async def failed(run: Run, record: ActionRecord) -> ActionRecord:

@@ -10,6 +10,7 @@ from remediation.approval import rejected_by
 from remediation.gates import all_passed, evaluate
 from remediation.gates.authority import need_of
 from remediation.gates.evidence import cut_off, heard
+from remediation.predict import objections
 from remediation.run import AGAIN, Run, same_change, verdicts_json
 from remediation.scaling import scaled_enough
 from remediation.situation import Situation
@@ -125,7 +126,11 @@ async def proposed(run: Run, record: ActionRecord) -> ActionRecord:
     situation = await situation_of(run, record, rule, replace(planned, plan=record.plan))
     verdicts = evaluate(situation, last="approval")
     final = verdicts[-1]
-    gates = {"verdicts": verdicts_json(verdicts), "needs": need_of(situation).people}
+    gates = {
+        "verdicts": verdicts_json(verdicts),
+        "needs": need_of(situation).people,
+        "objections": objections(situation),
+    }
     if not final.passed and (final.gate != "approval" or final.evidence.get("answer") == "refused"):
         return await suppress(run, record, final, gates)
     if final.evidence.get("answer") == "suggest" or record.plan.mode is Mode.SUGGEST:

@@ -9,7 +9,7 @@ from watchkeeper.model.forecast import Backtest, Forecast
 from watchkeeper.model.incident import Incident, IncidentState
 from watchkeeper.model.log import SEVERITIES, SEVERITY_CODES, CodeArray, LogBatch
 from watchkeeper.model.message import Message
-from watchkeeper.model.rule import Observation, RemedyRule, Scale, ScaleTime
+from watchkeeper.model.rule import Expectation, Observation, RemedyRule, Scale, ScaleTime
 from watchkeeper.model.score import Scores
 from watchkeeper.model.series import (
     METRIC_NAME,
@@ -52,6 +52,7 @@ __all__ = [
     "EventKind",
     "EventStatus",
     "Exhaustion",
+    "Expectation",
     "Forecast",
     "Incident",
     "IncidentState",

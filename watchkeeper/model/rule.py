@@ -40,6 +40,16 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """What a rule's action is to do to one number; said beforehand, compared afterwards."""
+
+    metric: str  #: PromQL; of several series the worst counts
+    sense: str  #: at_most | at_least | about | other_than
+    value: float
+    cost_per_hour: float | None = None  #: money an hour that it costs more; below 0: less, None: not said
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RemedyRule:
     """``when`` says that something is wrong, ``observers`` who else sees it, ``verify`` that it is over."""
 
@@ -55,6 +65,7 @@ class RemedyRule:
     mode: Mode = Mode.DRY_RUN
     owner: str = ""
     verify: str  #: PromQL of the symptom; gone when it returns no series or only 0
+    expect: Expectation | None = None  #: what its action is to do to a number
     guards: Sequence[str] = ()  #: PromQL of SLIs that must not get worse while verifying (higher is worse)
     rollback: Mapping[str, object] | str = "before"  #: "before" restores what was read, "none", or a state of its own
     hold: timedelta = timedelta(minutes=5)  #: how long the symptom must stay gone

@@ -28,6 +28,8 @@ log = logger(__name__)
 
 #: Approvals a class needs when it needs any (RELIABILITY 2.2).
 TWO_PEOPLE = ("A4",)
+#: Ends of actions that had an effect.
+JUDGED = ("succeeded", "rolled_back")
 #: Kinds of sources that stand for a target which can be up or down.
 TARGETS = ("openmetrics", "prometheus_api")
 PROBES = "_probe"
@@ -150,9 +152,22 @@ class Acting:
             for change in changes:
                 if change.state is ActionState.SUCCEEDED:
                     _mitigated(unit, change, now)
+                if change.kind in JUDGED:
+                    self._judge(unit, change)
             messages = self.tell(now, unit, changes)
         if messages:
             self.wake()
+
+    def _judge(self, unit: Unit, change: Change) -> None:
+        """What a plan said beside what happened, as series."""
+        record = unit.actions.get(change.action_id)
+        progress = record.progress if record else {}
+        if "as_predicted" in progress:
+            kept = "true" if progress["as_predicted"] is True else "false"
+            self.telemetry.predictions.labels(change.rule, kept).inc()
+        error = progress.get("prediction_error")
+        if isinstance(error, float):
+            self.telemetry.prediction_error.labels(change.rule).set(error)
 
     def _count(self) -> None:
         """The remediator's own counters as metrics."""
