@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 
 from pydantic.dataclasses import dataclass
 
+from watchkeeper import cloud_sign
 from watchkeeper.errors import CollectError
 from watchkeeper.outbound import Outbound
 
-from . import cloud_sign
 from .base import STRICT
 from .cloud_metrics import CloudMetric, CloudMetrics, Point, refusal
 

@@ -6,6 +6,9 @@ from typing import Any
 
 from watchkeeper.registry import Registry
 
+from .aliyun_ess import AliyunEss
+from .aliyun_slb import AliyunSlb
+from .aws_autoscaling import AwsAutoscaling
 from .base import Kind
 from .command import Command
 from .feature_flag import FeatureFlag
@@ -17,9 +20,14 @@ from .patroni import Patroni
 from .redis_sentinel import RedisSentinel
 from .supervisord import Supervisord
 from .systemd import Systemd
+from .tencent_as import TencentAs
+from .tencent_clb import TencentClb
 from .webhook import Webhook
 
 BUILTIN: dict[str, type[Any]] = {
+    "aliyun_ess": AliyunEss,
+    "aliyun_slb": AliyunSlb,
+    "aws_autoscaling": AwsAutoscaling,
     "command": Command,
     "feature_flag": FeatureFlag,
     "haproxy": Haproxy,
@@ -30,6 +38,8 @@ BUILTIN: dict[str, type[Any]] = {
     "redis_sentinel": RedisSentinel,
     "supervisord": Supervisord,
     "systemd": Systemd,
+    "tencent_as": TencentAs,
+    "tencent_clb": TencentClb,
     "webhook": Webhook,
 }
 #: Outsiders register kinds in the entry-point group ``watchkeeper.remediation``.

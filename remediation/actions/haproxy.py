@@ -14,7 +14,8 @@ from watchkeeper.errors import ActionError
 from watchkeeper.model import Intent, RiskClass, Target
 from watchkeeper.ports import Reading
 
-from .base import each_holds, each_untouched, mapping, names_in, options_of, state_hash
+from . import members
+from .base import each_holds, each_untouched, mapping, options_of, state_hash
 from .runtime_api import NAME, ask, statistics, table
 
 STATES = ("ready", "drain", "maint")
@@ -60,7 +61,7 @@ class Haproxy:
         up = {row["srv_name"]: row["srv_op_state"] == RUNNING for row in rows}
         capacity: dict[str, float] = {f"up.{name}": float(up[name]) for name in state}
         capacity |= {
-            "healthy": float(sum(_serves(state[name], up[name]) for name in state)),
+            "healthy": float(sum(up[name] and _share(state[name]) > 0 for name in state)),
             "total": float(len(state)),
         }
         for row in statistics(ask(options.socket, "show stat", options.timeout_seconds)):
@@ -72,42 +73,18 @@ class Haproxy:
 
     def desired(self, reading: Reading, parameters: Mapping[str, Any]) -> tuple[dict[str, object], dict[str, object]]:
         """From ``servers: {name: {state, weight}}`` and the short forms ``drain``, ``ready``, ``maint``: names."""
-        wanted: dict[str, dict[str, object]] = {}
-        unknown = set(parameters) - {"servers", *STATES}
-        if unknown:
-            raise ActionError(f"unknown parameter {sorted(unknown)[0]!r}; known are servers, {', '.join(STATES)}")
-        for state in STATES:
-            for name in names_in(parameters.get(state, []), state):
-                wanted[name] = {"state": state}
-        for name, change in mapping(parameters.get("servers", {}), "servers").items():
-            wanted[name] = dict(mapping(change, f"servers.{name}"))
-        for name, change in wanted.items():
-            _check(name, change, reading)
-        before = {
-            name: {key: mapping(reading.state[name], name)[key] for key in change} for name, change in wanted.items()
-        }
-        return dict(wanted), dict(before)
+        wanted = members.wanted_of(parameters, STATES)
+        members.checked(wanted, reading.state, STATES, (0, MAX_WEIGHT))
+        return dict(wanted), members.before(_members(reading), wanted)
 
     def impact(self, reading: Reading, desired: Mapping[str, object], settings: Mapping[str, Any]) -> Impact:
         options = options_of(HaproxyOptions, settings, "haproxy")
-        now = {name: mapping(state, name) for name, state in reading.state.items()}
-        after = {name: {**state, **mapping(desired.get(name, {}), name)} for name, state in now.items()}
-        touched = tuple(sorted(name for name in now if now[name] != after[name]))
-        given = [name for name in touched if _share(after[name]) > _share(now[name])]
-        taken = [name for name in touched if _share(after[name]) < _share(now[name])]
-        up = {name: reading.capacity.get(f"up.{name}", 0.0) > 0 for name in now}
-        if given and taken:
-            direction, risk = f"switch:{given[0]}", RiskClass.A2
-        else:
-            direction, risk = ("in" if taken else "out" if given else "same"), RiskClass.A1
-        return Impact(
-            touched=touched,
-            healthy_after=float(sum(_serves(after[name], up[name]) for name in after)),
-            total=float(len(now)),
+        return members.impact_of(
+            _members(reading),
+            desired,
+            share=_share,
+            up=lambda name: reading.capacity.get(f"up.{name}", 0.0) > 0,
             floor=options.floor,
-            ceiling=float(len(now)),
-            direction=direction,
-            risk=risk,
         )
 
     def reached(self, reading: Reading, desired: Mapping[str, object]) -> bool:
@@ -140,24 +117,12 @@ def _admin(row: Mapping[str, str]) -> str:
     return "maint" if bits & MAINTENANCE else "drain" if bits & DRAINING else "ready"
 
 
-def _serves(state: Mapping[str, Any], up: bool) -> bool:  # noqa: FBT001 - one of two facts about a server
-    return up and _share(state) > 0
+def _members(reading: Reading) -> members.Members:
+    return {name: mapping(state, name) for name, state in reading.state.items()}
 
 
 def _share(state: Mapping[str, Any]) -> int:
     return int(state["weight"]) if state["state"] == "ready" else 0
-
-
-def _check(name: str, change: Mapping[str, object], reading: Reading) -> None:
-    if name not in reading.state:
-        raise ActionError(f"there is no server {name!r}; there are {', '.join(sorted(reading.state))}")
-    if not change or set(change) - {"state", "weight"}:
-        raise ActionError(f"server {name!r}: give a state, a weight, or both")
-    if "state" in change and change["state"] not in STATES:
-        raise ActionError(f"server {name!r}: the state is one of {', '.join(STATES)}")
-    weight = change.get("weight", 0)
-    if not isinstance(weight, int) or isinstance(weight, bool) or not 0 <= weight <= MAX_WEIGHT:
-        raise ActionError(f"server {name!r}: the weight is a number from 0 to {MAX_WEIGHT}")
 
 
 def _commands(backend: str, name: str, change: Mapping[str, Any]) -> list[str]:

@@ -18,6 +18,7 @@ from watchkeeper.ports import Reading
 from . import said
 from .base import holds, options_of, state_hash, untouched
 from .kubernetes_api import Api, digest, number, template_of
+from .pools import governed, scaling_impact
 
 #: What each resource can be asked for.
 WORDS = {
@@ -255,19 +256,15 @@ def _at_a_time(spec: Mapping[str, Any], replicas: int) -> int:
 
 
 def _scaling(options: KubernetesOptions, reading: Reading, wanted: int) -> Impact:
-    now, healthy = int(str(reading.state["replicas"])), reading.capacity["healthy"]
-    growing, rival = wanted > now, str(reading.state.get("rival", ""))
-    problem = f"{options.object} is governed by {rival}: two controllers of one size would fight" if rival else ""
-    return Impact(
-        touched=tuple(f"{options.object}/{place}" for place in range(min(now, wanted), max(now, wanted))),
-        healthy_after=healthy if growing else max(healthy - (now - wanted), 0.0),
-        total=float(wanted if growing else now),
-        floor=float(options.floor),
-        ceiling=float(options.ceiling),
-        direction="out" if growing else "in",
-        risk=RiskClass.A2 if growing else RiskClass.A3,
-        scaling=True,
-        problem=problem,
+    rival = str(reading.state.get("rival", ""))
+    return scaling_impact(
+        options.object,
+        now=int(str(reading.state["replicas"])),
+        wanted=wanted,
+        healthy=reading.capacity["healthy"],
+        floor=options.floor,
+        ceiling=options.ceiling,
+        problem=governed(options.object, rival) if rival else "",
     )
 
 

@@ -18,8 +18,8 @@ from watchkeeper.config.types import STRICT
 from watchkeeper.model import Intent, RiskClass, Target
 from watchkeeper.ports import Reading
 
-from . import said
-from .base import each_holds, each_untouched, mapping, names_in, options_of, state_hash
+from . import members, said
+from .base import each_holds, each_untouched, mapping, options_of, state_hash
 from .processes import started_at, workers_of
 from .programs import run
 
@@ -76,38 +76,13 @@ class Nginx:
 
     def desired(self, reading: Reading, parameters: Mapping[str, Any]) -> tuple[dict[str, object], dict[str, object]]:
         """From ``servers: {name: {state, weight}}`` and the short forms ``ready``, ``drain``, ``backup``: names."""
-        said.check_words(parameters, ("servers", *STATES))
-        wanted: dict[str, dict[str, object]] = {}
-        for word in STATES:
-            for name in names_in(parameters.get(word, []), word):
-                wanted[name] = {"state": word}
-        for name, change in mapping(parameters.get("servers", {}), "servers").items():
-            wanted[name] = dict(mapping(change, f"servers.{name}"))
-        known = {name for name in reading.state if name != "loaded"}
-        for name, change in wanted.items():
-            _check(name, change, known)
-        before = {
-            name: {key: mapping(reading.state[name], name)[key] for key in change} for name, change in wanted.items()
-        }
-        return dict(wanted), dict(before)
+        wanted, now = members.wanted_of(parameters, STATES), _members(reading)
+        members.checked(wanted, now, STATES, (1, MAX_WEIGHT))
+        return dict(wanted), members.before(now, wanted)
 
     def impact(self, reading: Reading, desired: Mapping[str, object], settings: Mapping[str, Any]) -> Impact:
         options = options_of(NginxOptions, settings, "nginx")
-        now = {name: mapping(each, name) for name, each in reading.state.items() if name != "loaded"}
-        after = {name: {**each, **mapping(desired.get(name, {}), name)} for name, each in now.items()}
-        touched = tuple(sorted(name for name in now if now[name] != after[name]))
-        given = [name for name in touched if _share(after[name]) > _share(now[name])]
-        taken = [name for name in touched if _share(after[name]) < _share(now[name])]
-        switch = bool(given and taken)
-        return Impact(
-            touched=touched,
-            healthy_after=float(sum(_share(each) > 0 for each in after.values())),
-            total=float(len(now)),
-            floor=options.floor,
-            ceiling=float(len(now)),
-            direction=f"switch:{given[0]}" if switch else "in" if taken else "out" if given else "same",
-            risk=RiskClass.A2 if switch else RiskClass.A1,
-        )
+        return members.impact_of(_members(reading), desired, share=_share, up=lambda _: True, floor=options.floor)
 
     def reached(self, reading: Reading, desired: Mapping[str, object]) -> bool:
         return reading.state.get("loaded") is True and each_holds(reading.state, desired)
@@ -218,12 +193,5 @@ def _share(each: Mapping[str, Any]) -> int:
     return int(each["weight"]) if each["state"] == "ready" else 0
 
 
-def _check(name: str, change: Mapping[str, object], known: set[str]) -> None:
-    if name not in known:
-        raise said.nobody("servers", name, known)
-    if not change or set(change) - {"state", "weight"}:
-        raise said.one_of(f"servers.{name}", ("state", "weight"))
-    if "state" in change and change["state"] not in STATES:
-        raise said.one_of(f"servers.{name}.state", STATES)
-    if "weight" in change:
-        said.whole_number(f"servers.{name}.weight", change["weight"], 1, MAX_WEIGHT)
+def _members(reading: Reading) -> members.Members:
+    return {name: mapping(each, name) for name, each in reading.state.items() if name != "loaded"}

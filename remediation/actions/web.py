@@ -34,8 +34,12 @@ def ask(
     allow_private: bool = True,
     trust: ssl.SSLContext | None = None,
     max_bytes: int = 1 << 20,
+    effect: bool | None = None,
 ) -> Response:
-    """The answer, whatever its status. The URL may be a secret: errors name ``what`` instead."""
+    """The answer, whatever its status. The URL may be a secret: errors name ``what`` instead.
+
+    ``effect``: whether the question changes something, where its method alone does not say so.
+    """
 
     async def go() -> Response:
         outbound = Outbound(allow_private=allow_private, verify=trust or trust_of())
@@ -49,7 +53,8 @@ def ask(
     try:
         return anyio.run(go)
     except OutboundError as error:
-        sent = method != "GET" and error.reason not in NOT_SENT
+        changes = method != "GET" if effect is None else effect
+        sent = changes and error.reason not in NOT_SENT
         raise said.unreachable(what, error.reason, unknown=sent) from None
 
 

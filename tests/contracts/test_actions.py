@@ -14,9 +14,27 @@ from watchkeeper.errors import ActionError, ConfigError
 from watchkeeper.model import RiskClass, Target
 from watchkeeper.ports import Reading
 
+#: A cloud that nobody serves.
+CLOUD = {"region": "eu-1", "access_key": "AKID", "secret": "s", "endpoint": "http://127.0.0.1:1"}
+#: A scaling group of three, and a balancer of three, as every cloud's kind reads them.
+GROUP = Reading(
+    state={"count": 3, "min": 2, "max": 6, "rival": "", "halted": ""},
+    epoch="e",
+    capacity={"healthy": 3, "total": 3, "protected": 0},
+)
+WEIGHTS = Reading(
+    state={name: {"weight": 100} for name in ("i-1", "i-2", "i-3")},
+    epoch="e",
+    capacity={"healthy": 3, "total": 3, "full": 100, "up.i-1": 1, "up.i-2": 1, "up.i-3": 1},
+)
 SLOTS = [f"pool:pool_{number}" for number in range(4)]
 #: kind -> (options of a target nobody serves, a reading, parameters that change something)
 SAMPLES: dict[str, tuple[dict[str, Any], Reading, dict[str, Any]]] = {
+    "aliyun_ess": ({**CLOUD, "group": "asg-1"}, GROUP, {"count": 4}),
+    "aliyun_slb": ({**CLOUD, "balancer": "lb-1"}, WEIGHTS, {"drain": "i-1"}),
+    "aws_autoscaling": ({**CLOUD, "group": "shop"}, GROUP, {"count": 4}),
+    "tencent_as": ({**CLOUD, "group": "asg-1"}, GROUP, {"count": 4}),
+    "tencent_clb": ({**CLOUD, "balancer": "lb-1", "listener": "lbl-1"}, WEIGHTS, {"drain": "i-1"}),
     "feature_flag": (
         {"url": "http://127.0.0.1:1/", "switches": {"mode": ["full", "cached"]}},
         Reading(state={"mode": "full"}, epoch="e"),

@@ -18,6 +18,9 @@ from watchkeeper.ports import Reading
 
 #: Kind -> what starts it, under tests/support.
 DRIVEN = {
+    "aliyun_ess": "cloud_targets.aliyun_ess",
+    "aliyun_slb": "cloud_targets.aliyun_slb",
+    "aws_autoscaling": "cloud_targets.moto",
     "command": "programs.command",
     "feature_flag": "flag_server.driven",
     "kubernetes": "kube_api.driven",
@@ -26,6 +29,8 @@ DRIVEN = {
     "patroni": "patroni_pair.driven",
     "redis_sentinel": "redis_group.driven",
     "systemd": "programs.systemd",
+    "tencent_as": "cloud_targets.tencent_as",
+    "tencent_clb": "cloud_targets.tencent_clb",
 }
 
 #: Servers that take long to start and to change.

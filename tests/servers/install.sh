@@ -16,6 +16,23 @@ missing() {
   return $absent
 }
 
+# moto's server is a Python program: in an environment of its own, from a hashed lock, made anew when the lock changes.
+moto() {
+  local project=$here/../.. python=${PYTHON:-python3}
+  local place=$project/.servers/moto lock=$project/requirements-moto.lock
+  if [ -x "$place/bin/moto_server" ] && cmp -s "$lock" "$place/lock"; then return; fi
+  rm -rf "$place"
+  if [ -x "$project/.venv/bin/uv" ]; then
+    "$project/.venv/bin/uv" venv -q -p "$python" "$place"
+    "$project/.venv/bin/uv" pip install -q --require-hashes -p "$place/bin/python" -r "$lock"
+  else
+    "$python" -m venv "$place"
+    "$place/bin/python" -m pip --disable-pip-version-check -q install --require-hashes -r "$lock"
+  fi
+  cp "$lock" "$place/lock"
+}
+moto
+
 command -v apt-get >/dev/null || { echo "make servers needs apt-get (Debian or Ubuntu)" >&2; exit 1; }
 if missing >/dev/null; then echo "servers: all ${#packages[@]} packages are here"; exit 0; fi
 

@@ -238,18 +238,32 @@ def harm(found: Estate, ways: int, seed: int, deadline: float) -> tuple[Counter[
     chance, done = random.Random(seed), Counter[str]()
     began = time.monotonic()
     while sum(done.values()) < ways and time.monotonic() < deadline:
-        names = chance.sample(["engine", "actuator", "dashboard"], chance.randint(1, 3))
-        sign = chance.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
-        hit = [pid for pid in found.up.pids() if named(pid) in names]
-        for pid in hit:
-            with suppress(ProcessLookupError):
-                os.kill(pid, sign)
-        _wait(chance.uniform(0.2, 3.0))
-        if sign is signal.SIGSTOP:
-            for pid in hit:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGCONT)
-        done[f"{sign.name} of {' and '.join(sorted(names))}"] += 1
+        done[_one_way(found, chance)] += 1
+    _answering(found)  # back-off after the last kill
     _wait(2.0)
     requests = found.user.requests(began)
     return done, len(requests), sum(one.failed for one in requests)
+
+
+def _one_way(found: Estate, chance: random.Random) -> str:
+    """One process or several; one time in twelve the parent, with whom everything goes, and is started again."""
+    if chance.random() < 1 / 12:
+        found.up.kill_and_start_again()
+        _wait(chance.uniform(0.2, 3.0))
+        return "SIGKILL of parent"
+    names = chance.sample(["engine", "actuator", "dashboard"], chance.randint(1, 3))
+    sign = chance.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
+    hit = [pid for pid in found.up.pids() if named(pid) in names]
+    for pid in hit:
+        with suppress(ProcessLookupError):
+            os.kill(pid, sign)
+    _wait(chance.uniform(0.2, 3.0))
+    if sign is signal.SIGSTOP:
+        for pid in hit:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+    return f"{sign.name} of {' and '.join(sorted(names))}"
+
+
+def _answering(found: Estate) -> None:
+    found.up.wait("engine after all that", f"{found.up.engine}/-/ready")

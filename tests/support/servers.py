@@ -28,7 +28,12 @@ import pytest
 from watchkeeper.model import Labels, format_series, metric_name
 
 #: Where Debian keeps what is not on every user's PATH.
-EXTRA_PATH = ("/usr/sbin", "/sbin", *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True))
+EXTRA_PATH = (
+    "/usr/sbin",
+    "/sbin",
+    *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True),
+    str(Path(__file__).parents[2] / ".servers" / "moto" / "bin"),
+)
 #: Seconds a server may take until it answers.
 READY_WITHIN = 20.0
 #: Starts a program that dies with its parent. A ``preexec_fn`` would do it too, but not beside other threads.

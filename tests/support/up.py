@@ -171,7 +171,7 @@ class Up:
         pids = self.pids()
         self.process.kill()
         self.process.wait()
-        self.until("all are gone", lambda: not any(alive(pid) for pid in pids), 15)
+        self.until("all are gone", lambda: not any(alive(pid) for pid in pids), 60)
         self.process, self.started = _start(self.folder), time.monotonic()
 
     def stop(self) -> int:

@@ -11,7 +11,8 @@ import pytest
 from support.cloud_doubles import AT, GOOD, KEY, SECRET, cloud, options
 from support.kinds import values
 
-from collectors import BUILTIN, cloud_sign
+from collectors import BUILTIN
+from watchkeeper import cloud_sign
 from watchkeeper.errors import CollectError
 from watchkeeper.outbound import Outbound
 from watchkeeper.registry import Registry

@@ -94,11 +94,11 @@ def test_two_commands_in_one_are_refused(command: str) -> None:
 @pytest.mark.parametrize(
     ("parameters", "says"),
     [
-        ({"drain": "web9"}, "no server 'web9'"),
-        ({"servers": {"web1": {}}}, "give a state"),
-        ({"servers": {"web1": {"state": "gone"}}}, "the state is one of"),
-        ({"servers": {"web1": {"weight": 257}}}, "the weight is"),
-        ({"servers": {"web1": {"weight": True}}}, "the weight is"),
+        ({"drain": "web9"}, "there is no web9"),
+        ({"servers": {"web1": {}}}, "write one of state, weight"),
+        ({"servers": {"web1": {"state": "gone"}}}, "write one of drain, maint, ready"),
+        ({"servers": {"web1": {"weight": 257}}}, "write a whole number from 0 to 256"),
+        ({"servers": {"web1": {"weight": True}}}, "write a whole number from 0 to 256"),
         ({"servers": ["web1"]}, "not a mapping"),
         ({"drain": 7}, "list of names"),
         ({"stop": "web1"}, "unknown parameter"),
