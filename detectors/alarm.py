@@ -36,14 +36,17 @@ class Budget:
 
 
 def start_rows(count: int) -> dict[str, Array]:
-    return {"alarm_rate": np.zeros(count), "alarm_held": np.zeros(count)}
+    return {"alarm_rate": np.zeros(count), "alarm_held": np.zeros(count), "alarm_moved": np.zeros(count)}
 
 
 def judge(state: State, begins: Array, enough: Array, seen: Array, budget: Budget) -> Array:
-    """1 where an alarm opens, else 0: [series, time]. ``seen``: samples of each series before each of these."""
+    """1 where an alarm opens, else 0: [series, time]. ``seen``: samples of each series before each of these.
+
+    ``alarm_moved`` of the state, set from outside, is how much each series' limit was moved by people's words.
+    """
     rate, held = state.rows["alarm_rate"], state.rows["alarm_held"]  # held: evidence over LIMIT, 0 when forgotten
     keep = float(np.exp(-1.0 / (DAYS * budget.samples_a_day)))
-    over = np.where(enough, begins - LIMIT, 0.0)
+    over = np.where(enough, begins - LIMIT - state.rows["alarm_moved"][:, None], 0.0)
     opened, done = np.zeros(begins.shape), 0
     for at in np.flatnonzero((over > 0).any(axis=0)).tolist():
         rate, held, done = rate * keep ** (at - done), np.maximum(held - FALL * (at - done), 0.0), at

@@ -7,7 +7,7 @@ that stays is told once. Only samples that stay away keep theirs open.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,7 +47,7 @@ def start(count: int) -> State:
     }
     rows = {"recent": np.full((count, RECENT), np.nan), "last": np.full(count, np.nan)}
     rows |= {"change": np.full(count, np.nan)}
-    times = {name: np.zeros(count, np.int64) for name in ("opened", "since", "silent", "still")}
+    times = {name: np.zeros(count, np.int64) for name in ("opened", "since", "silent", "still", "out")}
     return State(rows | whole | times, {"times": np.zeros(RECENT, np.int64), "ticks": np.zeros(1, np.int64)})
 
 
@@ -56,6 +56,7 @@ def step(state: State, values: FloatArray, scores: Scores, time_ms: int) -> list
     known = ~np.isnan(values)
     _keep(state, values, time_ms)
     flat, missing = _flat(state, values, known), _missing(state, known)
+    _outside(state, values, scores, known, time_ms)
     begins = flat & (state.rows["flat"] == 0)
     if scores.alarm is not None:
         begins |= scores.alarm[:, 0] == 1
@@ -73,6 +74,14 @@ def _keep(state: State, values: FloatArray, time_ms: int) -> None:
     state.rows["recent"][:, place] = values
     state.shared["times"][place] = time_ms
     state.shared["ticks"] = state.shared["ticks"] + 1
+
+
+def _outside(state: State, values: FloatArray, scores: Scores, known: BoolArray, time_ms: int) -> None:
+    """Since when the samples of each series have been outside the band that each had at its time; 0: they are not."""
+    with np.errstate(invalid="ignore"):
+        outside = (values < scores.lower[:, 0]) | (values > scores.upper[:, 0])
+    out = state.rows["out"]
+    state.rows["out"] = np.where(outside, np.where(out > 0, out, time_ms), np.where(known, 0, out))
 
 
 def _flat(state: State, values: FloatArray, known: BoolArray) -> BoolArray:
@@ -128,6 +137,8 @@ def _found(state: State, row: int, scores: Scores) -> Finding:
     places = np.arange(max(0, ticks - RECENT), ticks) % RECENT
     band = (np.full(len(places), part[row, 0]) for part in (scores.expected, scores.lower, scores.upper))
     found = finding(_moments(state), rows["recent"][row, places], *band)
+    if found.kind in ("spike", "dip") and rows["out"][row]:
+        return replace(found, since_ms=int(rows["out"][row]))
     if found.kind in KINDS[1:]:
         return found
     return Finding(kind="unusual", since_ms=int(rows["opened"][row]), change=change)

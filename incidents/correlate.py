@@ -15,13 +15,14 @@ from watchkeeper.model import Alert, Incident, IncidentState
 from watchkeeper.store.state import IncidentWrite, Unit
 
 from .clocks import deadlines
+from .expected import expected
 from .group import common_labels, group_key, group_labels, likely_cause, title, worst
 from .ledger import enter, move
 from .lifecycle import opened, reopened
 from .mute import inhibited, silenced
 from .notice import escalations, firing, resolved, sort_out
 from .settings import Settings
-from .telling import INHIBITED, SILENCED, Change, Telling
+from .telling import EXPECTED, INHIBITED, SILENCED, Change, Telling
 
 
 def step(now: datetime, unit: Unit, settings: Settings) -> list[Change]:
@@ -41,6 +42,7 @@ def step(now: datetime, unit: Unit, settings: Settings) -> list[Change]:
 def _muted(live: Sequence[Alert], unit: Unit, settings: Settings, now: datetime) -> dict[str, str]:
     """Alert id -> the word for why it is not told."""
     quiet = dict.fromkeys(inhibited(live, settings.inhibit), INHIBITED)
+    quiet |= dict.fromkeys(expected(live, unit.feedback.expectations(now), now), EXPECTED)
     return quiet | dict.fromkeys(silenced(live, unit.incidents.silences(now), now), SILENCED)
 
 

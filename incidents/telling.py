@@ -12,7 +12,7 @@ from watchkeeper.model import Alert, Incident, Severity
 
 WAITING, NOTIFIED, GROUPED = "waiting", "notified", "grouped"
 #: Everything else an alert's disposition can be is a reason for which it was suppressed.
-SILENCED, INHIBITED, CLEARED = "silenced", "inhibited", "resolved_before_told"
+SILENCED, INHIBITED, CLEARED, EXPECTED = "silenced", "inhibited", "resolved_before_told", "expected"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from watchkeeper.store.state.repositories.transitions import Transition
 
 EVER = datetime(2000, 1, 1, tzinfo=UTC)
 #: What an alert that fired may have come to.
-OUTCOMES = {"notified", "grouped", "waiting", "silenced", "inhibited", "resolved_before_told"}
+OUTCOMES = {"notified", "grouped", "waiting", "silenced", "inhibited", "expected", "resolved_before_told"}
 #: How an action that is over is entered.
 DONE = {ActionState.SUCCEEDED, ActionState.ROLLED_BACK, ActionState.DRY_RUN, ActionState.SUGGESTED}
 REFUSED = {ActionState.SUPPRESSED, ActionState.REJECTED, ActionState.EXPIRED, ActionState.ABORTED, ActionState.CLEARED}

@@ -32,6 +32,7 @@ from watchkeeper.app.pipeline.cost import Costing
 from watchkeeper.app.pipeline.events import Eventing
 from watchkeeper.app.pipeline.foresee import Foreseeing
 from watchkeeper.app.pipeline.forward import context_of, forwarders, rules_of
+from watchkeeper.app.pipeline.hear import Hearing
 from watchkeeper.app.pipeline.judge import Judging
 from watchkeeper.app.pipeline.lines import Lines, classes_of, masker_of
 from watchkeeper.app.pipeline.log_metrics import SOURCE as LOG_METRICS
@@ -228,7 +229,8 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
     engine.business, engine.predicting = Business.checked(engine), Predicting(engine)
     engine.scraping = Scraping(engine, scrapes(loaded))
     engine.cataloguing, engine.eventing = Cataloguing(engine, ask), Eventing(engine)
-    engine.gating = Gating(engine)
+    engine.gating, engine.hearing = Gating(engine), Hearing(engine)
+    engine.hearing.refresh(now)
     engine.telling.changes = lambda unit, incident: [one for one, _ in blamed(engine, unit, incident)]
     engine.objectives, engine.costing = Objectives.checked(engine), Costing.of(engine)
     return engine

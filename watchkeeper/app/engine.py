@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from watchkeeper.app.pipeline.events import Eventing
     from watchkeeper.app.pipeline.foresee import Foreseeing
     from watchkeeper.app.pipeline.forward import Forwarder
+    from watchkeeper.app.pipeline.hear import Hearing
     from watchkeeper.app.pipeline.judge import Judging
     from watchkeeper.app.pipeline.lines import Lines
     from watchkeeper.app.pipeline.log_metrics import LogMetrics
@@ -105,6 +106,7 @@ class Engine:
     scraping: Scraping = field(init=False)
     eventing: Eventing = field(init=False)
     gating: Gating = field(init=False)
+    hearing: Hearing = field(init=False)
     _scores: Together[Sequence[Tick], list[Tick]] = field(init=False)
 
     def __post_init__(self) -> None:

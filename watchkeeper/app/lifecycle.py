@@ -26,6 +26,7 @@ from watchkeeper.app.pipeline.collect import Source
 from watchkeeper.app.pipeline.cost import schedule as schedule_cost
 from watchkeeper.app.pipeline.events import schedule as schedule_events
 from watchkeeper.app.pipeline.heads import Heads
+from watchkeeper.app.pipeline.hear import schedule as schedule_feedback
 from watchkeeper.app.pipeline.judge import group_key
 from watchkeeper.app.pipeline.objectives import schedule as schedule_objectives
 from watchkeeper.app.schedule import Trigger, at, every, reading
@@ -148,6 +149,7 @@ def schedule_acting(engine: Engine, now: datetime) -> None:
     schedule_cost(engine, now)
     schedule_catalogue(engine, now)
     schedule_events(engine, now)
+    schedule_feedback(engine, now)
 
 
 def schedule_report(engine: Engine) -> None:

@@ -17,6 +17,7 @@ from watchkeeper.config.business import Business
 from watchkeeper.config.catalogue import Catalogue
 from watchkeeper.config.cost import Cost
 from watchkeeper.config.events import Events
+from watchkeeper.config.feedback import Feedback
 from watchkeeper.config.logs import Logs
 from watchkeeper.config.objectives import Objectives
 from watchkeeper.config.types import Duration, Switch
@@ -294,6 +295,7 @@ class Config(Section):
     catalogue: Catalogue = Catalogue()
     cost: Cost = Cost()
     events: Events = Events()
+    feedback: Feedback = Feedback()
     rules: Rules = Rules()
     severities: dict[str, Literal["P0", "P1", "P2", "P3"]] = {}  #: severity label of a rule -> level
     incidents: dict[str, Any] = {}

@@ -5,6 +5,7 @@ from watchkeeper.model.alert import Alert, AlertState, Severity
 from watchkeeper.model.capacity import CapacityRow, Exhaustion
 from watchkeeper.model.charge import BadRow, Bill, Charge, DayCharge
 from watchkeeper.model.event import CHANGES, Event, EventKind, EventStatus
+from watchkeeper.model.feedback import Feedback, Lesson, Move, Opinion, Recorded
 from watchkeeper.model.forecast import Backtest, Forecast
 from watchkeeper.model.incident import Incident, IncidentState
 from watchkeeper.model.log import SEVERITIES, SEVERITY_CODES, CodeArray, LogBatch
@@ -53,20 +54,25 @@ __all__ = [
     "EventStatus",
     "Exhaustion",
     "Expectation",
+    "Feedback",
     "Forecast",
     "Incident",
     "IncidentState",
     "Intent",
     "Labels",
     "Layout",
+    "Lesson",
     "LogBatch",
     "MatchOp",
     "Matcher",
     "Matrix",
     "Message",
     "Mode",
+    "Move",
     "Observation",
+    "Opinion",
     "Plan",
+    "Recorded",
     "RemedyRule",
     "RiskClass",
     "Scale",

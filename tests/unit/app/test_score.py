@@ -225,7 +225,8 @@ def test_an_alarm_is_a_series_with_its_kind_that_ends(tmp_path: Path) -> None:
         _, alarms = found.scoring.ticks(tick(columns, 95.0, at=200))
         assert alarms.target == "alarm/t"
         assert alarms.layout.series[0] == labels(ALARM[0], metric="cpu_usage", job="shop", kind="spike")
-        one, since, change = alarms.values.tolist()
+        one, since, change, raised = alarms.values.tolist()
+        assert raised == since
         assert (one, since) == (1.0, (START + 200 * STEP) / 1000)
         assert change == pytest.approx(45.0, abs=5.0)
         told = [found.scoring.ticks(tick(columns, 50 + chance.normal(), at=at))[1:] for at in range(201, 500)]

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from detectors import Finding, episodes
 from detectors import align as align_episodes
-from detectors import episodes
 from watchkeeper.app.pipeline.published import Published, Row
+from watchkeeper.app.pipeline.taught import Taught
 from watchkeeper.clock import from_ms
 from watchkeeper.model import METRIC_NAME, STALE_NAN, Labels, Layout, Matrix, Scores, Tick, is_stale, metric_name
 from watchkeeper.model.series import BoolArray, FloatArray, IntArray
@@ -19,8 +20,14 @@ from watchkeeper.ports import Detector
 from watchkeeper.telemetry import Telemetry
 
 SCORE = "watchkeeper_anomaly_score"
-#: Of each alarm that is open: 1, since when (seconds since the epoch), and how far from what was expected.
-ALARM = ("watchkeeper_anomaly_alarm", "watchkeeper_anomaly_since_seconds", "watchkeeper_anomaly_change")
+#: Of each alarm that is open: 1, since when (seconds since the epoch), how far from what was expected, and when it was
+#: raised.
+ALARM = (
+    "watchkeeper_anomaly_alarm", "watchkeeper_anomaly_since_seconds", "watchkeeper_anomaly_change",
+    "watchkeeper_anomaly_raised_seconds",
+)  # fmt: skip
+#: 1 for an alarm that people called expected at this hour of the week: it is no alarm.
+EXPECTED = "watchkeeper_anomaly_expected"
 BAND = ("watchkeeper_expected", "watchkeeper_expected_lower", "watchkeeper_expected_upper")
 
 #: Counters are scored by their rate; their names end so (OpenMetrics).
@@ -50,6 +57,9 @@ class Lane:
     previous: FloatArray = field(default_factory=lambda: np.empty(0))
     previous_ms: int = 0
     over: int = 0  #: series beyond the limit, not scored
+    raised: dict[int, int] = field(default_factory=dict)  #: row of an open alarm -> milliseconds when it was raised
+    taught: Taught | None = None  #: that ``moved`` was made from
+    moved: FloatArray = field(default_factory=lambda: np.empty(0))  #: how much people's words moved each limit
 
 
 class Scoring:
@@ -70,6 +80,7 @@ class Scoring:
         self._exclude = re.compile("|".join(f"(?:{pattern})" for pattern in exclude) or r"(?!)")
         self._lanes: dict[str, Lane] = {}
         self._scored = 0
+        self.taught = Taught()  #: replaced from other threads
 
     def ticks(self, tick: Tick) -> list[Tick]:
         """What one tick says beside its samples: its scores, and the alarms that are open or have just ended."""
@@ -104,6 +115,7 @@ class Scoring:
             fresh.state = self._align(lane.state, lane.series, fresh.series)
             fresh.episodes = lane.episodes and align_episodes(lane.episodes, lane.series, fresh.series)
             fresh.previous = _carry(lane, fresh)
+            fresh.raised = _carry_raised(lane, fresh)
             fresh.previous_ms = lane.previous_ms
         fresh.alarms = Published(f"alarm/{tick.target}") if lane is None else lane.alarms
         self._lanes[tick.target] = fresh
@@ -155,8 +167,18 @@ class Scoring:
         )
         if lane.state is None:
             lane.state = self.detector.fit(_empty(lane.series))
+        self._move_limits(lane)
         lane.state, scores = self.detector.update(lane.state, matrix)
         return scores
+
+    def _move_limits(self, lane: Lane) -> None:
+        """Before every update: a series that begins has forgotten it."""
+        if lane.taught is not self.taught:
+            lane.taught = self.taught
+            lane.moved = self.taught.moved(lane.series)
+        rows = getattr(lane.state, "rows", {})  # a detector of others may keep its state in another form
+        if "alarm_moved" in rows:
+            rows["alarm_moved"] = lane.moved
 
     def _name_alarms(self, lane: Lane, column: FloatArray, scores: Scores, tick: Tick) -> None:
         """Name what is open after this tick, and count the series that have no score yet."""
@@ -166,13 +188,20 @@ class Scoring:
             self.telemetry.learning.set(sum(one.learning for one in self._lanes.values()))
         lane.episodes = episodes.start(len(lane.series)) if lane.episodes is None else lane.episodes
         rows = list[Row]()
-        for one in episodes.step(lane.episodes, column, scores, tick.time_ms):
-            found, series = one.finding, lane.series[one.row]
-            readings = (1.0, (found.since_ms or tick.time_ms) / 1000.0, found.change)
-            rows += [
-                (_derived(name, series, kind=found.kind), value) for name, value in zip(ALARM, readings, strict=True)
-            ]
+        open_now = episodes.step(lane.episodes, column, scores, tick.time_ms)
+        lane.raised = {one.row: lane.raised.get(one.row, tick.time_ms) for one in open_now}
+        for one in open_now:
+            rows += self._told(lane.series[one.row], one.finding, lane.raised[one.row], tick.time_ms)
         lane.told = lane.alarms.tick(rows, from_ms(tick.time_ms)) if rows or len(lane.alarms) else None
+
+    def _told(self, series: Labels, found: Finding, raised_ms: int, time_ms: int) -> list[Row]:
+        """The series of an open alarm; of one that people expect only that it is there."""
+        since_ms, now = found.since_ms or time_ms, from_ms(time_ms)
+        own = tuple(pair for pair in _derived("", series, kind=found.kind) if pair[0] != METRIC_NAME)
+        if self.taught.expects(own, from_ms(raised_ms), now, found.change):
+            return [(_derived(EXPECTED, series, kind=found.kind), 1.0)]
+        readings = (1.0, since_ms / 1000.0, found.change, raised_ms / 1000.0)
+        return [(_derived(name, series, kind=found.kind), value) for name, value in zip(ALARM, readings, strict=True)]
 
     def lanes(self) -> Mapping[str, int]:
         """Series scored per target."""
@@ -199,3 +228,9 @@ def _carry(old: Lane, new: Lane) -> FloatArray:
     """The last raw values of series that both lanes have."""
     known = dict(zip(old.series, old.previous, strict=True))
     return np.array([known.get(series, np.nan) for series in new.series], dtype=np.float64)
+
+
+def _carry_raised(old: Lane, new: Lane) -> dict[int, int]:
+    """When the open alarms of series that both lanes have were raised."""
+    place = {series: row for row, series in enumerate(new.series)} if old.raised else {}
+    return {place[old.series[row]]: at for row, at in old.raised.items() if old.series[row] in place}

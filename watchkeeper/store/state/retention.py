@@ -31,6 +31,7 @@ def prune(unit: Unit, before: datetime) -> dict[str, int]:
         "silences": connection.execute(delete(silences).where(silences.c.ends_at < before)).rowcount,
         "kpi_forecasts": unit.kpis.prune(before),
         "events": unit.events.prune(before),
+        "feedback": unit.feedback.prune(before),
         "sessions": connection.execute(delete(sessions).where(sessions.c.seen_at < before)).rowcount,
         "login_failures": connection.execute(delete(login_failures).where(login_failures.c.last_at < before)).rowcount,
     }

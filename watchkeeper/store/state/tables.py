@@ -341,6 +341,81 @@ events = Table(
     Index(None, "kind", "service"),
 )
 
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("alarm", Words, nullable=False),
+    Column("incident", Words, nullable=False),
+    Column("detector", Words, nullable=False),
+    Column("service", Words, nullable=False),
+    Column("labels", Json, nullable=False),
+    Column("opinion", String(10), nullable=False),
+    Column("began_at", Moment, nullable=False),
+    Column("raised_at", Moment, nullable=False),
+    Column("note", Words, nullable=False),
+    Column("actor", Words, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("undone_at", Moment),
+    Column("undone_by", Words, nullable=False),
+    Index(None, "alarm"),
+    Index(None, "at"),
+)
+
+expectations = Table(
+    "expectations",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("feedback", String(64), nullable=False),
+    Column("mark", String(64), nullable=False),
+    Column("title", Words, nullable=False),
+    Column("labels", Json, nullable=False),
+    Column("minute", Integer, nullable=False),  # of the week, on the clocks of the zone
+    Column("zone", Words, nullable=False),
+    Column("length_seconds", Float, nullable=False),
+    Column("change", Float),
+    Column("created_at", Moment, nullable=False),
+    Column("until", Moment, nullable=False),
+    Column("actor", Words, nullable=False),
+    Column("undone_at", Moment),
+    Column("undone_by", Words, nullable=False),
+    Index(None, "until"),
+)
+
+threshold_moves = Table(
+    "threshold_moves",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("detector", Words, nullable=False),
+    Column("service", Words, nullable=False),
+    Column("metric", Words, nullable=False),  # empty: every metric of the service
+    Column("old", Float, nullable=False),
+    Column("new", Float, nullable=False),
+    Column("why", Words, nullable=False),
+    Column("actor", Words, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("feedback", String(64), nullable=False),
+    Column("undone_at", Moment),
+    Column("undone_by", Words, nullable=False),
+    Index(None, "at"),
+)
+
+recorded_incidents = Table(
+    "recorded_incidents",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("service", Words, nullable=False),
+    Column("what", Words, nullable=False),
+    Column("began_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("found", Json, nullable=False),  # detector -> when it raised an alarm
+    Column("actor", Words, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("undone_at", Moment),
+    Column("undone_by", Words, nullable=False),
+    Index(None, "at"),
+)
+
 settings = Table(
     "settings",
     metadata,

@@ -12,6 +12,7 @@ from watchkeeper.store.state.repositories.audit import Audit
 from watchkeeper.store.state.repositories.charges import Charges
 from watchkeeper.store.state.repositories.documents import Documents
 from watchkeeper.store.state.repositories.events import Events
+from watchkeeper.store.state.repositories.feedback import Feedbacks
 from watchkeeper.store.state.repositories.incidents import Incidents
 from watchkeeper.store.state.repositories.kpis import Kpis
 from watchkeeper.store.state.repositories.outbox import Outbox
@@ -70,3 +71,7 @@ class Unit:
     @cached_property
     def events(self) -> Events:
         return Events(self.connection)
+
+    @cached_property
+    def feedback(self) -> Feedbacks:
+        return Feedbacks(self.connection)

@@ -1,0 +1,133 @@
+"""Every alarm that a person can judge: alerts of rules, and what the detector found, each with an id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from watchkeeper.app.pipeline.score import ALARM
+from watchkeeper.app.pipeline.taught import service_of
+from watchkeeper.clock import from_ms, to_ms
+from watchkeeper.model import METRIC_NAME, Alert, Labels, fingerprint
+
+if TYPE_CHECKING:
+    from watchkeeper.app.engine import Engine
+    from watchkeeper.store.state import Unit
+
+#: Rules over series of this name tell what the detector says.
+DETECTED = "watchkeeper_anomaly_"
+#: An anomaly can be judged for so long.
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """One alarm. ``mark`` is the same for the same series and kind, or the same rule and labels."""
+
+    id: str
+    incident: str
+    mark: str
+    detector: str
+    service: str
+    title: str
+    labels: Mapping[str, str]
+    severity: str  #: empty for an anomaly
+    began_at: datetime
+    raised_at: datetime
+    ended_at: datetime | None  #: none: still open, or not known
+    is_open: bool
+    change: float | None = None
+
+    @property
+    def metric(self) -> str:
+        return self.labels.get("metric", "")
+
+    @property
+    def length(self) -> timedelta:
+        return (self.ended_at - self.raised_at) if self.ended_at else timedelta()
+
+
+def alarms(engine: Engine, unit: Unit, since: datetime) -> list[Alarm]:
+    """Newest first: alerts that fired since then, and anomalies of the last day."""
+    alerts = [of_alert(engine, one) for one in unit.alerts.recent(since) if one.fired_at is not None]
+    found = [*alerts, *anomalies(engine)]
+    return sorted(found, key=lambda one: one.raised_at, reverse=True)
+
+
+def find(engine: Engine, unit: Unit, alarm_id: str) -> list[Alarm]:
+    """The alarm of this id, or all alarms of an incident; empty when there is none."""
+    if alarm_id.startswith("inc-"):
+        rows = unit.alerts.of_incident(alarm_id)
+        return [of_alert(engine, one) for one in rows if one.fired_at is not None]
+    if alarm_id.startswith("anomaly-"):
+        return [one for one in anomalies(engine) if one.id == alarm_id]
+    alert = unit.alerts.get(alarm_id)
+    return [of_alert(engine, alert)] if alert is not None and alert.fired_at is not None else []
+
+
+def of_alert(engine: Engine, alert: Alert) -> Alarm:
+    return Alarm(
+        id=alert.id,
+        incident=alert.incident_id,
+        mark=alert.fingerprint,
+        detector=engine.config.scoring.detector if DETECTED in alert.expr else alert.rule,
+        service=service_of(alert.labels),
+        title=alert.rule,
+        labels=alert.labels,
+        severity=alert.severity,
+        began_at=alert.active_at,
+        raised_at=alert.fired_at or alert.active_at,
+        ended_at=alert.resolved_at,
+        is_open=alert.resolved_at is None,
+    )
+
+
+def anomalies(engine: Engine) -> list[Alarm]:
+    """What the detector told in the last day, each series and kind once."""
+    now, window = engine.clock.now(), round(DAY.total_seconds())
+    _, since, change, raised = ALARM
+
+    def of(name: str) -> dict[Labels, float]:
+        rows = engine.judging.ask(f"last_over_time({name}[{window}s])", now)
+        return {own(series): value for series, value in rows}
+
+    began, far, told = of(since), of(change), of(raised)
+    open_now = {own(series) for series, _ in engine.judging.ask(ALARM[0], now)}
+    return [
+        _anomaly(engine.config.scoring.detector, series, at, far.get(series), told.get(series, at), series in open_now)
+        for series, at in began.items()
+    ]
+
+
+def own(series: Iterable[tuple[str, str]]) -> Labels:
+    """Labels without the name, sorted: what marks are made of."""
+    return tuple(sorted(pair for pair in series if pair[0] != METRIC_NAME))
+
+
+def _anomaly(
+    detector: str,
+    series: Labels,
+    since: float,
+    change: float | None,
+    raised: float,
+    is_open: bool,  # noqa: FBT001
+) -> Alarm:
+    labels, began = dict(series), from_ms(since * 1000.0)
+    mark = fingerprint(series)
+    return Alarm(
+        id=f"anomaly-{mark}-{to_ms(began)}",
+        incident="",
+        mark=mark,
+        detector=detector,
+        service=service_of(labels),
+        title=labels.get("metric", ""),
+        labels=labels,
+        severity="",
+        began_at=began,
+        raised_at=max(began, from_ms(raised * 1000.0)),
+        ended_at=None,
+        is_open=is_open,
+        change=change,
+    )
