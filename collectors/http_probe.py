@@ -56,7 +56,7 @@ class HttpProbe(Probe):
         carried: dict[str, str] = {}
         for step in self.steps:
             left = self.timeout - (time.monotonic() - began)
-            result = await self._step(step.with_values(carried), outbound, left, carried)
+            result = await self._step(step, outbound, left, carried)
             readings.extend(result.readings(step.name))
             if result.response is not None and result.response.certificate_expires is not None:
                 expiries.append(result.response.certificate_expires)
@@ -73,15 +73,8 @@ class HttpProbe(Probe):
         if left <= 0:
             return _Result(None, timing, 0.0, "timeout")
         try:
-            response = await outbound.fresh(  # each time the whole way, as a new user goes it
-                step.method,
-                step.url,
-                headers=step.headers,
-                content=step.body.encode(),
-                timeout=left,
-                max_bytes=self.max_bytes,
-                timing=timing,
-            )
+            ask = step.ask(carried)  # each time the whole way, as a new user goes it
+            response = await outbound.fresh(ask, timeout=left, max_bytes=self.max_bytes, timing=timing)
         except OutboundError as error:
             return _Result(None, timing, time.monotonic() - began, error.reason)
         seconds = time.monotonic() - began

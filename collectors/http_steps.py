@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
@@ -13,6 +13,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from watchkeeper.errors import CollectError
+from watchkeeper.fresh import Ask, asking
 
 from .answers import Expected, check_pattern
 from .base import STRICT
@@ -43,31 +44,34 @@ class Step:
         if USED.search(parts.netloc):
             raise ValueError("url: a carried value cannot choose the host")
         check_pattern(self.expect_body, "expect_body")
+        #: Names of the carried values it needs.
+        self.uses = {name for text in (self.url, self.body, *self.headers.values()) for name in USED.findall(text)}
+        self._ask: Ask | None = None
 
-    def uses(self) -> set[str]:
-        """Names of the carried values it needs."""
-        return {name for text in (self.url, self.body, *self.headers.values()) for name in USED.findall(text)}
+    def ask(self, carried: Mapping[str, str]) -> Ask:
+        """The request: values quoted in the URL, without line ends in headers. Raises OutboundError."""
+        if self._ask is not None:
+            return self._ask
+        if self.uses:
+            return self._with(carried)
+        self._ask = asking(self.method, self.url, self.headers, self.body.encode())
+        return self._ask
 
-    def with_values(self, carried: Mapping[str, str]) -> Step:
-        """The step as it is sent: quoted in the URL, without line ends in headers."""
-        if not self.uses():
-            return self
-        return replace(
-            self,
-            url=_filled(self.url, {name: quote(value, safe="") for name, value in carried.items()}),
-            headers={
-                key: _filled(text, {name: " ".join(value.split()) for name, value in carried.items()})
-                for key, text in self.headers.items()
-            },
-            body=_filled(self.body, _in_json(carried) if self.body.lstrip()[:1] in ("{", "[") else carried),
-        )
+    def _with(self, carried: Mapping[str, str]) -> Ask:
+        headers = {
+            key: _filled(text, {name: " ".join(value.split()) for name, value in carried.items()})
+            for key, text in self.headers.items()
+        }
+        body = _filled(self.body, _in_json(carried) if self.body.lstrip()[:1] in ("{", "[") else carried)
+        url = _filled(self.url, {name: quote(value, safe="") for name, value in carried.items()})
+        return asking(self.method, url, headers, body.encode())
 
 
 def check_order(steps: Sequence[Step]) -> None:
     """Raises ValueError for a value that no earlier step carries."""
     known: set[str] = set()
     for step in steps:
-        missing = sorted(step.uses() - known)
+        missing = sorted(step.uses - known)
         if missing:
             raise ValueError(f"step {step.name!r} uses {{{{{missing[0]}}}}}, which no earlier step carries")
         known |= set(step.carry)

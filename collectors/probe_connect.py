@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
-import ssl
 import time
-from contextlib import suppress
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
 
-from watchkeeper import fresh
+from watchkeeper import sockets
 from watchkeeper.outbound import Outbound
+from watchkeeper.sockets import Talk
+
+Told = TypeVar("Told")
 
 
-async def connected(outbound: Outbound, host: str, port: int) -> tuple[socket.socket, float, float]:
-    """(socket that does not block, seconds of resolving, seconds of connecting). Raises OSError, OutboundError."""
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A connection, and what it took."""
+
+    made: socket.socket  #: does not block
+    resolving: float  #: seconds
+    connecting: float  #: seconds
+
+
+async def over_connection(outbound: Outbound, host: str, port: int, talk: Callable[[Connected], Talk[Told]]) -> Told:
+    """What the conversation over a new connection returns. Raises OSError, OutboundError, and what it raises."""
     began = time.monotonic()
     addresses = await outbound.addresses(host, port)
-    resolved = time.monotonic()
-    made = await fresh.connected(host, port, addresses)
-    return made, resolved - began, time.monotonic() - resolved
+    resolving = time.monotonic() - began
 
+    def whole() -> Talk[Told]:
+        asked = time.monotonic()
+        made = yield from sockets.connected(host, port, addresses)
+        with made:
+            return (yield from talk(Connected(made, resolving, time.monotonic() - asked)))
 
-async def secured(made: socket.socket, context: ssl.SSLContext, name: str) -> asyncio.Transport:
-    """TLS on a connection, which is closed when it fails. Raises OSError (``ssl.SSLError`` is one)."""
-    loop = asyncio.get_running_loop()
-    try:
-        transport, _ = await loop.create_connection(asyncio.Protocol, sock=made, ssl=context, server_hostname=name)
-    except BaseException:
-        with suppress(OSError):
-            made.close()
-        raise
-    return transport
+    return await outbound.sockets.run(whole())

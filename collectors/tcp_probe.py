@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from datetime import datetime
 from typing import ClassVar
@@ -11,11 +10,12 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from watchkeeper.outbound import Outbound
+from watchkeeper.sockets import Talk, received, sent
 
 from .answers import check_pattern, found
 from .base import STRICT, Reading
 from .probe import Probe, Tried, failed, host_and_port
-from .probe_connect import connected
+from .probe_connect import Connected, over_connection
 
 
 @dataclass(kw_only=True, config=STRICT)
@@ -43,23 +43,23 @@ class TcpProbe(Probe):
         return self.address
 
     async def attempt(self, now: datetime, outbound: Outbound) -> Tried:  # noqa: ARG002  # a probe's shape
-        made, resolving, connecting = await connected(outbound, self._host, self._port)
+        return await over_connection(outbound, self._host, self._port, self._talk)
+
+    def _talk(self, to: Connected) -> Talk[Tried]:
         readings: list[Reading] = [
-            ("probe_dns_lookup_time_seconds", (), resolving),
-            ("probe_tcp_duration_seconds", (("phase", "connect"),), connecting),
+            ("probe_dns_lookup_time_seconds", (), to.resolving),
+            ("probe_tcp_duration_seconds", (("phase", "connect"),), to.connecting),
         ]
         if not self.send and not self.expect:
-            made.close()
             return True, readings
-        began, loop = time.monotonic(), asyncio.get_running_loop()
-        with made:
-            await loop.sock_sendall(made, self.send.encode())
-            came, good = b"", not self.expect
-            while not good and len(came) < self.max_bytes:
-                more = await loop.sock_recv(made, 4096)
-                if not more:
-                    break
-                came += more
-                good = found(self.expect, came.decode(errors="replace"))
+        began = time.monotonic()
+        yield from sent(to.made, self.send.encode())
+        came, good = b"", not self.expect
+        while not good and len(came) < self.max_bytes:
+            more = yield from received(to.made, 4096)
+            if not more:
+                break
+            came += more
+            good = found(self.expect, came.decode(errors="replace"))
         readings.append(("probe_tcp_duration_seconds", (("phase", "answer"),), time.monotonic() - began))
         return (True, readings) if good else failed("body", readings)

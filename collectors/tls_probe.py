@@ -7,7 +7,9 @@ import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass as plain_dataclass
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -16,10 +18,11 @@ from pydantic.dataclasses import dataclass
 
 from watchkeeper.errors import CollectError
 from watchkeeper.outbound import Outbound
+from watchkeeper.sockets import Talk, secured
 
 from .base import STRICT, Reading
 from .probe import Probe, Tried, failed, host_and_port
-from .probe_connect import connected, secured
+from .probe_connect import Connected, over_connection
 
 DAY = 86_400.0
 #: OpenSSL's X509_V_ERR codes: the name or address is not that of the certificate; it ended; it has not begun.
@@ -83,18 +86,16 @@ class TlsProbe(Probe):
         for context in (strict, nameless, lenient):
             if context is nameless and code:
                 continue  # who vouches for it was the trouble, not its name
-            made, resolving, connecting = await connected(outbound, self._host, self._port)
+            shake = partial(_handshake, context, self.server_name or self._host)
             try:
-                transport = await secured(made, context, self.server_name or self._host)
+                shaken = await over_connection(outbound, self._host, self._port, shake)
             except ssl.SSLCertVerificationError as error:
                 if error.verify_code in WRONG_NAME:
                     name_code = error.verify_code
                 else:
                     code = error.verify_code
-            except (ssl.SSLError, ConnectionError):
-                return None
             else:
-                return _Shaken.of(transport, code, name_code, resolving, connecting)
+                return shaken and replace(shaken, code=code, name_code=name_code)
         return None
 
     def _make_contexts(self) -> list[ssl.SSLContext]:
@@ -116,21 +117,10 @@ class _Shaken:
     version: str
     cipher: str
     chain: Sequence[dict[str, Any]]  #: as ``getpeercert`` gives them, the server's own first
-    code: int
-    name_code: int
     resolving: float
     connecting: float
-
-    @staticmethod
-    def of(transport: asyncio.Transport, code: int, name_code: int, resolving: float, connecting: float) -> _Shaken:
-        tls = transport.get_extra_info("ssl_object")
-        try:
-            cipher = tls.cipher()
-            return _Shaken(
-                str(tls.version()), cipher[0] if cipher else "", _shown(tls), code, name_code, resolving, connecting
-            )
-        finally:
-            transport.abort()
+    code: int = 0
+    name_code: int = 0
 
     @property
     def reason(self) -> str:
@@ -158,6 +148,19 @@ class _Shaken:
         first = self.chain[0]
         own = (("subject", _name(first.get("subject"))), ("issuer", _name(first.get("issuer"))))
         yield "probe_ssl_last_chain_info", (*own, ("serial", str(first.get("serialNumber", "")))), 1.0
+
+
+def _handshake(context: ssl.SSLContext, name: str, to: Connected) -> Talk[_Shaken | None]:
+    """None when there is no TLS to be had. Raises SSLCertVerificationError."""
+    try:
+        tls = yield from secured(to.made, context, name)
+    except ssl.SSLCertVerificationError:
+        raise
+    except (ssl.SSLError, ConnectionError):
+        return None
+    with tls:
+        cipher = tls.cipher()
+        return _Shaken(str(tls.version()), cipher[0] if cipher else "", _shown(tls), to.resolving, to.connecting)
 
 
 def _shown(tls: Any) -> list[dict[str, Any]]:

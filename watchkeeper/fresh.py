@@ -20,9 +20,12 @@ import httpx2
 
 from watchkeeper.errors import OutboundError
 from watchkeeper.outbound import Response, certificate_end, gunzip
+from watchkeeper.sockets import WOULD_BLOCK, Sockets, Talk, connected, secured
 
 #: Bytes of the head of an answer.
 MOST_HEAD = 64 << 10
+#: Bytes read at a time.
+PIECE = 64 << 10
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 #: Every allowed address of a name. Raises OutboundError.
@@ -72,79 +75,87 @@ def place_of(url: str) -> Place:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request as its bytes, made once and sent as often as wanted."""
+
+    place: Place
+    method: str
+    data: bytes = field(repr=False)
+
+
+def asking(method: str, url: str, headers: Mapping[str, str], content: bytes = b"") -> Ask:
+    """Raises OutboundError for an address that is none, and for a header that would say more than one."""
+    place = place_of(url)
+    return Ask(place, method, _request(method, place, headers, content))
+
+
 async def exchange(
-    method: str,
-    url: str,
+    ask: Ask,
     *,
-    headers: Mapping[str, str],
-    content: bytes,
     timeout: float,
     max_bytes: int,
     resolve: Resolve,
+    sockets: Sockets,
     context: ssl.SSLContext,
     timing: Timing,
 ) -> Response:
     """The whole answer. Raises OutboundError; 3xx, 4xx and 5xx are answers, not errors."""
-    place = place_of(url)
-    request = _request(method, place, headers, content)
-    answer = _Answer(method, max_bytes, timing)
+    answer = _Answer(ask.method, max_bytes, timing)
+    host = ask.place.host.strip("[]")
     try:
         async with asyncio.timeout(timeout):
-            host = place.host.strip("[]")
-            made = await connected(host, place.port, await resolve(host, place.port))
-            timing.reached("connect")
-            transport = await _spoken_to(made, place, context, answer)
-            try:
-                if place.secure:
-                    timing.reached("tls")
-                transport.write(request)
-                await answer.finished
-                expires = certificate_end(transport.get_extra_info("ssl_object"))
-            finally:
-                transport.abort()
+            addresses = await resolve(host, ask.place.port)
+            expires = await sockets.run(_talk(ask, host, addresses, context, answer, timing))
     except TimeoutError:
         raise OutboundError(f"no answer within {timeout:g} s", reason="timeout") from None
     except ssl.SSLError as error:
         raise OutboundError(str(error), reason="tls") from None
     except OSError as error:
         raise OutboundError(str(error) or type(error).__name__, reason="connect") from None
-    finally:
-        answer.finished.cancel()  # an end of the connection that comes later concerns nobody
     return Response(answer.status, answer.headers, answer.body(), certificate_expires=expires)
 
 
-async def connected(host: str, port: int, addresses: Iterable[str]) -> socket.socket:
-    """A socket that does not block, to the first address that answers. Raises OSError."""
-    last: OSError = OSError(f"{host} has no address")
-    for address in addresses:
-        made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-        try:
-            made.setblocking(False)
-            await asyncio.get_running_loop().sock_connect(made, (address, port))
-        except OSError as error:
-            made.close()
-            last = error
-        except BaseException:
-            made.close()
-            raise
-        else:
-            return made
-    raise last
+def _talk(
+    ask: Ask, host: str, addresses: Iterable[str], context: ssl.SSLContext, answer: _Answer, timing: Timing
+) -> Talk[float | None]:
+    """When the server's certificate ends, epoch seconds; None without TLS."""
+    made = yield from connected(host, ask.place.port, addresses)
+    timing.reached("connect")
+    if ask.place.secure:
+        made = yield from secured(made, context, host)
+        timing.reached("tls")
+    with made:
+        left = memoryview(ask.data)
+        while not answer.over:
+            if left:
+                left = _pushed(made, left)
+            if not _heard(made, answer):
+                yield made
+        return certificate_end(made) if isinstance(made, ssl.SSLSocket) else None
 
 
-async def _spoken_to(made: socket.socket, place: Place, context: ssl.SSLContext, answer: _Answer) -> asyncio.Transport:
-    """The connection as a transport, secured where the scheme says so; closed when that fails."""
+def _pushed(made: socket.socket, left: memoryview) -> memoryview:
+    """Send what the kernel takes; what is left. An end of the connection is for the reading to tell."""
     try:
-        transport, _ = await asyncio.get_running_loop().create_connection(
-            lambda: answer,
-            sock=made,
-            ssl=context if place.secure else None,
-            server_hostname=place.host.strip("[]") if place.secure else None,
-        )
-    except BaseException:
-        made.close()
-        raise
-    return transport
+        return left[made.send(left) :]
+    except WOULD_BLOCK:
+        return left
+    except ConnectionError:
+        return left[:0]
+
+
+def _heard(made: socket.socket, answer: _Answer) -> bool:
+    """Read once; False when there is nothing to read yet. Raises OutboundError for what is no answer, and OSError."""
+    try:
+        data = made.recv(PIECE)
+    except WOULD_BLOCK:
+        return False
+    if data:
+        answer.take(data)
+    else:
+        answer.end_of_connection()
+    return True
 
 
 def _request(method: str, place: Place, headers: Mapping[str, str], content: bytes) -> bytes:
@@ -160,7 +171,7 @@ def _request(method: str, place: Place, headers: Mapping[str, str], content: byt
     return "\r\n".join(lines).encode("utf-8") + content
 
 
-class _Answer(asyncio.Protocol):
+class _Answer:
     """One answer while it arrives; httptools calls ``on_...``."""
 
     def __init__(self, method: str, max_bytes: int, timing: Timing) -> None:
@@ -169,42 +180,35 @@ class _Answer(asyncio.Protocol):
         self._pieces: list[bytes] = []
         self._size = self._head = 0
         self._headed = False
+        self.over = False  #: all of it is here
         self.status, self.headers = 0, dict[str, str]()
-        self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     # --- from the connection ---
 
-    def data_received(self, data: bytes) -> None:
-        if self.finished.done():
-            return
+    def take(self, data: bytes) -> None:
+        """Raises OutboundError."""
+        if not self._headed:
+            self._head += len(data)
+            if self._head > MOST_HEAD + len(data):
+                raise OutboundError("the head of the answer does not end", reason="protocol")
         try:
-            if not self._headed:
-                self._head += len(data)
-                if self._head > MOST_HEAD + len(data):
-                    raise OutboundError("the head of the answer does not end", reason="protocol")
             self._parser.feed_data(data)
-        except httptools.HttpParserCallbackError as error:
-            inner = error.__context__
-            self._fail(inner if isinstance(inner, OutboundError) else OutboundError(str(error), reason="protocol"))
         except httptools.HttpParserUpgrade:
             self._end()
         except httptools.HttpParserError as error:
-            if not self.finished.done():
-                self._fail(OutboundError(str(error) or "broken HTTP", reason="protocol"))
-        except OutboundError as error:
-            self._fail(error)
+            inner = error.__context__
+            if isinstance(inner, OutboundError):  # raised below, in what the parser called
+                raise inner from None
+            if not self.over:
+                raise OutboundError(str(error) or "broken HTTP", reason="protocol") from None
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self.finished.done():
-            return
-        if exc is not None:
-            self._fail(OutboundError(str(exc) or type(exc).__name__, reason="connect"))
-        elif not self._headed:
-            self._fail(OutboundError("closed without an answer", reason="protocol"))
-        elif "content-length" in self.headers or "chunked" in self.headers.get("transfer-encoding", ""):
-            self._fail(OutboundError("the connection ended inside the answer", reason="protocol"))
-        else:
-            self._end()  # a body without a length ends with its connection
+    def end_of_connection(self) -> None:
+        """Raises OutboundError where that is too early."""
+        if not self._headed:
+            raise OutboundError("closed without an answer", reason="protocol")
+        if "content-length" in self.headers or "chunked" in self.headers.get("transfer-encoding", ""):
+            raise OutboundError("the connection ended inside the answer", reason="protocol")
+        self._end()  # a body without a length ends with its connection
 
     # --- from the parser ---
 
@@ -221,29 +225,26 @@ class _Answer(asyncio.Protocol):
         declared = self.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > self._max_bytes and self._method != "HEAD":
             said = f"body of {declared} bytes is over the limit of {self._max_bytes}"
-            self._fail(OutboundError(said, reason="too_large"))
-        elif self._method == "HEAD" or self.status in (101, 204, 304):
+            raise OutboundError(said, reason="too_large")
+        if self._method == "HEAD" or self.status in (101, 204, 304):
             self._end()
 
     def on_body(self, data: bytes) -> None:
         self._size += len(data)
+        if self.over:
+            return
         if self._size > self._max_bytes:
-            self._fail(OutboundError(f"body is over the limit of {self._max_bytes} bytes", reason="too_large"))
-        elif not self.finished.done():
-            self._pieces.append(data)
+            raise OutboundError(f"body is over the limit of {self._max_bytes} bytes", reason="too_large")
+        self._pieces.append(data)
 
     def on_message_complete(self) -> None:
         if self._headed:
             self._end()
 
     def _end(self) -> None:
-        if not self.finished.done():
+        if not self.over:
             self._timing.reached("transfer")
-            self.finished.set_result(None)
-
-    def _fail(self, error: OutboundError) -> None:
-        if not self.finished.done():
-            self.finished.set_exception(error)
+            self.over = True
 
     def body(self) -> bytes:
         """Unpacked. Raises OutboundError."""

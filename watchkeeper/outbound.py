@@ -7,6 +7,7 @@ configured by the owner of the machine (``allow_private``): an address from a ru
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import ipaddress
 import socket
@@ -23,7 +24,8 @@ from watchkeeper.errors import OutboundError
 
 if TYPE_CHECKING:
     from watchkeeper.bulk import Pages
-    from watchkeeper.fresh import Timing
+    from watchkeeper.fresh import Ask, Timing
+    from watchkeeper.sockets import Sockets
 
 #: Never reached by anybody: cloud metadata services, carrier-grade NAT, NAT64, multicast and the unspecified address.
 FORBIDDEN = tuple(
@@ -160,6 +162,7 @@ class Outbound:
         context = verify or ssl.create_default_context()
         self._allow_private, self._context = allow_private, context
         self._pages: Pages | None = None
+        self._sockets: Sockets | None = None
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=context,
             max_connections=max_connections,
@@ -224,31 +227,28 @@ class Outbound:
             self._pages = Pages(allow_private=self._allow_private, context=self._context)
         return await self._pages.get(url, headers=headers or {}, timeout=timeout, max_bytes=max_bytes)
 
-    async def fresh(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        content: bytes = b"",
-        timeout: float,
-        max_bytes: int = 1 << 20,
-        timing: Timing,
-    ) -> Response:
+    async def fresh(self, ask: Ask, *, timeout: float, max_bytes: int = 1 << 20, timing: Timing) -> Response:
         """As ``request``, over a connection of its own, for a fraction of its cost; ``timing`` is told of phases."""
         from watchkeeper.fresh import exchange
 
         return await exchange(
-            method,
-            url,
-            headers=headers,
-            content=content,
+            ask,
             timeout=timeout,
             max_bytes=max_bytes,
             resolve=self.addresses,
+            sockets=self.sockets,
             context=self._context,
             timing=timing,
         )
+
+    @property
+    def sockets(self) -> Sockets:
+        """For conversations over connections of their own, to ``addresses``. Ask for it in the event loop."""
+        if self._sockets is None or self._sockets.loop is not asyncio.get_running_loop():
+            from watchkeeper.sockets import Sockets
+
+            self._sockets = Sockets()
+        return self._sockets
 
     async def _sent(self, request: httpcore2.Request, max_bytes: int) -> Response:
         """A kept connection may have been closed by the other side a moment ago: what only asks is asked once more."""
@@ -291,10 +291,13 @@ class Outbound:
     async def aclose(self) -> None:
         if self._pages is not None:
             await self._pages.aclose()
+        if self._sockets is not None:
+            self._sockets.close()
+            self._sockets = None
         await self._pool.aclose()
 
 
-def certificate_end(tls: ssl.SSLObject | None) -> float | None:
+def certificate_end(tls: ssl.SSLObject | ssl.SSLSocket | None) -> float | None:
     """When the certificate the server showed on this connection ends, epoch seconds; None without TLS."""
     said = tls.getpeercert() if tls is not None else None
     return float(ssl.cert_time_to_seconds(str(said["notAfter"]))) if said else None

@@ -11,7 +11,7 @@ import pytest
 from support.raw_target import WAYS, misbehaving
 
 from watchkeeper.errors import OutboundError
-from watchkeeper.fresh import Timing
+from watchkeeper.fresh import Timing, asking
 from watchkeeper.outbound import Outbound, Response
 
 
@@ -35,8 +35,8 @@ async def asked(outbound: Outbound, said: bytes, method: str = "GET", limit: int
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/a b?c=1"
     async with server:
-        headers = {"X-Who": "me"}
-        answer = await outbound.fresh(method, url, headers=headers, timeout=5.0, max_bytes=limit, timing=Timing())
+        ask = asking(method, url, {"X-Who": "me"})
+        answer = await outbound.fresh(ask, timeout=5.0, max_bytes=limit, timing=Timing())
     return answer, bytes(heard)
 
 
@@ -96,7 +96,7 @@ async def test_whatever_goes_wrong_costs_the_timeout_and_leaves_nothing_behind(o
     async with misbehaving(way) as raw:
         url = f"http://{raw.address}/"
         with pytest.raises(OutboundError) as caught:
-            await outbound.fresh("GET", url, headers={}, timeout=0.2, max_bytes=1 << 16, timing=Timing())
+            await outbound.fresh(asking("GET", url, {}), timeout=0.2, max_bytes=1 << 16, timing=Timing())
         assert caught.value.reason in ("timeout", "protocol", "connect", "too_large")
         assert raw.sent < 64 << 20
     await asyncio.sleep(0)
@@ -105,8 +105,8 @@ async def test_whatever_goes_wrong_costs_the_timeout_and_leaves_nothing_behind(o
 
 async def test_no_header_says_more_than_one_and_no_forbidden_address_is_reached(outbound: Outbound) -> None:
     with pytest.raises(OutboundError, match="cannot be sent"):
-        await outbound.fresh("GET", "http://127.0.0.1:1/", headers={"a": "b\r\nc: d"}, timeout=1, timing=Timing())
+        asking("GET", "http://127.0.0.1:1/", {"a": "b\r\nc: d"})
     for url in ("http://169.254.169.254/", "ftp://127.0.0.1/", "http://[::ffff:169.254.169.254]/"):
         with pytest.raises(OutboundError) as caught:
-            await outbound.fresh("GET", url, headers={}, timeout=1, timing=Timing())
+            await outbound.fresh(asking("GET", url, {}), timeout=1, timing=Timing())
         assert caught.value.reason == "refused_address"
