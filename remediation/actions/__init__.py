@@ -11,6 +11,7 @@ from .aliyun_slb import AliyunSlb
 from .aws_autoscaling import AwsAutoscaling
 from .base import Kind
 from .command import Command
+from .dns_update import DnsUpdate
 from .feature_flag import FeatureFlag
 from .haproxy import Haproxy
 from .kubernetes import Kubernetes
@@ -29,6 +30,7 @@ BUILTIN: dict[str, type[Any]] = {
     "aliyun_slb": AliyunSlb,
     "aws_autoscaling": AwsAutoscaling,
     "command": Command,
+    "dns_update": DnsUpdate,
     "feature_flag": FeatureFlag,
     "haproxy": Haproxy,
     "kubernetes": Kubernetes,

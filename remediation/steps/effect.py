@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from watchkeeper.store.state.repositories import Unit
 
 S = ActionState
+#: Time in which what users keep must have ended: more would let a wrong action stand.
+MOST_SETTLING = timedelta(minutes=5)
 
 
 async def abort(run: Run, record: ActionRecord, reason: str, **evidence: object) -> ActionRecord:
@@ -160,13 +162,23 @@ async def _done(run: Run, record: ActionRecord, outcome: Mapping[str, object]) -
         record,
         S.VERIFYING,
         "the effect is done",
-        progress={"verify_until": later(run.tick.now, run.settings.verify_within), "outcome": dict(outcome)},
+        progress={
+            "verify_until": later(run.tick.now, run.settings.verify_within + _settling(record)),
+            "outcome": dict(outcome),
+        },
         evidence=outcome,
         also=lambda unit: _settle(unit, run, record, outcome),
     )
     run.tell("executed", moved, "done, the symptom is being watched")
     await look(run, moved, record.plan.desired)
     return moved
+
+
+def _settling(record: ActionRecord) -> timedelta:
+    """How long users may still see what was before, by the reading of the plan: the TTL of a name."""
+    capacity = record.plan.evidence.get("capacity")
+    told = capacity.get("settles_seconds", 0.0) if isinstance(capacity, Mapping) else 0.0
+    return min(timedelta(seconds=float(told)), MOST_SETTLING)
 
 
 def _settle(unit: Unit, run: Run, record: ActionRecord, outcome: Mapping[str, object]) -> None:

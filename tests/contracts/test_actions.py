@@ -35,6 +35,26 @@ SAMPLES: dict[str, tuple[dict[str, Any], Reading, dict[str, Any]]] = {
     "aws_autoscaling": ({**CLOUD, "group": "shop"}, GROUP, {"count": 4}),
     "tencent_as": ({**CLOUD, "group": "asg-1"}, GROUP, {"count": 4}),
     "tencent_clb": ({**CLOUD, "balancer": "lb-1", "listener": "lbl-1"}, WEIGHTS, {"drain": "i-1"}),
+    "dns_update": (
+        {
+            "servers": ["127.0.0.1:1"],
+            "zone": "example.com",
+            "record": "shop.example.com",
+            "answers": {"primary": ["10.0.0.1"], "backup": ["10.0.0.2"]},
+        },
+        Reading(
+            state={
+                "values": ["10.0.0.1"],
+                "ttl": 30,
+                "answers": {"primary": ["10.0.0.1"], "backup": ["10.0.0.2"]},
+                "behind": [],
+                "silent": [],
+            },
+            epoch="e",
+            capacity={"healthy": 1, "total": 1, "settles_seconds": 30},
+        ),
+        {"primary": "backup"},
+    ),
     "feature_flag": (
         {"url": "http://127.0.0.1:1/", "switches": {"mode": ["full", "cached"]}},
         Reading(state={"mode": "full"}, epoch="e"),

@@ -22,6 +22,7 @@ DRIVEN = {
     "aliyun_slb": "cloud_targets.aliyun_slb",
     "aws_autoscaling": "cloud_targets.moto",
     "command": "programs.command",
+    "dns_update": "name_servers.driven",
     "feature_flag": "flag_server.driven",
     "kubernetes": "kube_api.driven",
     "mysql": "mariadb_pair.driven",

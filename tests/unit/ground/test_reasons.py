@@ -43,7 +43,7 @@ NO_REASONS = re.compile(
     r"set weight .*|set server .*|show s.*|Basic .*|the answer|not a name HAProxy allows|"
     r"(?:SHOW|SELECT|STOP|RESET|CHANGE|START|SET|MASTER|SOURCE)[ _].*|"
     r"\s+server .*\n?|# Written by .*|7\nupstream 7 \{\n77\}\n|\^\[a-z0-9_ .*|write name: host:port|"
-    r"write names of units .*|write url or file, .*|write secret or secret_file, .*|"
+    r"write names of units .*|write url or file, .*|write secret or secret_file, .*|write address:port, .*|"
     r"application/.*; charset=utf-8|"
     r"write host:port|the program is the whole path .*|set: .* has no pattern .*|read: takes no values|"
     r"only an admin clears .*|clearing the kill switch .*|rule \S+ has an action under way already|"

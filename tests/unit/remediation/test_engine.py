@@ -16,6 +16,7 @@ from remediation.settings import Settings
 from remediation.steps import HANDLERS
 from watchkeeper.errors import AccessError, QueryError
 from watchkeeper.model import ActionState, Mode, Severity
+from watchkeeper.ports import Reading
 
 DONE = ["observed", "confirming", "proposed", "armed", "intent_committed", "executing", "verifying"]
 
@@ -60,6 +61,22 @@ def test_a_symptom_that_stays_is_rolled_back_after_the_first_verdict(world: Worl
     assert [(change.kind, change.page) for change in world.step()] == [("rolled_back", True)]
     assert not drained(world)
     assert world.path() == [*DONE, "rolling_back", "rolled_back"]
+
+
+def test_what_users_keep_for_a_while_is_judged_by_so_much_later(world: World) -> None:
+    read = world.pool.read
+
+    def slow(*where: Any) -> Reading:
+        reading = read(*where)
+        return replace(reading, capacity={**reading.capacity, "settles_seconds": 45.0})
+
+    world.pool.read = slow  # type: ignore[method-assign]
+    world.step(3)
+    assert world.pool.executed() == 1
+    world.step(4)  # a minute: the verdict on anything else would have fallen
+    assert world.record().state is ActionState.VERIFYING
+    world.step(1)
+    assert world.record().state is ActionState.ROLLED_BACK
 
 
 def test_a_symptom_that_comes_back_while_holding_is_rolled_back(world: World) -> None:
