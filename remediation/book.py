@@ -204,14 +204,29 @@ PIN_KEY = "remediation/pin/"
 def link_served(
     unit: Unit, plan: Plan, settings: Settings, now: datetime, *, back: bool = False, severity: object = None
 ) -> None:
-    """Keep which side of a dual link serves after this plan, or after it was rolled back, and how bad it was."""
+    """Keep which side of a dual link serves after this plan, or after it was rolled back, and how bad it was.
+
+    A change of side within ``flap_window`` of the one before is counted as a flap.
+    """
     link = settings.link(str(plan.evidence.get("link", "")))
     if link is None:
         return
     impact = plan.evidence.get("impact")
     to_backup = isinstance(impact, Mapping) and impact.get("direction") == f"switch:{link.backup}"
     side = "backup" if to_backup != back else "primary"
-    unit.documents.put(LINK_KEY + link.name, {"side": side, "since": now.isoformat(), "severity": severity}, at=now)
+    kept: Mapping[str, Any] = unit.documents.get(LINK_KEY + link.name) or {}
+    counts = {"switches": int(kept.get("switches", 0)), "flaps": int(kept.get("flaps", 0))}
+    if kept.get("side", "primary") != side:
+        counts["switches"] += 1
+        counts["flaps"] += "since" in kept and now - datetime.fromisoformat(kept["since"]) < settings.flap_window
+    document = {"side": side, "since": now.isoformat(), "severity": severity, **counts}
+    unit.documents.put(LINK_KEY + link.name, document, at=now)
+
+
+def link_counts(unit: Unit, link: str) -> tuple[int, int]:
+    """(changes of side ever, those of them that were flaps)."""
+    kept: Mapping[str, Any] = unit.documents.get(LINK_KEY + link) or {}
+    return int(kept.get("switches", 0)), int(kept.get("flaps", 0))
 
 
 def switched_for(unit: Unit, link: str) -> str | None:

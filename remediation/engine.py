@@ -66,6 +66,7 @@ class Remediator:
         self._cuts = Cuts()
         self._links: dict[str, links.LinkState] = {}
         self._read_at: dict[str, datetime] = {}
+        self._read: dict[str, tuple[datetime, Reading | None, str]] = {}  #: target -> last look: wall, reading, problem
         self._refused: dict[str, str] = {}  #: rule -> what it was last refused for, told once
         self._steady: Steady | None = None
         self._turn = asyncio.Lock()
@@ -139,10 +140,22 @@ class Remediator:
             run = self._run(Tick(now=now - self.people.skew, wall=now), facts)
             return await self._in_thread(lambda unit: asked_record(unit, run, self._known(rule), user, reason, waive))
 
+    def last_read(self, target: str) -> tuple[datetime | None, Reading | None, str]:
+        """(wall time of the last look, what was read, why it could not be); a target is looked at now and then."""
+        return self._read.get(target, (None, None, ""))
+
+    def idle_since(self, rule: str) -> datetime | None:
+        """Steady time since when every look of the rule was known and bad: scale-in waits for its length."""
+        history = self._histories.get(rule)
+        return history.idle_since if history else None
+
+    def link_state(self, link: str) -> links.LinkState:
+        """A link as last probed, with its probes; one never looked at serves by its primary."""
+        return self._links.get(link) or links.LinkState()
+
     def phase(self, link: str) -> links.Phase:
         """The state of a link's circuit as last probed; a link that was never looked at serves by its primary."""
-        found = self._links.get(link)
-        return found.phase if found else links.Phase.PRIMARY
+        return self.link_state(link).phase
 
     def _known(self, rule: str) -> RemedyRule:
         if rule not in self._rules:
@@ -251,9 +264,11 @@ class Remediator:
             self._read_at[name] = run.tick.now
             try:
                 reading = await self._actuator.read(Target(kind=str(spec["kind"]), name=name))
-            except ActionError:
+            except ActionError as error:
                 self.counts["unreadable"] += 1
+                self._read[name] = run.tick.wall, None, str(error)
                 continue
+            self._read[name] = run.tick.wall, reading, ""
             await self._note(run, name, reading)
 
     async def _note(self, run: Run, name: str, reading: Reading) -> None:

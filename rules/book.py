@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from watchkeeper.model import RemedyRule
+from watchkeeper.model import Ladder, RemedyRule
 
 DEFAULT_INTERVAL = timedelta(seconds=15)
 
@@ -59,6 +59,7 @@ class RuleBook:
 
     groups: tuple[Group, ...] = ()
     remedies: tuple[RemedyRule, ...] = ()
+    ladders: tuple[Ladder, ...] = ()  #: their steps are among ``remedies``
     files: tuple[str, ...] = ()
 
     def alert_rules(self) -> Iterator[tuple[Group, AlertRule]]:

@@ -9,12 +9,11 @@ A ladder is not a second kind of remediation: each step is a rule of its own, wi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from watchkeeper.config.types import format_duration
-from watchkeeper.model import RemedyRule
+from watchkeeper.model import Ladder, LadderLevel, RemedyRule
 from watchkeeper.promql import unbroken
 
 from .fields import Fields
@@ -24,25 +23,15 @@ KEYS = (
     "name", "action", "target", "service", "level", "levels", "budget", "dwell", "observers", "confirm", "interval",
     "mode", "owner", "hold", "cooldown", "labels",
 )  # fmt: skip
+#: Of a ladder that does not say.
+DWELL = timedelta(minutes=5)
 LEVEL_KEYS = ("name", "state", "timeout", "enter", "leave")
 #: What every step takes over from its ladder as it stands.
 SHARED = ("action", "target", "service", "confirm", "mode", "owner", "hold", "cooldown", "labels")
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
-    """One level. ``place``: 0 is the best; ``timeout``: what a request may spend on it before the next is tried."""
-
-    place: int
-    name: str
-    state: dict[str, Any]
-    timeout: timedelta
-    enter: str
-    leave: str
-
-
-def read_ladder(fields: Fields) -> list[RemedyRule]:
-    """The rules of a ladder, downwards first. Raises ConfigError naming the field."""
+def read_ladder(fields: Fields) -> tuple[Ladder, list[RemedyRule]]:
+    """A ladder with its rules, downwards first. Raises ConfigError naming the field."""
     fields.known(*KEYS)
     name, shown = fields.text("name"), fields.promql("level")
     levels = [_level(fields, index, data) for index, data in enumerate(fields.items("levels"))]
@@ -50,10 +39,22 @@ def read_ladder(fields: Fields) -> list[RemedyRule]:
         raise fields.error("needs two levels or more, with names that differ", "levels")
     _check_budget(fields, levels)
     found = [*_down(fields, name, shown, levels), *_up(fields, name, shown, levels)]
-    return [read_remedy(Fields(fields.document, data, fields.path)) for data in found]
+    rules = [read_remedy(Fields(fields.document, data, fields.path)) for data in found]
+    ladder = Ladder(
+        name=name,
+        service=fields.text("service", ""),
+        target=fields.text("target", ""),
+        level=shown,
+        budget=fields.duration("budget"),
+        dwell=fields.duration("dwell", DWELL),
+        levels=levels,
+        steps=[rule.name for rule in rules],
+        mode=rules[0].mode,
+    )
+    return ladder, rules
 
 
-def _level(outer: Fields, index: int, data: Any) -> Level:
+def _level(outer: Fields, index: int, data: Any) -> LadderLevel:
     fields = Fields(outer.document, data, (*outer.path, "levels", index))
     fields.known(*LEVEL_KEYS)
     state = fields.data.get("state")
@@ -63,7 +64,7 @@ def _level(outer: Fields, index: int, data: Any) -> Level:
     for key in ("enter", "leave"):
         if first and key in fields.data:
             raise fields.error("the best level is entered when all others are left; remove it", key)
-    return Level(
+    return LadderLevel(
         place=index,
         name=fields.text("name"),
         state=dict(state),
@@ -73,7 +74,7 @@ def _level(outer: Fields, index: int, data: Any) -> Level:
     )
 
 
-def _check_budget(fields: Fields, levels: list[Level]) -> None:
+def _check_budget(fields: Fields, levels: list[LadderLevel]) -> None:
     """A request that falls through all levels spends the time of all of them."""
     budget = fields.duration("budget")
     whole = sum((level.timeout for level in levels), timedelta(0))
@@ -86,7 +87,7 @@ def _check_budget(fields: Fields, levels: list[Level]) -> None:
         )
 
 
-def _down(fields: Fields, name: str, shown: str, levels: list[Level]) -> Iterator[dict[str, Any]]:
+def _down(fields: Fields, name: str, shown: str, levels: list[LadderLevel]) -> Iterator[dict[str, Any]]:
     """To a level from any better one, unless a deeper one is asked for."""
     for level in levels[1:]:
         deeper = "".join(f" unless on() ({other.enter})" for other in levels[level.place + 1 :])
@@ -100,10 +101,10 @@ def _down(fields: Fields, name: str, shown: str, levels: list[Level]) -> Iterato
         }
 
 
-def _up(fields: Fields, name: str, shown: str, levels: list[Level]) -> Iterator[dict[str, Any]]:
+def _up(fields: Fields, name: str, shown: str, levels: list[LadderLevel]) -> Iterator[dict[str, Any]]:
     """One level at a time, when it was good and known at every look of the dwell, and the level stood as long."""
     interval = fields.duration("interval", timedelta(seconds=15))
-    dwell = fields.duration("dwell", timedelta(minutes=5))
+    dwell = fields.duration("dwell", DWELL)
     if not interval or dwell < interval:
         raise fields.error("must not be shorter than interval", "dwell")
     looks, span = int(dwell / interval), f"[{format_duration(dwell)}:{format_duration(interval)}]"

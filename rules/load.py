@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from watchkeeper.config.yaml import Document, parse, read
-from watchkeeper.model import RemedyRule
+from watchkeeper.model import Ladder, RemedyRule
 
 from .book import DEFAULT_INTERVAL, AlertRule, Group, RecordRule, Rule, RuleBook
 from .fields import AsWritten, Fields
@@ -40,6 +40,7 @@ def load_text(text: str, file: str = "rules.yaml", *, interval: timedelta = DEFA
 def assemble(documents: Iterable[Document], *, interval: timedelta) -> RuleBook:
     groups: list[Group] = []
     remedies: list[RemedyRule] = []
+    ladders: list[Ladder] = []
     files: list[str] = []
     for document in documents:
         files.append(document.file)
@@ -48,8 +49,10 @@ def assemble(documents: Iterable[Document], *, interval: timedelta) -> RuleBook:
         root = Fields(document, document.data, ())
         root.known("groups", "remediations", "ladders")
         groups += _groups(root, interval, {group.name for group in groups})
-        remedies += _remedies(root, {remedy.name for remedy in remedies})
-    return RuleBook(groups=tuple(groups), remedies=tuple(remedies), files=tuple(files))
+        own, steps = _remedies(root, {remedy.name for remedy in remedies})
+        remedies += steps
+        ladders += own
+    return RuleBook(groups=tuple(groups), remedies=tuple(remedies), ladders=tuple(ladders), files=tuple(files))
 
 
 def _groups(root: Fields, interval: timedelta, elsewhere: set[str]) -> list[Group]:
@@ -123,8 +126,9 @@ def _rule(fields: Fields, key: str, shared: dict[str, str]) -> Rule:
     )
 
 
-def _remedies(root: Fields, elsewhere: set[str]) -> list[RemedyRule]:
+def _remedies(root: Fields, elsewhere: set[str]) -> tuple[list[Ladder], list[RemedyRule]]:
     found: list[RemedyRule] = []
+    found_ladders: list[Ladder] = []
     for index, data in enumerate(root.items("remediations")):
         remedy = read_remedy(Fields(root.document, data, ("remediations", index)))
         if remedy.name in elsewhere:
@@ -132,9 +136,10 @@ def _remedies(root: Fields, elsewhere: set[str]) -> list[RemedyRule]:
         elsewhere.add(remedy.name)
         found.append(remedy)
     for index, data in enumerate(root.items("ladders")):
-        steps = read_ladder(Fields(root.document, data, ("ladders", index)))
+        ladder, steps = read_ladder(Fields(root.document, data, ("ladders", index)))
         if elsewhere & {step.name for step in steps}:
             raise root.error("another remediation has this name; names must differ", "ladders", index, "name")
         elsewhere |= {step.name for step in steps}
         found += steps
-    return found
+        found_ladders.append(ladder)
+    return found_ladders, found

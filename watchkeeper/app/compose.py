@@ -224,6 +224,7 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
     engine.collecting.news = engine.remediation.news
     engine.rating = Rating(remediation.links, ask, threads["rules"], engine.collecting.append_derived)
     engine.rating.phase = remediator.phase
+    engine.rating.counts = engine.remediation.link_counts
     engine.remediation.quality = engine.rating.evidence
     engine.foreseeing = Foreseeing(engine)
     engine.business, engine.predicting = Business.checked(engine), Predicting(engine)

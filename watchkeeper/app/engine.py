@@ -10,9 +10,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from incidents import read_ledger
+from watchkeeper.app.chain import Chain
 from watchkeeper.app.lead import Leading
 from watchkeeper.app.paths import DataDir
 from watchkeeper.app.pipeline.collect import Collecting, Source
+from watchkeeper.app.pipeline.heads import Heads
 from watchkeeper.app.pipeline.score import Scoring
 from watchkeeper.app.schedule import Scheduler
 from watchkeeper.app.together import Together
@@ -107,10 +109,19 @@ class Engine:
     eventing: Eventing = field(init=False)
     gating: Gating = field(init=False)
     hearing: Hearing = field(init=False)
+    heads: Heads = field(init=False)
+    chain: Chain = field(init=False)
     _scores: Together[Sequence[Tick], list[Tick]] = field(init=False)
 
     def __post_init__(self) -> None:
         self._scores = Together(self.threads["score"], self._score_all)
+        self.keep_chain()
+
+    def keep_chain(self) -> None:
+        """The audit's chain and the places its heads go to, by the configuration as it is now."""
+        places = self.config.audit.heads
+        self.heads = Heads(self.state, self.outbound, self.telemetry, places)
+        self.chain = Chain(self.state, places.file)
 
     @property
     def config(self) -> Config:

@@ -25,7 +25,6 @@ from watchkeeper.app.pipeline.catalogue import schedule as schedule_catalogue
 from watchkeeper.app.pipeline.collect import Source
 from watchkeeper.app.pipeline.cost import schedule as schedule_cost
 from watchkeeper.app.pipeline.events import schedule as schedule_events
-from watchkeeper.app.pipeline.heads import Heads
 from watchkeeper.app.pipeline.hear import schedule as schedule_feedback
 from watchkeeper.app.pipeline.judge import group_key
 from watchkeeper.app.pipeline.objectives import schedule as schedule_objectives
@@ -175,9 +174,9 @@ def schedule_notify(engine: Engine, now: datetime) -> None:
 
 def schedule_heads(engine: Engine, now: datetime) -> None:
     """The audit's head goes elsewhere, when a place is configured."""
-    heads = Heads(engine.state, engine.outbound, engine.telemetry, engine.config.audit.heads)
-    if heads.any:
-        engine.scheduler.add("audit_heads", every(heads.places.every, now), heads.step)
+    engine.keep_chain()
+    if engine.heads.any:
+        engine.scheduler.add("audit_heads", every(engine.heads.places.every, now), engine.heads.step)
 
 
 async def _beat(engine: Engine, _now: datetime) -> None:

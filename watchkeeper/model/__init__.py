@@ -10,7 +10,7 @@ from watchkeeper.model.forecast import Backtest, Forecast
 from watchkeeper.model.incident import Incident, IncidentState
 from watchkeeper.model.log import SEVERITIES, SEVERITY_CODES, CodeArray, LogBatch
 from watchkeeper.model.message import Message
-from watchkeeper.model.rule import Expectation, Observation, RemedyRule, Scale, ScaleTime
+from watchkeeper.model.rule import Expectation, Ladder, LadderLevel, Observation, RemedyRule, Scale, ScaleTime
 from watchkeeper.model.score import Scores
 from watchkeeper.model.series import (
     METRIC_NAME,
@@ -60,6 +60,8 @@ __all__ = [
     "IncidentState",
     "Intent",
     "Labels",
+    "Ladder",
+    "LadderLevel",
     "Layout",
     "Lesson",
     "LogBatch",

@@ -40,6 +40,33 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LadderLevel:
+    """One level of service. ``place``: 0 is the best; ``timeout``: what a request may spend on it before the next."""
+
+    place: int
+    name: str
+    state: Mapping[str, object]
+    timeout: timedelta
+    enter: str  #: PromQL that leads down to it; empty for the best
+    leave: str  #: PromQL that must hold to go up again; empty for the best
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ladder:
+    """Levels of service, best first; its steps are remediation rules of their own, named ``steps``."""
+
+    name: str
+    service: str
+    target: str
+    level: str  #: PromQL of the level that the application itself says it is on
+    budget: timedelta  #: a request may take so long in all; 0: not said
+    dwell: timedelta  #: least time on a level, and how long ``leave`` must hold
+    levels: Sequence[LadderLevel]
+    steps: Sequence[str]
+    mode: Mode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
     """What a rule's action is to do to one number; said beforehand, compared afterwards."""
 

@@ -86,6 +86,9 @@ async def test_a_provider_that_fails_half_the_time_scores_low_and_says_why(tmp_p
         assert states == {"primary": 1.0, "backup": 0.0, "half_open": 0.0}
         costs = {dict(each)["provider"]: value for each, value in ask("watchkeeper_link_cost", now)}
         assert costs == {"amap": 1.5, "baidu": 0.0}
+        for name in ("switches", "flaps"):
+            ((_, count),) = ask(f"watchkeeper_link_{name}_total", now)
+            assert count == 0
         assert (link["phase"], link["pinned"]) == ("primary", None)
         evidence = engine.remediation._facts(now).quality["maps"]
         assert evidence["amap"]["score"] == primary["score"]  # type: ignore[index]

@@ -39,6 +39,7 @@ OPERATOR = {
     "POST /api/wk/actions/{action_id}/approve",
     "POST /api/wk/actions/{action_id}/reject",
     "POST /api/wk/actions/{action_id}/judge",
+    "POST /api/wk/audit/verify",
     "POST /api/wk/links/{link}/pin",
     "POST /api/wk/kill-switch",
     "POST /api/wk/fixes",

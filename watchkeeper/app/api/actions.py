@@ -37,13 +37,6 @@ class Switch(BaseModel):
     reason: str = Field(min_length=1, max_length=500)
 
 
-class Pin(BaseModel):
-    """``side`` empty: no longer pinned."""
-
-    side: Literal["primary", "backup", ""]
-    reason: str = Field(min_length=1, max_length=500)
-
-
 @router.get("/actions")
 def actions(request: Request, limit: int = 200) -> dict[str, Any]:
     engine: Engine = request.app.state.engine
@@ -137,23 +130,6 @@ def declare(
     return {"rule": rule, "expires_at": shapes.moment(until)}
 
 
-@router.post("/links/{link}/pin")
-def pin(
-    request: Request,
-    link: str,
-    body: Pin,
-    caller: Annotated[Principal, Depends(needs(Permission.APPROVE_REVERSIBLE))],
-) -> dict[str, Any]:
-    """Keep a dual link on a side, whatever its probes say, or let it go again."""
-    engine: Engine = request.app.state.engine
-    people, now = engine.remediation.remediator.people, engine.clock.now()
-    if body.side:
-        people.pin(link, body.side, caller.name, body.reason, now)
-    else:
-        people.unpin(link, caller.name, body.reason, now)
-    return {"link": link, "side": body.side}
-
-
 @router.post("/actions/{action_id}/judge")
 def judge(
     request: Request,
@@ -177,17 +153,3 @@ def kill_switch(request: Request, body: Switch, caller: Annotated[Principal, Dep
     require(caller, Permission.KILL_SWITCH_SET if body.on else Permission.KILL_SWITCH_CLEAR)
     engine.set_kill_switch(on=body.on, by=caller.name, reason=body.reason)
     return engine.kill_switch()
-
-
-@router.get("/audit")
-def audit(request: Request, limit: int = 200) -> dict[str, Any]:
-    engine: Engine = request.app.state.engine
-    with engine.state.read() as unit:
-        rows = unit.audit.newest(min(max(limit, 1), 1000))
-        broken = unit.audit.verify()
-    names = ("seq", "at", "actor", "action", "subject", "detail", "hash")
-    return {
-        "rows": [{name: shapes.plain(getattr(row, name)) for name in names} for row in rows],
-        "intact": broken is None,
-        "broken_at": broken,
-    }

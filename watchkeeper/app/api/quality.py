@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
@@ -16,11 +17,16 @@ router = APIRouter(prefix="/api/wk", dependencies=[Depends(read)])
 @router.get("/quality")
 def quality(request: Request) -> dict[str, Any]:
     engine: Engine = request.app.state.engine
-    with engine.state.read() as unit:
-        kept = {link.name: unit.documents.get(LINK_KEY + link.name) or {} for link in engine.rating.links}
-        pinned = {link.name: unit.documents.get(PIN_KEY + link.name) or None for link in engine.rating.links}
     now = engine.clock.now()
+    return {"now": now.isoformat(), "links": rated(engine, now)}
+
+
+def rated(engine: Engine, now: datetime) -> list[dict[str, Any]]:
+    """Every link with its providers as they were rated last, the state of its circuit and a person's pin."""
+    names = [link.name for link in engine.rating.links]
+    with engine.state.read() as unit:
+        kept = {name: unit.documents.get(LINK_KEY + name) or {} for name in names}
+        pinned = {name: unit.documents.get(PIN_KEY + name) or None for name in names}
     views = engine.rating.views(now, lambda link: str(kept[link].get("side", "primary")))
-    phases = {link.name: engine.remediation.remediator.phase(link.name).value for link in engine.rating.links}
-    rows = [{**view, "phase": phases[view["link"]], "pinned": pinned[view["link"]]} for view in views]
-    return {"now": now.isoformat(), "links": rows}
+    phases = {name: engine.remediation.remediator.phase(name).value for name in names}
+    return [{**view, "phase": phases[view["link"]], "pinned": pinned[view["link"]]} for view in views]

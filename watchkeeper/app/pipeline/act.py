@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from incidents import mitigate
+from remediation import book
 from remediation.change import Change
 from remediation.engine import Remediator
 from remediation.situation import Facts, Watched
@@ -56,6 +57,7 @@ class Acting:
     feeds: Feeds = field(default_factory=Feeds)
     services: dict[str, str] = field(default_factory=dict)  #: source -> service of the rules that it feeds
     counted: dict[str, int] = field(default_factory=dict)
+    _link_counts: dict[str, tuple[int, int]] = field(default_factory=dict)
     _busy: bool = False
     _asleep: float = 0.0  #: seconds of the longest pause of the loop since the last step
 
@@ -201,6 +203,15 @@ class Acting:
             self.remediator.people.declare(rule.name, rule.owner, reason, now)
         except (AccessError, StoreError) as error:
             log.error("declaration not taken", rule=rule.name, error=str(error))
+
+    def link_counts(self, link: str) -> tuple[int, int]:
+        """(changes of side ever, flaps among them), for the series."""
+        try:
+            with self.state.read() as unit:
+                self._link_counts[link] = book.link_counts(unit, link)
+        except StoreError as error:  # providers are rated all the same
+            log.warning("switches of a link are as they were last known", link=link, error=str(error))
+        return self._link_counts.get(link, (0, 0))
 
     # --- views -----------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ import json
 import os
 import socket
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -25,6 +25,15 @@ PRIORITY = 13 * 8 + 6
 SYSLOG_PORT = 514
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The last head that was sent to one place, or not."""
+
+    at: datetime
+    row: int
+    outcome: str  #: sent | failed
+
+
 @dataclass(slots=True, eq=False)
 class Heads:
     """``step`` each ``every``; each place is tried by itself, and what failed is counted and tried again next time."""
@@ -33,6 +42,7 @@ class Heads:
     outbound: Outbound
     telemetry: Telemetry
     places: AuditHeads
+    last: dict[str, Sent] = field(default_factory=dict)  #: place -> what became of the newest head
 
     @property
     def any(self) -> bool:
@@ -50,6 +60,7 @@ class Heads:
             if given[place]:
                 outcome = await _tried(place, way)
                 self.telemetry.audit_heads.labels(place, outcome).inc()
+                self.last[place] = Sent(now, row, outcome)
 
     def _head(self) -> tuple[int, str]:
         with self.state.read() as unit:

@@ -25,6 +25,7 @@ from watchkeeper.errors import QueryError
 from watchkeeper.model import METRIC_NAME, STALE_NAN, Labels, Layout, Tick, format_series, label, labels
 
 STATE, COST = "watchkeeper_link_state", "watchkeeper_link_cost"
+SWITCHES, FLAPS = "watchkeeper_link_switches_total", "watchkeeper_link_flaps_total"
 SCORE, COMPONENT = "watchkeeper_quality_score", "watchkeeper_quality_component_score"
 #: Window of success, latency and errors; how far back the last good answer is looked for.
 WINDOW, LOOK_BACK = "5m", "15m"
@@ -83,6 +84,7 @@ class Rating:
     executor: Executor
     append: Callable[[str, Sequence[Tick]], Any]
     phase: Callable[[str], str] = lambda _link: Phase.PRIMARY  #: link -> state of its circuit
+    counts: Callable[[str], tuple[int, int]] = lambda _link: (0, 0)  #: link -> changes of side ever, and flaps of them
     rated: dict[tuple[str, str], Rated] = field(default_factory=dict)
     _layouts: dict[str, Layout] = field(default_factory=dict)
 
@@ -90,7 +92,8 @@ class Rating:
         found = await asyncio.get_running_loop().run_in_executor(self.executor, self._rate, now)
         self.rated = {(one.link, one.side): one for one in found}
         if found:
-            states = [self._state(link, now) for link in self.links]
+            counts = await asyncio.to_thread(lambda: [self.counts(link.name) for link in self.links])
+            states = [self._state(link, found, now) for link, found in zip(self.links, counts, strict=True)]
             await self.append("quality", [*(self._tick(one) for one in found), *states])
 
     def views(self, now: datetime, serving: Callable[[str], str]) -> list[dict[str, Any]]:
@@ -178,17 +181,18 @@ class Rating:
         except QueryError:  # a probe that is no plain selector has no companions: that part is unknown, and shown so
             return []
 
-    def _state(self, link: Link, now: datetime) -> Tick:
-        """The link's circuit, one series a state and 1 for the one it is in; and what each provider costs."""
+    def _state(self, link: Link, counts: tuple[int, int], now: datetime) -> Tick:
+        """The link's circuit, one series a state and 1 for the one it is in; what each provider costs; switches."""
         pairs = {"link": link.name, "service": link.service}
         costs = {link.primary: link.primary_cost, link.backup: link.backup_cost}
         phase = self.phase(link.name)
         series = (
             *(labels(STATE, pairs, state=each) for each in Phase),
             *(labels(COST, pairs, provider=name) for name in costs),
+            *(labels(name, pairs) for name in (SWITCHES, FLAPS)),
         )
         layout = self._layout(f"link/{link.name}", series)
-        values = np.array([*(float(each == phase) for each in Phase), *costs.values()], dtype=np.float64)
+        values = np.array([*(float(each == phase) for each in Phase), *costs.values(), *counts], dtype=np.float64)
         return Tick(target=f"link/{link.name}", time_ms=to_ms(now), layout=layout, values=values)
 
     def _layout(self, name: str, series: tuple[Labels, ...]) -> Layout:

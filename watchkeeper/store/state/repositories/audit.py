@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Text, insert, select, text, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, Text, insert, or_, select, text, type_coerce
 
 from watchkeeper.clock import to_ms
 from watchkeeper.store.state.repositories.common import Repository
@@ -44,6 +44,33 @@ class AuditRow:
     detail: Mapping[str, object]
     previous_hash: str
     hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which rows are asked for; what is empty asks for nothing."""
+
+    actor: str = ""
+    action: str = ""  #: how it begins: ``action.`` are all steps of actions
+    text: str = ""  #: somewhere in subject or detail, whatever its case
+    since: datetime | None = None
+    until: datetime | None = None
+    before: int | None = None  #: rows of a lower number alone: the next page
+
+    def conditions(self) -> Iterator[ColumnElement[bool]]:
+        if self.actor:
+            yield audit.c.actor == self.actor
+        if self.action:
+            yield audit.c.action.startswith(self.action, autoescape=True)
+        if self.text:
+            places = (type_coerce(audit.c.subject, Text), type_coerce(audit.c.detail, Text))
+            yield or_(*(place.icontains(self.text, autoescape=True) for place in places))
+        if self.since is not None:
+            yield audit.c.at >= self.since
+        if self.until is not None:
+            yield audit.c.at < self.until
+        if self.before is not None:
+            yield audit.c.seq < self.before
 
 
 class Audit(Repository):
@@ -91,8 +118,9 @@ class Audit(Repository):
             query = query.limit(limit)
         return [AuditRow(**row) for row in self.connection.execute(query).mappings()]
 
-    def newest(self, limit: int = 200) -> list[AuditRow]:
-        query = select(audit).order_by(audit.c.seq.desc()).limit(limit)
+    def newest(self, limit: int = 200, wanted: Wanted | None = None) -> list[AuditRow]:
+        """Newest first, of those that are wanted."""
+        query = select(audit).where(*(wanted.conditions() if wanted else ())).order_by(audit.c.seq.desc()).limit(limit)
         return [AuditRow(**row) for row in self.connection.execute(query).mappings()]
 
 
