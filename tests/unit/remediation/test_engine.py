@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -9,13 +10,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event
-from support.remediator import World, incident
+from support.remediator import Pool, World, incident
 from support.remedies import NOON, RULE
 
 from remediation.settings import Settings
 from remediation.steps import HANDLERS
 from watchkeeper.errors import AccessError, QueryError
-from watchkeeper.model import ActionState, Mode, Severity
+from watchkeeper.model import ActionState, Mode, Severity, Target
 from watchkeeper.ports import Reading
 
 DONE = ["observed", "confirming", "proposed", "armed", "intent_committed", "executing", "verifying"]
@@ -64,13 +65,12 @@ def test_a_symptom_that_stays_is_rolled_back_after_the_first_verdict(world: Worl
 
 
 def test_what_users_keep_for_a_while_is_judged_by_so_much_later(world: World) -> None:
-    read = world.pool.read
+    class Kept(Pool):
+        def read(self, target: Target, settings: Mapping[str, Any]) -> Reading:
+            reading = super().read(target, settings)
+            return replace(reading, capacity={**reading.capacity, "settles_seconds": 45.0})
 
-    def slow(*where: Any) -> Reading:
-        reading = read(*where)
-        return replace(reading, capacity={**reading.capacity, "settles_seconds": 45.0})
-
-    world.pool.read = slow  # type: ignore[method-assign]
+    world.pool = Kept()
     world.step(3)
     assert world.pool.executed() == 1
     world.step(4)  # a minute: the verdict on anything else would have fallen
