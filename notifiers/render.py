@@ -70,6 +70,7 @@ class Renderer:
             lines.append(self.say("lasted", text=self.span(ended - started)))
         lines += self._annotations(alert.annotations)
         links = self._page(f"/incidents/{alert.incident_id}" if alert.incident_id else "/")
+        links |= self._page(f"/detection/{alert.id}", "link.judge")
         if alert.annotations.get("runbook_url"):
             links[self.say("link.runbook")] = alert.annotations["runbook_url"]
         return self._message(
@@ -91,7 +92,8 @@ class Renderer:
         lines.append(self.say("since", text=self.time(incident.opened_at)))
         if incident.respond_by is not None and not over:
             lines.append(self.say("incident.respond_by", text=self.time(incident.respond_by)))
-        kind, links = "resolved" if over else "firing", self._page(f"/incidents/{incident.id}")
+        kind = "resolved" if over else "firing"
+        links = self._page(f"/incidents/{incident.id}") | self._page(f"/detection/{incident.id}", "link.judge")
         return self._message(kind, title, lines, incident.severity, now, links, incident.id, mention_all)
 
     def change(self, event: Event, opened_at: datetime) -> str:

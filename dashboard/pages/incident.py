@@ -14,7 +14,7 @@ from dashboard import widgets
 from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
 from dashboard.marks import web
-from dashboard.pages import incident_causes, incident_charts, logs
+from dashboard.pages import detection, incident_causes, incident_charts, logs
 from dashboard.permissions import Permission
 from watchkeeper.clock import to_ms
 
@@ -36,6 +36,8 @@ def layout(caller: Caller, incident_id: str) -> Any:
             ],
             mt="sm",
         ),
+        widgets.quiet(words("detection.judge")),
+        detection.questions(caller, incident_id, "incident-say"),
         html.Div(id="incident-notice", className="wk-below"),
     ]  # fmt: skip
     return html.Div(
@@ -83,6 +85,7 @@ def register(callbacks: Callbacks) -> None:
 
     answers("incident-acknowledge", "acknowledge", "note", "incident.acknowledged")
     answers("incident-add-note", "note", "text", "incident.noted")
+    detection.hears(callbacks, "incident-say", "incident-notice")
 
 
 def _lines(one: Mapping[str, Any]) -> str:
@@ -193,6 +196,7 @@ def _alerts(caller: Caller, rows: list[Mapping[str, Any]], changes: list[Mapping
                     html.Div(words.annotation(row, "summary"), className="wk-text"),
                     widgets.labels(row["labels"]),
                     html.Code(row["expr"], className="wk-series"),
+                    dcc.Link(words("detection.judge"), href=f"/detection/{quote(row['id'], safe='')}"),
                 ],
                 className="wk-item",
             )

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import uvicorn
 from fastapi import Depends, FastAPI, Header, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
-from support import fake_business, fake_catalogue, fake_changes, fake_cost, fake_safety, fake_sla
+from support import fake_business, fake_catalogue, fake_changes, fake_cost, fake_detection, fake_safety, fake_sla
 from support.hostile import poisoned
 
 #: Markup that must stay text wherever a label or a name is shown.
@@ -402,6 +402,9 @@ def _reading(app: FastAPI, engine: FakeEngine) -> None:  # noqa: C901 - one smal
     get("/api/wk/capacity", lambda: engine.capacity(now()))
     get("/api/wk/business", lambda: fake_business.business(now()))
     get("/api/wk/changes", lambda: fake_changes.changes(now()))
+    get("/api/wk/alarms", lambda: fake_detection.alarms(now(), PAYLOAD))
+    get("/api/wk/alarms/{name}", lambda name: {"alarms": fake_detection.alarms(now(), name)["alarms"][:1]})
+    get("/api/wk/detectors", lambda: fake_detection.detectors(now()))
     get("/api/wk/cost", lambda: fake_cost.cost(now()))
     get("/api/wk/predictions", lambda: fake_business.predictions(now()))
     get("/api/wk/services", lambda: fake_catalogue.services(now()))
@@ -435,6 +438,18 @@ def _changing(app: FastAPI, engine: FakeEngine) -> None:  # noqa: C901 - one sma
             raise HTTPException(422, "text: must not be empty")
         engine.notes.append(_change("opened", "opened", body["text"], user["name"]))
         return {"noted": True}
+
+    @app.post("/api/wk/alarms/{alarm_id}/verdict", status_code=201)
+    async def say(request: Request, alarm_id: str) -> dict[str, Any]:
+        _, body = await allowed(request, "operator")
+        engine.calls.append(f"{alarm_id} {body['verdict']}")
+        return {"words": []}
+
+    @app.post("/api/wk/feedback/{row_id}/undo")
+    async def undo(request: Request, row_id: str) -> dict[str, str]:
+        await allowed(request, "operator")
+        engine.calls.append(f"undo {row_id}")
+        return {"undone": row_id}
 
     @app.post("/api/wk/actions/{action_id}/{verdict}")
     async def decide(request: Request, action_id: str, verdict: str) -> dict[str, str]:

@@ -147,7 +147,11 @@ def test_a_firing_alert_tells_what_a_person_needs() -> None:
         "说明：5xx",
         "建议操作：drain web1",
     )
-    assert found.links == {"打开页面": "https://watch.example/incidents/inc-1", "处理手册": "https://run.example/1"}
+    assert found.links == {
+        "打开页面": "https://watch.example/incidents/inc-1",
+        "这次告警对吗？": "https://watch.example/detection/alert-1",
+        "处理手册": "https://run.example/1",
+    }
 
 
 def test_a_resolved_alert_tells_how_long_it_lasted() -> None:

@@ -1,0 +1,44 @@
+"""Alarms and figures as the engine answers them: one that was judged, one that was not, an expectation, a move."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+
+def alarms(now: datetime, title: str) -> dict[str, Any]:
+    """GET /api/wk/alarms."""
+    word = {"id": "word-1", "opinion": "wrong", "actor": "ada", "at": now.isoformat(), "note": "nightly copy"}
+    alert = {
+        "id": "alert-7", "incident": "inc-1", "detector": "Slow", "service": "checkout", "title": title,
+        "labels": {"alertname": "Slow", "service": "checkout"}, "severity": "P1", "began_at": now.isoformat(),
+        "raised_at": now.isoformat(), "ended_at": None, "is_open": True, "change": None, "word": None,
+    }  # fmt: skip
+    anomaly = {
+        **alert, "id": "anomaly-ab-1700000000000", "incident": "", "detector": "ensemble", "title": "cpu_usage",
+        "labels": {"metric": "cpu_usage", "kind": "level_shift"}, "severity": "", "is_open": False, "word": word,
+    }  # fmt: skip
+    return {"now": now.isoformat(), "alarms": [alert, anomaly]}
+
+
+def detectors(now: datetime) -> dict[str, Any]:
+    """GET /api/wk/detectors."""
+    row = {
+        "detector": "ensemble", "service": "checkout", "right": 9, "wrong": 1, "expected": 2, "precision": 0.9,
+        "low": 0.596, "high": 0.982, "enough": False, "found": 9, "missed": 3, "recall": 0.75,
+        "time_to_detect_seconds": 90.0,
+    }  # fmt: skip
+    unknown = {**row, "detector": "any", "precision": None, "low": None, "high": None, "recall": None,
+               "time_to_detect_seconds": None}  # fmt: skip
+    lesson = {"id": "expected-1", "title": "Backup", "labels": {"service": "db"}, "minute": 1630, "zone": "UTC",
+              "until": (now + timedelta(days=28)).isoformat(), "actor": "ada"}  # fmt: skip
+    move = {"id": "move-1", "detector": "ensemble", "service": "checkout", "metric": "cpu_usage", "old": 0.0,
+            "new": 0.4, "why": "wrong", "feedback": "word-1", "actor": "ada", "at": now.isoformat(), "undone_at": None,
+            "undone_by": ""}  # fmt: skip
+    back = {**move, "id": "move-2", "metric": "", "why": "undone", "undone_at": now.isoformat(), "undone_by": "bob"}
+    recorded: dict[str, Any] = {
+        "id": "recorded-1", "service": "checkout", "what": "nobody could pay", "began_at": now.isoformat(),
+        "ended_at": None, "found": {}, "actor": "ada", "at": now.isoformat(), "undone_at": None, "undone_by": "",
+    }  # fmt: skip
+    return {"now": now.isoformat(), "days": 30, "figures": [row, unknown], "expectations": [lesson],
+            "moves": [back, move], "bounds": [-1.0, 3.0], "recorded": [recorded]}  # fmt: skip

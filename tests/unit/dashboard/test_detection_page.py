@@ -1,0 +1,62 @@
+"""The page Detection asks whether alarms were right, shows what was taught and lets people take it back."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from support import fake_detection
+from support.fake_engine import FakeEngine
+from support.pages import handlers, markup, reader
+
+from dashboard.client import EngineClient
+from dashboard.context import Caller
+from dashboard.pages import detection, incident
+
+
+@pytest.fixture(params=["en", "zh-CN"])
+def caller(request: pytest.FixtureRequest, served: tuple[FakeEngine, str], client: EngineClient) -> Caller:
+    return reader(served[0], client, request.param)
+
+
+async def test_alarms_are_asked_about_and_words_can_be_taken_back(caller: Caller) -> None:
+    text = markup(detection.body(caller, await caller.get("/api/wk/alarms"), await caller.get("/api/wk/detectors")))
+    for key in ("detection.right", "detection.wrong", "detection.expected", "detection.undo", "detection.any",
+                "detection.kind.level_shift", "detection.why.wrong", "detection.day.1", "detection.every_metric",
+                "detection.nobody"):  # fmt: skip
+        assert caller.words(key) in text, key
+    for said in ("nightly copy", "90%", "75%", "03:10", "Backup", "nobody could pay", "expected-1", "move-1"):
+        assert said in text, said
+    assert caller.words("detection.was_undone", who="bob") in text
+
+
+async def test_with_nothing_to_show_every_card_says_how_to_begin(caller: Caller) -> None:
+    data = fake_detection.detectors(caller.now())
+    data |= {"figures": [], "expectations": [], "moves": [], "recorded": []}
+    text = markup(detection.body(caller, {"alarms": []}, data))
+    for part in ("alarms", "figures", "lessons", "moves", "recorded"):
+        assert caller.words(f"detection.{part}.empty") in text
+
+
+async def test_the_page_of_an_incident_asks_about_all_its_alarms_and_about_each(caller: Caller) -> None:
+    text = markup(incident.layout(caller, "inc-1"))
+    assert caller.words("detection.judge") in text
+    assert "incident-say" in text
+    assert "/detection/" in markup(incident.body(caller, await caller.get("/api/wk/incidents/inc-1")))
+
+
+async def test_a_press_goes_to_the_engine_and_opening_the_link_of_a_message_says_nothing(
+    served: tuple[FakeEngine, str], client: EngineClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller = reader(served[0], client, "en", name="operator")
+    found = handlers(detection)
+    before = len(served[0].calls)
+    shown = markup(await found["refresh"][0](caller, 1, None, "alert-7"))
+    assert "alert-7" in shown
+    assert {one.partition(" ")[0] for one in served[0].calls[before:]} == {"GET"}
+    monkeypatch.setattr(detection, "ctx", SimpleNamespace(triggered_id={"id": "alert-7", "verdict": "wrong"}))
+    assert "Thank you" in markup(await found["say"][0](caller, [1]))
+    monkeypatch.setattr(detection, "ctx", SimpleNamespace(triggered_id={"id": "word-1"}))
+    assert "Undone" in markup(await found["undo"][0](caller, [1]))
+    said = [one for one in served[0].calls[before:] if not one.startswith(("GET ", "POST "))]
+    assert said == ["alert-7 wrong", "undo word-1"]
