@@ -13,7 +13,7 @@ from watchkeeper.store.state.database import State
 from watchkeeper.store.state.repositories import Unit
 
 #: How often the engine writes its clock down meanwhile: each write forgets what is known.
-KEEP_EVERY = timedelta(minutes=10)
+KEEP_EVERY = timedelta(hours=1)
 
 
 class Remembering(State):

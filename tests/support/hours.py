@@ -16,7 +16,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from support.fast_state import Remembering, without_threads
+from support.hours_leap import leap, uneventful
 from support.remediator import World
 from support.remedies import NOON, RULE
 
@@ -36,9 +38,16 @@ LOOKBACK = timedelta(minutes=5)
 #: The passive signal is a rate over a minute: what a cut added to it stays for so long.
 LINGER = timedelta(minutes=1)
 
+#: What chance decides at every beat, in this order: four mishaps, whether each of the six readings is lost, and noise.
+MISHAPS = np.array([BEAT / 3600 / every for every in (PAUSE_EVERY, PARTITION_EVERY, RESTART_EVERY, JUMP_EVERY)])
+LIMITS = np.array([*MISHAPS, *[LOSS] * 6, NOISE])
+#: Beats whose chances are drawn at once.
+BLOCK = 4096
+
 PRIMARY, BACKUP, FRONT = (f'probe_success{{copy="{name}"}}' for name in ("primary", "backup", "front"))
 ERRORS = "rate(errors_total[1m])"
 NORTH, SOUTH = "north", "south"
+PROBED = (PRIMARY, BACKUP, FRONT, NORTH, SOUTH)
 EVERYTHING = frozenset({PRIMARY, BACKUP, FRONT, ERRORS, NORTH, SOUTH})
 HOURS_RULE = replace(
     RULE,
@@ -82,17 +91,27 @@ PARTITIONS = (
 )
 
 
+def healthy(_now: datetime) -> bool:
+    """The primary's truth while no test says otherwise."""
+    return False
+
+
 @lru_cache(maxsize=32)
 def _watched(name: str, up: bool | None) -> Watched:
     return Watched(name=name, service=name if name in (NORTH, SOUTH) else "shop", up=up)
 
 
 class Hours(World):
-    """``run`` lets hours pass; ``events`` counts what befell the watcher."""
+    """``run`` lets hours pass; ``events`` counts what befell the watcher. ``leaps``: over beats at which all is well."""
 
-    def __init__(self, folder: Path, seed: int, *, fault: Callable[[datetime], bool] = lambda _now: False) -> None:
+    def __init__(
+        self, folder: Path, seed: int, *, fault: Callable[[datetime], bool] = healthy, leaps: bool = True
+    ) -> None:
         super().__init__(folder, HOURS_RULE, links=[LINK], canaries=[NORTH, SOUTH], open_state=Remembering)
-        self.chance, self.fault = random.Random(seed), fault
+        self.chance, self.fault, self.leaps = random.Random(seed), fault, leaps
+        self._dice = np.random.default_rng(seed)
+        self._place, self._chances = BLOCK, [[1.0]]
+        self._eventful = np.zeros(0, np.intp)  #: places in the block at which something happens
         self.samples: dict[str, tuple[datetime, float]] = {}
         self.events: Counter[str] = Counter()
         self.partition: Partition | None = None
@@ -110,9 +129,31 @@ class Hours(World):
         began = self.clock.monotonic()
         end = began + hours * 3600
         while self.clock.monotonic() < end and not enough():
+            if self.leaps and (beats := uneventful(self, int((end - self.clock.monotonic()) / BEAT))):
+                leap(self, beats)
+                continue
             self._befall()
             await self._beat()
+            self._place += 1
         return (self.clock.monotonic() - began) / 3600
+
+    def now_drawn(self) -> list[float]:
+        """The chances of this beat."""
+        if self._place >= BLOCK:
+            drawn = self._dice.random((BLOCK, len(LIMITS)))
+            self._chances, self._place = drawn.tolist(), 0
+            self._eventful = np.flatnonzero((drawn < LIMITS).any(axis=1))
+        return self._chances[self._place]
+
+    def uneventful_drawn(self) -> int:
+        """At how many beats from this one on chance lets all be well, as far as it is drawn."""
+        self.now_drawn()
+        found = int(np.searchsorted(self._eventful, self._place))
+        return int(self._eventful[found] if found < len(self._eventful) else BLOCK) - self._place
+
+    def drawn(self, beats: int) -> None:
+        """So many beats are over."""
+        self._place += beats
 
     async def _beat(self) -> None:
         self.clock.advance(BEAT)
@@ -125,7 +166,7 @@ class Hours(World):
         await self.remediator.step(now, self.clock.monotonic(), seen, self._facts())
 
     def _facts(self) -> Facts:
-        reached = {name: self._reached(name) for name in (PRIMARY, BACKUP, FRONT, NORTH, SOUTH)}
+        reached = {name: self._reached(name) for name in PROBED}
         watched = [_watched(name, up) for name, up in reached.items()]
         canaries = {name: reached[name] for name in (NORTH, SOUTH)}
         asked = {name: self.samples[name][0] for name in (NORTH, SOUTH) if name in self.samples}
@@ -157,20 +198,20 @@ class Hours(World):
         """One round of probes, by what is true, what is cut and what gets lost."""
         now, cut = self.clock.now(), self._cut()
         self.beats += 1
-        dead = self.fault(now)
+        dead, drawn = self.fault(now), self.now_drawn()[len(MISHAPS) :]
         serves = self.pool.servers["web2" if dead else "web1"]["state"] == "ready"
         truth = {PRIMARY: not dead, BACKUP: True, FRONT: serves, NORTH: True, SOUTH: True}
-        for name, alive in truth.items():
+        for number, (name, alive) in enumerate(truth.items()):
             if name in (NORTH, SOUTH) and self.beats % self.canary_every:
                 continue
             if cut is None or name not in cut.lost:
-                lost = self.chance.random() < LOSS or (cut is not None and name in cut.dead)
+                lost = drawn[number] < LOSS or (cut is not None and name in cut.dead)
                 self.samples[name] = (now, float(alive and not lost))
-        if (cut is None or ERRORS not in cut.lost) and self.chance.random() >= LOSS:
+        if (cut is None or ERRORS not in cut.lost) and drawn[-2] >= LOSS:
             used = self.pool.servers["web1"]["state"] == "ready"
             if (dead and used) or (cut is not None and cut.errors):
                 self.lingers_until = now + LINGER
-            bad = now < self.lingers_until or self.chance.random() < NOISE
+            bad = now < self.lingers_until or drawn[-1] < NOISE
             self.samples[ERRORS] = (now, float(bad))
 
     def _cut(self) -> Partition | None:
@@ -179,15 +220,10 @@ class Hours(World):
     # --- what befalls the watcher ---
 
     def _befall(self) -> None:
-        hours = BEAT / 3600
-        for every, happen in (
-            (PAUSE_EVERY, self._pause),
-            (PARTITION_EVERY, self._divide),
-            (RESTART_EVERY, self._restart),
-            (JUMP_EVERY, self._jump),
-        ):
-            if self.chance.random() < hours / every:
-                happen()
+        happen = (self._pause, self._divide, self._restart, self._jump)
+        for drawn, limit, befalls in zip(self.now_drawn(), MISHAPS, happen, strict=False):
+            if drawn < limit:
+                befalls()
 
     def _pause(self) -> None:
         """The watcher stands still, sometimes while it is cut off; the world does not."""

@@ -10,6 +10,7 @@ import contextlib
 import importlib.abc
 import importlib.util
 import os
+import resource
 import signal
 import sys
 import time
@@ -24,6 +25,8 @@ import pytest
 
 #: Seconds after which a mutant that makes the tests hang counts as killed.
 PATIENCE = 300
+#: Seconds of the processor after which it goes round in circles.
+CPU_SECONDS = 90
 #: Tests that start processes of their own, which know nothing of the mutant, are left out.
 OWN = "not killed_at and not file_appears"
 #: Number of a mutant that is none: with it the tests must pass, or they prove nothing.
@@ -170,30 +173,53 @@ def path_of(module: str) -> Path:
     return bare / "__init__.py" if bare.is_dir() else bare.with_suffix(".py")
 
 
+#: How the tests are run: those of the mutant's own process, to the first failure.
+OPTIONS = (
+    "-x", "-q", "-s", "-o", "addopts=", "--assert=plain", "-m", "not long", "-k", OWN, "--import-mode=importlib",
+    *(word for plugin in ("dash", "cacheprovider", "xdist", "cov") for word in ("-p", f"no:{plugin}")),
+)  # fmt: skip
+
+
 def killed(mutant: Mutant, tests: Sequence[str]) -> bool:
     """True when one of these tests fails, or hangs, with the change in place."""
     child = os.fork()
     if child == 0:
         os._exit(_child(mutant, tests))
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
+    return waited(child) != pytest.ExitCode.OK
+
+
+def waited(child: int) -> int:
+    """The exit code of a child of ours, not 0 when it had to be ended. Time in which we stood still does not count."""
+    waiting, last = 0.0, time.monotonic()
+    while waiting < PATIENCE:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
-            return os.waitstatus_to_exitcode(status) != pytest.ExitCode.OK
-        time.sleep(0.02)
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.005)
+        now = time.monotonic()
+        waiting, last = waiting + min(now - last, 1.0), now
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    return True
+    return -signal.SIGKILL
 
 
-def _child(mutant: Mutant, tests: Sequence[str]) -> int:
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """In a child: it says nothing, is nobody's group, and ends when it goes round in circles."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
     os.setsid()
-    sys.meta_path.insert(0, _Changed(mutant, path_of(mutant.module)))
-    left_out = [word for plugin in ("dash", "cacheprovider", "xdist", "cov") for word in ("-p", f"no:{plugin}")]
-    options = ["-x", "-q", "-o", "addopts=", "--assert=plain", *left_out]
-    with contextlib.suppress(SystemExit):
-        return int(pytest.main([*options, "-m", "not long", "-k", OWN, "--import-mode=importlib", *tests]))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    try:
+        yield
+    finally:  # nothing of the parent's is done by a child
+        os._exit(1)
+
+
+def _child(mutant: Mutant, tests: Sequence[str]) -> int:
+    with quiet():
+        sys.meta_path.insert(0, _Changed(mutant, path_of(mutant.module)))
+        with contextlib.suppress(SystemExit):
+            os._exit(int(pytest.main([*OPTIONS, *tests])))
     return 1

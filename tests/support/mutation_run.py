@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 
 from support.mutants import UNCHANGED, Mutant, killed, mutants, path_of
+from support.mutants_warm import exchange, tried
 
 HERE = "tests/unit/remediation/"
 #: Module of the kernel -> the tests that must notice a change of it, quick ones first.
@@ -39,6 +40,9 @@ BESIDE = (
     "watchkeeper.outbound", "watchkeeper.telemetry", "watchkeeper.config.load", "numpy",
 )  # fmt: skip
 
+#: Survivors that are the same programme, with the reason; looked at one by one.
+EQUIVALENT: dict[str, str] = {}
+
 
 def chosen(names: Sequence[str], seed: int) -> list[Mutant]:
     """Every mutant of the kernel, or of the modules named, in an order that the seed decides."""
@@ -56,6 +60,25 @@ def _tests(module: str) -> list[str]:
     return [HERE + name for name in KERNEL[module]]
 
 
+class Ledger:
+    """What became of each mutant; survivors are told as they are found."""
+
+    def __init__(self) -> None:
+        self.tried, self.alive = 0, list[Mutant]()
+
+    def enter(self, mutant: Mutant, was_killed: bool) -> None:  # noqa: FBT001 - called by position
+        self.tried += 1
+        if not was_killed:
+            self.alive.append(mutant)
+            reason = EQUIVALENT.get(str(mutant), "")
+            print(f"survived: {mutant}{f' (the same programme: {reason})' if reason else ''}", flush=True)
+
+    def share(self) -> float:
+        """Killed of those that are another programme."""
+        same = sum(str(mutant) in EQUIVALENT for mutant in self.alive)
+        return (self.tried - len(self.alive)) / max(self.tried - same, 1)
+
+
 def main() -> int:
     """One line for each survivor, then the sum; exit code 1 when more than one in twenty survives."""
     options = argparse.ArgumentParser()
@@ -67,21 +90,24 @@ def main() -> int:
         importlib.import_module(name)
     assert not any(name.partition(".")[0] == "remediation" for name in sys.modules)
     gc.freeze()
-    began, tried, alive = time.monotonic(), 0, 0
+    deadline, ledger = time.monotonic() + given.seconds, Ledger()
     waiting = chosen(given.modules, given.seed)
-    for module in sorted({mutant.module for mutant in waiting}):
+    changes = [(mutant, exchange(mutant)) for mutant in waiting]
+    imported = [mutant for mutant, change in changes if change is None]
+    for module in sorted({mutant.module for mutant in imported}):
         if killed(Mutant(module, 0, "unchanged", UNCHANGED), _tests(module)):
             raise SystemExit(f"the tests of {module} fail without any change")
-    for mutant in waiting:
-        if time.monotonic() - began > given.seconds:
+    for mutant in imported:
+        if time.monotonic() > deadline:
             break
-        tried += 1
-        if not killed(mutant, _tests(mutant.module)):
-            alive += 1
-            print(f"survived: {mutant}", flush=True)
-    share = (tried - alive) / max(tried, 1)
-    print(f"seed {given.seed}: {tried - alive} of {tried} mutants killed ({share:.1%}); {len(waiting)} in the kernel")
-    return int(share < 0.95)
+        ledger.enter(mutant, killed(mutant, _tests(mutant.module)))
+    called = [(mutant, change) for mutant, change in changes if change is not None]
+    if called and time.monotonic() < deadline:
+        tried(called, {module: _tests(module) for module in KERNEL}, deadline, ledger.enter)
+    dead = ledger.tried - len(ledger.alive)
+    print(f"seed {given.seed}: {dead} of {ledger.tried} mutants killed; {len(waiting)} in the kernel")
+    print(f"{len(ledger.alive)} survived; {ledger.share():.1%} of those that are another programme were killed")
+    return int(ledger.share() < 0.95)
 
 
 if __name__ == "__main__":

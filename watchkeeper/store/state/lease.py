@@ -21,11 +21,13 @@ log = logger(__name__)
 
 #: Row of the engine that acts.
 NAME = "engine"
-#: How long a lease lasts.
-TTL = timedelta(seconds=10)
+#: How long a lease lasts: the next one acts within this, one question and its first step, with as much again to spare
+#: in the promised 15 s. Early is safe: whoever is replaced can write nothing, and the actuator takes no lower number.
+TTL = timedelta(seconds=6)
 #: Shares of that: how often it is renewed and asked for, when its holder gives up by its own monotonic clock.
 RENEW, ASK, FENCE = 0.2, 0.1, 0.7
-#: Milliseconds after which the database ends a statement, or a transaction in which nothing is said.
+#: Milliseconds after which the system gives up a connection whose words nobody takes, and the database a transaction
+#: in which nothing is said: before the lease of its holder, who may have fallen asleep in it, runs out.
 STATEMENT_MS, IDLE_MS = 3000, 4000
 #: Seconds in which two sessions must have got each a transaction of its own.
 POOLED_SECONDS = 5.0
