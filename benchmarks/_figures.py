@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,13 @@ def quantile(values: Sequence[float], part: float) -> float:
     if not values:
         return math.nan
     return sorted(values)[max(0, math.ceil(part * len(values)) - 1)]
+
+
+def calm_down(load: float, patience: float = 600.0) -> None:
+    """Wait until the load of the last minute is below this, for so many seconds at most; 0 waits for nothing."""
+    ends = time.monotonic() + patience
+    while load and os.getloadavg()[0] >= load and time.monotonic() < ends:
+        time.sleep(5.0)
 
 
 def machine() -> str:

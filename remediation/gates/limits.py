@@ -70,6 +70,7 @@ def _younger(effects: list[Effect], s: Situation, age: timedelta) -> int:
 
 def breaker(s: Situation) -> Verdict:
     """Gate 12: what keeps failing is only shown, not done; half-open lets exactly one through."""
+    half_open: list[str] = []
     for target in s.plan.targets:
         found = open_breakers(s.ended, s.now, s.rule.name, target.name, s.settings.breakers)
         for scope, state in found.items():
@@ -77,9 +78,8 @@ def breaker(s: Situation) -> Verdict:
                 return refused("breaker", f"the breaker of {scope} is open after repeated failures")
             if _trying(s, scope, target.name):
                 return refused("breaker", f"the breaker of {scope} is half-open and one action is being tried")
-        if found:
-            return passed("breaker", f"half-open: {', '.join(found)}")
-    return passed("breaker")
+        half_open += found
+    return passed("breaker", f"half-open: {', '.join(dict.fromkeys(half_open))}" if half_open else "")
 
 
 def _trying(s: Situation, scope: str, target: str) -> bool:

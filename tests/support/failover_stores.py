@@ -6,6 +6,8 @@ itself when the dead leader's lease ends; Watchkeeper tells it whom to take, and
 
 from __future__ import annotations
 
+import math
+import os
 import subprocess
 import tempfile
 import threading
@@ -13,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +81,8 @@ class Switch:
 
     seconds: float
     beyond_lease: float
+    confirmed: float  #: from the kill to the look that confirmed it and decided
+    load: float  #: average of the machine, when it was over
     states: tuple[str, ...]  #: of the actions that touched something
     who: str  #: what the action's effect says: who was moved
 
@@ -136,6 +141,7 @@ def _calm(up: Up, good: str, count: int) -> None:
 
 
 def _measured(up: Up, writer: Writer, killed: float, lease: float) -> Switch:
+    wall = time.time() - (time.monotonic() - killed)
     up.until("a write is taken again", lambda: writer.first_after(killed), 120)
 
     def done() -> list[dict[str, Any]]:
@@ -146,7 +152,16 @@ def _measured(up: Up, writer: Writer, killed: float, lease: float) -> Switch:
     seconds = (writer.first_after(killed) or killed) - killed
     wanted = str(dict(rows[0]["plan"]["desired"]))
     states = tuple(f"{row['state']}: {row['reason']}" if row["state"] != "succeeded" else "succeeded" for row in rows)
-    return Switch(seconds=seconds, beyond_lease=seconds - lease, states=states, who=wanted)
+    steps = up.ask("GET", f"/api/wk/actions/{rows[0]['id']}")["timeline"]
+    decided = (each["at"] for each in steps if each["new_state"] == "executing")
+    return Switch(
+        seconds=seconds,
+        beyond_lease=seconds - lease,
+        confirmed=next((datetime.fromisoformat(at).timestamp() - wall for at in decided), math.nan),
+        load=os.getloadavg()[0],
+        states=states,
+        who=wanted,
+    )
 
 
 ENDED = ("succeeded", "rolled_back", "escalated", "aborted", "suppressed")

@@ -102,7 +102,7 @@ def _watched(name: str, up: bool | None) -> Watched:
 
 
 class Hours(World):
-    """``run`` lets hours pass; ``events`` counts what befell the watcher. ``leaps``: over beats at which all is well."""
+    """``run`` lets hours pass; ``events`` counts what befell the watcher. ``leaps``: over beats where all is well."""
 
     def __init__(
         self, folder: Path, seed: int, *, fault: Callable[[datetime], bool] = healthy, leaps: bool = True

@@ -33,19 +33,20 @@ def _world_rests(hours: Hours) -> bool:
     next_beat = hours.clock.now() + _beat()
     serving = hours.pool.servers["web1"]["state"] == "ready"
     cut = hours.partition is not None and next_beat < hours.until
-    return hours.fault is healthy and serving and not cut and next_beat >= hours.lingers_until and hours.canary_every == 1
+    return (
+        hours.fault is healthy and serving and not cut and next_beat >= hours.lingers_until and hours.canary_every == 1
+    )
 
 
 def _mind_rests(hours: Hours) -> int:
     """At so many beats the remediator, seeing that all is well, would find nothing to do."""
     mind, rule, now = hours.remediator, hours.rules[0].name, hours.clock.now()
-    clock, target = mind._steady, hours.settings.links[0].target
-    known = clock is not None and clock._written is not None and clock._last is not None and target in mind._read_at
-    if not known or mind._cuts._cuts or mind.phase(hours.settings.links[0].name) is not links.Phase.PRIMARY:
+    clock, link = mind._steady, hours.settings.links[0]
+    if clock is None or clock._written is None or clock._last is None:
         return 0
-    if clock is None or clock._written is None or clock._last is None or clock._last[1] != hours.clock.monotonic():
+    if clock._last[1] != hours.clock.monotonic() or link.target not in mind._read_at or mind._cuts._cuts:
         return 0
-    if not mind._histories[rule].seen:
+    if mind.phase(link.name) is not links.Phase.PRIMARY or not mind._histories[rule].seen:
         return 0
     left = [int((clock._written + steady.KEEP_EVERY - now) / _beat()) - 1]
     with hours.state.read() as unit:
@@ -54,7 +55,7 @@ def _mind_rests(hours: Hours) -> int:
 
 
 def _waits(record: ActionRecord, history: History, now: datetime) -> int:
-    """Beats before an action that is being confirmed is cleared, or its time is over. Any other one is not waited for."""
+    """Beats before an action that is being confirmed is cleared, or its time is over. None for any other one."""
     if record.state is not ActionState.CONFIRMING:
         return 0
     good = 0
@@ -76,7 +77,7 @@ def leap(hours: Hours, beats: int) -> None:
         moments.append(hours.clock.now())
     now = moments[-1]
     hours.beats += beats
-    hours.samples.update({name: (now, 1.0) for name in PROBED})
+    hours.samples.update(dict.fromkeys(PROBED, (now, 1.0)))
     hours.samples[FRONT], hours.samples[ERRORS] = (now, 1.0), (now, 0.0)
     seen = observe(rule, now, hours.query, hours.newest)
     for at in moments[-History.KEEP :]:
@@ -85,7 +86,7 @@ def leap(hours: Hours, beats: int) -> None:
         )
     state = mind._links[link.name]
     for _ in range(min(beats, max(links.PROBES, link.return_good))):
-        state = links.follow(state, link, True, True, now - mind.people.skew)  # noqa: FBT003 - two probes
+        state = links.follow(state, link, True, True, now - mind.people.skew)
     mind._links[link.name] = state
     for at in moments:
         if at - mind.people.skew - mind._read_at[link.target] >= hours.settings.read_every:

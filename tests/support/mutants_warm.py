@@ -208,4 +208,3 @@ def tried(
     files = sorted({name for names in tests.values() for name in names})
     code = pytest.main([*OPTIONS, *files], plugins=[Warm(waiting, tests, deadline, told)])
     assert code == pytest.ExitCode.OK, code
-

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from support.mutants import code_of, mutants
-from support.mutation_run import KERNEL
+from support.mutants_warm import exchange
+from support.mutation_run import EQUIVALENT, KERNEL, chosen
 
 ROOT = Path(__file__).resolve().parents[3]
 SOURCE = '''
@@ -38,6 +39,23 @@ def test_the_kernel_names_modules_and_tests_that_exist() -> None:
         place = ROOT.joinpath(*module.split("."))
         assert place.is_dir() or place.with_suffix(".py").exists()
         assert all((Path(__file__).parent / name).exists() for name in tests)
+
+
+def test_what_is_said_to_be_the_same_programme_is_a_mutant_that_exists() -> None:
+    names = {name.partition(":")[0] for name in EQUIVALENT}
+    told = {
+        str(mutant)
+        for name in names
+        for mutant in mutants(name, ROOT.joinpath(*name.split(".")).with_suffix(".py").read_text(encoding="utf-8"))
+    }
+    assert set(EQUIVALENT) <= told
+
+
+def test_a_change_of_a_function_is_exchanged_and_one_of_a_module_is_imported() -> None:
+    found = {str(one): exchange(one) for one in chosen(["remediation.confirm"], 1)}
+    inside = [change for name, change in found.items() if ":28 " in name]
+    assert [[(old.co_qualname, old != new) for old, new in change or []] for change in inside] == [[("agreeing", True)]]
+    assert found["remediation.confirm:15 10 becomes 11"] is None
 
 
 @pytest.mark.long
