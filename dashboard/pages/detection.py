@@ -16,6 +16,7 @@ from dashboard import widgets
 from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
 from dashboard.page import Page, Request
+from dashboard.pages import detection_risk
 from dashboard.permissions import Permission
 
 KEY = "detection"
@@ -54,7 +55,8 @@ def register(callbacks: Callbacks) -> None:
             found = await caller.get(f"/api/wk/alarms/{quote(alarm_id, safe='')}")
             return widgets.card(alarms(caller, found["alarms"]), title=caller.words("detection.alarms"))
         found = await caller.get("/api/wk/alarms", limit=SHOWN)
-        return body(caller, found, await caller.get("/api/wk/detectors"))
+        risks = await caller.get("/api/wk/risk")
+        return body(caller, found, await caller.get("/api/wk/detectors"), risks)
 
     hears(callbacks, "detection-say", "detection-notice")
 
@@ -90,7 +92,9 @@ def hears(callbacks: Callbacks, button: str, notice: str) -> None:
         return widgets.done(caller, "detection.said")
 
 
-def body(caller: Caller, listed: Mapping[str, Any], data: Mapping[str, Any]) -> Any:
+def body(
+    caller: Caller, listed: Mapping[str, Any], data: Mapping[str, Any], risks: Mapping[str, Any] | None = None
+) -> Any:
     words = caller.words
     cards = [
         (alarms(caller, listed["alarms"]), "detection.alarms"),
@@ -99,10 +103,9 @@ def body(caller: Caller, listed: Mapping[str, Any], data: Mapping[str, Any]) -> 
         (moves(caller, data), "detection.moves"),
         (recorded(caller, data["recorded"]), "detection.recorded"),
     ]
-    return html.Div(
-        [widgets.as_of(caller, data["now"], times=2), *(widgets.card(part, title=words(key)) for part, key in cards)],
-        className="wk-stack",
-    )
+    shown = [widgets.card(part, title=words(key)) for part, key in cards]
+    foretold = detection_risk.cards(caller, risks) if risks is not None else []
+    return html.Div([widgets.as_of(caller, data["now"], times=2), *foretold, *shown], className="wk-stack")
 
 
 def alarms(caller: Caller, rows: Sequence[Mapping[str, Any]]) -> Any:

@@ -42,3 +42,25 @@ def detectors(now: datetime) -> dict[str, Any]:
     }  # fmt: skip
     return {"now": now.isoformat(), "days": 30, "figures": [row, unknown], "expectations": [lesson],
             "moves": [back, move], "bounds": [-1.0, 3.0], "recorded": [recorded]}  # fmt: skip
+
+
+def risk(now: datetime) -> dict[str, Any]:
+    """GET /api/wk/risk: one service with a warning, one that is learned about."""
+    sign = {"sign": "anomaly memory trend", "kind": "anomaly", "what": "memory_usage", "how": "trend", "weight": 3.1,
+            "before": 7, "times": 8}  # fmt: skip
+    full = {**sign, "sign": "exhaustion disk", "kind": "exhaustion", "what": "rack disk", "weight": 0.0, "before": 0,
+            "times": 0, "how": (now + timedelta(hours=5)).isoformat()}  # fmt: skip
+    nothing = {"scored": 0, "brier": None, "skill": None, "precision": None, "hits": 0, "misses": 0, "hit_rate": None,
+               "lead_seconds": None}  # fmt: skip
+    worth = {"scored": 900, "brier": 0.0123, "skill": 0.61, "precision": 0.9, "hits": 7, "misses": 1, "hit_rate": 0.875,
+             "lead_seconds": 1500.0}  # fmt: skip
+    warned = {"service": "checkout", "state": "warning", "risk": 0.87, "base": 0.02, "incidents": 8,
+              "incidents_needed": 0, "slots_needed": 0, "signs": [sign], "worth": worth}  # fmt: skip
+    young = {**warned, "service": "search", "state": "learning", "risk": None, "incidents_needed": 2, "signs": [full],
+             "slots_needed": 90, "worth": nothing}  # fmt: skip
+    advice = [
+        {"service": "checkout", "risk": 0.87, "rank": 2.7, **sign},
+        {"service": "search", "risk": None, "rank": 0.2, **full},
+    ]
+    return {"now": now.isoformat(), "at": now.isoformat(), "horizon_seconds": 3600.0, "warn": 0.3,
+            "services": [warned, young], "advice": advice}  # fmt: skip

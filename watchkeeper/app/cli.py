@@ -17,6 +17,7 @@ from watchkeeper.app.demo.command import app as demo_app
 from watchkeeper.app.events_cli import app as events_app
 from watchkeeper.app.import_cli import app as import_app
 from watchkeeper.app.logs_cli import logs_app
+from watchkeeper.app.risk_cli import risk
 from watchkeeper.app.rootcause_cli import rootcause
 from watchkeeper.app.services_cli import collectors_app, services_app
 from watchkeeper.app.store_cli import app as store_app
@@ -47,6 +48,7 @@ app.add_typer(logs_app, name="logs")
 app.add_typer(actions_app, name="actions")
 app.add_typer(switch_app, name="kill-switch")
 app.add_typer(audit_app, name="audit")
+app.command()(risk)
 app.command()(rootcause)
 
 #: Commands that run for weeks: what ends them is told with its whole trace.

@@ -50,6 +50,7 @@ from watchkeeper.app.pipeline.receive_lines import ReceivingLines
 from watchkeeper.app.pipeline.receive_logs import ReceivingLogs
 from watchkeeper.app.pipeline.receive_otlp import ReceivingOtlp
 from watchkeeper.app.pipeline.release_gate import Gating
+from watchkeeper.app.pipeline.risk import Foretelling
 from watchkeeper.app.pipeline.score import Scoring
 from watchkeeper.app.pipeline.tell import Telling
 from watchkeeper.app.samples import open_samples, pages
@@ -232,6 +233,7 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
     engine.cataloguing, engine.eventing = Cataloguing(engine, ask), Eventing(engine)
     engine.gating, engine.hearing = Gating(engine), Hearing(engine)
     engine.hearing.refresh(now)
+    engine.foretelling = Foretelling(engine)
     engine.telling.changes = lambda unit, incident: [one for one, _ in blamed(engine, unit, incident)]
     engine.objectives, engine.costing = Objectives.checked(engine), Costing.of(engine)
     return engine

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from watchkeeper.app.pipeline.receive_logs import ReceivingLogs
     from watchkeeper.app.pipeline.receive_otlp import ReceivingOtlp
     from watchkeeper.app.pipeline.release_gate import Gating
+    from watchkeeper.app.pipeline.risk import Foretelling
     from watchkeeper.app.pipeline.tell import Telling
     from watchkeeper.app.scrape import Scraping
 
@@ -109,6 +110,7 @@ class Engine:
     eventing: Eventing = field(init=False)
     gating: Gating = field(init=False)
     hearing: Hearing = field(init=False)
+    foretelling: Foretelling = field(init=False)
     heads: Heads = field(init=False)
     chain: Chain = field(init=False)
     _scores: Together[Sequence[Tick], list[Tick]] = field(init=False)

@@ -28,6 +28,7 @@ from watchkeeper.app.pipeline.events import schedule as schedule_events
 from watchkeeper.app.pipeline.hear import schedule as schedule_feedback
 from watchkeeper.app.pipeline.judge import group_key
 from watchkeeper.app.pipeline.objectives import schedule as schedule_objectives
+from watchkeeper.app.pipeline.risk import schedule as schedule_risk
 from watchkeeper.app.schedule import Trigger, at, every, reading
 from watchkeeper.app.scrape import EVERY as SCRAPE_EVERY
 from watchkeeper.app.sources import discovered_source
@@ -149,6 +150,7 @@ def schedule_acting(engine: Engine, now: datetime) -> None:
     schedule_catalogue(engine, now)
     schedule_events(engine, now)
     schedule_feedback(engine, now)
+    schedule_risk(engine, now)
 
 
 def schedule_report(engine: Engine) -> None:

@@ -60,3 +60,17 @@ async def test_a_press_goes_to_the_engine_and_opening_the_link_of_a_message_says
     assert "Undone" in markup(await found["undo"][0](caller, [1]))
     said = [one for one in served[0].calls[before:] if not one.startswith(("GET ", "POST "))]
     assert said == ["alert-7 wrong", "undo word-1"]
+
+
+async def test_the_risk_of_each_service_is_told_with_its_evidence_and_a_service_that_is_learned_about_has_none(
+    caller: Caller,
+) -> None:
+    listed, data = await caller.get("/api/wk/alarms"), await caller.get("/api/wk/detectors")
+    text = markup(detection.body(caller, listed, data, await caller.get("/api/wk/risk")))
+    words = caller.words
+    for said in ("87%", "0.0123", words("risk.state.learning"), words("risk.left", incidents=2, slots=90),
+                 words("risk.seen", before=7, times=8), words("risk.never"), words("risk.of", some=7, all=8),
+                 words("risk.do.exhaustion", service="search", what="rack disk")):  # fmt: skip
+        assert said in text, said
+    nothing = {"services": [], "advice": [], "horizon_seconds": 3600, "warn": 0.3}
+    assert words("risk.empty") in markup(detection.body(caller, listed, data, nothing))

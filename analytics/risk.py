@@ -1,0 +1,247 @@
+"""How likely a service is to fail soon: learned from what came before its incidents, scored by what happened. Pure.
+
+In every slot a service has a set of signs: anomalies by metric and kind, a change, something that runs out. Bayes' rule
+over the signs, each counted with and without an incident within the horizon; signs that come together are not
+independent, so that of several only the strongest counts whole, the next half, and so on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+NAN = float("nan")
+#: A service is learned about until it had so many incidents and slots.
+LEAST_INCIDENTS, LEAST_SLOTS = 3, 144.0
+#: Signs of one service that are remembered.
+MOST_SIGNS = 60
+#: Slots' worth of doubt in every count.
+DOUBT = 2.0
+#: Risks are never surer than this.
+SUREST = 0.98
+#: Risk from which people are warned.
+WARN = 0.3
+#: A slot is so many seconds; an incident counts when it comes within the horizon after it.
+SLOT, HORIZON = 600.0, 3600.0
+#: Share of old slots that stays when one is learned: half of them is forgotten in 30 days.
+KEEP = 0.5 ** (SLOT / (30 * 86_400.0))
+#: Lead times that are kept.
+MOST_LEADS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one sign adds, in natural logarithms of odds."""
+
+    sign: str
+    weight: float
+    before: int  #: times it stood before an incident
+    times: int  #: times it stood at all
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """``value`` NaN while the service is learned about."""
+
+    value: float
+    base: float  #: without looking at any sign
+    parts: tuple[Part, ...] = ()  #: of the signs there are, the weightiest first
+
+    @property
+    def learning(self) -> bool:
+        return math.isnan(self.value)
+
+
+@dataclass(slots=True)
+class Record:
+    """What predictions of one service came to."""
+
+    scored: float = 0.0
+    brier: float = 0.0  #: sum of squares of (risk - outcome)
+    plain: float = 0.0  #: the same of the share of slots before incidents: what knows nothing would score
+    warned: float = 0.0  #: slots with a warning
+    right: float = 0.0  #: of these, before an incident
+    hits: int = 0  #: incidents with a warning in the horizon before
+    misses: int = 0
+    leads: list[float] = field(default_factory=list)  #: seconds from the first warning to the incident
+
+
+@dataclass(slots=True)
+class Memory:
+    """All that is known of one service; plain numbers, kept as JSON."""
+
+    slots: float = 0.0
+    bad: float = 0.0  #: slots with an incident within the horizon
+    incidents: int = 0
+    signs: dict[str, list[float]] = field(default_factory=dict)  #: sign -> [slots with it, of these bad]
+    record: Record = field(default_factory=Record)
+
+    @property
+    def trained(self) -> bool:
+        return self.incidents >= LEAST_INCIDENTS and self.slots >= LEAST_SLOTS
+
+    def forget(self, keep: float) -> None:
+        """Counts of old slots weigh less; ``keep`` is the share that stays."""
+        self.slots, self.bad = self.slots * keep, self.bad * keep
+        self.signs = {name: [part * keep for part in counts] for name, counts in self.signs.items()}
+        for name in ("scored", "brier", "plain", "warned", "right"):
+            setattr(self.record, name, getattr(self.record, name) * keep)
+
+    def learn(self, signs: Iterable[str], *, bad: bool) -> None:
+        """One slot whose outcome is known."""
+        self.slots, self.bad = self.slots + 1.0, self.bad + bad
+        for name in signs:
+            counts = self.signs.setdefault(name, [0.0, 0.0])
+            counts[0], counts[1] = counts[0] + 1.0, counts[1] + bad
+        if len(self.signs) > MOST_SIGNS:
+            rarest = sorted(self.signs, key=lambda name: (self.signs[name][1], self.signs[name][0], name))
+            for name in rarest[: len(self.signs) - MOST_SIGNS]:
+                del self.signs[name]
+
+    def score(self, value: float, base: float, *, bad: bool) -> None:
+        """One prediction whose outcome is known."""
+        record = self.record
+        record.scored += 1.0
+        record.brier += (value - bad) ** 2
+        record.plain += (base - bad) ** 2
+        if value >= WARN:
+            record.warned, record.right = record.warned + 1.0, record.right + bad
+
+    def struck(self, lead: float | None) -> None:
+        """An incident came; ``lead``: seconds since the first warning, None: there was none. Untrained: not counted."""
+        if self.trained:
+            self.record.hits += lead is not None
+            self.record.misses += lead is None
+            self.record.leads = [*self.record.leads, *([] if lead is None else [lead])][-MOST_LEADS:]
+        self.incidents += 1
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it."""
+        record = {name: getattr(self.record, name) for name in Record.__slots__}
+        return {"slots": self.slots, "bad": self.bad, "incidents": self.incidents, "signs": self.signs,
+                "record": record}  # fmt: skip
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> Memory:
+        return cls(**{**found, "record": Record(**found["record"])})
+
+
+def risk(memory: Memory, signs: Collection[str]) -> Risk:
+    """The probability of an incident within the horizon, by the signs there are now."""
+    base = (memory.bad + 1.0) / (memory.slots + 20.0)
+    parts = sorted((_part(memory, name) for name in signs), key=lambda one: (-one.weight, one.sign))
+    if not memory.trained:
+        return Risk(NAN, base, tuple(parts))
+    for_it = [one.weight for one in parts if one.weight > 0]
+    against = [one.weight for one in reversed(parts) if one.weight < 0]
+    odds = math.log(base / (1.0 - base)) + _together(for_it) + _together(against) + _absent(memory, signs)
+    return Risk(min(1.0 / (1.0 + math.exp(-odds)), SUREST), base, tuple(parts))
+
+
+def _together(weights: Sequence[float]) -> float:
+    """The strongest counts whole, each further one half of the one before."""
+    return sum(weight * 0.5**place for place, weight in enumerate(weights))
+
+
+def _part(memory: Memory, sign: str) -> Part:
+    times, before = memory.signs.get(sign, (0.0, 0.0))
+    seen = _share(before, memory.bad)
+    calm = _share(times - before, memory.slots - memory.bad)
+    weight = math.log(seen / calm) if times else 0.0
+    return Part(sign, weight, round(before), round(times))
+
+
+def _absent(memory: Memory, signs: Collection[str]) -> float:
+    """What it says that the sign which tells most is not there."""
+    missing = (name for name in memory.signs if name not in signs)
+    said = [
+        math.log((1.0 - _share(before, memory.bad)) / (1.0 - _share(times - before, memory.slots - memory.bad)))
+        for times, before in (memory.signs[name] for name in missing)
+    ]
+    return min(said, default=0.0)
+
+
+def _share(some: float, of: float) -> float:
+    """With a doubt that keeps it from 0 and 1."""
+    return (some + 0.5 * DOUBT * 0.1) / (of + DOUBT)
+
+
+@dataclass(slots=True)
+class Slot:
+    """A prediction whose outcome is not known yet."""
+
+    at: float  #: seconds since the epoch
+    value: float | None  #: None: the service was learned about
+    base: float
+    signs: list[str]
+
+
+@dataclass(slots=True)
+class Watch:
+    """One service over time: every tick predicts, and learns from those whose horizon is over."""
+
+    memory: Memory = field(default_factory=Memory)
+    pending: list[Slot] = field(default_factory=list)
+    opened: list[float] = field(default_factory=list)  #: incidents that pending predictions are judged by
+
+    def tick(self, now: float, signs: Collection[str], struck: Iterable[float], *, busy: bool) -> Risk:
+        """The risk now. ``struck``: incidents since the last tick; ``busy``: one is open, nothing is to be foretold."""
+        for at in sorted(struck):
+            warned = [one.at for one in self.pending if (one.value or 0.0) >= WARN and at - HORIZON <= one.at < at]
+            self.memory.struck(at - min(warned) if warned else None)
+            self.opened.append(at)
+        self._learn(now)
+        found = risk(self.memory, signs)
+        if not busy:
+            self.pending.append(Slot(now, None if found.learning else found.value, found.base, sorted(signs)))
+        return found
+
+    def _learn(self, now: float) -> None:
+        for one in [each for each in self.pending if now - each.at >= HORIZON]:
+            bad = any(one.at < at <= one.at + HORIZON for at in self.opened)
+            if one.value is not None:
+                self.memory.score(one.value, one.base, bad=bad)
+            self.memory.forget(KEEP)
+            self.memory.learn(one.signs, bad=bad)
+        self.pending = [one for one in self.pending if now - one.at < HORIZON]
+        self.opened = [at for at in self.opened if now - at < 2 * HORIZON]
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it."""
+        slots = [[one.at, one.value, one.base, one.signs] for one in self.pending]
+        return {"memory": self.memory.plain(), "pending": slots, "opened": self.opened}
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> Watch:
+        return cls(Memory.of(found["memory"]), [Slot(*one) for one in found["pending"]], list(found["opened"]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worth:
+    """How good the predictions of a service were; NaN where there is none."""
+
+    scored: int
+    brier: float
+    skill: float  #: 1 - brier / that of the base rate; above 0 is better than knowing nothing
+    precision: float  #: share of warned slots before an incident
+    hits: int
+    misses: int
+    hit_rate: float
+    lead_seconds: float  #: median
+
+
+def worth(record: Record) -> Worth:
+    known, every = record.scored > 0, record.hits + record.misses
+    leads = sorted(record.leads)
+    return Worth(
+        scored=round(record.scored),
+        brier=record.brier / record.scored if known else NAN,
+        skill=1.0 - record.brier / record.plain if record.plain > 0 else NAN,
+        precision=record.right / record.warned if record.warned > 0 else NAN,
+        hits=record.hits,
+        misses=record.misses,
+        hit_rate=record.hits / every if every else NAN,
+        lead_seconds=leads[len(leads) // 2] if leads else NAN,
+    )

@@ -1,0 +1,84 @@
+"""The risk of every service to fail soon: how likely, why, what to look at first, and how good such predictions were."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from dash import html
+
+from dashboard import widgets
+from dashboard.context import Caller
+
+STATES = {"warning": "red", "calm": "teal", "learning": "gray"}
+
+
+def cards(caller: Caller, data: Mapping[str, Any]) -> list[Any]:
+    """Advice first, then every service."""
+    words = caller.words
+    advice = [widgets.card(_advice(caller, data["advice"]), title=words("risk.advice"))] if data["advice"] else []
+    return [widgets.card(_services(caller, data), title=words("risk.title")), *advice]
+
+
+def _services(caller: Caller, data: Mapping[str, Any]) -> Any:
+    words = caller.words
+    if not data["services"]:
+        return widgets.empty(caller, "risk")
+    names = ("service", "risk", "usual", "signs", "brier", "skill", "hits", "lead")
+    head = [words(f"risk.{name}") for name in names]
+    note = words("risk.note", minutes=words.number(data["horizon_seconds"] / 60, 0), warn=words.ratio(data["warn"]))
+    rows = [_service(caller, row) for row in data["services"]]
+    return html.Div([widgets.table(head, rows, numeric=(2, 4, 5, 6, 7)), widgets.quiet(note)])
+
+
+def _service(caller: Caller, row: Mapping[str, Any]) -> list[Any]:
+    words, worth = caller.words, row["worth"]
+    if row["state"] == "learning":
+        left = widgets.quiet(words("risk.left", incidents=row["incidents_needed"], slots=row["slots_needed"]))
+        risk = html.Div([widgets.badge(words("risk.state.learning"), STATES["learning"]), left])
+    else:
+        risk = widgets.row(
+            widgets.badge(words(f"risk.state.{row['state']}"), STATES[row["state"]]),
+            html.Span(words.ratio(row["risk"]), className="wk-strong"),
+        )
+    hits = words("risk.of", some=worth["hits"], all=worth["hits"] + worth["misses"])
+    return [
+        html.Span(row["service"], className="wk-strong"),
+        risk,
+        words.ratio(row["base"]),
+        html.Div([html.Div(_sign(caller, one), className="wk-line") for one in row["signs"]]),
+        words.number(worth["brier"], 4),
+        words.number(worth["skill"], 2),
+        hits if worth["hit_rate"] is not None else words.number(None),
+        words.seconds(worth["lead_seconds"]),
+    ]
+
+
+def _advice(caller: Caller, rows: Sequence[Mapping[str, Any]]) -> Any:
+    words = caller.words
+    return html.Ol(
+        [
+            html.Li(
+                [
+                    html.Div(
+                        words(f"risk.do.{one['kind']}", service=one["service"], what=one["what"]), className="wk-strong"
+                    ),
+                    widgets.quiet(_sign(caller, one)),
+                ]
+            )
+            for one in rows
+        ]
+    )
+
+
+def _sign(caller: Caller, one: Mapping[str, Any]) -> str:
+    """The evidence: what there is, and how often it stood before an incident."""
+    words, how = caller.words, one["how"]
+    if one["kind"] == "exhaustion":
+        how = words.moment(datetime.fromisoformat(how))
+    elif one["kind"] == "anomaly":
+        how = words.word("detection.kind", how)
+    said = words(f"risk.sign.{one['kind']}", what=one["what"], how=how)
+    seen = words("risk.seen", before=one["before"], times=one["times"]) if one["times"] else words("risk.never")
+    return f"{said} · {seen}"

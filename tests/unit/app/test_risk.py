@@ -1,0 +1,116 @@
+"""The running engine foretells failures: learned from what is kept, with evidence, as series and in a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.engines import clock_of, engine
+
+from watchkeeper.app.engine import Engine
+from watchkeeper.app.risk_cli import lines_of
+from watchkeeper.clock import to_ms
+from watchkeeper.model import Event, EventKind, Incident, IncidentState, Layout, Severity, Tick, labels
+
+CATALOGUE = {"services": [{"name": "shop", "depends_on": ["db"]}, {"name": "db", "pool": "rack"}]}
+ALARM = labels("watchkeeper_anomaly_alarm", service="shop", metric="memory_usage", kind="trend")
+
+
+def anomaly(house: Engine, at: datetime) -> None:
+    house.samples.append(Tick(target="a", time_ms=to_ms(at), layout=Layout((ALARM,)), values=np.array([1.0])))
+
+
+def incident(house: Engine, number: int, at: datetime, service: str = "shop", *, is_open: bool = False) -> None:
+    row = Incident(
+        id=f"inc-{number}", state=IncidentState.OPENED if is_open else IncidentState.RESOLVED, severity=Severity.P1,
+        title="down", group_key="k", labels={"service": service}, opened_at=at,
+        resolved_at=None if is_open else at + timedelta(minutes=10), correlation_id="c",
+    )  # fmt: skip
+    with house.state.begin() as unit:
+        unit.incidents.save(row, reason="opened", at=at)
+
+
+def past(house: Engine) -> None:
+    """Three days, an incident of the shop every eight hours, a leak for half an hour before each."""
+    start = house.clock.now() - timedelta(days=3)
+    anomaly(house, start)
+    for number in range(1, 9):
+        at = start + timedelta(hours=8 * number)
+        for minutes in (35, 25, 15):
+            anomaly(house, at - timedelta(minutes=minutes))
+        incident(house, number, at)
+
+
+def stepped(house: Engine) -> dict[str, Any]:
+    asyncio.run(house.foretelling.step(house.clock.now()))
+    return {row["service"]: row for row in house.foretelling.view()["services"]}
+
+
+def asked(house: Engine, query: str) -> list[float]:
+    return [value for _, value in house.judging.ask(query, house.clock.now())]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[Engine]:
+    with engine(tmp_path, catalogue=CATALOGUE) as found:
+        yield found
+
+
+def test_a_service_nothing_is_known_of_says_learning_and_has_no_risk_of_0(house: Engine) -> None:
+    row = stepped(house)["shop"]
+    assert (row["state"], row["risk"], row["incidents_needed"]) == ("learning", None, 3)
+    assert asked(house, "watchkeeper_service_failure_risk") == []
+    assert asked(house, 'watchkeeper_service_failure_learning{service="shop"}') == [1.0]
+    assert next(iter(lines_of(row))).startswith("shop  learning: 3 incidents")
+
+
+def test_what_is_kept_of_the_past_is_learned_at_the_first_start_and_what_is_missed_at_the_next(house: Engine) -> None:
+    past(house)
+    calm = stepped(house)["shop"]
+    assert calm["incidents"] == 8
+    assert calm["state"] == "calm"
+    assert calm["risk"] < 0.1
+    clock_of(house).advance(timedelta(minutes=10))
+    anomaly(house, house.clock.now() - timedelta(minutes=1))
+    row = stepped(house)["shop"]
+    assert (row["state"], row["signs"][0]["what"], row["signs"][0]["how"]) == ("warning", "memory_usage", "trend")
+    assert row["signs"][0]["before"] >= 20
+    assert asked(house, 'watchkeeper_service_failure_risk{service="shop"}') == [pytest.approx(row["risk"])]
+    first, *_ = house.foretelling.view()["advice"]
+    assert (first["service"], first["what"]) == ("shop", "memory_usage")
+    told = row["worth"]
+    assert told["hits"] >= 3
+    assert told["skill"] > 0.3
+    assert asked(house, 'watchkeeper_failure_prediction_brier_score{service="shop"}') == [pytest.approx(told["brier"])]
+    lines = list(lines_of(row))
+    assert "anomaly memory_usage trend" in lines[1]
+    assert "Brier" in lines[-1]
+    kept = house.foretelling.watches["shop"].plain()
+    house.foretelling.watches, house.foretelling.last = {}, None
+    clock_of(house).advance(timedelta(minutes=10))
+    stepped(house)
+    again = house.foretelling.watches["shop"]
+    assert again.memory.incidents == kept["memory"]["incidents"]
+    assert again.memory.slots >= kept["memory"]["slots"] - 0.1, "what was learned stays over a restart"
+
+
+def test_changes_needs_in_trouble_and_what_runs_out_are_signs_with_their_evidence(house: Engine) -> None:
+    now = house.clock.now()
+    incident(house, 1, now - timedelta(minutes=5), "db", is_open=True)
+    with house.state.begin() as unit:
+        told = Event(kind=EventKind.DEPLOY, title="shop 2.1", version="2.1", start=now - timedelta(minutes=20),
+                     service="shop")  # fmt: skip
+        unit.events.add([told], at=now)
+        row = {"pool": "rack", "resource": "disk", "earliest": (now + timedelta(hours=5)).isoformat()}
+        payload = {"row": row, "charts": {}, "sampled_at_ms": to_ms(now)}
+        unit.documents.put_forecast("capacity/rack/disk", payload, at=now)
+    found = stepped(house)
+    assert {(one["kind"], one["what"]) for one in found["shop"]["signs"]} == {("change", "shop 2.1"), ("need", "db")}
+    assert [(one["kind"], one["what"]) for one in found["db"]["signs"]] == [("exhaustion", "rack disk")]
+    ranked = [(one["kind"], one["service"]) for one in house.foretelling.view()["advice"]]
+    assert ranked == [("exhaustion", "db"), ("need", "shop"), ("change", "shop")]
