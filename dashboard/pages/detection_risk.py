@@ -1,4 +1,4 @@
-"""The risk of every service to fail soon: how likely, why, what to look at first, and how good such predictions were."""
+"""The risk of every service to fail soon: how likely, why, what to look at first, and how good predictions were."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The running engine foretells failures: learned from what is kept, with evidence, as series and in a terminal."""
+"""The engine foretells failures: learned from what is kept, with evidence, as series and in a terminal."""
 
 from __future__ import annotations
 
