@@ -26,6 +26,8 @@ from .statsd_values import Values
 MOST_LINE = 64 << 10
 #: Connections over TCP at once.
 MOST_CONNECTIONS = 256
+#: Where the port is 0, how many the kernel may choose until one is free for both.
+MOST_PORTS = 20
 #: Bytes the kernel is asked to hold for us while we are at something else.
 RECEIVE_BUFFER = 4 << 20
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -125,20 +127,28 @@ class Statsd:
         return any(mapped in network for network in self._networks)
 
     async def _listen(self) -> None:
+        for left in reversed(range(1 if self._where[1] else MOST_PORTS)):
+            try:
+                await self._bind()
+            except OSError as error:
+                await self.close()
+                if not left:
+                    said = error.strerror or error
+                    raise CollectError(f"cannot listen on {self.listen}: {said}", reason="connect") from None
+            else:
+                return
+
+    async def _bind(self) -> None:
         import socket
 
         loop = asyncio.get_running_loop()
-        try:
-            self._udp, _ = await loop.create_datagram_endpoint(lambda: _Packets(self), local_addr=self._where)
-            found = self._udp.get_extra_info("socket")
-            with suppress(OSError):
-                found.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-            self.port = found.getsockname()[1]
-            if self.tcp:
-                self._tcp = await asyncio.start_server(self._serve, self._where[0], self.port, limit=MOST_LINE)
-        except OSError as error:
-            await self.close()
-            raise CollectError(f"cannot listen on {self.listen}: {error.strerror or error}", reason="connect") from None
+        self._udp, _ = await loop.create_datagram_endpoint(lambda: _Packets(self), local_addr=self._where)
+        found = self._udp.get_extra_info("socket")
+        with suppress(OSError):
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        self.port = found.getsockname()[1]
+        if self.tcp:
+            self._tcp = await asyncio.start_server(self._serve, self._where[0], self.port, limit=MOST_LINE)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         sender = writer.get_extra_info("peername")[0]

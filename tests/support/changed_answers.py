@@ -9,10 +9,11 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import dns.message
 import dns.rrset
@@ -20,7 +21,7 @@ import numpy as np
 from support import cloud_doubles, cluster
 from support.certificates import self_made, serving_tls
 from support.kafka_double import broker
-from support.mutations import relay
+from support.mutations import AT_ONCE, BEFORE, relay
 from support.queue_servers import nats
 from support.servers import kept_alive, redis_cli, shared_mariadb, shared_memcached, shared_postgres, shared_redis
 from support.targets import GOOD, TRUST, Target, answer, target
@@ -51,6 +52,32 @@ STUB = b"Active connections: 3\nserver accepts handled requests\n 12 11 40\nRead
 
 #: One attempt: builds a collector, lets it read something changed, answers the reason or "".
 Attempt = Callable[[random.Random], Awaitable[str]]
+#: Kinds that hold a conversation; the others have read all there is with the first answer.
+TALKING = {"kubernetes", "mysql", "postgresql", "redis", "event_stream"}
+
+
+class Changing(Protocol):
+    """On the way between server and collector."""
+
+    changed: int  #: answers so far
+
+
+@dataclass
+class Lane:
+    """Attempts one after the other. Without a relay to ask, each attempt is one changed answer."""
+
+    once: Attempt
+    relay: Changing | None = None
+    tried: int = 0
+
+    @property
+    def changed(self) -> int:
+        """Answers that reached the collector otherwise than they were sent."""
+        return self.tried if self.relay is None else self.relay.changed
+
+    async def attempt(self, dice: random.Random) -> str:
+        self.tried += 1
+        return await self.once(dice)
 
 
 def _of_cloud(kind: str, base: str) -> dict[str, Any]:
@@ -118,18 +145,19 @@ def build(kind: str, options: dict[str, Any]) -> Any:
 
 
 @asynccontextmanager
-async def over_tcp(port: int, make: Callable[[int], Any], seed: int) -> AsyncIterator[list[Attempt]]:
+async def over_tcp(kind: str, port: int, make: Callable[[int], Any], seed: int) -> AsyncIterator[list[Lane]]:
     """One lane for each attempt at a time, each with a relay in front of the server."""
+    before = BEFORE if kind in TALKING else AT_ONCE
     async with AsyncExitStack() as stack:
         outbound = await stack.enter_async_context(leaving(Outbound(allow_private=True, verify=TRUST)))
-        lanes: list[Attempt] = []
+        lanes: list[Lane] = []
         for lane in range(LANES):
-            way = await stack.enter_async_context(relay(port, random.Random(f"{seed}/{lane}")))
+            way = await stack.enter_async_context(relay(port, random.Random(f"{seed}/{lane}"), before))
 
             async def once(_: random.Random, way: Any = way) -> str:
                 return await outcome(make(way.port), outbound)
 
-            lanes.append(once)
+            lanes.append(Lane(once, way))
         yield lanes
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 #: Seconds of silence after which a changed conversation is over, and one in how many is left open instead.
 QUIET_SECONDS, HANGING = 0.02, 16
-#: Pieces of an answer that go through before one is changed.
-BEFORE = (0, 0, 1, 1, 2, 3, 5, 8)
+#: Pieces of a conversation that go through before one is changed; the same where one answer is all there is.
+BEFORE, AT_ONCE = (0, 0, 1, 1, 2, 3, 5, 8), (0, 0, 0, 0, 0, 0, 0, 1)
 #: What does harm where it is not expected.
 WORDS = (
     b"\xff" * 9, b"\x00" * 8, b"\x80" * 9 + b"\x01", b"\x7f\xff\xff\xff", b"NaN", b"-1", b"1e999", b"9" * 30,
@@ -59,8 +59,8 @@ class Relay:
     nothing new, and costs the whole time-out. One in ``HANGING`` stays open, for waiting must end too.
     """
 
-    def __init__(self, port: int, dice: random.Random) -> None:
-        self.port, self.dice, self.server = 0, dice, port
+    def __init__(self, port: int, dice: random.Random, before: Sequence[int] = BEFORE) -> None:
+        self.port, self.dice, self.server, self.before = 0, dice, port, before
         self.changed = 0  #: pieces that were changed
         self.open = set[_Front]()
 
@@ -73,7 +73,7 @@ class _Front(asyncio.Protocol):
 
     def __init__(self, relay: Relay) -> None:
         self.relay, self._back = relay, _Back(self)
-        self._left, self._changed = relay.dice.choice(BEFORE), False
+        self._left, self._changed = relay.dice.choice(relay.before), False
         self._hangs = not relay.dice.randrange(HANGING)
         self._timer: asyncio.TimerHandle | None = None
         self._waiting: list[bytes] = []  #: said before the server was reached
@@ -107,7 +107,7 @@ class _Front(asyncio.Protocol):
         if self._left == 0:
             self.relay.changed += 1
             piece = mutated(piece, self.relay.dice)
-            self._changed, self._left = True, self.relay.dice.choice(BEFORE) + 1  # a connection that is kept goes on so
+            self._changed, self._left = True, self.relay.dice.choice(self.relay.before) + 1  # kept ones go on so
         self._left -= 1
         self._transport.write(piece)
         self._heard()
@@ -169,9 +169,9 @@ class _Back(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def relay(port: int, dice: random.Random) -> AsyncIterator[Relay]:
+async def relay(port: int, dice: random.Random, before: Sequence[int] = BEFORE) -> AsyncIterator[Relay]:
     """Between an asker and the TCP server on ``port``."""
-    made = Relay(port, dice)
+    made = Relay(port, dice, before)
     server = await asyncio.get_running_loop().create_server(made.made, "127.0.0.1", 0)
     made.port = server.sockets[0].getsockname()[1]
     try:
