@@ -54,11 +54,10 @@ class Entity:
 
     def _succeeded(self, act: Act, zone: tzinfo) -> None:
         if self.refusals is not None:
+            signed_in = act.signed_in and self.kind in ("user", "source")
+            if signed_in and (one := self.refusals.success(act, self.kind)) is not None:
+                self.risk.add(one)
             self.refusals.accepted.add(act)
-            if act.signed_in and self.kind in ("user", "source"):
-                self.refusals.known = min(self.refusals.known + 1, 1000)
-                if (one := self.refusals.success(act, self.kind)) is not None:
-                    self.risk.add(one)
         if self.kind == "user":
             if self.habits is None:
                 self.habits = Habits()

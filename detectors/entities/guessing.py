@@ -12,7 +12,7 @@ from .risk import Reason
 #: Half-lives in seconds: of a burst, of an attack that takes its time, and of what is usual.
 FAST, SLOW, USUAL = 300.0, 6 * 3600.0, 3 * 86_400.0
 #: What is usual is learned over a day at least, and excuses this much at most: an attack that lasts stays one.
-LEARNED, MOST_FAST, MOST_SLOW = 86_400.0, 10.0, 100.0
+LEARNED, MOST_FAST, MOST_SLOW = 86_400.0, 10.0, 20.0
 #: Refusals that a person or a forgotten job makes: in a burst, and in ten units of the slow count.
 FREE, SCALE = 4.0, 12.0
 #: Refusals before a sign-in that are a slip of the fingers.
@@ -24,7 +24,7 @@ FREE_OTHERS, SCALE_OTHERS = 3.0, 6.0
 
 
 #: Acts that went well and excuse one refusal, as of an address that many people share.
-ACCEPTED = 5.0
+ACCEPTED, MOST_KNOWN = 5.0, 1000
 
 
 @dataclass(slots=True)
@@ -70,15 +70,17 @@ class Refusals:
         yield Reason(name="brute_force", points=points, at=act.at, detail=detail)
         name = {"source": "many_users", "user": "many_sources"}.get(kind)
         if name is not None:
-            points = grade(len(self.others) / (1.0 + 0.1 * self.known), FREE_OTHERS, SCALE_OTHERS)
+            shared = 1.0 + 0.1 * self.known if kind == "source" else 1.0
+            points = grade(len(self.others) / shared, FREE_OTHERS, SCALE_OTHERS)
             yield Reason(name=name, points=points, at=act.at, detail={"count": len(self.others)})
 
     def success(self, act: Act, kind: Kind) -> Reason | None:
         """Signed in right after refusals, a user from where these came: the password may have been guessed."""
+        self.known = min(self.known + 1, MOST_KNOWN)
         if kind == "user" and act.source not in self.others:
             return None
         left = self.refused.fast.now(act.at, FAST)
-        points = grade(left, FREE_SUCCESS, SCALE_SUCCESS)
+        points = grade(left / (1.0 + self.accepted.fast.now(act.at, FAST) / ACCEPTED), FREE_SUCCESS, SCALE_SUCCESS)
         return Reason(name="success_after_failures", points=points, at=act.at, detail={"refused": round(left)})
 
     def _times_usual(self, at: float, kind: Kind, usual: float) -> float:

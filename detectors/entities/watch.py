@@ -19,6 +19,9 @@ FORGOTTEN = 60 * 86_400.0
 #: Share of the entities that go when there is no room.
 SHARE = 0.05
 
+#: Reasons of an address that the users who sign in from it share, and how much of them.
+GUESSING, SHARED = ("brute_force", "many_users"), 0.8
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -45,6 +48,8 @@ class Entities:
                 name = act.name(kind)
                 if name and (entity := self._entity(kind, name, act)) is not None:
                     entity.take(act, self.zone, self.peers[kind])
+            if act.signed_in and act.user and act.source:
+                self._from_a_guesser(act)
 
     def risks(self, now: float, least: float = 1.0) -> list[Standing]:
         """Those with a risk of at least so much, the highest first."""
@@ -81,6 +86,15 @@ class Entities:
         if one.sizes is not None:
             found["bytes_in_ten_minutes"] = round(one.sizes.usual(self.zone))
         return found
+
+    def _from_a_guesser(self, act: Act) -> None:
+        """Who signs in from where others' passwords are guessed shares that risk: this one may be the guessed one."""
+        user, source = self.known["user"].get(act.user), self.known["source"].get(act.source)
+        if user is None or source is None:
+            return
+        points = max((one.now(act.at) for one in source.risk.reasons.values() if one.name in GUESSING), default=0.0)
+        detail = {"source": act.source}
+        user.risk.add(Reason(name="guessing_source", points=SHARED * points, at=act.at, detail=detail))
 
     def _risky(self) -> list[Entity]:
         return [one for known in self.known.values() for one in known.values() if one.risk.reasons]

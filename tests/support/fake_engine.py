@@ -17,7 +17,16 @@ from typing import Annotated, Any
 import uvicorn
 from fastapi import Depends, FastAPI, Header, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
-from support import fake_business, fake_catalogue, fake_changes, fake_cost, fake_detection, fake_safety, fake_sla
+from support import (
+    fake_business,
+    fake_catalogue,
+    fake_changes,
+    fake_cost,
+    fake_detection,
+    fake_risks,
+    fake_safety,
+    fake_sla,
+)
 from support.hostile import poisoned
 
 #: Markup that must stay text wherever a label or a name is shown.
@@ -393,6 +402,7 @@ def _reading(app: FastAPI, engine: FakeEngine) -> None:  # noqa: C901 - one smal
     get("/api/wk/chart", chart)
     get("/api/wk/logs", logs)
     get("/api/wk/actions", actions)
+    get("/api/wk/security/entities", lambda: fake_risks.risks(iso(now()), PAYLOAD))
     get("/api/wk/safety", lambda: fake_safety.safety(engine.kill, iso(now()), PAYLOAD))
     get("/api/wk/audit", audit)
     get("/api/wk/quality", lambda: {"now": iso(now()), "links": [quality_link()]})

@@ -19,6 +19,7 @@ from watchkeeper.app.import_cli import app as import_app
 from watchkeeper.app.logs_cli import logs_app
 from watchkeeper.app.risk_cli import risk
 from watchkeeper.app.rootcause_cli import rootcause
+from watchkeeper.app.security_cli import security_app
 from watchkeeper.app.services_cli import collectors_app, services_app
 from watchkeeper.app.store_cli import app as store_app
 from watchkeeper.errors import WatchkeeperError
@@ -45,6 +46,7 @@ app.add_typer(services_app, name="services")
 app.add_typer(collectors_app, name="collectors")
 app.add_typer(events_app, name="events")
 app.add_typer(logs_app, name="logs")
+app.add_typer(security_app, name="security")
 app.add_typer(actions_app, name="actions")
 app.add_typer(switch_app, name="kill-switch")
 app.add_typer(audit_app, name="audit")

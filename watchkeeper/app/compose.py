@@ -29,6 +29,8 @@ from watchkeeper.app.pipeline.business import Business, checked_figures
 from watchkeeper.app.pipeline.catalogue import Cataloguing
 from watchkeeper.app.pipeline.collect import Collecting, Source
 from watchkeeper.app.pipeline.cost import Costing
+from watchkeeper.app.pipeline.entities import SOURCE as ENTITIES
+from watchkeeper.app.pipeline.entities import Checked, Watching
 from watchkeeper.app.pipeline.events import Eventing
 from watchkeeper.app.pipeline.foresee import Foreseeing
 from watchkeeper.app.pipeline.forward import context_of, forwarders, rules_of
@@ -169,9 +171,12 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
         engine.collecting.append_derived,
         LineTemplates(data.templates, config.logs.templates, clock.now()),
     )
-    engine.lines.counted = engine.log_metrics.take
     if engine.log_metrics.any:
         engine.sources[LOG_METRICS] = engine.log_metrics.source
+    engine.entities = Watching(Checked.of(loaded), data.entities, state, clock, config.collect.interval, environment)
+    if engine.entities.enabled:
+        engine.sources[ENTITIES] = engine.entities.source
+    engine.lines.counted = engine.count_lines
     engine.pushing = Pushing(state, clock, config.collect.interval, environment)
     if engine.pushing.any:  # of the last life
         engine.sources[PUSHED] = engine.pushing.source

@@ -22,7 +22,7 @@ from watchkeeper.app.workers import Workers
 from watchkeeper.clock import Clock
 from watchkeeper.config import Config, Loaded
 from watchkeeper.errors import StoreError
-from watchkeeper.model import Tick
+from watchkeeper.model import LogBatch, Tick
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Detector, SampleStore
 from watchkeeper.promql import Engine as PromQL
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from watchkeeper.app.pipeline.business import Business
     from watchkeeper.app.pipeline.catalogue import Cataloguing
     from watchkeeper.app.pipeline.cost import Costing
+    from watchkeeper.app.pipeline.entities import Watching
     from watchkeeper.app.pipeline.events import Eventing
     from watchkeeper.app.pipeline.foresee import Foreseeing
     from watchkeeper.app.pipeline.forward import Forwarder
@@ -90,6 +91,7 @@ class Engine:
     collecting: Collecting = field(init=False)
     lines: Lines = field(init=False)
     log_metrics: LogMetrics = field(init=False)
+    entities: Watching = field(init=False)
     receiving: Receiving = field(init=False)
     forwarders: list[Forwarder] = field(default_factory=list)
     receiving_otlp: ReceivingOtlp = field(init=False)
@@ -130,6 +132,11 @@ class Engine:
         return self.loaded.config
 
     # --- the journey between steps ---
+
+    def count_lines(self, batches: Sequence[LogBatch]) -> None:
+        """What masked lines become beside being kept, in the lines' thread: series, and acts of somebody."""
+        self.log_metrics.take(batches)
+        self.entities.take(batches)
 
     async def score(self, ticks: Sequence[Tick]) -> None:
         """Score ticks in the scoring thread and keep the scores as series."""

@@ -49,6 +49,11 @@ class DataDir:
         return self.root / "templates.json"
 
     @property
+    def entities(self) -> Path:
+        """What is usual for users, addresses, machines and services."""
+        return self.root / "entities.json"
+
+    @property
     def remote_samples(self) -> Path:
         """Head and spool of a sample store on a server."""
         return self.root / "remote"

@@ -13,15 +13,14 @@ from rules.load import load as load_rules
 from watchkeeper.app.catalogue import read
 from watchkeeper.app.ending import drop
 from watchkeeper.app.pipeline.collect import Source
+from watchkeeper.app.pipeline.entities import Checked
 from watchkeeper.app.pipeline.lines import classes_of, masker_of
-from watchkeeper.app.pipeline.log_metrics import SOURCE as LOG_METRICS
 from watchkeeper.app.pipeline.log_metrics import rules_of as log_rules_of
 from watchkeeper.app.pipeline.log_rules import LogRule
 from watchkeeper.app.pipeline.objectives import check as check_objectives
 from watchkeeper.app.pipeline.tell import Telling
 from watchkeeper.app.scrape_files import Scrapes, scrapes
 from watchkeeper.config import Config, Loaded
-from watchkeeper.config.logs import Templates
 from watchkeeper.errors import ConfigError
 from watchkeeper.telemetry import logger
 
@@ -48,6 +47,7 @@ class Prepared:
     book: RuleBook
     scrapes: list[Scrapes]
     log_rules: list[LogRule]
+    entities: Checked
 
 
 async def reload(engine: Engine) -> str:
@@ -96,7 +96,7 @@ def prepare(engine: Engine) -> Prepared:
     changed = {row.name for row in loaded.config.collect.sources if before.get(row.name) != row}
     found = {source.name: source for source in configured_sources(loaded) if source.name in changed}
     book = load_rules(rule_paths(loaded), interval=loaded.config.rules.interval)
-    return Prepared(loaded, found, incidents, telling, book, scrapes(loaded), log_rules_of(loaded))
+    return Prepared(loaded, found, incidents, telling, book, scrapes(loaded), log_rules_of(loaded), Checked.of(loaded))
 
 
 async def apply(engine: Engine, prepared: Prepared) -> None:
@@ -110,7 +110,7 @@ async def apply(engine: Engine, prepared: Prepared) -> None:
         await drop(engine, name, now)
     engine.lines.use(prepared.loaded)
     engine.lines.restore(prepared.sources)
-    await _count_lines(engine, prepared.log_rules, prepared.loaded.config.logs.templates, now)
+    await _count_lines(engine, prepared, now)
     for name, source in prepared.sources.items():
         engine.sources[name] = source
         schedule_source(engine, source, now)
@@ -123,16 +123,19 @@ async def apply(engine: Engine, prepared: Prepared) -> None:
     await asyncio.get_running_loop().run_in_executor(engine.threads["rules"], engine.judging.use, prepared.book, now)
 
 
-async def _count_lines(engine: Engine, rules: list[LogRule], templates: Templates, now: datetime) -> None:
-    """The one source of logs' metrics comes with the first rule and goes with the last."""
+async def _count_lines(engine: Engine, prepared: Prepared, now: datetime) -> None:
+    """The source of logs' metrics comes with the first rule and goes with the last, that of risks by its switch."""
     from watchkeeper.app.lifecycle import schedule_source
 
-    engine.log_metrics.use(rules, templates)
-    if engine.log_metrics.any and LOG_METRICS not in engine.sources:
-        engine.sources[LOG_METRICS] = engine.log_metrics.source
-        schedule_source(engine, engine.log_metrics.source, now)
-    elif not engine.log_metrics.any and LOG_METRICS in engine.sources:
-        await drop(engine, LOG_METRICS, now)
+    engine.log_metrics.use(prepared.log_rules, prepared.loaded.config.logs.templates)
+    engine.entities.use(prepared.entities)
+    parts = ((engine.log_metrics.source, engine.log_metrics.any), (engine.entities.source, engine.entities.enabled))
+    for source, wanted in parts:
+        if wanted and source.name not in engine.sources:
+            engine.sources[source.name] = source
+            schedule_source(engine, source, now)
+        elif not wanted and source.name in engine.sources:
+            await drop(engine, source.name, now)
 
 
 def changed_at_start(old: Config, new: Config) -> list[str]:

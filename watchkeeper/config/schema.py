@@ -20,6 +20,7 @@ from watchkeeper.config.events import Events
 from watchkeeper.config.feedback import Feedback
 from watchkeeper.config.logs import Logs
 from watchkeeper.config.objectives import Objectives
+from watchkeeper.config.security import Security
 from watchkeeper.config.types import Duration, Switch
 
 
@@ -286,6 +287,7 @@ class Config(Section):
     store: Store = Store()
     collect: Collect = Collect()
     logs: Logs = Logs()
+    security: Security = Security()
     otlp: Otlp = Otlp()
     scoring: Scoring = Scoring()
     forecasting: Forecasting = Forecasting()

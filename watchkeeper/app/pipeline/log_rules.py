@@ -35,7 +35,7 @@ class LogRule:
     def of(cls, options: LogMetric) -> LogRule:
         """Raises ConfigError for a pattern or a question that is none."""
         for name, pattern in (("pattern", options.pattern), *((f"match.{key}", p) for key, p in options.match.items())):
-            _check(pattern, name, grouped=name == "pattern")
+            check_pattern(pattern, name, grouped=name == "pattern")
         try:
             terms = parse(options.where)
         except QueryError as error:
@@ -54,18 +54,13 @@ class LogRule:
 
     def read(self, batch: LogBatch) -> tuple[list[Seen], int]:
         """(lines that count, lines that would count but whose value is no number)."""
-        piece = of_batches([batch], 0)
-        left = np.ones(len(batch), bool)
-        if self.severities:
-            left = np.isin(batch.severity, list(self.severities))
-        rows = np.flatnonzero(matching(piece, self.terms, left) if self.terms else left).tolist()
         own = dict(batch.labels)
         kept = tuple((name, own[name]) for name in KEPT if own.get(name))
         if not (self.options.pattern or self.options.value or self.options.labels):
-            return [(kept, 1.0)] * len(rows), 0
+            return [(kept, 1.0)] * len(self._rows(of_batches([batch], 0), batch)), 0
         found: list[Seen] = []
         wrong = 0
-        for row, text, groups in self._grouped(piece, rows):
+        for row, text, groups in self.lines(batch):
             known = {**own, "severity": SEVERITIES[int(batch.severity[row])] or "none", **groups}
             number = self._number(text, known)
             if number is None:
@@ -73,6 +68,18 @@ class LogRule:
                 continue
             found.append(((*kept, *self._labels(text, known)), number))
         return found, wrong
+
+    def lines(self, batch: LogBatch) -> list[tuple[int, str, dict[str, str]]]:
+        """(row, text, named groups) of the lines that the rule is about."""
+        piece = of_batches([batch], 0)
+        return self._grouped(piece, self._rows(piece, batch))
+
+    def _rows(self, piece: Piece, batch: LogBatch) -> list[int]:
+        left = np.ones(len(batch), bool)
+        if self.severities:
+            left = np.isin(batch.severity, list(self.severities))
+        found: list[int] = np.flatnonzero(matching(piece, self.terms, left) if self.terms else left).tolist()
+        return found
 
     def _grouped(self, piece: Piece, rows: Sequence[int]) -> list[tuple[int, str, dict[str, str]]]:
         """(row, text, named groups) of the lines that the pattern fits."""
@@ -104,7 +111,8 @@ def _word(text: str, name: str, known: Mapping[str, str]) -> str:
     return (field(text, name) or "") if found is None else found
 
 
-def _check(pattern: str, name: str, *, grouped: bool) -> None:
+def check_pattern(pattern: str, name: str, *, grouped: bool) -> None:
+    """Raises ConfigError for what is no RE2 pattern."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

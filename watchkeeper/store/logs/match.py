@@ -104,7 +104,7 @@ def field(text: str, name: str) -> str | None:
     at = text.find("{")
     if at >= 0 and f'"{name.rpartition(".")[2]}"' in text:
         try:
-            value = _dig(_DECODER.raw_decode(text, at)[0], name)
+            value = dig(_DECODER.raw_decode(text, at)[0], name)
         except (ValueError, RecursionError):
             value = None
         if value is not None:
@@ -129,7 +129,7 @@ def _pair(name: str) -> Callable[[str], re.Match[str] | None]:
     return found
 
 
-def _dig(value: Any, name: str) -> str | None:
+def dig(value: Any, name: str) -> str | None:
     """A value of an object as text: under the whole name, or along its dots."""
     if isinstance(value, dict) and name in value:
         return _word(value[name])

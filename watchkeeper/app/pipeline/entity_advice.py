@@ -1,0 +1,77 @@
+"""What is advised by the risk, and a row in the audit whenever that changes: Watchkeeper advises, others decide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+from detectors.entities import Kind, Standing
+from watchkeeper.config.security import Entities as Options
+from watchkeeper.errors import StoreError
+from watchkeeper.store.state import State
+from watchkeeper.telemetry import logger
+
+log = logger(__name__)
+
+Advice = Literal["allow", "step_up", "block"]
+ORDER: tuple[Advice, ...] = ("allow", "step_up", "block")
+#: Advice is taken back when the risk has fallen to this share of its threshold, so that it does not flutter.
+BACK = 0.75
+#: Rows of one reading; with more at once, the others come with the next.
+MOST_ROWS = 100
+#: Of whom something is advised: a machine or service is not refused.
+ADVISED = ("user", "source")
+
+
+def advice(risk: float, options: Options, before: Advice = "allow") -> Advice:
+    """By the thresholds; what was advised ``before`` stays until the risk is well below."""
+    found: Advice = "allow"
+    for name, threshold in (("step_up", options.step_up), ("block", options.block)):
+        place: Advice = "step_up" if name == "step_up" else "block"
+        if risk >= threshold or (ORDER.index(before) >= ORDER.index(place) and risk >= threshold * BACK):
+            found = place
+    return found
+
+
+class Decisions:
+    """What stands advised of whom."""
+
+    def __init__(self, store: State) -> None:
+        self._store = store
+        self.standing: dict[tuple[Kind, str], Advice] = {}
+
+    def step(self, risks: Sequence[Standing], options: Options, now: datetime) -> None:
+        """Write what has changed, with the reasons."""
+        current = {(one.entity.kind, one.entity.name): one for one in risks if one.entity.kind in ADVISED}
+        changed = [
+            (key, before, after, one)
+            for key in {**current, **self.standing}
+            for one in [current.get(key)]
+            for before in [self.standing.get(key, ORDER[0])]
+            for after in [advice(one.risk if one else 0.0, options, before)]
+            if after != before
+        ][:MOST_ROWS]
+        if not changed:
+            return
+        try:
+            with self._store.begin() as unit:
+                for (kind, name), before, after, one in changed:
+                    detail = {"before": before, "after": after, **_why(one)}
+                    unit.audit.append("watchkeeper", "advise", f"{kind}/{name}", detail, at=now)
+        except StoreError as error:
+            log.error("advice not recorded; it is tried again", error=str(error))
+            return
+        for key, _, after, _ in changed:
+            if after == ORDER[0]:
+                self.standing.pop(key, None)
+            else:
+                self.standing[key] = after
+
+
+def _why(one: Standing | None) -> dict[str, Any]:
+    """The risk and its reasons; nothing is left of one that has gone."""
+    if one is None:
+        return {"risk": 0.0, "reasons": []}
+    reasons = [{"reason": why.name, "points": round(left, 1), **why.detail} for why, left in one.reasons]
+    return {"risk": round(one.risk, 1), "reasons": reasons}
