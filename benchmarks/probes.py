@@ -24,6 +24,7 @@ from benchmarks._figures import Figure, quantile, show
 from collectors.http_probe import HttpProbe
 from collectors.http_steps import Step
 from collectors.tcp_probe import TcpProbe
+from watchkeeper.app import garbage
 from watchkeeper.app.pipeline.collect import Collecting, Source
 from watchkeeper.app.schedule import Every, Scheduler, reading
 from watchkeeper.clock import SystemClock
@@ -81,6 +82,7 @@ async def measure(port: int, probes: int, seconds: float, folder: Path, kind: st
     store = EmbeddedStore(folder, clock=clock, retention=timedelta(days=1))
     outbound = Outbound(allow_private=True)
     scheduler = Scheduler(clock, telemetry)
+    garbage.settle(scheduler)
     late: list[float] = []
     failures = 0
 

@@ -32,7 +32,6 @@ class HttpProbe(Probe):
     """
 
     KIND: ClassVar[str] = "http_probe"
-    GRACE: ClassVar[float] = 0.5
     keeps_time: ClassVar[bool] = True
 
     steps: list[Step] = Field(min_length=1)  #: asked in order; the first failure ends the chain

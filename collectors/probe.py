@@ -87,8 +87,11 @@ class Probe:
     async def _tried(self, now: datetime, outbound: Outbound) -> Tried:
         began = time.monotonic()
         try:
-            async with asyncio.timeout(self.timeout + self.GRACE):
+            if self.keeps_time:
                 good, readings = await self.attempt(now, outbound)
+            else:
+                async with asyncio.timeout(self.timeout + self.GRACE):
+                    good, readings = await self.attempt(now, outbound)
         except TimeoutError:
             good, readings = failed("timeout")
         except OutboundError as error:

@@ -24,10 +24,15 @@ class Connected:
     connecting: float  #: seconds
 
 
-async def over_connection(outbound: Outbound, host: str, port: int, talk: Callable[[Connected], Talk[Told]]) -> Told:
-    """What the conversation over a new connection returns. Raises OSError, OutboundError, and what it raises."""
+async def over_connection(
+    outbound: Outbound, host: str, port: int, talk: Callable[[Connected], Talk[Told]], timeout: float
+) -> Told:
+    """What the conversation over a new connection returns, within ``timeout`` seconds in all.
+
+    Raises OSError (TimeoutError is one), OutboundError, and what it raises.
+    """
     began = time.monotonic()
-    addresses = await outbound.addresses(host, port)
+    addresses = await outbound.addresses(host, port, timeout)
     resolving = time.monotonic() - began
 
     def whole() -> Talk[Told]:
@@ -36,4 +41,4 @@ async def over_connection(outbound: Outbound, host: str, port: int, talk: Callab
         with made:
             return (yield from talk(Connected(made, resolving, time.monotonic() - asked)))
 
-    return await outbound.sockets.run(whole())
+    return await outbound.sockets.run(whole(), timeout - resolving)

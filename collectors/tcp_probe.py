@@ -43,7 +43,7 @@ class TcpProbe(Probe):
         return self.address
 
     async def attempt(self, now: datetime, outbound: Outbound) -> Tried:  # noqa: ARG002  # a probe's shape
-        return await over_connection(outbound, self._host, self._port, self._talk)
+        return await over_connection(outbound, self._host, self._port, self._talk, self.timeout)
 
     def _talk(self, to: Connected) -> Talk[Tried]:
         readings: list[Reading] = [

@@ -88,7 +88,7 @@ class TlsProbe(Probe):
                 continue  # who vouches for it was the trouble, not its name
             shake = partial(_handshake, context, self.server_name or self._host)
             try:
-                shaken = await over_connection(outbound, self._host, self._port, shake)
+                shaken = await over_connection(outbound, self._host, self._port, shake, self.timeout)
             except ssl.SSLCertVerificationError as error:
                 if error.verify_code in WRONG_NAME:
                     name_code = error.verify_code

@@ -6,7 +6,6 @@ names resolved once, every address checked, no redirects, limits on size and tim
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import re
 import socket
@@ -28,8 +27,8 @@ MOST_HEAD = 64 << 10
 PIECE = 64 << 10
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-#: Every allowed address of a name. Raises OutboundError.
-Resolve = Callable[[str, int], Awaitable[list[str]]]
+#: Every allowed address of a name, within so many seconds. Raises OutboundError.
+Resolve = Callable[[str, int, float], Awaitable[list[str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +100,12 @@ async def exchange(
     timing: Timing,
 ) -> Response:
     """The whole answer. Raises OutboundError; 3xx, 4xx and 5xx are answers, not errors."""
-    answer = _Answer(ask.method, max_bytes, timing)
+    answer, began = _Answer(ask.method, max_bytes, timing), time.monotonic()
     host = ask.place.host.strip("[]")
     try:
-        async with asyncio.timeout(timeout):
-            addresses = await resolve(host, ask.place.port)
-            expires = await sockets.run(_talk(ask, host, addresses, context, answer, timing))
+        addresses = await resolve(host, ask.place.port, timeout)
+        left = timeout - (time.monotonic() - began)
+        expires = await sockets.run(_talk(ask, host, addresses, context, answer, timing), left)
     except TimeoutError:
         raise OutboundError(f"no answer within {timeout:g} s", reason="timeout") from None
     except ssl.SSLError as error:

@@ -210,12 +210,14 @@ class Outbound:
         except httpcore2.ProtocolError as error:
             raise OutboundError(str(error) or "broken HTTP", reason="protocol") from None
 
-    async def addresses(self, host: str, port: int) -> list[str]:
+    async def addresses(self, host: str, port: int, timeout: float | None = None) -> list[str]:
         """For what is not HTTP: every address of a name, allowed here. Raises OutboundError."""
         try:
-            return await checked_addresses(host, port, allow_private=self._allow_private)
+            return await checked_addresses(host, port, allow_private=self._allow_private, timeout=timeout)
         except httpcore2.ConnectError as error:
             raise OutboundError(str(error), reason="resolve") from None
+        except httpcore2.ConnectTimeout as error:
+            raise OutboundError(str(error), reason="timeout") from None
 
     async def page(
         self, url: str, *, headers: Mapping[str, str] | None = None, timeout: float = 10.0, max_bytes: int = 1 << 20

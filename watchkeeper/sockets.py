@@ -26,12 +26,15 @@ WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _EDGES = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 #: Conversations gone on with before the loop's other work has its turn.
 _TURN = 64
+#: Seconds between two looks for conversations whose time is up; a timer each would cost more than most say.
+_LOOK = 0.02
 
 
 @dataclass(slots=True, eq=False)
 class _Running:
     talk: Talk[Any]
     answer: asyncio.Future[Any]
+    until: float  #: of the loop's clock
     made: socket.socket | None = None  #: what it waits for
     number: int = -1  #: its file descriptor
 
@@ -43,12 +46,15 @@ class Sockets:
         self.loop = asyncio.get_running_loop()
         self._epoll = select.epoll()
         self._waiting: dict[int, _Running] = {}
+        self._looking: asyncio.TimerHandle | None = None
         self.loop.add_reader(self._epoll.fileno(), self._ready)
 
-    async def run(self, talk: Talk[Told]) -> Told:
-        """What the conversation returns or raises. Cancelled, it is closed, and closes its socket."""
-        running = _Running(talk, self.loop.create_future())
+    async def run(self, talk: Talk[Told], seconds: float) -> Told:
+        """What the conversation returns or raises; TimeoutError after so long. Cancelled, it closes its socket."""
+        running = _Running(talk, self.loop.create_future(), self.loop.time() + seconds)
         self._go_on(running)
+        if self._looking is None:
+            self._looking = self.loop.call_later(_LOOK, self._look)
         try:
             told: Told = await running.answer
             return told
@@ -60,6 +66,8 @@ class Sockets:
         for running in list(self._waiting.values()):
             running.answer.cancel()
             self._end(running)
+        if self._looking is not None:
+            self._looking.cancel()
         if not self._epoll.closed:
             if not self.loop.is_closed():
                 self.loop.remove_reader(self._epoll.fileno())
@@ -71,15 +79,30 @@ class Sockets:
             if running is not None:
                 self._go_on(running)
 
+    def _look(self) -> None:
+        """End what has lasted too long; there is another look as long as somebody waits.
+
+        What has come is heard first: it is not the other side that is late when we are.
+        """
+        self._ready()
+        now = self.loop.time()
+        for running in [one for one in self._waiting.values() if one.until <= now]:
+            self._end(running)
+            if not running.answer.done():
+                running.answer.set_exception(TimeoutError())
+        self._looking = self.loop.call_later(_LOOK, self._look) if self._waiting else None
+
     def _go_on(self, running: _Running) -> None:
         try:
             made = running.talk.send(None)
         except StopIteration as end:
-            self._end(running)
-            running.answer.set_result(end.value)
+            self._forget(running)
+            if not running.answer.done():  # who asked has been cancelled, and will end it
+                running.answer.set_result(end.value)
         except Exception as error:  # noqa: BLE001 - raised again where the answer is waited for
-            self._end(running)
-            running.answer.set_exception(error)
+            self._forget(running)
+            if not running.answer.done():
+                running.answer.set_exception(error)
         else:
             if made is not running.made:
                 self._watch(running, made)

@@ -89,6 +89,7 @@ class Telemetry:
         self.job_seconds = Histogram(
             "watchkeeper_job_seconds", "Time a periodic step took.", ["step"], buckets=_SECONDS, registry=registry
         )
+        self._runs: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
         self.loop_lag = Gauge(
             "watchkeeper_loop_lag_seconds", "Lateness of the event loop, last look.", registry=registry
         )
@@ -174,6 +175,14 @@ class Telemetry:
         self.reload_ok.set(1)
         self.store_stats = Gauge("watchkeeper_store", "Figures of the sample store.", ["figure"], registry=registry)
 
+    def count_run(self, step: str, outcome: str, seconds: float) -> None:
+        """Enter one run of a periodic step."""
+        found = self._runs.get((step, outcome))
+        if found is None:
+            found = self._runs[step, outcome] = self.jobs.labels(step, outcome), self.job_seconds.labels(step)
+        found[0].inc()
+        found[1].observe(seconds)
+
     def store_stat(self, name: str, value: float) -> None:
         """One figure of the sample store: series, bytes, blocks ..."""
         self.store_stats.labels(name).set(value)
@@ -184,13 +193,14 @@ class Telemetry:
 
     def count_appends(self, source: str, appends: Sequence[Appended]) -> None:
         """Enter several appends of one source into the ledger."""
-        self.received.labels(source).inc(sum(one.received for one in appends))
-        self.stored.labels(source).inc(sum(one.stored for one in appends))
-        if repeated := sum(one.deduplicated for one in appends):
+        self.received.labels(source).inc(sum([one.received for one in appends]))
+        self.stored.labels(source).inc(sum([one.stored for one in appends]))
+        if repeated := sum([one.deduplicated for one in appends]):
             self.deduplicated.labels(source).inc(repeated)
         for appended in appends:
-            for reason, samples in appended.rejected.items():
-                self.rejected.labels(source, reason).inc(samples)
+            if appended.rejected:
+                for reason, samples in appended.rejected.items():
+                    self.rejected.labels(source, reason).inc(samples)
 
     def count_lines(self, source: str, received: int, stored: int, reason: str) -> None:
         """Enter one collection into the ledger of lines: read = stored + rejected."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from collectors import BUILTIN as COLLECTORS
 from collectors.base import Sheet, target_labels
 from watchkeeper import __version__
+from watchkeeper.app import garbage
 from watchkeeper.app.assigned import EVERY as ASSIGNED_EVERY
 from watchkeeper.app.assigned import Assigned
 from watchkeeper.app.catalogue import expand
@@ -65,6 +66,7 @@ async def _serve(agent: Agent) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     await agent.start()
+    garbage.settle(agent.scheduler)
     log.info("agent ready", agent=agent.config.agent.name, sources=len(agent.sources))
     try:
         await agent.scheduler.run(stopping)

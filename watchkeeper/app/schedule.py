@@ -106,13 +106,6 @@ class _Never:
 _NEVER = _Never()
 
 
-@dataclass(order=True, slots=True)
-class Due:
-    when: datetime
-    number: int
-    job: Job = field(compare=False)
-
-
 @dataclass(slots=True, eq=False)
 class Job:
     """A step with its trigger. A run that is still going when the next is due is not doubled; the miss is counted."""
@@ -125,11 +118,15 @@ class Job:
     last_seconds: float = 0.0
     last_error: str = ""
     cancelled: bool = False
+    #: The step as it is counted: readings of sources as one, for they have counters of their own.
+    counted: str = field(init=False)
 
-    @property
-    def counted(self) -> str:
-        """The step as it is counted: readings of sources as one, for they have counters of their own."""
-        return "collect" if self.name.startswith("collect/") else self.name
+    def __post_init__(self) -> None:
+        self.counted = "collect" if self.name.startswith("collect/") else self.name
+
+
+#: When, which of those that are due then came first, and what: plain tuples, which a heap of thousands compares fast.
+Due = tuple[datetime, int, Job]
 
 
 class Scheduler:
@@ -180,7 +177,7 @@ class Scheduler:
     def _push(self, job: Job, when: datetime | None) -> None:
         if when is not None:
             self._number += 1
-            heapq.heappush(self._heap, Due(when, self._number, job))
+            heapq.heappush(self._heap, (when, self._number, job))
 
     def _wake(self) -> None:
         """The heap changed: the loop looks again, whichever thread this is."""
@@ -192,19 +189,19 @@ class Scheduler:
 
     def next_due(self) -> datetime | None:
         with self._lock:
-            while self._heap and self._heap[0].job.cancelled:
+            while self._heap and self._heap[0][2].cancelled:
                 heapq.heappop(self._heap)
-            return self._heap[0].when if self._heap else None
+            return self._heap[0][0] if self._heap else None
 
     def pop_due(self, now: datetime) -> list[Job]:
         """Jobs whose time has come; each is pushed back with its next time, missed times folded into one."""
         due: list[Job] = []
         with self._lock:
-            while self._heap and self._heap[0].when <= now:
-                entry = heapq.heappop(self._heap)
-                if not entry.job.cancelled:
-                    due.append(entry.job)
-                    self._push_after(entry.job, entry.when, now)
+            while self._heap and self._heap[0][0] <= now:
+                when, _, job = heapq.heappop(self._heap)
+                if not job.cancelled:
+                    due.append(job)
+                    self._push_after(job, when, now)
         return due
 
     def _push_after(self, job: Job, previous: datetime, now: datetime) -> None:
@@ -219,11 +216,10 @@ class Scheduler:
         Without this every job would wait until the clock has caught up, which may be years.
         """
         with self._lock:
-            entries, self._heap = [entry for entry in self._heap if not entry.job.cancelled], []
-            for entry in entries:
-                trigger = entry.job.trigger
-                steady = isinstance(trigger, Every)
-                self._push(entry.job, entry.when - by if steady else trigger.get_next_fire_time(None, now))
+            entries, self._heap = [entry for entry in self._heap if not entry[2].cancelled], []
+            for when, _, job in entries:
+                steady = isinstance(job.trigger, Every)
+                self._push(job, when - by if steady else job.trigger.get_next_fire_time(None, now))
 
     async def run_job(self, job: Job, now: datetime) -> None:
         """The edge of a scheduled job: the one place where any exception is caught, logged and counted."""
@@ -238,8 +234,7 @@ class Scheduler:
             outcome, job.last_error = "error", f"{type(error).__name__}: {error}"
             log.exception("job failed", job=job.name)
         job.last_at, job.last_seconds = now, time.perf_counter() - started
-        self.telemetry.jobs.labels(job.counted, outcome).inc()
-        self.telemetry.job_seconds.labels(job.counted).observe(job.last_seconds)
+        self.telemetry.count_run(job.counted, outcome, job.last_seconds)
 
     async def advance(self, clock: ManualClock, until: datetime) -> None:
         """For tests and replays: walk the clock from one due time to the next, each job run to its end."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import json
 import os
 import signal
@@ -16,6 +15,7 @@ from typing import Any
 import uvicorn
 from fastapi import APIRouter
 
+from watchkeeper.app import garbage
 from watchkeeper.app.api.app import create
 from watchkeeper.app.compose import compose
 from watchkeeper.app.engine import Engine
@@ -57,7 +57,7 @@ async def _serve(engine: Engine, routers: Sequence[APIRouter] = ()) -> None:
     server = quiet_server(create(engine, routers), engine.config.engine.listen, engine.config.engine.tls)
     await start(engine)
     announcing = asyncio.create_task(_announce(engine, server))
-    gc.freeze()  # what composition made lives as long as the process
+    garbage.settle(engine.scheduler)  # what composition made lives as long as the process
     parts = (
         server.serve(),
         engine.scheduler.run(stopping, engine.remediation.on_gap),

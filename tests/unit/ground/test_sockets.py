@@ -40,7 +40,7 @@ def heard(port: int, said: bytes, wanted: int, *addresses: str) -> Talk[bytes]:
 async def test_what_was_said_before_anybody_waited_for_it_is_heard(sockets: Sockets) -> None:
     async with speaking(b"220 ready\r\n") as address:
         port = int(address.rpartition(":")[2])
-        assert await sockets.run(heard(port, b"", 11)) == b"220 ready\r\n"
+        assert await sockets.run(heard(port, b"", 11), 5) == b"220 ready\r\n"
 
 
 async def test_many_go_on_side_by_side_and_one_that_is_silent_holds_up_nobody(sockets: Sockets) -> None:
@@ -55,9 +55,9 @@ async def test_many_go_on_side_by_side_and_one_that_is_silent_holds_up_nobody(so
     server = await asyncio.start_server(echo, "127.0.0.1", 0, backlog=MANY)
     port = server.sockets[0].getsockname()[1]
     async with server:
-        silent = asyncio.ensure_future(sockets.run(heard(port, b"0000", 4)))
+        silent = asyncio.ensure_future(sockets.run(heard(port, b"0000", 4), 5))
         words = [b"%04d" % number for number in range(1, MANY)]
-        assert await asyncio.gather(*(sockets.run(heard(port, word, 4)) for word in words)) == words
+        assert await asyncio.gather(*(sockets.run(heard(port, word, 4), 5) for word in words)) == words
         assert not silent.done()
         silent.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -76,19 +76,31 @@ async def test_a_large_word_is_said_in_pieces_while_the_other_side_reads_slowly(
 
     server = await asyncio.start_server(slow, "127.0.0.1", 0, limit=1 << 10)
     async with server:
-        assert await sockets.run(heard(server.sockets[0].getsockname()[1], said, 4)) == b"done"
+        assert await sockets.run(heard(server.sockets[0].getsockname()[1], said, 4), 5) == b"done"
     assert came == said
 
 
 async def test_the_next_address_is_tried_and_the_last_refusal_is_told(sockets: Sockets) -> None:
     async with speaking(b"hello") as address:
         port = int(address.rpartition(":")[2])
-        assert await sockets.run(heard(port, b"", 5, "127.0.0.2", "127.0.0.1")) == b"hello"
+        assert await sockets.run(heard(port, b"", 5, "127.0.0.2", "127.0.0.1"), 5) == b"hello"
     port = int(closed_port().rpartition(":")[2])
     with pytest.raises(ConnectionRefusedError, match=f"cannot connect to 127.0.0.1:{port}"):
-        await sockets.run(heard(port, b"", 1))
+        await sockets.run(heard(port, b"", 1), 5)
     with pytest.raises(OSError, match="here has no address"):
-        await sockets.run(connected("here", port, ()))
+        await sockets.run(connected("here", port, ()), 5)
+
+
+async def test_one_whose_time_is_up_is_ended_while_the_others_go_on(sockets: Sockets) -> None:
+    async with speaking(b"hello") as address:
+        port = int(address.rpartition(":")[2])
+        waiting = asyncio.ensure_future(sockets.run(heard(port, b"", 6), 60))
+        with pytest.raises(TimeoutError):
+            await sockets.run(heard(port, b"", 6), 0.01)
+        assert not waiting.done()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
 
 
 async def test_closing_ends_whatever_is_going_on(sockets: Sockets) -> None:
@@ -101,7 +113,7 @@ async def test_closing_ends_whatever_is_going_on(sockets: Sockets) -> None:
             yield from received(made, 1)
 
     async with speaking(b"") as address:
-        waiting = asyncio.ensure_future(sockets.run(waits(int(address.rpartition(":")[2]))))
+        waiting = asyncio.ensure_future(sockets.run(waits(int(address.rpartition(":")[2])), 5))
         while not held:
             await asyncio.sleep(0)
         sockets.close()

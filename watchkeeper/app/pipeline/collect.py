@@ -14,7 +14,7 @@ import numpy as np
 from watchkeeper.app.together import Together
 from watchkeeper.clock import Clock, to_ms
 from watchkeeper.errors import CollectError, OutboundError, StoreError, StoreFullError
-from watchkeeper.model import STALE_NAN, Layout, LogBatch, Service, Tick, is_stale, labels, metric_name
+from watchkeeper.model import STALE_NAN, Layout, LogBatch, Service, Tick, count_stale, labels, metric_name
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Appended, Collected, Collector, SampleStore
 from watchkeeper.telemetry import Telemetry, logger
@@ -94,13 +94,14 @@ class Collecting:
             raise
         source.seconds = time.perf_counter() - started
         self.telemetry.collect_seconds.labels(source.kind).observe(source.seconds)
-        self.telemetry.count_refused(source.name, collected.rejected)
-        _add(source.rejected, collected.rejected)
-        source.received += sum(collected.rejected.values())
+        if collected.rejected:
+            self.telemetry.count_refused(source.name, collected.rejected)
+            _add(source.rejected, collected.rejected)
+            source.received += sum(collected.rejected.values())
         source.state, source.error, source.last_at = "up", "", now
         source.reach(_content(source, collected.ticks), now)
-        source.series = sum(len(tick.layout) for tick in collected.ticks)
-        source.samples = sum(_present(tick) for tick in collected.ticks)
+        source.series = sum([len(tick.layout) for tick in collected.ticks])
+        source.samples = source.series - sum([count_stale(tick.values) for tick in collected.ticks])
         source.services = source.services if collected.services is None else collected.services
         ticks = [*collected.ticks, _health(source, now, collected)]
         await self.append(source, ticks)
@@ -143,10 +144,11 @@ class Collecting:
 
     async def append(self, source: Source, ticks: Sequence[Tick]) -> None:
         """Append what a source said, and enter it into the source's own ledger."""
-        for appended in await self.append_derived(source.name, ticks):
+        for appended in await self._appends.ask((source.name, ticks)):
             source.received += appended.received
             source.stored += appended.stored
-            _add(source.rejected, appended.rejected)
+            if appended.rejected:
+                _add(source.rejected, appended.rejected)
         self.news(source, ticks)
 
     async def append_derived(self, name: str, ticks: Sequence[Tick]) -> list[Appended]:
@@ -155,7 +157,7 @@ class Collecting:
 
     def _append_all(self, wanted: Sequence[_Wanted]) -> list[list[Appended] | Exception]:
         ticks = [tick for _, mine in wanted for tick in mine]
-        count = sum(len(tick.layout) for tick in ticks)
+        count = sum([len(tick.layout) for tick in ticks])
         self.telemetry.in_flight.inc(count)
         try:
             answers = iter(self.store.append_all(ticks))
@@ -215,10 +217,6 @@ def _nothing(_now: datetime) -> Sequence[Tick]:
 def _add(totals: dict[str, int], more: object) -> None:
     for reason, count in dict(more).items():  # type: ignore[call-overload]
         totals[reason] = totals.get(reason, 0) + count
-
-
-def _present(tick: Tick) -> int:
-    return int(len(tick.layout) - np.count_nonzero(is_stale(tick.values)))
 
 
 def _health(source: Source, now: datetime, collected: Collected | None) -> Tick:

@@ -30,13 +30,15 @@ class Ledger:
     rejected: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, line: Appended) -> Appended:
+    def add(self, *lines: Appended) -> None:
+        """Enter appends, all at once."""
         with self._lock:
-            self.received += line.received
-            self.stored += line.stored
-            self.deduplicated += line.deduplicated
-            self.rejected.update(line.rejected)
-        return line
+            self.received += sum([line.received for line in lines])
+            self.stored += sum([line.stored for line in lines])
+            self.deduplicated += sum([line.deduplicated for line in lines])
+            for line in lines:
+                if line.rejected:
+                    self.rejected.update(line.rejected)
 
     def totals(self) -> dict[str, int]:
         with self._lock:

@@ -140,6 +140,7 @@ class Log:
     def _add(self, entries: Sequence[Entry]) -> list[int]:
         with self._changed:
             self._wait_for_room()
+            idle = not self._lagging()
             if self._unwritten:
                 self._rewrite()  # older ticks first: within a target the log is in time order
             ticks = [
@@ -149,8 +150,9 @@ class Log:
             self._put(ticks)
             self._written += len(ticks)
             self._pending += ticks
-            self._pending_bytes += sum(len(tick.record) for tick in ticks)
-            self._changed.notify_all()
+            self._pending_bytes += sum([len(tick.record) for tick in ticks])
+            if idle:  # else the thread that syncs is awake, and comes round by itself
+                self._changed.notify_all()
             return [tick.sequence for tick in ticks]
 
     def _wait_for_room(self) -> None:
@@ -173,9 +175,11 @@ class Log:
         self._write(segment, b"".join(parts))
         segment.columns.update(missing)
         segment.newest = max(segment.newest, ticks[-1].sequence)
+        segment.samples += sum([tick.size for tick in ticks])
+        last_ms = segment.last_ms
         for tick in ticks:
-            segment.samples += tick.size
-            segment.last_ms[tick.target] = max(tick.time_ms, segment.last_ms.get(tick.target, tick.time_ms))
+            if tick.time_ms > last_ms.get(tick.target, -(1 << 62)):
+                last_ms[tick.target] = tick.time_ms
 
     def _writable(self) -> Segment:
         if self._current is not None and self._current.size >= self._sizes.segment_bytes:

@@ -93,7 +93,9 @@ class Pushing(Reader):
             raise StoreError("a series without an id was pushed")
         with self._writing:
             line = self._push(generation, Samples(sids, times, values), Counter(refused or {}), repeated)
-            return None if line is None else self._ledger.add(line)
+            if line is not None:
+                self._ledger.add(line)
+            return line
 
     def _push(self, generation: Generation, samples: Samples, refused: Counter[str], repeated: int) -> Appended | None:
         if self._closed:

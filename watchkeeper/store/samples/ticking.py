@@ -48,10 +48,8 @@ class Ticking(Pushing):
         with self._writing:
             for together in _of_different_targets(ticks):
                 answers += self._append(together)
-            for answer in answers:
-                if not isinstance(answer, StoreError):
-                    self._ledger.add(answer)
-            self._burst += sum(len(tick.values) for tick in ticks) * 8
+            self._ledger.add(*[answer for answer in answers if not isinstance(answer, StoreError)])
+            self._burst += sum([len(tick.values) for tick in ticks]) * 8
             crowded = self._burst > self._sizes.burst_bytes
         if crowded:  # a source that sends faster than upkeep comes round does the upkeep itself
             self.maintain(self._clock.now())
@@ -68,8 +66,10 @@ class Ticking(Pushing):
             return answers
         rows: list[_Row] = []
         with self._catalogue.lock:
+            now = self._clock.now()
+            allowed = to_ms(now - self._retention), to_ms(now + self._catalogue.limits.future)
             for place, tick in enumerate(ticks):
-                found = self._admitted(place, tick)
+                found = self._admitted(place, tick, allowed)
                 if isinstance(found, _Row):
                     rows.append(found)
                 else:
@@ -97,7 +97,7 @@ class Ticking(Pushing):
     def _write(self, rows: Sequence[_Row]) -> list[int]:
         if not rows:
             return []
-        self._space.check(sum(row.values.nbytes for row in rows))
+        self._space.check(sum([row.values.nbytes for row in rows]))
         try:
             return self._log.append_all(
                 [(row.tick.target, row.tick.time_ms, row.admitted.columns, row.values) for row in rows]
@@ -106,28 +106,29 @@ class Ticking(Pushing):
             self._space.found_full()
             raise
 
-    def _admitted(self, place: int, tick: Tick) -> _Row | Appended | StoreError:
+    def _admitted(self, place: int, tick: Tick, allowed: tuple[int, int]) -> _Row | Appended | StoreError:
         """What of a tick is let in; an answer when there is nothing to write."""
         values = np.ascontiguousarray(tick.values, dtype=np.float64)
         if values.shape != (len(tick.layout),):
             return StoreError(f"{tick.target}: {values.size} values for {len(tick.layout)} series")
-        verdict = self._verdict(tick, self._catalogue.targets.get(tick.target))
+        target = self._catalogue.targets.get(tick.target)
+        verdict = self._verdict(tick, target, *allowed)
         if verdict is not None:
             return verdict
-        target = self._catalogue.target(tick.target)
+        target = target or self._catalogue.target(tick.target)
         admitted = self._catalogue.admit(target, tick.layout)
         return _Row(place, tick, target, admitted, values if admitted.kept is None else values[admitted.kept])
 
-    def _verdict(self, tick: Tick, target: TargetState | None) -> Appended | None:
-        """The answer for a tick that is not kept at all; None for one that may be."""
-        size, now, at = len(tick.values), self._clock.now(), self._log.sequence
+    def _verdict(self, tick: Tick, target: TargetState | None, oldest_ms: int, newest_ms: int) -> Appended | None:
+        """The answer for a tick that is not kept at all; None for one that may be. Times outside are not kept."""
+        size, at = len(tick.values), self._log.sequence
         if target is not None and tick.time_ms <= target.newest_ms:
             if tick.time_ms == target.newest_ms or target.has_time(tick.time_ms):
                 return Appended(received=size, stored=0, deduplicated=size, sequence=at)
             return Appended(received=size, stored=0, rejected={"out_of_order": size}, sequence=at)
-        if tick.time_ms > to_ms(now + self._catalogue.limits.future):
+        if tick.time_ms > newest_ms:
             return Appended(received=size, stored=0, rejected={"future": size}, sequence=at)
-        if tick.time_ms < to_ms(now - self._retention):
+        if tick.time_ms < oldest_ms:
             return Appended(received=size, stored=0, rejected={"too_old": size}, sequence=at)
         return None
 
