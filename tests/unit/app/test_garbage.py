@@ -24,11 +24,13 @@ class Ring:
 
 @pytest.fixture
 def settled() -> Iterator[tuple[Scheduler, ManualClock]]:
+    thresholds = gc.get_threshold()
     clock = ManualClock(datetime.now(UTC))
     scheduler = Scheduler(clock, Telemetry())
     garbage.settle(scheduler)
     yield scheduler, clock
     gc.callbacks.remove(garbage.keep_survivors)
+    gc.set_threshold(*thresholds)
     gc.unfreeze()
 
 
