@@ -20,6 +20,10 @@ from .log_tail import HEAD, Mark, Print, Raw, Tail, mark_at, print_of, restored
 LINGER_SECONDS = 60.0
 #: How often rotated files are listed again when they were renamed meanwhile.
 SETTLE_TRIES = 5
+#: Looks in which a file that was read before is looked for, when it was renamed just as it was looked for.
+FIND_TRIES = 3
+#: A file that was read: its key, how far, within a line that was cut, to its end.
+Read = tuple[tuple[int, int], Mark, bool, bool]
 
 
 class Family:
@@ -30,7 +34,10 @@ class Family:
         self._active: Tail | None = None
         self._draining: list[Tail] = []
         self._known: dict[tuple[int, int], Print] = {}  #: rotated files that need no reading, by their first bytes
-        self._saved: list[tuple[tuple[int, int], Mark, bool, bool]] | None = None
+        self._saved: list[Read] | None = None
+        self._missing: list[Read] = []  #: read before, and not found again yet
+        self._find_tries = FIND_TRIES
+        self._settled = True
         self._first = True
         self._compressed = False  #: the restored position knows which compressed files were read
         self._unreadable: dict[tuple[int, int], int] = {}  #: compressed files that are not whole, by their size
@@ -44,12 +51,13 @@ class Family:
         try:
             if self._first:
                 self._begin(siblings)
+            self._find_missing(siblings)
             for tail in emptied:
                 self._recover(tail, siblings)
             self._look_at_path()
             for tail in self._tails():
                 lines.extend(self._drain(tail, now, budget))
-            for sibling in siblings:
+            for sibling in [] if self._missing else siblings:  # one of them may be what is missing
                 if not sibling.taken and self._is_generation(sibling):
                     tail = self._adopt(sibling, Mark())
                     self._draining.append(tail)
@@ -65,7 +73,7 @@ class Family:
     @property
     def empty(self) -> bool:
         """Nothing is open and nothing rotated is left that must be remembered: the log is gone."""
-        return not self._tails() and not self._known and not self._first
+        return not self._tails() and not self._known and not self._missing and not self._first
 
     def close(self) -> None:
         for tail in self._tails():
@@ -84,6 +92,10 @@ class Family:
                 "done": tail is not self._active and os.fstat(tail.fd).st_size == tail.mark.offset,
             }
             for tail in self._tails()
+        ]
+        tails += [
+            {"device": key[0], "inode": key[1], **mark.saved(), "skipping": skipping, "done": done}
+            for key, mark, skipping, done in self._missing
         ]
         return {"tails": tails, "known": [[*key, *known] for key, known in self._known.items()], "compressed": True}
 
@@ -117,6 +129,7 @@ class Family:
                 break
             for sibling in found:  # renamed while it was looked at: a file may have been missed or seen twice
                 os.close(sibling.fd)
+        self._settled = settled
         self._known = known if settled else {**self._known, **known}
         return found
 
@@ -201,10 +214,24 @@ class Family:
             if self._from_end:
                 self._known |= {sibling.key: print_of(sibling.head) for sibling in siblings if sibling.size}
             return
-        for key, mark, skipping, done in self._saved:
-            found = self._resume(key, mark, siblings, skipping=skipping)
-            self.lost_tails += not (found or done)  # of a rotated file read to its end nothing can be missing
-        self._saved = None
+        self._missing, self._saved = self._saved, None
+
+    def _find_missing(self, siblings: list[Sibling]) -> None:
+        """Go on in files that were read before. One that is not there may have been renamed a moment ago: look again.
+
+        Of a file that was read to its end nothing can be missing; it is remembered, so that it is not read again.
+        """
+        if not self._missing:
+            return
+        missing = [one for one in self._missing if not self._resume(*one[:2], siblings, skipping=one[2])]
+        self._known |= {key: mark.prints[0] for key, mark, _, done in missing if done and mark.prints is not None}
+        self._missing = [one for one in missing if not one[3]]
+        self._find_tries -= 1
+        if not self._find_tries:
+            self.lost_tails += len(self._missing)
+            self._missing = []
+        if not self._missing:
+            self._find_tries = FIND_TRIES
 
     def _resume(self, key: tuple[int, int], mark: Mark, siblings: list[Sibling], *, skipping: bool) -> bool:
         """Find one file of the saved position again: in its place, renamed, or as a copy."""
@@ -224,8 +251,12 @@ class Family:
         """An emptied file: its unread end is in the copy that was made before."""
         mark, skipping = tail.mark.copy(), tail.skipping
         tail.restart()
-        if not self._continue_in_copy(mark, siblings, skipping=skipping):
+        if self._continue_in_copy(mark, siblings, skipping=skipping):
+            return
+        if self._settled:
             self.lost_tails += 1
+        else:
+            self._missing.append((tail.key, mark, skipping, False))
 
     def _continue_in_copy(self, mark: Mark, siblings: list[Sibling], *, skipping: bool) -> bool:
         copy = next((s for s in siblings if not s.taken and mark.holds(s.fd)), None)

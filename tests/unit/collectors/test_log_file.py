@@ -15,6 +15,7 @@ import pytest
 from support.targets import TRUST
 
 from collectors.log_file import LogFile
+from collectors.log_rotation import Family
 from collectors.log_rows import severity_code
 from collectors.log_severity import severities
 from collectors.log_siblings import is_rotated
@@ -318,6 +319,40 @@ async def test_rotation_while_the_process_was_away_is_caught_up(tmp_path: Path, 
     reader.part.restore(position)
     await reader.look()
     assert sorted(reader.lines) == sorted(log.written[before:])
+
+
+@pytest.mark.parametrize("copytruncate", [False, True])
+async def test_a_rotation_in_the_middle_of_the_first_look_after_a_restart_doubles_no_line(
+    tmp_path: Path, outbound: Outbound, monkeypatch: pytest.MonkeyPatch, *, copytruncate: bool
+) -> None:
+    """What lies beside the log is listed; then the log is rotated; then the log is opened."""
+    log = Rotating(tmp_path / "app.log", copytruncate=copytruncate, keep=6)
+    reader = Reader(outbound, str(log.log))
+    await reader.look()
+    log.write(3)
+    await reader.look()
+    position = json.loads(json.dumps(reader.part.position()))
+    await reader.part.close()
+    log.write(2)
+    listed = Family._siblings
+    turns = iter([True])
+
+    def rotated_after(family: Family, emptied: Any) -> Any:
+        found = listed(family, emptied)
+        if next(turns, False):
+            for step in log.steps:
+                step()
+            log.write(1)
+        return found
+
+    monkeypatch.setattr(Family, "_siblings", rotated_after)
+    for _ in range(3):
+        reader.part = LogFile(**reader.options)
+        reader.part.restore(position)
+        await reader.look()
+        position = json.loads(json.dumps(reader.part.position()))
+        await reader.part.close()
+    assert sorted(reader.lines) == sorted(log.written)
 
 
 @pytest.mark.parametrize(
