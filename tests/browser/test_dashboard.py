@@ -129,14 +129,14 @@ TITLES = {
     "zh-CN": {
         "overview": "总览", "explore": "探索", "logs": "日志", "services": "服务", "incidents": "事件",
         "changes": "变更",
-        "actions": "动作", "safety": "安全", "risks": "行为风险", "capacity": "容量",
+        "actions": "动作", "safety": "安全", "risks": "行为风险", "detection": "检测", "capacity": "容量",
         "predictions": "业务预测", "business": "业务指标", "cost": "成本", "sla": "服务等级（SLA）",
         "reports": "报告", "collectors": "采集器", "rules": "规则", "settings": "设置", "about": "状态",
     },
     "en": {
         "overview": "Overview", "explore": "Explore", "logs": "Logs", "services": "Services", "incidents": "Incidents",
         "changes": "Changes",
-        "actions": "Actions", "safety": "Safety", "risks": "Risks",
+        "actions": "Actions", "safety": "Safety", "risks": "Risks", "detection": "Detection",
         "predictions": "Predictions", "business": "Business", "cost": "Cost", "sla": "Service levels",
         "capacity": "Capacity", "reports": "Reports", "collectors": "Collectors", "rules": "Rules",
         "settings": "Settings", "about": "Status",
