@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dash import Input, Output, html
+from dash import Input, Output, dcc, html
 
-from dashboard import widgets
+from dashboard import switch_card, widgets
 from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
 from dashboard.page import Page, Request
@@ -21,6 +21,7 @@ def layout(caller: Caller, _request: Request) -> Any:
     return html.Div(
         [
             widgets.page_head(caller, KEY),
+            switch_card.card(caller, KEY),
             widgets.waiting("safety-body"),
             widgets.ticking(caller, KEY),
         ],
@@ -32,12 +33,17 @@ def register(callbacks: Callbacks) -> None:
     @callbacks.callback_for(
         Permission.READ,
         Output("safety-body", "children"),
+        Output("safety-switch", "children"),
         Input("safety-tick", "n_intervals"),
+        Input("safety-switch-notice", "children"),
         blank=([],),
         shared=True,
     )
-    async def refresh(caller: Caller, _ticks: Any) -> Any:
-        return [body(caller, await caller.get("/api/wk/safety"))]
+    async def refresh(caller: Caller, _ticks: Any, _switched: Any) -> Any:
+        data = await caller.get("/api/wk/safety")
+        return [body(caller, data), switch_card.state(caller, data["kill_switch"])]
+
+    switch_card.register(callbacks, KEY)
 
 
 def body(caller: Caller, data: Mapping[str, Any]) -> Any:
@@ -61,24 +67,19 @@ def body(caller: Caller, data: Mapping[str, Any]) -> Any:
 
 
 def state_card(caller: Caller, data: Mapping[str, Any]) -> Any:
-    """Switch, leader, and the head of the audit."""
-    words, switch, leader = caller.words, data["kill_switch"], data["leader"]
-    text = words("kill_switch.off_text")
-    if switch["on"]:
-        why = words.why(switch["reason"])
-        text = words("kill_switch.on_text", by=switch["by"], at=words.moment(switch["at"]), reason=why)
-    colour, title = ("red", "kill_switch.on") if switch["on"] else ("teal", "kill_switch.off")
+    """Leader, and the head of the audit."""
+    words, leader = caller.words, data["leader"]
     who = "alone" if leader["alone"] else ("leads" if leader["leads"] else "waits")
     audit = data["audit"]
     return widgets.card(
-        widgets.notice(text, colour, title=words(title)),
         widgets.facts(
             [
                 (words("safety.leader"), words(f"safety.leader_{who}", token=leader["token"])),
                 (words("safety.head"), html.Code(f"{audit['rows']}:{audit['head'][:16]}", className="wk-series")),
             ]
         ),
-        title=words("kill_switch.title"),
+        dcc.Link(words("audit.title"), href="/audit", className="wk-file"),
+        title=words("safety.leader"),
     )
 
 
@@ -144,9 +145,9 @@ def foresight(caller: Caller, rows: Sequence[Mapping[str, Any]]) -> Any:
         return widgets.empty(caller, "safety.foresight")
     words = caller.words
     return widgets.table(
-        [words("action.rule"), words("safety.as_predicted"), words("safety.otherwise")],
-        [[row["rule"], str(row["as_predicted"]), str(row["otherwise"])] for row in rows],
-        numeric=(1, 2),
+        [words("action.rule"), words("safety.as_predicted"), words("safety.otherwise"), words("safety.error")],
+        [[row["rule"], str(row["as_predicted"]), str(row["otherwise"]), words.ratio(row["error"])] for row in rows],
+        numeric=(1, 2, 3),
     )
 
 

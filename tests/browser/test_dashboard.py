@@ -129,14 +129,16 @@ TITLES = {
     "zh-CN": {
         "overview": "总览", "explore": "探索", "logs": "日志", "services": "服务", "incidents": "事件",
         "changes": "变更",
-        "actions": "动作", "safety": "安全", "risks": "行为风险", "detection": "检测", "capacity": "容量",
+        "actions": "动作", "dual_links": "双链路", "scaling": "伸缩", "safety": "安全", "audit": "审计",
+        "risks": "行为风险", "detection": "检测", "capacity": "容量",
         "predictions": "业务预测", "business": "业务指标", "cost": "成本", "sla": "服务等级（SLA）",
         "reports": "报告", "collectors": "采集器", "rules": "规则", "settings": "设置", "about": "状态",
     },
     "en": {
         "overview": "Overview", "explore": "Explore", "logs": "Logs", "services": "Services", "incidents": "Incidents",
         "changes": "Changes",
-        "actions": "Actions", "safety": "Safety", "risks": "Risks", "detection": "Detection",
+        "actions": "Actions", "dual_links": "Dual links", "scaling": "Scaling", "safety": "Safety", "audit": "Audit",
+        "risks": "Risks", "detection": "Detection",
         "predictions": "Predictions", "business": "Business", "cost": "Cost", "sla": "Service levels",
         "capacity": "Capacity", "reports": "Reports", "collectors": "Collectors", "rules": "Rules",
         "settings": "Settings", "about": "Status",
@@ -227,6 +229,52 @@ def test_the_kill_switch_needs_a_reason_and_is_seen_everywhere(house: House, vis
     check(visitor)
 
 
+def test_a_link_is_pinned_by_hand_and_let_go(house: House, visitor: Watched) -> None:
+    visitor.sign_in("ada", PASSWORD)
+    visitor.goto("/links")
+    visitor.page.get_by_role("button", name="Pin to the backup").click()
+    visitor.see("Please give a reason")
+    assert house.engine.pin is None
+    visitor.page.get_by_label("Reason for maps").fill("contract")
+    visitor.page.get_by_role("button", name="Pin to the backup").click()
+    visitor.see("to the backup by ada: contract")
+    visitor.page.get_by_role("button", name="Let it go").click()
+    visitor.see("Let go: it switches by its rule again.")
+    assert house.engine.pin is None
+    check(visitor)
+
+
+def test_the_audit_is_searched_turned_over_verified_and_taken_away(house: House, visitor: Watched) -> None:
+    visitor.sign_in("ada", PASSWORD)
+    visitor.goto("/audit")
+    visitor.see("Chain intact")
+    rows = visitor.page.locator("#audit-body tbody tr")
+    expect(rows).to_have_count(1)
+    visitor.page.get_by_role("button", name="Older rows").click()
+    expect(rows).to_have_count(2)
+    visitor.page.get_by_label("Who").fill("bob")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("Link pinned")
+    visitor.page.get_by_role("button", name="Read every row now").click()
+    visitor.see("7 rows read: the chain holds.")
+    with visitor.page.expect_download() as download:
+        visitor.page.get_by_role("link", name="Export").click()
+    assert download.value.suggested_filename.endswith(".jsonl")
+    check(visitor)
+
+
+def test_scaling_is_frozen_by_the_switch_that_is_set_on_the_page_safety(house: House, visitor: Watched) -> None:
+    visitor.sign_in("ada", PASSWORD)
+    visitor.goto("/safety")
+    visitor.page.fill("#safety-switch-reason", "storm")
+    visitor.page.click("#safety-switch-on")
+    visitor.see("The kill switch is set.")
+    visitor.goto("/scaling")
+    visitor.see("Frozen")
+    visitor.see("load 300, 40 each: 8 needed")
+    check(visitor)
+
+
 def test_a_viewer_cannot_press_what_he_may_not(house: House, visitor: Watched) -> None:
     house.engine.add_user("val", "viewer", "en")
     visitor.sign_in("val", PASSWORD)
@@ -234,6 +282,8 @@ def test_a_viewer_cannot_press_what_he_may_not(house: House, visitor: Watched) -
     visitor.see("Waiting for your decision")
     for name in ("Approve", "Reject", "Stop all actions", "Allow actions again"):
         expect(visitor.page.get_by_role("button", name=name, exact=True)).to_be_disabled()
+    visitor.goto("/links")
+    expect(visitor.page.get_by_role("button", name="Pin to the backup")).to_be_disabled()
     check(visitor)
 
 

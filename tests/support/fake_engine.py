@@ -18,6 +18,7 @@ import uvicorn
 from fastapi import Depends, FastAPI, Header, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
 from support import (
+    fake_actions,
     fake_business,
     fake_catalogue,
     fake_changes,
@@ -67,6 +68,7 @@ class FakeEngine:
         self.calls: list[str] = []
         self.stale: set[str] = set()
         self.kill: dict[str, Any] = {"on": False, "by": "", "at": None, "reason": ""}
+        self.pin: dict[str, str] | None = None
         self.incident_state, self.action_state = "opened", "awaiting_approval"
         self.notes: list[dict[str, Any]] = []
         self.reports: list[dict[str, Any]] = []
@@ -162,14 +164,25 @@ class FakeEngine:
             "mode": "approve", "risk": "A2", "rule": "DrainSlow", "action": "haproxy_drain", "incident_id": "inc-1",
             "created_at": iso(self.started - timedelta(minutes=4)),
             "updated_at": iso(now), "plan_hash": HASH, "needs": 1,
-            "approvals": [], "plan": {"desired": {"web-2": {"state": "drain"}}, "note": PAYLOAD},
-            "verdicts": verdicts, "progress": {},
+            "approvals": [], "plan": {
+                "desired": {"web-2": {"state": "drain"}}, "note": PAYLOAD, "before": {"web-2": {"state": "ready"}},
+                "rollback": {"web-2": {"state": "ready"}}, "evidence": {"prediction": fake_actions.PREDICTION},
+            },
+            "verdicts": verdicts,
+            "progress": {"objections": [{"gate": "approval", "reason": "0 of 1 people approved"}]},
             "correlation_id": "c-1",
         }  # fmt: skip
         refused = [{"gate": "lock", "passed": False, "reason": "another engine holds the lease"}]
         return [
             {**base, "id": "act-1", "state": self.action_state, "targets": ["web-2"], "reason": "web-2 is slow"},
-            {**base, "id": "act-2", "state": "succeeded", "targets": ["web-1"], "reason": PAYLOAD},
+            {
+                **base,
+                "id": "act-2",
+                "state": "succeeded",
+                "targets": ["web-1"],
+                "reason": PAYLOAD,
+                "progress": fake_actions.HAPPENED,
+            },
             {**base, "id": "act-3", "state": "suppressed", "targets": ["web-3"], "reason": "slow", "verdicts": refused},
         ]
 
@@ -384,12 +397,13 @@ def _reading(app: FastAPI, engine: FakeEngine) -> None:  # noqa: C901 - one smal
         ]
         return {"actions": engine.actions(now()), "kill_switch": engine.kill, "declarations": declared}
 
-    def audit() -> dict[str, Any]:
-        row = {
-            "seq": 7, "at": iso(now()), "actor": "ada", "action": "approve", "subject": "act-2",
-            "detail": {"reason": PAYLOAD}, "hash": HASH,
-        }  # fmt: skip
-        return {"rows": [row], "intact": True, "broken_at": None}
+    def audit(actor: str = "", before: int | None = None) -> dict[str, Any]:
+        return fake_actions.audit(iso(now()), PAYLOAD, HASH, actor=actor, before=before)
+
+    def export() -> Response:
+        return Response(
+            '{"seq": 7}\n', media_type="application/x-ndjson", headers={"content-disposition": "attachment"}
+        )
 
     def report(name: str) -> Response:
         csp = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:"}
@@ -405,6 +419,9 @@ def _reading(app: FastAPI, engine: FakeEngine) -> None:  # noqa: C901 - one smal
     get("/api/wk/security/entities", lambda: fake_risks.risks(iso(now()), PAYLOAD))
     get("/api/wk/safety", lambda: fake_safety.safety(engine.kill, iso(now()), PAYLOAD))
     get("/api/wk/audit", audit)
+    get("/api/wk/audit/export", export)
+    get("/api/wk/links", lambda: fake_actions.links(quality_link(), iso(now()), PAYLOAD, engine.pin))
+    get("/api/wk/scaling", lambda: fake_actions.scaling(engine.kill, iso(now()), PAYLOAD))
     get("/api/wk/quality", lambda: {"now": iso(now()), "links": [quality_link()]})
     get("/api/wk/rules", lambda: {"groups": _rules(now())})
     get("/api/wk/collectors", lambda: _collectors(now()))
@@ -469,6 +486,17 @@ def _changing(app: FastAPI, engine: FakeEngine) -> None:  # noqa: C901 - one sma
             raise HTTPException(409, "the plan has changed")
         engine.action_state = {"approve": "executing", "reject": "rejected"}[verdict]
         return {"action": action_id, "verdict": verdict}
+
+    @app.post("/api/wk/links/{link}/pin")
+    async def pin(request: Request, link: str) -> dict[str, str]:
+        user, body = await allowed(request, "operator")
+        engine.pin = {"side": body["side"], "user": user["name"], "reason": body["reason"]} if body["side"] else None
+        return {"link": link, "side": body["side"]}
+
+    @app.post("/api/wk/audit/verify")
+    async def verify(request: Request) -> dict[str, Any]:
+        await allowed(request, "operator")
+        return {"verified_rows": 7, "intact": True}
 
     @app.post("/api/wk/kill-switch")
     async def switch(request: Request) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def safety(kill: dict[str, Any], at: str, hostile: str) -> dict[str, Any]:
         ],
         "breakers": [{"scope": f"rule {hostile}", "state": "open"}, {"scope": "all", "state": "half_open"}],
         "automation": {"automatic": 8, "approved": 1, "asked": 0, "by_hand": 1, "rate": 0.8},
-        "foresight": [{"rule": hostile, "as_predicted": 9, "otherwise": 1}],
+        "foresight": [{"rule": hostile, "as_predicted": 9, "otherwise": 1, "error": 0.12}],
         "audit": {"rows": 42, "head": "c0ffee" * 10},
         "kill_switch": kill,
         "leader": {"alone": False, "leads": True, "token": 7},

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from plotly.utils import PlotlyJSONEncoder
 
+from dashboard import switch_card
 from dashboard.client import Credentials
 from dashboard.context import Caller, Principal
 from dashboard.i18n import Words, zone_of
@@ -102,6 +103,7 @@ def plan(state: str, verdicts: list[dict[str, Any]]) -> dict[str, Any]:
         "id": "act-1", "state": state, "mode": "approve", "risk": "A2", "rule": "fail-over", "action": "haproxy",
         "targets": ["vip"], "reason": "condition_met", "created_at": AT, "updated_at": AT, "plan_hash": "0" * 64,
         "needs": 1, "approvals": [], "verdicts": verdicts, "plan": {"desired": desired},
+        "progress": {},
     }  # fmt: skip
 
 
@@ -119,7 +121,7 @@ def test_plans_and_refusals_are_read_in_the_readers_language(language: str, expe
     ]
     caller = reader(language)
     waiting = drawn(actions.plan(caller, plan("awaiting_approval", verdicts)))
-    for text in (*expected, "primary: drain, backup: ready"):
+    for text in (*expected, "primary.state", "drain"):
         assert text in waiting
     past = drawn(actions.history(caller, [plan("suppressed", verdicts)]))
     for text in (expected[0], *expected[3:]):
@@ -129,5 +131,5 @@ def test_plans_and_refusals_are_read_in_the_readers_language(language: str, expe
 
 def test_the_kill_switch_says_why_it_is_set() -> None:
     on = {"on": True, "by": "file", "at": AT, "reason": "the file /data/STOP exists"}
-    assert "存在停止文件 /data/STOP" in drawn(actions.switch(reader("zh-CN"), on))
-    assert "storm" in drawn(actions.switch(reader("zh-CN"), {**on, "reason": "storm"}))
+    assert "存在停止文件 /data/STOP" in drawn(switch_card.state(reader("zh-CN"), on))
+    assert "storm" in drawn(switch_card.state(reader("zh-CN"), {**on, "reason": "storm"}))

@@ -44,10 +44,8 @@ def test_what_is_not_there_yet_is_said(caller: Caller) -> None:
     assert "waits; another one acts" in said(caller, leader={"alone": False, "leads": False, "token": 0})
 
 
-def test_a_set_switch_is_said_first(caller: Caller) -> None:
-    switch = {"on": True, "by": "eve", "at": AT, "reason": "smoke"}
-    assert "Set by eve" in said(caller, kill_switch=switch)
-
-
-async def test_the_page_asks_the_engine(caller: Caller) -> None:
-    assert "5 / 5" in texts((await handlers(safety)["refresh"][0](caller, 0))[0])
+async def test_the_page_asks_the_engine_and_says_how_the_switch_stands(caller: Caller) -> None:
+    found, switch = await handlers(safety)["refresh"][0](caller, 0, None)
+    assert "5 / 5" in texts(found)
+    assert "12%" in texts(found)  # by how much figures were worse than plans had said
+    assert "Not set" in texts(switch)

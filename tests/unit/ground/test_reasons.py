@@ -28,6 +28,7 @@ SOURCES = (
     "remediation/actuator",
     "remediation/links.py",
     "remediation/plan.py",
+    "remediation/outlook.py",
     "remediation/scaling.py",
     "remediation/start.py",
     "remediation/steady.py",

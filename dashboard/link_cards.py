@@ -1,8 +1,8 @@
-"""Dual links: which side carries the load, how good both providers are from 0 to 100, and what costs them points."""
+"""A dual link's providers: how good each is from 0 to 100, what costs it points, and what it costs an hour."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from dash import html
@@ -15,27 +15,25 @@ from dashboard.i18n import Words
 POOR, BAD = 90.0, 60.0
 
 
-def cards(caller: Caller, links: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """A card for each link; none without links."""
-    return [card(caller, link) for link in links]
-
-
-def card(caller: Caller, link: Mapping[str, Any]) -> Any:
+def providers(caller: Caller, link: Mapping[str, Any]) -> Any:
     words = caller.words
-    names = [part["name"] for part in link["providers"][0]["components"]] if link["providers"] else []
-    head = [words(f"link.{name}") for name in ("provider", "score")] + [words(f"link.part.{name}") for name in names]
+    if not link["providers"]:
+        return widgets.quiet(words("link.not_rated"))
+    names = [part["name"] for part in link["providers"][0]["components"]]
+    head = [words(f"link.{name}") for name in ("provider", "score", "cost")]
     rows = [
-        [provider(words, one), score(words, one), *(part(words, one, each) for each in one["components"])]
+        [provider(words, one), score(words, one), cost(words, link, one["side"])]
+        + [part(words, one, each) for each in one["components"]]
         for one in link["providers"]
     ]
-    inside = (
-        widgets.table(head, rows, numeric=tuple(range(1, len(head))))
-        if rows
-        else widgets.quiet(words("link.not_rated"))
-    )
-    side = widgets.badge(words(f"link.serving.{link['serving']}"), "teal" if link["serving"] == "primary" else "orange")
-    return widgets.card(inside, widgets.quiet(words("link.how")), title=words("link.title", name=link["link"]),
-                        aside=side)  # fmt: skip
+    head += [words(f"link.part.{name}") for name in names]
+    return html.Div([widgets.table(head, rows, numeric=tuple(range(1, len(head)))), widgets.quiet(words("link.how"))])
+
+
+def cost(words: Words, link: Mapping[str, Any], side: str) -> str:
+    """Money an hour, as declared; nothing declared is not known."""
+    found = link["costs"][side]
+    return words("link.per_hour", cost=words.number(found)) if any(link["costs"].values()) else words("link.unknown")
 
 
 def provider(words: Words, one: Mapping[str, Any]) -> Any:
