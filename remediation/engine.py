@@ -20,10 +20,10 @@ from .cuts import Cuts
 from .gates import WAIVABLE
 from .killswitch import KillSwitch
 from .people import People
-from .rehearse import rehearse
+from .rehearse import preview, rehearse
 from .run import Run
 from .settings import Link, Settings
-from .situation import Facts
+from .situation import Facts, Query
 from .start import asked_record, first_record, held_back
 from .steady import KEY as CLOCK_KEY
 from .steady import Steady, Tick
@@ -130,15 +130,40 @@ class Remediator:
         facts: Facts,
         *,
         waive: Collection[str] = (),
+        incident_id: str = "",
+        also: Callable[[Unit, str], None] | None = None,
     ) -> str:
-        """A person asks for a rule's action: same gates, four of them may be waived. Returns the action's id."""
+        """A person or a plan asks for a rule's action: same gates, people may waive four. Returns the action's id.
+
+        ``also`` writes what belongs to it, given the id, in the same transaction.
+        """
         if not user or not reason.strip():
             raise AccessError("asking for an action needs a name and a written reason")
         if refused := sorted(set(waive) - WAIVABLE):
             raise AccessError(f"gate {refused[0]!r} binds people too; {', '.join(sorted(WAIVABLE))} may be waived")
         async with self._turn:
             run = self._run(Tick(now=now - self.people.skew, wall=now), facts)
-            return await self._in_thread(lambda unit: asked_record(unit, run, self._known(rule), user, reason, waive))
+
+            def ask(unit: Unit) -> str:
+                found = asked_record(unit, run, self._known(rule), user, reason, waive, incident_id)
+                if also is not None:
+                    also(unit, found)
+                return found
+
+            return await self._in_thread(ask)
+
+    async def drill(self, now: datetime, rule: str, query: Query) -> dict[str, object]:
+        """The rule tried without touching what serves: there and back on its test target, else its plan alone.
+
+        Raises ActionError when that does not work.
+        """
+        known = self._known(rule)
+        test = (self.settings.target(known.target) or {}).get("test_target")
+        if test:
+            await self.rehearse(now, rule)
+            return {"how": "rehearsed", "on": str(test)}
+        async with self._turn:
+            return await preview(self.settings, self._actuator, known, now - self.people.skew, query)
 
     def last_read(self, target: str) -> tuple[datetime | None, Reading | None, str]:
         """(wall time of the last look, what was read, why it could not be); a target is looked at now and then."""
@@ -285,7 +310,7 @@ class Remediator:
 
     async def _open(self, run: Run, rule: RemedyRule) -> None:
         """A new record for a rule that is bad, unless one is under way or was refused a moment ago."""
-        if await run.read(lambda unit: held_back(unit, run, rule)):
+        if rule.on_request or await run.read(lambda unit: held_back(unit, run, rule)):
             return
         record = await run.db(lambda unit: first_record(unit, run, rule))
         if record is not None:

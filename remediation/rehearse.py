@@ -16,7 +16,9 @@ from . import book
 from .actions import kind_of
 from .killswitch import KillSwitch
 from .plan import make_plan
+from .scaling import resolved
 from .settings import Settings
+from .situation import Query
 
 if TYPE_CHECKING:
     from watchkeeper.store.state.database import State
@@ -54,6 +56,28 @@ async def rehearse(
         unit.audit.append("engine", "rehearsal.passed", rule.target, detail, at=now)
 
     await db(keep)
+
+
+async def preview(
+    settings: Settings, actuator: ActuatorClient, rule: RemedyRule, now: datetime, query: Query
+) -> dict[str, object]:
+    """What the rule would do now, planned and not done: no record, no intent. Raises ActionError."""
+    spec = settings.target(rule.target)
+    if spec is None:
+        raise ActionError(f"target {rule.target!r} is not configured")
+    trial = replace(rule, mode=Mode.DRY_RUN)
+    reading = await actuator.read(Target(kind=str(spec["kind"]), name=rule.target))
+    counted, _ = resolved(trial, None, reading, query, now, settings.scale_in_after)
+    seen = Observation(rule=rule.name, at=now, bad=None, reason="drill")
+    planned = make_plan(counted, seen, reading, settings, "")
+    return {
+        "how": "dry_run",
+        "on": rule.target,
+        "desired": dict(planned.plan.desired),
+        "rollback": dict(planned.plan.rollback),
+        "plan_hash": planned.plan.digest(),
+        "problem": planned.impact.problem,
+    }
 
 
 async def _plan(

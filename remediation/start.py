@@ -45,11 +45,13 @@ def first_record(unit: Unit, run: Run, rule: RemedyRule) -> ActionRecord | None:
     return record
 
 
-def asked_record(unit: Unit, run: Run, rule: RemedyRule, user: str, reason: str, waive: Collection[str]) -> str:
-    """A record that a person asked for, with what they waived and why."""
+def asked_record(
+    unit: Unit, run: Run, rule: RemedyRule, user: str, reason: str, waive: Collection[str], incident_id: str = ""
+) -> str:
+    """A record that somebody asked for, with what they waived and why. ``incident_id``: for this open incident."""
     if any(record.plan.rule == rule.name for record in unit.actions.active()):
         raise ActionError(f"rule {rule.name} has an action under way already")
-    incident = run.incident(rule)
+    incident = next((one for one in run.facts.incidents if one.id == incident_id), None) or run.incident(rule)
     seen = run.history(rule.name).newest or Observation(rule=rule.name, at=run.tick.wall, bad=None)
     seen = replace(seen, reason=f"{user}: {reason}")
     waived = {"waived": sorted(waive), "waived_why": reason}

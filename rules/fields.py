@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -15,22 +15,6 @@ from watchkeeper.promql import parse
 from .template import TemplateError, check_template
 
 LABEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-class AsWritten(Mapping[str, str]):
-    """An environment in which every ``${NAME}`` stands for itself: rule files use no variables."""
-
-    def __getitem__(self, name: str) -> str:
-        return "${" + name + "}"
-
-    def __contains__(self, name: object) -> bool:
-        return True
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
 
 
 class Fields:

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 
-from watchkeeper.config.yaml import Document, parse, read
+from watchkeeper.config.yaml import AsWritten, Document, parse, read
 from watchkeeper.model import Ladder, RemedyRule
 
 from .book import DEFAULT_INTERVAL, AlertRule, Group, RecordRule, Rule, RuleBook
-from .fields import AsWritten, Fields
+from .fields import Fields
 from .ladders import read_ladder
 from .remedies import read_remedy
 

@@ -17,6 +17,7 @@ from .scale import read_scale
 KEYS = (
     "name", "when", "confirm", "observers", "action", "target", "parameters", "mode", "owner", "verify", "guards",
     "rollback", "hold", "cooldown", "interval", "service", "labels", "link", "scale", "expect",
+    "on_request",
 )  # fmt: skip
 #: ``3 of 4``: three bad evaluations out of the last four.
 OF = re.compile(r"(\d{1,3}) of (\d{1,3})")
@@ -52,10 +53,18 @@ def read_remedy(fields: Fields) -> RemedyRule:
         service=fields.text("service", ""),
         incident_labels=fields.labels("labels", templates=False),
         link=fields.text("link", ""),
+        on_request=_flag(fields, "on_request"),
         version=_version(fields),
         file=fields.document.file,
         line=fields.line,
     )
+
+
+def _flag(fields: Fields, key: str) -> bool:
+    value = fields.data.get(key, False)
+    if not isinstance(value, bool):
+        raise fields.error("write true or false", key)
+    return value
 
 
 def _filled(fields: Fields, key: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from watchkeeper.clock import from_ms, to_ms
-from watchkeeper.config.yaml import read
+from watchkeeper.config.yaml import AsWritten, read
 from watchkeeper.errors import QueryError
 from watchkeeper.model import Labels, RemedyRule, Tick, format_series
 from watchkeeper.promql import Engine, Histogram, MemoryReader, NativeValue, Scalar, Vector, pairs, selectors
@@ -22,7 +22,7 @@ from watchkeeper.promql.notation import parse_series, parse_values
 from .backtest_remedy import backtest_remedy
 from .book import RuleBook
 from .evaluate import Evaluator
-from .fields import AsWritten, Fields
+from .fields import Fields
 from .load import load
 from .observe import observe
 

@@ -17,6 +17,7 @@ from watchkeeper.app.demo.command import app as demo_app
 from watchkeeper.app.events_cli import app as events_app
 from watchkeeper.app.import_cli import app as import_app
 from watchkeeper.app.logs_cli import logs_app
+from watchkeeper.app.plans_cli import plans_app
 from watchkeeper.app.risk_cli import risk
 from watchkeeper.app.rootcause_cli import rootcause
 from watchkeeper.app.security_cli import security_app
@@ -48,6 +49,7 @@ app.add_typer(events_app, name="events")
 app.add_typer(logs_app, name="logs")
 app.add_typer(security_app, name="security")
 app.add_typer(actions_app, name="actions")
+app.add_typer(plans_app, name="plans")
 app.add_typer(switch_app, name="kill-switch")
 app.add_typer(audit_app, name="audit")
 app.command()(risk)

@@ -43,6 +43,8 @@ from watchkeeper.app.pipeline.log_metrics import rules_of as log_rules_of
 from watchkeeper.app.pipeline.log_templates import LineTemplates
 from watchkeeper.app.pipeline.objectives import Objectives
 from watchkeeper.app.pipeline.objectives import check as check_objectives
+from watchkeeper.app.pipeline.plans import Planning
+from watchkeeper.app.pipeline.plans_read import plans_of
 from watchkeeper.app.pipeline.predict import Predicting
 from watchkeeper.app.pipeline.pushing import SOURCE as PUSHED
 from watchkeeper.app.pipeline.pushing import Pushing
@@ -239,6 +241,7 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
     engine.gating, engine.hearing = Gating(engine), Hearing(engine)
     engine.hearing.refresh(now)
     engine.foretelling = Foretelling(engine)
+    engine.planning = Planning.checked(engine, ask, book.remedies)
     engine.telling.changes = lambda unit, incident: [one for one, _ in blamed(engine, unit, incident)]
     engine.objectives, engine.costing = Objectives.checked(engine), Costing.of(engine)
     return engine
@@ -324,6 +327,7 @@ def check(path: Path | None) -> list[str]:
         f"sources: {len(config.collect.sources)} configured" + (", and this machine" if config.collect.host else ""),
         f"scrape configurations: {jobs}",
         f"rules: {rules} in {len(book.groups)} groups, {len(book.remedies)} remediation rules",
+        f"contingency plans: {len(plans_of(loaded, book.remedies))}",
         f"channels: {len(config.notify.channels)}",
         f"targets: {len(remediation.targets)}",
         f"business figures: {checked_figures(loaded)}",

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from watchkeeper.app.pipeline.lines import Lines
     from watchkeeper.app.pipeline.log_metrics import LogMetrics
     from watchkeeper.app.pipeline.objectives import Objectives
+    from watchkeeper.app.pipeline.plans import Planning
     from watchkeeper.app.pipeline.predict import Predicting
     from watchkeeper.app.pipeline.pushing import Pushing
     from watchkeeper.app.pipeline.rate import Rating
@@ -115,6 +116,7 @@ class Engine:
     foretelling: Foretelling = field(init=False)
     heads: Heads = field(init=False)
     chain: Chain = field(init=False)
+    planning: Planning = field(init=False)
     _scores: Together[Sequence[Tick], list[Tick]] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -22,6 +22,7 @@ def explain(unit: Unit, subject_id: str, zone: ZoneInfo, language: str = WRITTEN
         "alert": unit.alerts.get(subject_id),
         "incident": unit.incidents.get(subject_id),
         "action": unit.actions.get(subject_id),
+        "plan": unit.plans.get(subject_id),
     }
     kind, subject = next(((kind, row) for kind, row in found.items() if row is not None), ("", None))
     if subject is None:
@@ -49,6 +50,9 @@ def _incident_of(unit: Unit, subject_id: str) -> str:
     alert, action = unit.alerts.get(subject_id), unit.actions.get(subject_id)
     if alert is not None:
         return alert.incident_id
+    run = unit.plans.get(subject_id)
+    if run is not None:
+        return run.incident_id
     return action.plan.incident_id if action is not None else subject_id
 
 
@@ -58,6 +62,9 @@ def _rows(unit: Unit, subject_id: str, incident_id: str, correlation_id: str) ->
     if incident_id:
         subjects |= {row.id for row in unit.alerts.of_incident(incident_id)}
         subjects |= {row.id for row in unit.actions.of_incident(incident_id)}
+    run = unit.plans.get(subject_id)
+    for one in [*unit.plans.of_incident(incident_id), *([run] if run else [])]:
+        subjects |= {one.id, *(f"{one.id}/{step.name}" for step in one.steps)}
     found = {row.id: row for row in unit.transitions.chain(correlation_id)} if correlation_id else {}
     for subject in subjects:
         found |= {row.id: row for row in unit.transitions.of(subject)}

@@ -28,6 +28,8 @@ from watchkeeper.app.pipeline.events import schedule as schedule_events
 from watchkeeper.app.pipeline.hear import schedule as schedule_feedback
 from watchkeeper.app.pipeline.judge import group_key
 from watchkeeper.app.pipeline.objectives import schedule as schedule_objectives
+from watchkeeper.app.pipeline.plans import schedule as schedule_plans
+from watchkeeper.app.pipeline.plans_keep import schedule as schedule_plans_keep
 from watchkeeper.app.pipeline.risk import schedule as schedule_risk
 from watchkeeper.app.schedule import Trigger, at, every, reading
 from watchkeeper.app.scrape import EVERY as SCRAPE_EVERY
@@ -151,6 +153,8 @@ def schedule_acting(engine: Engine, now: datetime) -> None:
     schedule_events(engine, now)
     schedule_feedback(engine, now)
     schedule_risk(engine, now)
+    schedule_plans(engine, now)
+    schedule_plans_keep(engine, now)
 
 
 def schedule_report(engine: Engine) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from incidents.settings import Settings as IncidentSettings
+from remediation.contingency.load import Known
 from rules.book import RuleBook
 from rules.load import load as load_rules
 from watchkeeper.app.catalogue import read
@@ -18,6 +19,7 @@ from watchkeeper.app.pipeline.lines import classes_of, masker_of
 from watchkeeper.app.pipeline.log_metrics import rules_of as log_rules_of
 from watchkeeper.app.pipeline.log_rules import LogRule
 from watchkeeper.app.pipeline.objectives import check as check_objectives
+from watchkeeper.app.pipeline.plans_read import plans_of
 from watchkeeper.app.pipeline.tell import Telling
 from watchkeeper.app.scrape_files import Scrapes, scrapes
 from watchkeeper.config import Config, Loaded
@@ -48,6 +50,7 @@ class Prepared:
     scrapes: list[Scrapes]
     log_rules: list[LogRule]
     entities: Checked
+    plans: dict[str, Known]
 
 
 async def reload(engine: Engine) -> str:
@@ -96,7 +99,8 @@ def prepare(engine: Engine) -> Prepared:
     changed = {row.name for row in loaded.config.collect.sources if before.get(row.name) != row}
     found = {source.name: source for source in configured_sources(loaded) if source.name in changed}
     book = load_rules(rule_paths(loaded), interval=loaded.config.rules.interval)
-    return Prepared(loaded, found, incidents, telling, book, scrapes(loaded), log_rules_of(loaded), Checked.of(loaded))
+    plans, entities = plans_of(loaded, book.remedies), Checked.of(loaded)
+    return Prepared(loaded, found, incidents, telling, book, scrapes(loaded), log_rules_of(loaded), entities, plans)
 
 
 async def apply(engine: Engine, prepared: Prepared) -> None:
@@ -117,6 +121,7 @@ async def apply(engine: Engine, prepared: Prepared) -> None:
     engine.loaded, engine.incident_settings = prepared.loaded, prepared.incidents
     engine.scraping.use(prepared.scrapes)
     engine.telling.take_over(prepared.telling)
+    engine.planning.known = prepared.plans
     schedule_notify(engine, now)
     if engine.config.capacity.enabled:
         schedule_report(engine)

@@ -20,6 +20,7 @@ from watchkeeper.config.events import Events
 from watchkeeper.config.feedback import Feedback
 from watchkeeper.config.logs import Logs
 from watchkeeper.config.objectives import Objectives
+from watchkeeper.config.plans import Plans
 from watchkeeper.config.security import Security
 from watchkeeper.config.types import Duration, Switch
 
@@ -303,6 +304,7 @@ class Config(Section):
     incidents: dict[str, Any] = {}
     notify: Notify = Notify()
     remediation: dict[str, Any] = {}
+    plans: Plans = Plans()
     audit: Audit = Audit()
     scale: Scale = Scale()
     remote_write: list[RemoteWrite] = []

@@ -4,6 +4,7 @@ from watchkeeper.model.action import ActionRecord, ActionState, Approval, Intent
 from watchkeeper.model.alert import Alert, AlertState, Severity
 from watchkeeper.model.capacity import CapacityRow, Exhaustion
 from watchkeeper.model.charge import BadRow, Bill, Charge, DayCharge
+from watchkeeper.model.contingency import PlanRun, RunState, StepRun, StepState
 from watchkeeper.model.event import CHANGES, Event, EventKind, EventStatus
 from watchkeeper.model.feedback import Feedback, Lesson, Move, Opinion, Recorded
 from watchkeeper.model.forecast import Backtest, Forecast
@@ -75,14 +76,18 @@ __all__ = [
     "Observation",
     "Opinion",
     "Plan",
+    "PlanRun",
     "Recorded",
     "RemedyRule",
     "RiskClass",
+    "RunState",
     "Scale",
     "ScaleTime",
     "Scores",
     "Service",
     "Severity",
+    "StepRun",
+    "StepState",
     "Target",
     "Tick",
     "Verdict",

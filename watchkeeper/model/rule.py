@@ -101,6 +101,7 @@ class RemedyRule:
     service: str = ""
     incident_labels: Mapping[str, str] = field(default_factory=dict)  #: joins the open incident that has these labels
     link: str = ""  #: name of the dual link this rule switches, empty for none
+    on_request: bool = False  #: never opened by its own expression: a person or a contingency plan asks for it
     version: str = ""  #: hash of the rule's own text
     file: str = ""
     line: int = 0

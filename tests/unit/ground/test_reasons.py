@@ -26,6 +26,7 @@ SOURCES = (
     "remediation/gates",
     "remediation/actions",
     "remediation/actuator",
+    "remediation/contingency",
     "remediation/links.py",
     "remediation/plan.py",
     "remediation/outlook.py",
@@ -48,7 +49,9 @@ NO_REASONS = re.compile(
     r"application/.*; charset=utf-8|"
     r"write host:port|the program is the whole path .*|set: .* has no pattern .*|read: takes no values|"
     r"only an admin clears .*|clearing the kill switch .*|rule \S+ has an action under way already|"
-    r"there is no incident .*|incident .* already|\S+ was folded twice|"
+    r"a file of plans has one key.*|plan \S+ has run for .*|say (?:why|in a note).*|step \S+ .*|every step is over|"
+    r"gate .* binds people too.*|\S+ of step \S+ is under way .*|7 is 7 already|there is no incident .*|"
+    r"incident .* already|\S+ was folded twice|"
     r"7 of 7|a day|all actions|link 7|rule 7|target 7|; graduated|; 7 did not confirm|: 7|7: 7|\[7\]|.*\(and 7\).*"
 )
 #: What a hole may hold.

@@ -71,7 +71,9 @@ def incident(request: Request, incident_id: str) -> dict[str, Any]:
             raise HTTPException(404, f"there is no incident {incident_id}")
         alerts = unit.alerts.of_incident(incident_id)
         actions = unit.actions.of_incident(incident_id)
+        runs = unit.plans.of_incident(incident_id)
         subjects = [incident_id, *(one.id for one in alerts), *(one.id for one in actions)]
+        subjects += [subject for run in runs for subject in (run.id, *(f"{run.id}/{step.name}" for step in run.steps))]
         timeline = sorted((one for subject in subjects for one in unit.transitions.of(subject)), key=_order)
         deliveries = [one for subject in subjects for one in unit.outbox.of_subject(subject)]
         deliveries.sort(key=lambda one: (one.finished_at or one.created_at, one.id))
@@ -83,6 +85,7 @@ def incident(request: Request, incident_id: str) -> dict[str, Any]:
         "timeline": [shapes.transition(one) for one in timeline],
         "actions": shown,
         "changes": before,
+        "plans": [{"id": run.id, "plan": run.plan, "state": run.state} for run in runs],
         "deliveries": sorted((shapes.delivery(one) for one in deliveries), key=lambda one: str(one["at"])),
     }
 
@@ -213,5 +216,7 @@ def explained(request: Request, subject_id: str, language: Literal["en", "zh-CN"
             told = [cause_line(place, one) for place, one in enumerate(found["causes"], 1)]
             found["text"] = [*told, *map(change_line, found["changes"]), *found["text"]]
     if found is None:
-        raise HTTPException(404, f"nothing is known about {subject_id!r}; ids look like alert-7, inc-3 or act-12")
+        raise HTTPException(
+            404, f"nothing is known about {subject_id!r}; ids look like alert-7, inc-3, act-12 or plan-2"
+        )
     return found

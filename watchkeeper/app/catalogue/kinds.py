@@ -10,10 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 import collectors
-from rules.fields import AsWritten
 from watchkeeper.config.load import translate
 from watchkeeper.config.types import Duration
-from watchkeeper.config.yaml import parse
+from watchkeeper.config.yaml import AsWritten, parse
 from watchkeeper.errors import ConfigError
 
 #: Where the shipped kinds stand.

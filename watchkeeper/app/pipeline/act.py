@@ -90,6 +90,26 @@ class Acting:
         if changes:
             await asyncio.to_thread(self._tell, now, changes)
 
+    async def request(
+        self,
+        rule: str,
+        who: str,
+        reason: str,
+        *,
+        waive: Sequence[str] = (),
+        incident_id: str = "",
+        also: Callable[[Unit, str], None] | None = None,
+    ) -> str:
+        """Ask for a rule's action on somebody's behalf: the same gates and approvals. Returns the action's id.
+
+        ``also``: what is written with it, in one transaction. Raises ActionError and AccessError.
+        """
+        now = self.clock.now()
+        facts = await asyncio.get_running_loop().run_in_executor(self.executor, self._facts, now)
+        return await self.remediator.request(
+            now, rule, who, reason, facts, waive=waive, incident_id=incident_id, also=also
+        )
+
     def on_gap(self, seconds: float) -> None:
         """The loop woke late: the remediator only observes for a while."""
         self._asleep = max(self._asleep, seconds)

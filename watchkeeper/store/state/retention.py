@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, and_, delete, func, or_, select
 
-from watchkeeper.model import AlertState, IncidentState
+from watchkeeper.model import AlertState, IncidentState, RunState, StepState
 from watchkeeper.model.action import TERMINAL
 from watchkeeper.store.state.repositories import Unit
 from watchkeeper.store.state.tables import attachments, login_failures, outbox, sessions, silences, transitions
@@ -18,6 +18,8 @@ OVER: Mapping[str, tuple[str, ...]] = {
     "incident": (IncidentState.RESOLVED,),
     "action": tuple(TERMINAL),
     "delivery": ("sent", "failed", "folded"),
+    "plan": tuple(state for state in RunState if state.over),
+    "plan_step": tuple(state for state in StepState if state.over),
 }
 
 
@@ -32,6 +34,7 @@ def prune(unit: Unit, before: datetime) -> dict[str, int]:
         "kpi_forecasts": unit.kpis.prune(before),
         "events": unit.events.prune(before),
         "feedback": unit.feedback.prune(before),
+        "plan_evidence": unit.plans.prune(before),
         "sessions": connection.execute(delete(sessions).where(sessions.c.seen_at < before)).rowcount,
         "login_failures": connection.execute(delete(login_failures).where(login_failures.c.last_at < before)).rowcount,
     }

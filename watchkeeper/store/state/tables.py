@@ -176,6 +176,32 @@ declarations = Table(
     Column("reason", Words, nullable=False),
 )
 
+plan_runs = Table(
+    "plan_runs",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("key", Words, nullable=False, unique=True),
+    Column("plan", Words, nullable=False),
+    Column("incident_id", String(64), nullable=False),
+    Column("drill", Boolean, nullable=False),
+    Column("state", String(24), nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("run", Json, nullable=False),
+    Index(None, "state"),
+    Index(None, "incident_id"),
+    Index(None, "started_at"),
+)
+
+plan_evidence = Table(
+    "plan_evidence",
+    metadata,
+    Column("run_id", String(64), primary_key=True),
+    Column("moment", String(12), primary_key=True),  # start, end
+    Column("at", Moment, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # JSON, gzip
+)
+
 silences = Table(
     "silences",
     metadata,

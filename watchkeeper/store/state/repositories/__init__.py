@@ -17,6 +17,7 @@ from watchkeeper.store.state.repositories.incidents import Incidents
 from watchkeeper.store.state.repositories.kpis import Kpis
 from watchkeeper.store.state.repositories.outbox import Outbox
 from watchkeeper.store.state.repositories.people import People
+from watchkeeper.store.state.repositories.plans import Plans
 from watchkeeper.store.state.repositories.transitions import Transition, Transitions
 
 __all__ = ["Transition", "Unit"]
@@ -75,3 +76,7 @@ class Unit:
     @cached_property
     def feedback(self) -> Feedbacks:
         return Feedbacks(self.connection)
+
+    @cached_property
+    def plans(self) -> Plans:
+        return Plans(self.connection)

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, select
+from sqlalchemy import ColumnElement, RowMapping, Text, select, type_coerce
 
 from watchkeeper.model import Alert, AlertState, Severity
 from watchkeeper.store.state.repositories.common import Repository, chunks, insert_many, next_numbers, update_many
 from watchkeeper.store.state.repositories.transitions import Transition, Transitions
-from watchkeeper.store.state.tables import alerts
+from watchkeeper.store.state.tables import alerts, dump_json
 
 OPEN = (AlertState.PENDING, AlertState.FIRING, AlertState.UNKNOWN)
 COLUMNS = tuple(item.name for item in fields(Alert))
@@ -96,6 +96,18 @@ class Alerts(Repository):
 
     def of_incident(self, incident_id: str) -> list[Alert]:
         return self._select(alerts.c.incident_id == incident_id)
+
+    def live_of_incident(self, incident_id: str, rules: Sequence[str] = ()) -> list[Alert]:
+        """Those of an incident that are open still; of these rules where some are named."""
+        named = [alerts.c.rule.in_(rules)] if rules else []
+        return self._select(alerts.c.incident_id == incident_id, alerts.c.state.in_(OPEN), *named)
+
+    def firing_with(self, rules: Sequence[str], labels: Mapping[str, str], limit: int = 1000) -> list[Alert]:
+        """Firing alerts of these rules, of any where none is named, that have these labels; the oldest ones."""
+        text = type_coerce(alerts.c.labels, Text)  # canonical JSON: found as text, so that a storm is not read whole
+        wanted = [text.contains(dump_json({name: value})[1:-1], autoescape=True) for name, value in labels.items()]
+        named = [alerts.c.rule.in_(rules)] if rules else []
+        return self._select(alerts.c.state == AlertState.FIRING, *named, *wanted, limit=limit)
 
     def recent(self, since: datetime, limit: int = 1000) -> list[Alert]:
         return self._select(alerts.c.active_at >= since, limit=limit)
