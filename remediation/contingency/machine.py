@@ -10,7 +10,7 @@ state a run is in, asking again gives the same answer: a new life of the engine 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from watchkeeper.config.plans import Plan, Step
@@ -96,8 +96,8 @@ def advance(turn: Turn, look: Look) -> Ask | None:
         if moved.state.over:
             continue
         if moved.state is S.ACTIVE and wanted.kind == "rule" and not moved.action_id and not _rehearsing(turn, moved):
-            by = {"by": moved.asked_by, "waive": moved.waived, "note": moved.note} if moved.asked_by else {}
-            return Ask(step=moved.name, rule=wanted.rule, attempt=moved.attempt, **by)
+            ask = Ask(step=moved.name, rule=wanted.rule, attempt=moved.attempt)
+            return replace(ask, by=moved.asked_by, waive=moved.waived, note=moved.note) if moved.asked_by else ask
         return None
     _close(turn, look)
     return None

@@ -13,13 +13,16 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from support.contingency import Playing, plan
 
 from notifiers import catalogue as catalogues
 from notifiers import digest as digests
 from notifiers import render
 from notifiers.catalogue import LANGUAGES, catalogue
+from notifiers.contingency import Occasion, notice, turn
 from notifiers.render import TOLD, Renderer, marked_repeat
 from notifiers.story import CLOCKS, REASONS, story
+from watchkeeper.config.plans import Vendor
 from watchkeeper.model import (
     CHANGES,
     ActionRecord,
@@ -76,6 +79,27 @@ def delivery(message: Message, number: int) -> Delivery:
     )  # fmt: skip
 
 
+def plan_turns(one: Renderer) -> list[Message]:
+    """A contingency plan at every turn, recovered or not, in earnest and as a drill."""
+    texts = {"title": "提示", "title_en": "{plan}", "text": "{service} {elapsed}", "text_en": "since {started}"}
+    wanted = plan(title="承运商", title_en="Carrier", notices=[{"audience": "users", "at": "tell", **texts}])
+    run = Playing.of(wanted).run
+    drill = replace(run, drill=True, recovered_at=NOON)
+    vendors = {"carrier": Vendor(name="carrier", phone="+86 400")}
+    step = wanted.step("call").model_copy(update={"text": "报障", "text_en": "call them"})
+    words = ("start", "step", "blocked", "overdue", "late", "back", "recovered", "end", "aborted")
+    of: dict[str, Any] = {
+        "plan": wanted,
+        "now": NOON,
+        "severity": Severity.P1,
+        "vendors": vendors,
+        "reason": "the rule is gone",
+    }
+    found = [turn(one, Occasion(word=word, run=each, step=step, **of)) for word in words for each in (run, drill)]
+    asked = Occasion(word="step", run=run, step=wanted.step("degrade"), **of)
+    return [*found, turn(one, asked), notice(one, asked, wanted.notices[0])]
+
+
 def everything(language: str) -> list[Message]:
     one = reader(language)
     over = replace(ALERT, state=AlertState.RESOLVED, resolved_at=NOON + timedelta(minutes=7))
@@ -92,6 +116,7 @@ def everything(language: str) -> list[Message]:
         found.append(story(one, kind, reason, INCIDENT, [ALERT, replace(ALERT, id="alert-2")], NOON))
     deeds = [Event(kind=kind, title="1.4", start=NOON, service="shop", link="https://ci/7") for kind in CHANGES]
     found += [story(one, "firing", "new", INCIDENT, [ALERT], NOON, [deed]) for deed in deeds]
+    found += plan_turns(one)
     other = one.test("ding", "ann", NOON)
     sample = [found[0], found[1], replace(found[0], subject_id="z"), replace(found[1], subject_id="y"), other]
     many = [replace(found[0], subject_id=f"n{number}") for number in range(120)]
