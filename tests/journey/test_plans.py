@@ -172,12 +172,12 @@ async def test_a_step_that_was_refused_waits_for_a_person_and_late_ones_are_told
         await walk(engine, 30)
         assert [one.state for one in actions(engine)][-1] is ActionState.AWAITING_APPROVAL
         assert client.post(f"{path}/steps/degrade/done", json={}).status_code == 409  # an action is under way
-        await walk(engine, 400)
+        await walk(engine, 66)
         overdue = [text for text in found.told("dingtalk") if "已超时" in text and "degrade" in text]
         assert len(overdue) == 1
         assert client.post(f"{path}/abort", json={"note": "the carrier is back"}).status_code == 200
         assert only(engine).state is RunState.ABORTED
-        await walk(engine, 60)
+        await walk(engine, 6)
         assert len(runs(engine)) == 1  # one run for an incident, whatever became of it
         incident = only(engine).incident_id
         again = client.post("/api/wk/plans/carrier/start", json={"reason": "x", "incident_id": incident})

@@ -55,7 +55,7 @@ PLAN: dict[str, Any] = {
     "trigger": {"alerts": ["CarrierDown"], "lasting": "30s"},
     "recovery": {"target": "10m", "symptom": "quote_failures > 0.1", "hold": "20s"},
     "steps": [
-        {"name": "degrade", "kind": "rule", "rule": "quotes_cached", "limit": "5m"},
+        {"name": "degrade", "kind": "rule", "rule": "quotes_cached", "limit": "1m"},
         {"name": "tell", "kind": "notice"},
         {"name": "call", "owner": "duty", "vendor": "acme", "limit": "5m", "text": "报障", "text_en": "Report it"},
     ],
