@@ -83,7 +83,7 @@ async def measure(port: int, probes: int, seconds: float, folder: Path, kind: st
     outbound = Outbound(allow_private=True)
     scheduler = Scheduler(clock, telemetry)
     garbage.settle(scheduler)
-    late: list[float] = []
+    begun: list[tuple[datetime, datetime]] = []  #: each run's begin, and the first time it was due
     failures = 0
 
     async def nothing(*_: Any) -> None:
@@ -93,8 +93,7 @@ async def measure(port: int, probes: int, seconds: float, folder: Path, kind: st
 
     async def step(source: Source, first: datetime, now: datetime) -> None:
         nonlocal failures
-        behind = (clock.now() - first) % INTERVAL
-        late.append(behind.total_seconds())
+        begun.append((clock.now(), first))
         await collecting.step(source, now)
         failures += not source.reached
 
@@ -109,16 +108,16 @@ async def measure(port: int, probes: int, seconds: float, folder: Path, kind: st
     while any(source.last_at is None for source in sources):  # noqa: ASYNC110 - nobody tells, and a second is early enough
         await asyncio.sleep(1.0)
     await asyncio.sleep(2 * INTERVAL.total_seconds())
-    late.clear()
+    begun.clear()
     failures = 0
     used, wall = time.process_time(), time.monotonic()
     await asyncio.sleep(seconds)
-    cores, found = (time.process_time() - used) / (time.monotonic() - wall), list(late)
+    cores, found = (time.process_time() - used) / (time.monotonic() - wall), list(begun)
     stop.set()
     await running
     await outbound.aclose()
     store.close()
-    return found, cores, failures
+    return [((at - first) % INTERVAL).total_seconds() for at, first in found], cores, failures
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -62,6 +62,11 @@ def to_ms(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
+def begun_ms(moment: datetime) -> datetime:
+    """The millisecond that has begun: kept and read again it is never later than the moment itself."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
 def from_ms(milliseconds: int | float) -> datetime:
     """Aware UTC datetime of a stored timestamp."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -130,9 +130,9 @@ def connected(host: str, port: int, addresses: Iterable[str]) -> Talk[socket.soc
     """A socket that does not block, to the first address that answers. Raises OSError."""
     last: OSError = OSError(f"{host} has no address")
     for address in addresses:
-        made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        made = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
-            made.setblocking(False)
             yield from _connect(made, address, port)
         except OSError as error:
             made.close()

@@ -90,6 +90,7 @@ class Telemetry:
             "watchkeeper_job_seconds", "Time a periodic step took.", ["step"], buckets=_SECONDS, registry=registry
         )
         self._runs: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
+        self._sources: dict[str, tuple[Counter, Counter]] = {}
         self.loop_lag = Gauge(
             "watchkeeper_loop_lag_seconds", "Lateness of the event loop, last look.", registry=registry
         )
@@ -193,8 +194,11 @@ class Telemetry:
 
     def count_appends(self, source: str, appends: Sequence[Appended]) -> None:
         """Enter several appends of one source into the ledger."""
-        self.received.labels(source).inc(sum([one.received for one in appends]))
-        self.stored.labels(source).inc(sum([one.stored for one in appends]))
+        found = self._sources.get(source)
+        if found is None:
+            found = self._sources[source] = self.received.labels(source), self.stored.labels(source)
+        found[0].inc(sum([one.received for one in appends]))
+        found[1].inc(sum([one.stored for one in appends]))
         if repeated := sum([one.deduplicated for one in appends]):
             self.deduplicated.labels(source).inc(repeated)
         for appended in appends:

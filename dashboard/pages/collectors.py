@@ -34,6 +34,8 @@ def layout(caller: Caller, _request: Request) -> Any:
     )
 
 
+#: The kind of the source that reads the engine itself: what it reads has a name, no address.
+OWN = "own"
 COLUMNS = ("state", "name", "kind", "target", "lag", "interval", "series", "stored", "rejected", "error")
 NUMBERS = ("lag", "interval", "series", "stored")
 #: What a reader wants to know of the store, in this order; the book beside it has what came in and what was refused.
@@ -66,7 +68,7 @@ def row(caller: Caller, one: Mapping[str, Any]) -> dict[str, Any]:
         "state_key": one["state"],
         "name": one["name"],
         "kind": one["kind"],
-        "target": one["target"],
+        "target": words("collectors.own") if one["kind"] == OWN else one["target"],
         "lag": words.seconds(one["lag_seconds"]),
         "lag_sort": one["lag_seconds"],
         "interval": words.seconds(one["interval_seconds"]),

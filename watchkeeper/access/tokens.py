@@ -8,6 +8,7 @@ from watchkeeper.access.errors import ForbiddenError, UnknownUserError, WeakPass
 from watchkeeper.access.roles import Role, lesser, parse_role
 from watchkeeper.access.secrets import hashed, new_secret
 from watchkeeper.access.users import existing
+from watchkeeper.clock import begun_ms
 from watchkeeper.errors import AccessError
 from watchkeeper.store.state import State
 from watchkeeper.store.state.repositories.people import Token
@@ -73,8 +74,8 @@ def find_token(state: State, secret: str, now: datetime) -> tuple[Token, Role]:
 def _new(name: str, user: str, role: Role, lifetime: timedelta, now: datetime) -> tuple[str, Token]:
     if not timedelta(0) < lifetime <= LONGEST:
         raise WeakPasswordError(f"a token lives {LONGEST.days} days at most")
-    secret = f"wk_{new_secret()}"
+    secret, made = f"wk_{new_secret()}", begun_ms(now)
     token = Token(
-        id_hash=hashed(secret), name=name[:80], user=user, role=role, created_at=now, expires_at=now + lifetime
+        id_hash=hashed(secret), name=name[:80], user=user, role=role, created_at=made, expires_at=made + lifetime
     )
     return secret, token

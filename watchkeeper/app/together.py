@@ -16,7 +16,7 @@ Asked = TypeVar("Asked")
 Told = TypeVar("Told")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Waiting(Generic[Asked, Told]):
     asked: Asked
     answer: asyncio.Future[Told]

@@ -31,7 +31,7 @@ from watchkeeper.access.lockout import LONGEST_WAIT, wait_after
 from watchkeeper.access.passwords import HASHER, check_password, hash_password, matches
 from watchkeeper.access.sessions import confirm_password, end_expired, log_in, log_out, verify_password
 from watchkeeper.access.setup import finish_setup, new_setup_secret, setup_needed
-from watchkeeper.access.tokens import create_system_token, create_token, revoke_token
+from watchkeeper.access.tokens import LONGEST, create_system_token, create_token, revoke_token
 from watchkeeper.access.users import (
     create_user,
     new_user,
@@ -341,6 +341,18 @@ def test_a_token_works_until_it_expires_or_is_revoked(state: State) -> None:
         authenticate(state, header, NOON)
     with pytest.raises(AccessError, match="no such token"):
         revoke_token(state, "0" * 64, actor="ann", now=NOON)
+
+
+@pytest.mark.parametrize("microseconds", [1, 499, 500, 501, 999, 999_999])
+def test_a_token_works_in_the_millisecond_it_was_made_in(state: State, microseconds: int) -> None:
+    now = NOON + timedelta(microseconds=microseconds)
+    add(state, "ann")
+    secret, row = create_token(state, name="ci", user="ann", role="viewer", lifetime=LONGEST, now=now, actor="ann")
+    own, _ = create_system_token(state, "cli", Role.ADMIN, now=now)
+    assert authenticate(state, f"Bearer {secret}", now).role is Role.VIEWER
+    assert authenticate(state, f"Bearer {own}", now).role is Role.ADMIN
+    with pytest.raises(AccessError, match="expired"):
+        authenticate(state, f"Bearer {secret}", row.expires_at)
 
 
 def test_a_token_never_has_more_rights_than_its_user(state: State) -> None:

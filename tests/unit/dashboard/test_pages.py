@@ -162,6 +162,9 @@ async def test_no_word_of_the_engine_is_left_untranslated(served: tuple[FakeEngi
     reader = caller_of(served[0], client, "admin", "zh-CN")
     status = texts(about.body(reader, await reader.get("/api/wk/status")))
     assert "已拒绝 · 过旧\n10" in status
+    source = (await reader.get("/api/wk/collectors"))["collectors"][0]
+    assert collectors.row(reader, {**source, "kind": "own", "target": "own metrics"})["target"] == "引擎自身指标"
+    assert collectors.row(reader, source)["target"] == source["target"]
     rows = (await reader.get("/api/wk/capacity"))["rows"]
     assert "历史数据不足：已有 3 个点，需要 48 个" in markup(
         capacity.detail(reader, {**rows[1], "unknown": "not enough history: 3 of 48 points"})

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import structlog
 
@@ -51,8 +51,7 @@ class Segment:
     last_ms: dict[str, int] = field(default_factory=dict)  #: newest time per target
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(NamedTuple):
     """A frame not yet durable."""
 
     sequence: int
@@ -63,8 +62,7 @@ class Pending:
     record: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """What is to be written, once its sequence is known."""
 
     target: str

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,8 +18,7 @@ from watchkeeper.store.samples.pushing import Pushing
 from watchkeeper.store.samples.rows import add_row
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Row:
+class _Row(NamedTuple):
     """A tick that is let in."""
 
     place: int  #: among those asked for
