@@ -87,13 +87,8 @@ def body(caller: Caller, data: Mapping[str, Any], charts: Sequence[Mapping[str, 
                 smallest=420,
             ),
             *families(caller, data, charts),
-            widgets.grid_of(
-                [
-                    widgets.card(_sources(caller, data["sources"]), title=words("service.sources")),
-                    widgets.card(_metrics(caller, data["metrics"]), title=words("service.metrics")),
-                ],
-                smallest=420,
-            ),
+            widgets.card(_sources(caller, data["sources"]), title=words("service.sources")),
+            widgets.card(_metrics(caller, data["metrics"]), title=words("service.metrics")),
         ],
         className="wk-stack",
     )
@@ -246,6 +241,8 @@ def _metrics(caller: Caller, rows: Sequence[Mapping[str, Any]]) -> Any:
     if not rows:
         return widgets.empty(caller, "service.metrics")
     head = [words(f"service.{name}") for name in ("metric", "type", "unit", "meaning")]
-    return widgets.table(
-        head, [[html.Code(one["name"]), one["type"], one["unit"], one["help"][words.language]] for one in rows]
-    )
+    cells = [
+        [html.Code(one["name"], className="wk-series"), one["type"], one["unit"], one["help"][words.language]]
+        for one in rows
+    ]
+    return widgets.table(head, cells)

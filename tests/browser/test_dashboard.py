@@ -125,6 +125,16 @@ def test_a_tour_of_all_pages(house: House, language: str, theme: str, width: int
         check(seen)
 
 
+def test_the_tables_of_a_service_are_seen_whole(house: House, visitor: Watched) -> None:
+    visitor.sign_in("ada", PASSWORD)
+    visitor.page.wait_for_selector(".wk-tile")
+    visitor.goto("/services/checkout")
+    visitor.see("kube_horizontalpodautoscaler_status_target_metric_utilization")
+    cut_off = "[...document.querySelectorAll('.wk-sideways')].map(one => one.scrollWidth - one.clientWidth)"
+    assert max(visitor.page.evaluate(cut_off)) <= 1
+    check(visitor)
+
+
 TITLES = {
     "zh-CN": {
         "overview": "总览", "explore": "探索", "logs": "日志", "services": "服务", "incidents": "事件",
