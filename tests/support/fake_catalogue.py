@@ -50,8 +50,8 @@ def service(now: datetime, name: str) -> dict[str, Any]:
         "metrics": [
             {"name": "http_requests_total", "type": "counter", "unit": "count", "good": "none", "family": "application",
              "help": {"en": "Requests answered", "zh-CN": "已应答的请求数"}},
-            {"name": "kube_horizontalpodautoscaler_status_target_metric_utilization", "type": "gauge", "unit": "percent",
-             "good": "none", "family": "infrastructure",
+            {"name": "kube_horizontalpodautoscaler_status_target_metric_utilization", "type": "gauge",
+             "unit": "percent", "good": "none", "family": "infrastructure",
              "help": {"en": "How much of what it may is used by what decides how many there are, as it was last told",
                       "zh-CN": "决定副本数的指标最近一次上报的使用率"}},
         ],
