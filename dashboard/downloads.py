@@ -1,4 +1,4 @@
-"""Files a person takes away: reports, passed through from the engine with the caller's own session."""
+"""Files a person takes away: reports and evidence, passed through from the engine with the caller's own session."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from .context import current
 
 #: What a report's name may look like; anything else is not asked for.
 REPORT = re.compile(r"[A-Za-z0-9_-]{1,100}\.(html|csv)")
+#: What the evidence of a plan's run is called.
+PACK = re.compile(r"(plan-[0-9]{1,18})\.zip")
 #: Where the audit's rows are taken from, with the filters of its page.
 AUDIT = "/audit.jsonl"
 #: Rows of the audit taken through the dashboard at most: it holds them while it passes them on.
@@ -23,10 +25,11 @@ PASSED = ("content-type", "content-disposition", "content-security-policy")
 
 
 class Downloads:
-    """GET /reports/<id>.html and /reports/<id>.csv, and the audit as lines of JSON."""
+    """GET /reports/<id>.html and /reports/<id>.csv, /plan-packs/<run>.zip, and the audit as lines of JSON."""
 
     def register(self, router: FastAPI) -> None:
         router.add_api_route("/reports/{name}", self.report, methods=["GET"], response_model=None)
+        router.add_api_route("/plan-packs/{name}", self.pack, methods=["GET"], response_model=None)
         router.add_api_route(AUDIT, self.audit, methods=["GET"], response_model=None)
 
     async def audit(self, request: Request) -> Response:
@@ -38,6 +41,12 @@ class Downloads:
         if not REPORT.fullmatch(name):
             return PlainTextResponse(caller.words("refused.404") + "\n", 404)
         return await self._passed(f"/api/wk/reports/{name}", {})
+
+    async def pack(self, name: str) -> Response:
+        caller, found = current(), PACK.fullmatch(name)
+        if found is None:
+            return PlainTextResponse(caller.words("refused.404") + "\n", 404)
+        return await self._passed(f"/api/wk/plans/runs/{found[1]}/pack", {})
 
     async def _passed(self, path: str, query: Mapping[str, str]) -> Response:
         caller = current()

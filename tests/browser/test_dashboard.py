@@ -139,7 +139,8 @@ TITLES = {
     "zh-CN": {
         "overview": "总览", "explore": "探索", "logs": "日志", "services": "服务", "incidents": "事件",
         "changes": "变更",
-        "actions": "动作", "dual_links": "双链路", "scaling": "伸缩", "safety": "安全", "audit": "审计",
+        "actions": "动作", "dual_links": "双链路", "scaling": "伸缩", "plans": "应急预案",
+        "safety": "安全", "audit": "审计",
         "risks": "行为风险", "detection": "检测", "capacity": "容量",
         "predictions": "业务预测", "business": "业务指标", "cost": "成本", "sla": "服务等级（SLA）",
         "reports": "报告", "collectors": "采集器", "rules": "规则", "settings": "设置", "about": "状态",
@@ -147,7 +148,8 @@ TITLES = {
     "en": {
         "overview": "Overview", "explore": "Explore", "logs": "Logs", "services": "Services", "incidents": "Incidents",
         "changes": "Changes",
-        "actions": "Actions", "dual_links": "Dual links", "scaling": "Scaling", "safety": "Safety", "audit": "Audit",
+        "actions": "Actions", "dual_links": "Dual links", "scaling": "Scaling", "plans": "Plans",
+        "safety": "Safety", "audit": "Audit",
         "risks": "Risks", "detection": "Detection",
         "predictions": "Predictions", "business": "Business", "cost": "Cost", "sla": "Service levels",
         "capacity": "Capacity", "reports": "Reports", "collectors": "Collectors", "rules": "Rules",

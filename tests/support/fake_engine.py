@@ -24,6 +24,7 @@ from support import (
     fake_changes,
     fake_cost,
     fake_detection,
+    fake_plans,
     fake_risks,
     fake_safety,
     fake_sla,
@@ -417,6 +418,7 @@ def _reading(app: FastAPI, engine: FakeEngine) -> None:  # noqa: C901 - one smal
     get("/api/wk/logs", logs)
     get("/api/wk/actions", actions)
     get("/api/wk/security/entities", lambda: fake_risks.risks(iso(now()), PAYLOAD))
+    get("/api/wk/plans", lambda: fake_plans.plans(iso(now()), PAYLOAD))
     get("/api/wk/safety", lambda: fake_safety.safety(engine.kill, iso(now()), PAYLOAD))
     get("/api/wk/audit", audit)
     get("/api/wk/audit/export", export)
