@@ -36,7 +36,8 @@ DAYS = timedelta(days=2)
 @dataclass(frozen=True)
 class Strike:
     what: str
-    seconds: float  #: until somebody acted: from the blow to an engine, or from when actuator or database were back
+    acted: float  #: seconds until an effect: from the blow to an engine, or from when actuator or database were back
+    led: float = 0.0  #: seconds from the blow to the leader until another life or engine held the lease
 
 
 class Estate:
@@ -47,15 +48,16 @@ class Estate:
         migrate(self.state)
         self.all = Watchers(database.url, tmp_path, ttl)
 
-    def leader(self) -> str:
-        """Who holds the lease now; empty for nobody, or while the database does not answer."""
+    def lease(self) -> tuple[str, int]:
+        """Who holds the lease now, and its number; nobody, or the database does not answer: empty and 0."""
         now = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+        asked = text(f"SELECT holder, token FROM lease WHERE expires_at > {now}")
         try:
             with self.state.read() as unit:
-                found = unit.connection.execute(text(f"SELECT holder FROM lease WHERE expires_at > {now}")).scalar()
+                found = unit.connection.execute(asked).first()
         except StoreError:
-            return ""
-        return str(found or "")
+            return "", 0
+        return (str(found[0]), int(found[1])) if found else ("", 0)
 
     def acts(self, since: int) -> bool:
         return len(self.all.effects()) > since
@@ -79,27 +81,45 @@ class Estate:
         kills, still = chance.random() < 0.5, chance.uniform(SHORTEST, LONGEST) * self.ttl
         if victim == "database":
             return self._database(chance, within, still=0.0 if kills else still)
-        name = self.leader() if victim == "leader" else victim
+        holder, token = self.lease()
+        name = holder if victim == "leader" else victim
         if not name:
             return Strike("nobody led", self.until(self._another(), within))
         began = time.monotonic()
+        if name == "actuator":
+            return self._actuator(within, still=0.0 if kills else still)
         if kills:
             self.all.kill(name)
         else:
             self.all.freeze(name)
         time.sleep(IN_FLIGHT)
         another, awake = self._another(), began + still
+        if name != holder:
+            if not kills:
+                time.sleep(max(awake - time.monotonic(), 0.0))
+                self.all.wake(name)
+            return Strike(f"another engine {'killed' if kills else 'frozen'}", self.until(another, within))
+        self.until(lambda: self.lease()[1] > token or (not kills and time.monotonic() > awake), within)
+        led = time.monotonic() - began if self.lease()[1] > token else 0.0
+        self.until(lambda: another() or (not kills and time.monotonic() > awake), within)
+        acted = time.monotonic() - began
         if not kills:
-            if name != "actuator":
-                self.until(lambda: another() or time.monotonic() > awake, within)
-            taken = time.monotonic() - began if another() else 0.0
             time.sleep(max(awake - time.monotonic(), 0.0))
             self.all.wake(name)
-            if taken:
-                return Strike(f"{victim} frozen, replaced", taken)
-            began = time.monotonic() if name == "actuator" else began
-        self.until(another, began + within - time.monotonic())
-        return Strike(f"{victim} {'killed' if kills else 'frozen'}", time.monotonic() - began)
+            self.until(another, within)
+        if not (kills or led):
+            return Strike("leader frozen, and awake in time", time.monotonic() - began)
+        return Strike(f"leader {'killed' if kills else 'frozen'}", acted, led)
+
+    def _actuator(self, within: float, *, still: float) -> Strike:
+        if not still:
+            self.all.kill("actuator")
+            return Strike("actuator killed", self.until(self._another(), within))
+        self.all.freeze("actuator")
+        time.sleep(still)
+        another = self._another()
+        self.all.wake("actuator")
+        return Strike("actuator frozen", self.until(another, within))
 
     def _another(self) -> Callable[[], bool]:
         """Whether anything was done since now."""

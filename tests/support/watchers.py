@@ -1,20 +1,22 @@
 """Three engines' remediation on one PostgreSQL, one actuator, one pool of servers that always wants a change.
 
-Run as a script it is one engine, or the actuator; imported it starts, freezes and kills them, and reads what happened.
+``main`` is one engine, or the actuator; ``Watchers`` starts, freezes and kills them, and reads what happened.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,6 @@ from watchkeeper.store.state import State
 from watchkeeper.store.state.lease import Lease
 from watchkeeper.telemetry import Telemetry
 
-ROOT = Path(__file__).resolve().parents[2]
 SECOND = timedelta(seconds=1)
 WEB: dict[str, Any] = {"name": "web", "kind": "haproxy", "socket": "/nowhere", "backend": "shop"}
 #: Nothing rests: there is always something to do, so that every moment is one at which something can go wrong.
@@ -134,47 +135,55 @@ async def _nothing() -> None:
     pass
 
 
+#: Whoever dies is there again at once, from a process that has imported everything: Python's start is not tried.
+WARM = multiprocessing.get_context("forkserver")
+
+
 class Watchers:
     """The processes. ``names`` of engines: a, b, c."""
 
     def __init__(self, url: str, folder: Path, ttl: float) -> None:
         self.url, self.folder, self.ttl = url, folder, ttl
-        self.frozen: set[str] = set()
         state = State(url)
         with state.begin() as unit:
             unit.documents.put(f"{REHEARSED_KEY}haproxy/web", {"at": "now"}, at=datetime.now(UTC))
         state.close()
         Filed(folder)
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        WARM.set_forkserver_preload(["support.watchers"])
+        self.processes: dict[str, ForkServerProcess] = {}
         for name in ("actuator", "a", "b", "c"):
             self.start(name)
 
     def start(self, name: str) -> None:
-        environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
-        argv = [sys.executable, __file__, name, self.url, str(self.folder), str(self.ttl)]
-        with (self.folder / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(argv, env=environment, stdout=log, stderr=log)
+        self.processes[name] = WARM.Process(target=main, args=(name, self.url, self.folder, self.ttl), daemon=True)
+        self.processes[name].start()
 
     def tend(self) -> None:
         """Whoever ended is started again, as ``up`` does."""
         for name, process in self.processes.items():
-            if process.poll() is not None:
+            if process.exitcode is not None:
                 self.start(name)
 
     def kill(self, name: str) -> None:
         self.processes[name].kill()
-        self.processes[name].wait(10)
+        self.processes[name].join(10)
 
     def freeze(self, name: str) -> None:
-        self.processes[name].send_signal(signal.SIGSTOP)
+        self._send(name, signal.SIGSTOP)
 
     def wake(self, name: str) -> None:
-        self.processes[name].send_signal(signal.SIGCONT)
+        self._send(name, signal.SIGCONT)
+
+    def _send(self, name: str, sign: signal.Signals) -> None:
+        pid = self.processes[name].pid
+        assert pid is not None
+        with suppress(ProcessLookupError):  # it ended by itself, when it found that another one leads
+            os.kill(pid, sign)
 
     def close(self) -> None:
         for process in self.processes.values():
             process.kill()
-            process.wait(10)
+            process.join(10)
 
     def effects(self) -> list[dict[str, Any]]:
         file = self.folder / "effects"
@@ -183,15 +192,15 @@ class Watchers:
 
 
 def main(name: str, url: str, folder: Path, ttl: float) -> None:
-    if name == "actuator":
-        pool = Filed(folder)
-        asyncio.run(serve(folder / "a.sock", folder / "journal", [WEB], folder / "kill-switch", kinds=lambda _: pool))
-    else:
-        asyncio.run(Watcher(url, folder, name, ttl).run())
-
-
-if __name__ == "__main__":
+    """One process, until it is killed; what it says is kept."""
+    log = os.open(folder / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for output in (1, 2):
+        os.dup2(log, output)
     try:
-        main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), float(sys.argv[4]))
+        if name == "actuator":
+            pool, kill_switch = Filed(folder), folder / "kill-switch"
+            asyncio.run(serve(folder / "a.sock", folder / "journal", [WEB], kill_switch, kinds=lambda _: pool))
+        else:
+            asyncio.run(Watcher(url, folder, name, ttl).run())
     except ActionError as error:
         sys.exit(str(error))
