@@ -95,8 +95,20 @@ class _Repository:
         return getattr(getattr(self._view.real(), self._name), method)
 
 
+class Counting(Remembering):
+    """The same database; ``writes`` says how many transactions may have changed it."""
+
+    writes = 0
+
+    @contextmanager
+    def begin(self) -> Iterator[Unit]:
+        self.writes += 1
+        with super().begin() as unit:
+            yield unit
+
+
 @contextmanager
-def without_threads() -> Iterator[None]:
+def without_threads(keep_every: timedelta = KEEP_EVERY) -> Iterator[None]:
     """``asyncio.to_thread`` calls at once: a simulation waits for nobody, and the hops would be most of its time."""
 
     async def at_once(call: Callable[..., Any], /, *arguments: Any, **options: Any) -> Any:
@@ -104,7 +116,7 @@ def without_threads() -> Iterator[None]:
 
     kept = asyncio.to_thread
     asyncio.to_thread = at_once
-    kept_every, steady.KEEP_EVERY = steady.KEEP_EVERY, KEEP_EVERY
+    kept_every, steady.KEEP_EVERY = steady.KEEP_EVERY, keep_every
     try:
         yield
     finally:
