@@ -101,6 +101,10 @@ class Pool:
     effects: list[Effect] = field(default_factory=list)
     changes: list[tuple[int, int, int]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        assert not any(scale.schedule for scale in self.scales)  # the same bounds all day
+        self._bounds = {scale: bounds_of(scale, NOON) for scale in self.scales}
+
     def decide(self, scale: Scale, seen: Load) -> int:
         """The number the rule asks for now; what is not known asks for nothing."""
         now = NOON + seen.beat * BEAT
@@ -108,7 +112,7 @@ class Pool:
             found = load_now(scale, seen, now, WINDOW, BEAT)
         except ActionError:
             return self.running
-        return wanted(scale, found, self.running, bounds=bounds_of(scale, now)).count
+        return wanted(scale, found, self.running, bounds=self._bounds[scale]).count
 
     def decisions(self, seen: Load) -> dict[str, int]:
         return {scale.direction: self.decide(scale, seen) for scale in self.scales}

@@ -33,7 +33,8 @@ def check(seed: int) -> int:
         out, calm = scales
         with_holes = pool.decisions(spoiled)
         assert with_holes["out"] >= pool.running, (seed, beat)
-        assert with_holes["in"] >= pool.decide(calm, whole), (seed, beat)  # a hole never lowers the result
+        if spoiled.known[beat] < min(beat + 1, LOOKS):  # elsewhere both loads are the same
+            assert with_holes["in"] >= pool.decide(calm, whole), (seed, beat)  # a hole never lowers the result
         if spoiled.known[beat] < LOOKS:
             assert with_holes["in"] == pool.running, (seed, beat)
         for scale in (out, calm):
