@@ -55,12 +55,15 @@ class KillSwitch:
         return by_database or by_file
 
     def latch(self, now: datetime) -> str:
-        """As ``reason``, and a file put there by hand is written to the database: removing it clears nothing."""
+        """As ``reason``, and a file put there by hand is written to the database: removing it clears nothing.
+
+        A half that only could not be read sets the switch for as long as that lasts.
+        """
         why = self.reason()
-        if why and not self._is_kept():
+        if why and os.path.lexists(self._path) and not self._is_kept():
             with self._state.begin() as unit:
                 if not (unit.documents.get(KEY) or {}).get("set"):
-                    self._keep(unit, "file", why, now)
+                    self._keep(unit, "file", file_says(self._path) or why, now)
         return why
 
     def _is_kept(self) -> bool:

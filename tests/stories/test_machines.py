@@ -51,7 +51,7 @@ def test_a_full_disk_what_cannot_be_written_down_is_not_done_and_is_when_there_i
         world = World(folder)
         disk = Disk(world)
         world.step(chance.randint(1, 2))
-        disk.room(chance.randint(0, 6))
+        disk.room(number % 7)
         for _ in range(4):  # a minute
             with suppress(StoreError):
                 world.step()

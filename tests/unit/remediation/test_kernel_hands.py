@@ -17,7 +17,7 @@ from support.remedies import HOUR, NOON, PLAN, RULE, intent_of
 from remediation import book
 from remediation.actuator import Journal
 from remediation.killswitch import KillSwitch
-from watchkeeper.errors import AccessError, ActionError
+from watchkeeper.errors import AccessError, ActionError, StoreError
 from watchkeeper.model import ActionRecord, ActionState, Mode, RiskClass
 
 
@@ -74,6 +74,34 @@ def test_a_switch_makes_its_folder_is_on_disk_for_its_owner_alone_and_keeps_no_f
     assert switch.reason() == "eve: fire"
     assert synced.count("kill-switch") == 4
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_half_that_could_not_be_read_for_a_moment_sets_nothing_for_good(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    switch, read = world.remediator.kill_switch, world.state.read
+
+    def once() -> Any:
+        monkeypatch.setattr(world.state, "read", read)
+        raise StoreError("state database: the server closed the connection")
+
+    monkeypatch.setattr(world.state, "read", once)
+    assert "cannot be read" in switch.latch(NOON)
+    assert switch.latch(NOON) == ""
+    switch._path = world.folder / "unmounted" / "kill-switch"
+    assert "cannot be read" in switch.latch(NOON)
+    switch._path = world.folder / "kill-switch"
+    assert switch.latch(NOON) == ""
+    with world.state.read() as unit:
+        assert unit.audit.rows() == []
+
+
+def test_a_file_that_is_there_and_cannot_be_read_stays_set_when_it_is_gone(world: World) -> None:
+    switch = world.remediator.kill_switch
+    (world.folder / "kill-switch").mkdir()  # to be read as a file it is not
+    assert "cannot be read" in switch.latch(NOON)
+    (world.folder / "kill-switch").rmdir()
+    assert "cannot be read" in switch.latch(NOON)
 
 
 def test_to_clear_what_nobody_set_is_no_mistake(world: World) -> None:
