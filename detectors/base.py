@@ -17,6 +17,8 @@ from pydantic import ConfigDict
 from watchkeeper.model import Labels, Matrix, Scores
 from watchkeeper.model.series import FloatArray, IntArray
 
+from .local import Places
+
 #: Options of a detector: an unknown one is a mistake, not a wish.
 STRICT = ConfigDict(extra="forbid")
 #: Decimal orders of rarity that earn a score of 0.5: 3 is one point in a thousand.
@@ -25,6 +27,8 @@ HALF_RARITY = 3.0
 LARGEST = 1e25
 
 Array = npt.NDArray[Any]
+#: Where nothing is said of clocks.
+UTC = Places()
 
 
 @dataclass(slots=True)
@@ -91,15 +95,15 @@ def first_rows(state: State, count: int) -> State:
     return State({name: array[:count] for name, array in state.rows.items()}, state.shared)
 
 
-def fit(detector: Streaming, matrix: Matrix) -> State:
+def fit(detector: Streaming, matrix: Matrix, places: Places = UTC) -> State:
     """The state after all columns of the matrix."""
-    return walk(detector, detector.start(len(matrix.series)), matrix, kind="")[0]
+    return walk(detector, detector.start(len(matrix.series)), matrix, kind="", places=places)[0]
 
 
-def update(detector: Streaming, state: State, column: Matrix, kind: str) -> tuple[State, Scores]:
+def update(detector: Streaming, state: State, column: Matrix, kind: str, places: Places = UTC) -> tuple[State, Scores]:
     """The scores of the new column (or columns), and the state after it. Takes ``state`` over."""
     same_layout(state, column)
-    return walk(detector, state, column, kind=kind)
+    return walk(detector, state, column, kind=kind, places=places)
 
 
 def same_layout(state: State, column: Matrix) -> None:
@@ -108,16 +112,17 @@ def same_layout(state: State, column: Matrix) -> None:
         raise ValueError(f"state holds {state.count} series, the column {len(column.series)}: align() it first")
 
 
-def score(detector: Streaming, matrix: Matrix, kind: str) -> Scores:
+def score(detector: Streaming, matrix: Matrix, kind: str, places: Places = UTC) -> Scores:
     """The scores of every column, each from the columns before it alone."""
-    return walk(detector, detector.start(len(matrix.series)), matrix, kind=kind)[1]
+    return walk(detector, detector.start(len(matrix.series)), matrix, kind=kind, places=places)[1]
 
 
-def walk(detector: Streaming, state: State, matrix: Matrix, *, kind: str) -> tuple[State, Scores]:
+def walk(detector: Streaming, state: State, matrix: Matrix, *, kind: str, places: Places = UTC) -> tuple[State, Scores]:
+    """Steps see what the clocks of ``places`` show: one number, or one for each series."""
     seen = observed(matrix)
     value, expected, lower, upper = (np.full(seen.shape, np.nan) for _ in range(4))
-    for at, time_ms in enumerate(matrix.times.tolist()):
-        answer = detector.step(state, seen[:, at], time_ms)
+    for at, shown in enumerate(_shown(places, matrix)):
+        answer = detector.step(state, seen[:, at], shown)
         value[:, at], expected[:, at] = answer.value, answer.expected
         lower[:, at], upper[:, at] = answer.lower, answer.upper
     return state, Scores(
@@ -129,6 +134,17 @@ def walk(detector: Streaming, state: State, matrix: Matrix, *, kind: str) -> tup
         upper=upper,
         detector=kind,
     )
+
+
+def _shown(places: Places, matrix: Matrix) -> Sequence[int | IntArray]:
+    """What the clocks show at each column."""
+    if places.one:
+        found: list[int] = places.place.walls(matrix.times).tolist()
+        return found
+    walls = np.empty((len(matrix.times), len(matrix.series)), np.int64)
+    for rows, place in places.groups(matrix.series):
+        walls[:, rows] = place.walls(matrix.times)[:, None]
+    return list(walls)
 
 
 def rarity_score(rarity: Array) -> Array:

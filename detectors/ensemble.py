@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import field
 from typing import Annotated
 
 import numpy as np
@@ -12,6 +14,7 @@ from watchkeeper.model import Matrix, Scores
 from watchkeeper.model.series import FloatArray, IntArray
 
 from . import alarm, base, channels, daily, fusion, moving, predictor, residuals, wide
+from .local import Places
 
 #: Cells [series x time] of one block: small enough for the processor's cache.
 CELLS = 1 << 14
@@ -33,8 +36,18 @@ class Ensemble:
     """
 
     false_alarms_a_day: Annotated[float, Field(gt=0)] = 0.15  #: budget of alarms of one series; raises its limit
-    season: bool = True  #: compare with the time of day (UTC); off where time stamps are not real
+    season: bool = True  #: compare with the time of day; off where time stamps are not real
+    zone: str = "UTC"  #: time zone of the series, whose days are compared
+    zones: Mapping[str, str] = field(default_factory=dict)  #: label=value -> zone, of series that live elsewhere
     min_history: Annotated[int, Field(ge=2)] = 20  #: known samples before there is a score
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_places", Places.of(self.zone, "", self.zones))
+
+    @property
+    def places(self) -> Places:
+        found: Places = self._places  # type: ignore[attr-defined]  # set once, in __post_init__
+        return found
 
     def start(self, count: int) -> base.State:
         rows = channels.start_rows(count) | fusion.start_rows(count) | alarm.start_rows(count)
@@ -53,11 +66,14 @@ class Ensemble:
 
     def _walk(self, state: base.State, matrix: Matrix) -> tuple[base.State, Scores]:
         seen, times = base.observed(matrix), matrix.times
-        parts = np.full((5, *seen.shape), np.nan)
-        at = 0
+        parts, walls = np.full((5, *seen.shape), np.nan), self._walls(matrix)
+        jumps, at = self._jumps(matrix), 0
         while at < seen.shape[1] and len(seen):
             until = at + self._columns(state, seen[:, at:], times[at:])
-            parts[:, :, at:until] = self.block(state, seen[:, at:until], [(slice(None), times[at:until])])
+            later = jumps[jumps > at]
+            until = min(until, int(later[0])) if len(later) else until
+            clocks = [(rows, wall[at:until]) for rows, wall in walls]
+            parts[:, :, at:until] = self.block(state, seen[:, at:until], clocks, times=times[at:until])
             at = until
         value, expected, lower, upper, alarms = parts
         return state, Scores(
@@ -70,6 +86,18 @@ class Ensemble:
             detector="ensemble",
             alarm=alarms,
         )
+
+    def _walls(self, matrix: Matrix) -> daily.Clocks:
+        """What the clocks of the series show: rows, and times in milliseconds."""
+        if self.places.one:
+            return [(slice(None), self.places.place.walls(matrix.times))]
+        found = [(rows, place.walls(matrix.times)) for rows, place in self.places.groups(matrix.series)]
+        return found if len(found) != 1 else [(slice(None), found[0][1])]
+
+    def _jumps(self, matrix: Matrix) -> IntArray:
+        """Columns that begin a block of their own: a clock was put forward, or back and shows its hours again."""
+        found = [place.jumps(matrix.times) for place in self.places.all]
+        return np.unique(np.concatenate(found))
 
     def _columns(self, state: base.State, seen: FloatArray, times: IntArray) -> int:
         """Columns of the next block: those of ``longest``, until a sample is missing."""
@@ -95,13 +123,25 @@ class Ensemble:
         _move_on(state, clocks[0][1], clock)
         return *found, clock
 
-    def block(self, state: base.State, seen: FloatArray, clocks: daily.Clocks, *, steady: bool = False) -> FloatArray:
-        """(value, expected, lower, upper, alarm) of a block; only a block of one column may lack samples."""
-        clock = self._clock(state, clocks[0][1], steady=steady)
+    def block(
+        self,
+        state: base.State,
+        seen: FloatArray,
+        clocks: daily.Clocks,
+        *,
+        steady: bool = False,
+        times: IntArray | None = None,
+    ) -> FloatArray:
+        """(value, expected, lower, upper, alarm) of a block; only a block of one column may lack samples.
+
+        ``times``: the moments, where the clocks show something else.
+        """
+        moments = clocks[0][1] if times is None else times
+        clock = self._clock(state, moments, steady=steady)
         answer = np.empty((5, *seen.shape))
         for rows, part in wide.parts(state, whole=len(clocks) > 1):
             answer[:, rows] = self._judged(part, seen[rows], clocks, clock, turns=predictor.in_turns(state))
-        _move_on(state, clocks[0][1], clock)
+        _move_on(state, moments, clock)
         return answer
 
     def _looked(

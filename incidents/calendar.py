@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Literal
 from zoneinfo import ZoneInfo
 
 from pydantic.dataclasses import dataclass
 
 from watchkeeper.config.types import STRICT
-
-from .holidays import HOLIDAYS, WORKDAYS
+from watchkeeper.holidays import checked_country, is_holiday, is_made_up
 
 #: A calendar in which no day of ten years works is a mistake, not a wait.
 MAX_DAYS = 3660
@@ -24,7 +22,7 @@ class Calendar:
     start: time = time(9, 0)
     end: time = time(18, 0)
     weekdays: tuple[int, ...] = (0, 1, 2, 3, 4)  #: 0 is Monday
-    country: Literal["CN", ""] = "CN"  #: whose announced holidays count; empty: none
+    country: str = "CN"  #: whose public holidays count, like CN, DE or US-CA; empty: none
     holidays: frozenset[date] = frozenset()
     workdays: frozenset[date] = frozenset()  #: days worked although they are weekend or holiday
 
@@ -32,15 +30,16 @@ class Calendar:
         if self.start >= self.end:
             raise ValueError("the working day must end after it starts")
         ZoneInfo(self.zone)
+        checked_country(self.country)
 
     def works_on(self, day: date) -> bool:
         if day in self.workdays:
             return True
         if day in self.holidays:
             return False
-        if day in WORKDAYS[self.country]:
+        if is_made_up(day, self.country):
             return True
-        return day.weekday() in self.weekdays and day not in HOLIDAYS[self.country]
+        return day.weekday() in self.weekdays and not is_holiday(day, self.country)
 
     def hours(self, day: date) -> tuple[datetime, datetime]:
         """Start and end of the working hours of a day, aware UTC."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -279,10 +279,22 @@ def rule_paths(loaded: Loaded) -> list[Path]:
 def _detector(loaded: Loaded) -> Detector:
     section = loaded.config.scoring
     registry = Registry("detectors", DETECTORS)
+    options = {
+        **_clocks(loaded, getattr(DETECTORS.get(section.detector), "__dataclass_fields__", {})),
+        **section.options,
+    }
     found: Detector = loaded.part(
-        ("scoring", "options"), lambda: registry.build(section.detector, section.options, key="scoring.options")
+        ("scoring", "options"), lambda: registry.build(section.detector, options, key="scoring.options")
     )
     return found
+
+
+def _clocks(loaded: Loaded, fields: Mapping[str, Any]) -> dict[str, str]:
+    """Where series live unless ``scoring.options`` says otherwise: our zone, and whose holidays our calendar keeps."""
+    config = loaded.config
+    usual = "CN" if config.time_zone == "Asia/Shanghai" else ""
+    country = config.incidents.get("calendar", {}).get("country", usual)
+    return {name: value for name, value in (("zone", config.time_zone), ("country", country)) if name in fields}
 
 
 def _translation(loaded: Loaded) -> Translation:
