@@ -289,7 +289,7 @@ def _detector(loaded: Loaded) -> Detector:
     return found
 
 
-def _clocks(loaded: Loaded, fields: Mapping[str, Any]) -> dict[str, str]:
+def _clocks(loaded: Loaded, fields: Mapping[str, object]) -> dict[str, str]:
     """Where series live unless ``scoring.options`` says otherwise: our zone, and whose holidays our calendar keeps."""
     config = loaded.config
     usual = "CN" if config.time_zone == "Asia/Shanghai" else ""
