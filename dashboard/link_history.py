@@ -50,14 +50,8 @@ def way_back(caller: Caller, link: Mapping[str, Any]) -> Any:
     if link["phase"] == "primary":
         return widgets.quiet(words("dual_links.at_home"))
     half = found["half_open_left_seconds"]
-    dwell = words(
-        "dual_links.left", left=words.seconds(found["dwell_left_seconds"]), whole=words.seconds(found["dwell_seconds"])
-    )
-    hold = (
-        words("dual_links.not_begun", whole=words.seconds(found["hold_seconds"]))
-        if half is None
-        else words("dual_links.left", left=words.seconds(half), whole=words.seconds(found["hold_seconds"]))
-    )
+    dwell = remaining(caller, found["dwell_left_seconds"], found["dwell_seconds"])
+    hold = remaining(caller, half, found["hold_seconds"])
     good = words("dual_links.good_of", have=found["good_in_a_row"], needs=found["good_needed"])
     return widgets.facts(
         [
@@ -67,6 +61,13 @@ def way_back(caller: Caller, link: Mapping[str, Any]) -> Any:
             (words("dual_links.probes"), probes(caller, found["primary_probes"])),
         ]
     )
+
+
+def remaining(caller: Caller, left: float | None, whole: float) -> str:
+    """How much of a wait is left; None: it has not begun."""
+    words = caller.words
+    key = "not_begun" if left is None else "left" if left > 0 else "over"
+    return words(f"dual_links.{key}", left=words.seconds(left), whole=words.seconds(whole))
 
 
 def probes(caller: Caller, found: Sequence[bool | None]) -> Any:

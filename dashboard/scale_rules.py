@@ -9,6 +9,7 @@ from dash import html
 
 from dashboard import widgets
 from dashboard.context import Caller
+from dashboard.link_history import remaining
 
 
 def table(caller: Caller, pool: Mapping[str, Any], *, frozen: bool) -> Any:
@@ -77,13 +78,11 @@ def cost(caller: Caller, rule: Mapping[str, Any]) -> Any:
 
 def waits(caller: Caller, rule: Mapping[str, Any]) -> Any:
     words = caller.words
-    left, whole = words.seconds(rule["cooldown_left_seconds"]), words.seconds(rule["cooldown_seconds"])
-    lines = [words("scaling.cooldown_value", left=left, whole=whole)]
+    cooldown = remaining(caller, rule["cooldown_left_seconds"], rule["cooldown_seconds"])
+    lines = [words("scaling.cooldown_value", left=cooldown)]
     if rule["stabilisation_seconds"] is not None:
-        span = words.seconds(rule["stabilisation_seconds"])
-        idle = rule["idle_left_seconds"]
-        waiting = words("scaling.idle_not", whole=span)
-        lines.append(waiting if idle is None else words("scaling.idle_value", whole=span, left=words.seconds(idle)))
+        calm = remaining(caller, rule["idle_left_seconds"], rule["stabilisation_seconds"])
+        lines.append(words("scaling.idle_value", left=calm))
     return html.Div([html.Div(line, className="wk-line") for line in lines])
 
 

@@ -22,7 +22,8 @@ RANGES = {"1h": timedelta(hours=1), "1d": timedelta(days=1), "7d": timedelta(day
 KINDS = {
     "actions": "action.", "switch": "kill_switch.", "links": "link.", "declarations": "declaration.",
     "targets": "target.", "rehearsals": "rehearsal.", "sessions": "session.", "users": "user.", "tokens": "token.",
-    "fixes": "fix.", "acknowledge": "acknowledge", "silences": "silence", "events": "event", "reports": "report",
+    "fixes": "fix.", "tuning": "tuning.", "acknowledge": "acknowledge", "silences": "silence", "events": "event",
+    "reports": "report",
 }  # fmt: skip
 #: Rows of one page.
 SHOWN = 100

@@ -1,25 +1,55 @@
-"""Scaling: how many run, how many would, why the last decision was what it was, and what the next one waits for."""
+"""Scaling: how many run, how many would, why, what the next change waits for; advice on tuning and what it brought."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dash import Input, Output, html
+import dash_mantine_components as dmc
+from dash import Input, Output, State, html, no_update
 
-from dashboard import scale_rules, widgets
+from dashboard import scale_rules, tuning_cards, widgets
 from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
 from dashboard.page import Page, Request
 from dashboard.permissions import Permission
 
 KEY = "scaling"
+#: Advice looks at an hour: it is asked for again this many refresh intervals apart.
+SLOWER = 12.0
 
 
 def layout(caller: Caller, _request: Request) -> Any:
     return html.Div(
-        [widgets.page_head(caller, KEY), widgets.waiting("scaling-body"), widgets.ticking(caller, KEY)],
+        [
+            widgets.page_head(caller, KEY),
+            widgets.waiting("scaling-body"),
+            html.Div(id="scaling-tuning", className="wk-body"),
+            record_card(caller),
+            widgets.ticking(caller, KEY),
+            widgets.ticking(caller, "scaling-tuning", times=SLOWER),
+        ],
         className="wk-stack",
+    )
+
+
+def record_card(caller: Caller) -> Any:
+    """Somebody followed an advice: from then on it is measured whether it helped."""
+    words, may = caller.words, caller.may(Permission.ACKNOWLEDGE)
+    return widgets.card(
+        html.Div(
+            [
+                dmc.Select(id="scaling-advice", label=words("tuning.choose"), data=[], disabled=not may),
+                dmc.TextInput(
+                    id="scaling-what", label=words("tuning.what_done"), disabled=not may, className="wk-expr"
+                ),
+                dmc.Button(words("tuning.record"), id="scaling-record", disabled=not may),
+            ],
+            className="wk-query",
+        ),
+        html.Div(id="scaling-notice", className="wk-below"),
+        title=words("tuning.record_title"),
     )
 
 
@@ -29,6 +59,35 @@ def register(callbacks: Callbacks) -> None:
     )
     async def refresh(caller: Caller, _ticks: Any) -> Any:
         return body(caller, await caller.get("/api/wk/scaling"))
+
+    @callbacks.callback_for(
+        Permission.READ,
+        Output("scaling-tuning", "children"),
+        Output("scaling-advice", "data"),
+        Input("scaling-tuning-tick", "n_intervals"),
+        Input("scaling-notice", "children"),
+        blank=([],),
+        shared=True,
+    )
+    async def tuning(caller: Caller, _ticks: Any, _recorded: Any) -> Any:
+        data = await caller.get("/api/wk/tuning")
+        shown = html.Div(tuning_cards.cards(caller, data), className="wk-stack")
+        return [shown, tuning_cards.choices(caller, data["advice"])]
+
+    @callbacks.callback_for(
+        Permission.ACKNOWLEDGE,
+        Output("scaling-notice", "children"),
+        Output("scaling-what", "value"),
+        Input("scaling-record", "n_clicks"),
+        State("scaling-advice", "value"),
+        State("scaling-what", "value"),
+        prevent_initial_call=True,
+    )
+    async def record(caller: Caller, _clicks: int, advice: str | None, what: str | None) -> Any:
+        if not advice or not (what or "").strip():
+            return [widgets.notice(caller.words("tuning.needed"), "orange"), no_update]
+        await caller.send("POST", "/api/wk/tuning/applied", {**json.loads(advice), "what": what})
+        return [widgets.done(caller, "tuning.done"), ""]
 
 
 def body(caller: Caller, data: Mapping[str, Any]) -> Any:

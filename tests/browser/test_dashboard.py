@@ -275,7 +275,9 @@ def test_the_audit_is_searched_turned_over_verified_and_taken_away(house: House,
     check(visitor)
 
 
-def test_scaling_is_frozen_by_the_switch_that_is_set_on_the_page_safety(house: House, visitor: Watched) -> None:
+def test_scaling_is_frozen_by_the_switch_of_the_page_safety_and_a_tuning_is_recorded(
+    house: House, visitor: Watched
+) -> None:
     visitor.sign_in("ada", PASSWORD)
     visitor.goto("/safety")
     visitor.page.fill("#safety-switch-reason", "storm")
@@ -284,6 +286,15 @@ def test_scaling_is_frozen_by_the_switch_that_is_set_on_the_page_safety(house: H
     visitor.goto("/scaling")
     visitor.see("Frozen")
     visitor.see("load 300, 40 each: 8 needed")
+    visitor.see("Jobs wait long")
+    visitor.page.get_by_role("button", name="Record", exact=True).click()
+    visitor.see("Choose the advice and say what was done.")
+    visitor.page.get_by_label("Advice that was followed").first.click()
+    visitor.page.get_by_role("option").first.click()
+    visitor.page.get_by_label("What was done").fill("four workers more")
+    visitor.page.get_by_role("button", name="Record", exact=True).click()
+    visitor.see("Recorded: it is measured from now on.")
+    visitor.see("four workers more")
     check(visitor)
 
 

@@ -82,3 +82,16 @@ def audit(at: str, hostile: str, digest: str, *, actor: str, before: int | None)
         "heads_unread": "", "heads_sent": [{"place": "file", "at": at, "row": 7, "outcome": "sent"}],
         "heads_configured": True,
     }  # fmt: skip
+
+
+def tuning(at: str, hostile: str, recorded: list[dict[str, Any]]) -> dict[str, Any]:
+    advice = {
+        "kind": "queue_wait", "labels": {"service": "shop", "queue": hostile}, "value": 300.0, "limit": 60.0,
+        "unit": "seconds", "higher_is_worse": True, "query": "q",
+    }  # fmt: skip
+    cache = {**advice, "kind": "cache_hit", "value": 0.5, "limit": 0.8, "unit": "ratio", "higher_is_worse": False}
+    signal = {"name": "signal", "unit": "seconds", "verdict": "improved", "reason": "", "before": 300.0, "after": 20.0,
+              "better_by": 0.933}  # fmt: skip
+    done = {"kind": "queue_wait", "labels": {"service": "shop"}, "at": at, "by": "ada", "what": hostile}
+    new = [{**done, **one, "measures": [{**signal, "verdict": "unknown", "better_by": None}]} for one in recorded]
+    return {"now": at, "advice": [advice, cache], "applied": [*new, {**done, "measures": [signal]}]}

@@ -70,6 +70,7 @@ class FakeEngine:
         self.stale: set[str] = set()
         self.kill: dict[str, Any] = {"on": False, "by": "", "at": None, "reason": ""}
         self.pin: dict[str, str] | None = None
+        self.tuned: list[dict[str, Any]] = []
         self.incident_state, self.action_state = "opened", "awaiting_approval"
         self.notes: list[dict[str, Any]] = []
         self.reports: list[dict[str, Any]] = []
@@ -424,6 +425,7 @@ def _reading(app: FastAPI, engine: FakeEngine) -> None:  # noqa: C901 - one smal
     get("/api/wk/audit/export", export)
     get("/api/wk/links", lambda: fake_actions.links(quality_link(), iso(now()), PAYLOAD, engine.pin))
     get("/api/wk/scaling", lambda: fake_actions.scaling(engine.kill, iso(now()), PAYLOAD))
+    get("/api/wk/tuning", lambda: fake_actions.tuning(iso(now()), PAYLOAD, engine.tuned))
     get("/api/wk/quality", lambda: {"now": iso(now()), "links": [quality_link()]})
     get("/api/wk/rules", lambda: {"groups": _rules(now())})
     get("/api/wk/collectors", lambda: _collectors(now()))
@@ -494,6 +496,12 @@ def _changing(app: FastAPI, engine: FakeEngine) -> None:  # noqa: C901 - one sma
         user, body = await allowed(request, "operator")
         engine.pin = {"side": body["side"], "user": user["name"], "reason": body["reason"]} if body["side"] else None
         return {"link": link, "side": body["side"]}
+
+    @app.post("/api/wk/tuning/applied", status_code=201)
+    async def tuned(request: Request) -> dict[str, str]:
+        _, body = await allowed(request, "operator")
+        engine.tuned.append(body)
+        return {"id": "tuning-1"}
 
     @app.post("/api/wk/audit/verify")
     async def verify(request: Request) -> dict[str, Any]:

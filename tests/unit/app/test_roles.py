@@ -47,6 +47,7 @@ OPERATOR = {
     "POST /api/wk/plans/runs/{run_id}/steps/{step}/retry",
     "POST /api/wk/plans/runs/{run_id}/steps/{step}/{verdict}",
     "POST /api/wk/plans/runs/{run_id}/abort",
+    "POST /api/wk/tuning/applied",
     "POST /api/wk/notify/test",
     "POST /api/wk/rules/backtest",
     "POST /api/wk/reports/business",

@@ -10,7 +10,7 @@ from support import fake_actions
 from support.fake_engine import FakeEngine, quality_link
 from support.pages import handlers, markup, reader, texts
 
-from dashboard import audit_rows, link_cards, link_history, plan_cards, scale_rules, switch_card
+from dashboard import audit_rows, link_cards, link_history, plan_cards, scale_rules, switch_card, tuning_cards
 from dashboard.client import EngineClient
 from dashboard.context import Caller
 from dashboard.pages import actions, audit, dual_links, scaling
@@ -81,7 +81,7 @@ def test_a_link_shows_its_circuit_its_switches_its_flaps_and_what_the_way_back_w
     said = texts(dual_links.body(caller, links()))
     for expected in (
         "Half-open", "Switches ever\n7", "Flaps among them\n2", "1 of 5 in 10 min", "9 of 10", "4 min left of 5 min",
-        "✕\n?\n✓", "maps-b", "x (Automatic)",
+        "over, 10 min", "✕\n?\n✓", "maps-b", "x (Automatic)",
     ):  # fmt: skip
         assert expected in said, expected
     home = texts(dual_links.body(caller, links(phase="primary", history=[], rules=[], since=None)))
@@ -132,7 +132,7 @@ async def test_a_pool_shows_number_inputs_limits_cost_waits_and_why_the_last_dec
     said = texts(scaling.body(caller, await caller.get("/api/wk/scaling")))
     for expected in (
         "load 300, 40 each: 8 needed", "forecast 320", "schedule: at least 4 now", "4 to 6 now", "declared 2 to 8",
-        "1.5 of 3", "cooldown: 90 s left of 10 min", "stabilisation of 5 min has not begun", "3 → 6",
+        "1.5 of 3", "cooldown: 90 s left of 10 min", "stabilisation: not begun, 5 min", "3 → 6",
         "Data missing: stays", "nobody is taken away",
     ):  # fmt: skip
         assert expected in said, expected
@@ -165,6 +165,26 @@ def test_what_keeps_a_whole_pool_as_it_is_stands_on_top(caller: Caller) -> None:
     for expected in ("The kill switch is set", "an autoscaler governs it", "hands off for another 20 min"):
         assert expected in said, expected
     assert "No scaling rule" in texts(scaling.body(caller, {**data, "pools": []}))
+
+
+async def test_advice_is_shown_and_a_change_is_recorded_with_what_was_done(
+    caller: Caller, served: tuple[FakeEngine, str]
+) -> None:
+    (tuning,), (record,) = (handlers(scaling)[name] for name in ("tuning", "record"))
+    shown, choices = await tuning(caller, 0, None)
+    said = texts(shown)
+    for expected in (
+        "Jobs wait long", "5 min, limit 1 min", "50%, at least 80%", "More workers", "Improved", "5 min → 20 s",
+        "better by 93.3%",
+    ):  # fmt: skip
+        assert expected in said, expected
+    assert "say what was done" in texts((await record(caller, 1, None, "x"))[0])
+    notice, emptied = await record(caller, 1, choices[0]["value"], "four workers more")
+    assert "measured from now on" in texts(notice)
+    assert emptied == ""
+    assert served[0].tuned[-1]["kind"] == "queue_wait"
+    assert "Not known yet" in texts((await tuning(caller, 0, None))[0])
+    assert "Nothing to advise" in texts(tuning_cards.cards(caller, {"advice": [], "applied": []}))
 
 
 # --- audit -----------------------------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ from watchkeeper.app.api import (
     slo,
     snapshots,
     testing,
+    tuning,
     views,
     webhooks,
 )
@@ -89,6 +90,7 @@ def create(engine: Engine, routers: Sequence[APIRouter] = ()) -> FastAPI:
         slo,
         snapshots,
         testing,
+        tuning,
         views,
         webhooks,
     ):
