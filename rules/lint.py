@@ -146,6 +146,24 @@ def _duplicates(book: RuleBook) -> list[Finding]:
     return found
 
 
+def _witnesses(rule: RemedyRule) -> Iterator[tuple[str, dict[str, str]]]:
+    """Why the rule and its observers are not two that can be believed: code and parameters."""
+    if not rule.observers and not rule.link:
+        yield "remedy_no_observer", {}
+    asked = shapes.unplaced(parse(rule.when))
+    for name, expr in rule.observers.items():
+        if shapes.unplaced(parse(expr)) == asked:
+            yield "remedy_same_observer", {"observer": name}
+    if _anybody(rule.when) and any(map(_anybody, rule.observers.values())):
+        yield "remedy_any_target", {}
+
+
+def _anybody(expr: str) -> bool:
+    """True when series of any target count: job and instance alone are set by us, whatever a target says."""
+    asked = [part for part in nodes.walk(parse(expr)) if isinstance(part, nodes.Selector)]
+    return any(not {matcher.name for matcher in part.matchers} & {"job", "instance"} for part in asked)
+
+
 def _remedy(rule: RemedyRule) -> Iterator[Finding]:
     def finding(code: str, level: Level = Level.WARNING, **parameters: str) -> Finding:
         return _plain(rule.file, rule.name, rule.line, code, level, **parameters)
@@ -156,12 +174,8 @@ def _remedy(rule: RemedyRule) -> Iterator[Finding]:
         yield finding("remedy_no_owner")
     if not rule.target:
         yield finding("remedy_no_target", Level.ERROR)
-    if not rule.observers and not rule.link:
-        yield finding("remedy_no_observer")
-    asked = shapes.unplaced(parse(rule.when))
-    for name, expr in rule.observers.items():
-        if shapes.unplaced(parse(expr)) == asked:
-            yield finding("remedy_same_observer", observer=name)
+    for code, parameters in _witnesses(rule):
+        yield _plain(rule.file, rule.name, rule.line, code, Level.WARNING, **parameters)
     if rule.rollback == "none":
         yield finding("remedy_no_rollback")
     if rule.mode is Mode.AUTO:

@@ -1,4 +1,7 @@
-"""Anything may happen in any order; what RELIABILITY promises must hold after every step (I1-I9, I11-I16)."""
+"""Anything may happen in any order; what RELIABILITY promises must hold after every step: I1 to I16.
+
+I17, a target that lies about another one, is in ``tests/journey/test_hostile_target.py``.
+"""
 
 from __future__ import annotations
 
@@ -56,6 +59,11 @@ ALLOWED = {
     S.ROLLING_BACK: {S.ROLLED_BACK, S.ESCALATED},
 }
 
+#: Longer than anything may take: the wait for people, the deadline, and the hold of the rules.
+LONGEST = timedelta(minutes=15 + 15 + 5 + 1)
+#: Looks of 15 s after it: the first two only observe, as after every pause; then one for each state on the way.
+LOOKS = 8
+
 #: How actions ended over all runs: a machine in which nothing ever happens proves nothing.
 ENDS: Counter[str] = Counter()
 
@@ -83,11 +91,23 @@ class Life(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "world"):
+            self._the_deadline_passes()
             ENDS.update(record.state.value for record in self.world.records())
             ENDS.update(f"gate:{record.progress.get('gate')}" for record in self.world.records())
             ENDS["effects"] += len(self.world.pool.effects)
             self.world.state.close()
         shutil.rmtree(self.folder)
+
+    def _the_deadline_passes(self) -> None:
+        """I10: whatever is broken or silent by now, what was under way ends or a person is paged."""
+        self.world.symptom = None
+        self.step(1)  # time that passed while it was down and the clock was set back is known to nobody
+        under_way = {record.id for record in self.world.records() if not record.state.terminal}
+        self.world.clock.advance(LONGEST.total_seconds())
+        self.step(LOOKS)
+        left = {record.id: record.state for record in self.world.records() if record.id in under_way}
+        assert all(state.terminal for state in left.values()), left
+        ENDS["past its deadline"] += len(under_way)
 
     def step(self, steps: int, **seen: Any) -> None:
         with without_threads(steady.KEEP_EVERY):

@@ -259,8 +259,10 @@ def test_lint_knows_remediations_that_cannot_be_trusted() -> None:
     )
     assert codes(bare) == {
         "remedy_no_verify", "remedy_no_owner", "remedy_no_target", "remedy_same_observer", "remedy_no_rollback",
-        "remedy_auto",
+        "remedy_auto", "remedy_any_target",
     }  # fmt: skip
+    pinned = bare.replace("when: up == 0", "when: 'up{job=\"shop\"} == 0'")
+    assert "remedy_any_target" not in codes(pinned)
 
 
 def test_both_languages_have_the_same_texts() -> None:
