@@ -1,8 +1,12 @@
-"""One copy of a service, as a process of its own: says its name to whoever asks. ``python one_copy.py NAME PORT...``"""
+"""One copy of a service, as a process of its own: says its name to whoever asks.
+
+``python one_copy.py NAME PORT...``, on loopback, or where ``HOST`` says.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 
 
@@ -20,7 +24,7 @@ async def main(name: str, ports: list[int]) -> None:
         finally:
             writer.close()
 
-    servers = [await asyncio.start_server(answer, "127.0.0.1", port) for port in ports]
+    servers = [await asyncio.start_server(answer, os.environ.get("HOST", "127.0.0.1"), port) for port in ports]
     await asyncio.gather(*(server.serve_forever() for server in servers))
 
 
