@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from support.failover import HERE as SUPPORT
-from support.failover import PER_SECOND, Double, Estate, User, calm, settle, trusted
+from support.failover import PER_SECOND, UNTOUCHED, Double, Estate, User, calm, settle, trusted
 from support.failover_config import LINK, rules, sections
 from support.namespaces import Net, net
 from support.servers import need, start
@@ -225,8 +225,7 @@ def lived(found: Divided, case: Case, *, watched: float = 10.0, patience: float 
     known = {str(row["id"]) for row in found.actions()}
 
     def effects(rule: str) -> int:
-        rows = [row for row in found.since(known) if row["plan"]["rule"] == rule and row["token"]]
-        return sum(row["state"] != "aborted" for row in rows)
+        return sum(row["plan"]["rule"] == rule and row["state"] not in UNTOUCHED for row in found.since(known))
 
     began = time.monotonic()
     for source, to in case.directions():
