@@ -266,6 +266,7 @@ def test_whatever_happens_the_invariants_hold() -> None:
     )
     assert ENDS["effects"] >= 1  # a life in which nothing is ever done would prove nothing
     assert {"suppressed", "rolled_back"} <= set(ENDS)
+    assert ENDS["past its deadline"] >= 1
 
 
 @pytest.mark.long
