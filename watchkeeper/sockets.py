@@ -73,24 +73,25 @@ class Sockets:
                 self.loop.remove_reader(self._epoll.fileno())
             self._epoll.close()
 
-    def _ready(self) -> None:
-        for number, _events in self._epoll.poll(0, _TURN):
+    def _ready(self, most: int = _TURN) -> None:
+        for number, _events in self._epoll.poll(0, most):
             running = self._waiting.get(number)
             if running is not None:
                 self._go_on(running)
 
     def _look(self) -> None:
-        """End what has lasted too long; there is another look as long as somebody waits.
-
-        What has come is heard first: it is not the other side that is late when we are.
-        """
-        self._ready()
-        now = self.loop.time()
-        for running in [one for one in self._waiting.values() if one.until <= now]:
-            self._end(running)
-            if not running.answer.done():
-                running.answer.set_exception(TimeoutError())
+        """End what has lasted too long; there is another look as long as somebody waits."""
+        if self._over():
+            self._ready(len(self._waiting))  # all that has come counts: it is we who are late
+            for running in self._over():
+                self._end(running)
+                if not running.answer.done():
+                    running.answer.set_exception(TimeoutError())
         self._looking = self.loop.call_later(_LOOK, self._look) if self._waiting else None
+
+    def _over(self) -> list[_Running]:
+        now = self.loop.time()
+        return [one for one in self._waiting.values() if one.until <= now]
 
     def _go_on(self, running: _Running) -> None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
@@ -101,6 +102,25 @@ async def test_one_whose_time_is_up_is_ended_while_the_others_go_on(sockets: Soc
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
+
+
+async def test_what_has_come_counts_although_we_look_late(sockets: Sockets) -> None:
+    served = threading.Event()
+
+    def serve(listening: socket.socket) -> None:
+        for _ in range(MANY):
+            made, _ = listening.accept()
+            with made:
+                made.sendall(b"hello")
+        served.set()
+
+    with socket.create_server(("127.0.0.1", 0), backlog=MANY) as listening:
+        threading.Thread(target=serve, args=(listening,), daemon=True).start()
+        port = listening.getsockname()[1]
+        asked = [asyncio.ensure_future(sockets.run(heard(port, b"", 5), 0.0)) for _ in range(MANY)]
+        await asyncio.sleep(0)
+        assert served.wait(30)  # the loop is held up meanwhile
+        assert await asyncio.gather(*asked) == [b"hello"] * MANY
 
 
 async def test_closing_ends_whatever_is_going_on(sockets: Sockets) -> None:
