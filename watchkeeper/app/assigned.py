@@ -12,9 +12,10 @@ from urllib.parse import urlencode
 from pydantic import TypeAdapter, ValidationError
 
 from watchkeeper.app.ending import Holder, drop
-from watchkeeper.app.link import EngineLink, LinkError
+from watchkeeper.app.link import EngineLink
 from watchkeeper.app.paths import write_private
 from watchkeeper.app.pipeline.collect import Source
+from watchkeeper.app.pipeline.sending import SendError
 from watchkeeper.config import Source as SourceConfig
 from watchkeeper.errors import ConfigError
 from watchkeeper.telemetry import logger
@@ -66,7 +67,7 @@ class Assigned:
             async with self._link.opened() as ask:
                 answer = await ask("GET", self._path)
             rows = _ROWS.validate_python(answer["sources"])
-        except (LinkError, ValidationError, KeyError, TypeError) as error:
+        except (SendError, ValidationError, KeyError, TypeError) as error:
             if not self.error:
                 log.warning("the engine does not say what to collect", error=str(error))
             self.error = str(error)

@@ -33,7 +33,7 @@ from watchkeeper.app.pipeline.entities import SOURCE as ENTITIES
 from watchkeeper.app.pipeline.entities import Checked, Watching
 from watchkeeper.app.pipeline.events import Eventing
 from watchkeeper.app.pipeline.foresee import Foreseeing
-from watchkeeper.app.pipeline.forward import context_of, forwarders, rules_of
+from watchkeeper.app.pipeline.forward import forwarders, rules_of
 from watchkeeper.app.pipeline.hear import Hearing
 from watchkeeper.app.pipeline.judge import Judging
 from watchkeeper.app.pipeline.lines import Lines, classes_of, masker_of
@@ -56,6 +56,7 @@ from watchkeeper.app.pipeline.receive_otlp import ReceivingOtlp
 from watchkeeper.app.pipeline.release_gate import Gating
 from watchkeeper.app.pipeline.risk import Foretelling
 from watchkeeper.app.pipeline.score import Scoring
+from watchkeeper.app.pipeline.sending import context_of
 from watchkeeper.app.pipeline.tell import Telling
 from watchkeeper.app.samples import open_samples, pages
 from watchkeeper.app.schedule import Scheduler

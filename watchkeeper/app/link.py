@@ -8,22 +8,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
 
-from watchkeeper.app.pipeline.forward import OF_THE_SAMPLES, context_of, credentials, retry_after
+from watchkeeper.app.pipeline.sending import SendError, context_of, credentials, taken
 from watchkeeper.config.schema import RemoteWrite
-from watchkeeper.errors import ConfigError, OutboundError, WatchkeeperError
+from watchkeeper.errors import ConfigError
 from watchkeeper.outbound import Outbound
 
 #: Where an engine takes samples; its other paths begin where this one does.
 WRITE = "/api/v1/write"
 Ask = Callable[..., Awaitable[Any]]
-
-
-class LinkError(WatchkeeperError):
-    """The engine did not answer as hoped. ``refused``: for what was sent; anything else may be tried again."""
-
-    def __init__(self, reason: str, text: str, *, refused: bool = False, after: float | None = None) -> None:
-        self.reason, self.refused, self.after = reason, refused, after
-        super().__init__(text)
 
 
 class EngineLink:
@@ -39,7 +31,7 @@ class EngineLink:
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Ask]:
-        """``await ask(method, path, headers=, content=)``: the JSON of the answer. It raises LinkError."""
+        """``await ask(method, path, headers=, content=)``: the JSON of the answer. It raises SendError."""
         outbound = Outbound(allow_private=True, verify=self._context, max_connections=2)
 
         async def ask(method: str, path: str, *, headers: dict[str, str] | None = None, content: bytes = b"") -> Any:
@@ -53,17 +45,16 @@ class EngineLink:
     async def _asked(self, outbound: Outbound, method: str, path: str, headers: dict[str, str], content: bytes) -> Any:
         sent = {**credentials(self._options), **headers}
         timeout = self._options.timeout.total_seconds()
-        try:
-            answer = await outbound.request(
-                method, f"{self._base}/{path}", headers=sent, content=content, timeout=timeout, max_bytes=16 << 20
-            )
-        except OutboundError as error:
-            raise LinkError(error.reason, str(error)) from None
-        if not 200 <= answer.status < 300:
-            said = answer.body[:300].decode("utf-8", "replace").strip() or f"HTTP {answer.status}"
-            refused = answer.status in OF_THE_SAMPLES
-            raise LinkError(f"http_{answer.status}", said, refused=refused, after=retry_after(answer))
+        answer = await taken(
+            outbound,
+            method,
+            f"{self._base}/{path}",
+            headers=sent,
+            content=content,
+            timeout=timeout,
+            max_bytes=16 << 20,
+        )
         try:
             return json.loads(answer.body)
         except ValueError:
-            raise LinkError("protocol", "the answer is no JSON") from None
+            raise SendError("protocol", "the answer is no JSON") from None

@@ -6,13 +6,10 @@ the last record the server has. What may have been sent is sent again: servers k
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import ssl
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +18,14 @@ from pydantic import TypeAdapter, ValidationError
 from watchkeeper.app.paths import write_private
 from watchkeeper.app.pipeline.collect import Source
 from watchkeeper.app.pipeline.receive import Inlet
+from watchkeeper.app.pipeline.sending import LOOK, SendError, Sending, context_of, credentials, in_halves, taken
 from watchkeeper.app.samples import Samples
 from watchkeeper.clock import Clock
 from watchkeeper.config.schema import RemoteWrite
-from watchkeeper.errors import ConfigError, OutboundError
+from watchkeeper.errors import ConfigError
 from watchkeeper.model import Labels, labels
 from watchkeeper.model.series import FloatArray, IntArray, is_stale
-from watchkeeper.outbound import Outbound, Response
+from watchkeeper.outbound import Outbound
 from watchkeeper.relabel import Rule, relabel
 from watchkeeper.store.samples import EmbeddedStore
 from watchkeeper.store.samples.tail import Tail, Told
@@ -36,10 +34,6 @@ from watchkeeper.wire import remote_write, snappy
 
 log = logger(__name__)
 
-#: Seconds between two looks at the log, and the bounds of waiting after a failure.
-LOOK, FIRST_RETRY, LAST_RETRY = 0.5, 0.25, 30.0
-#: Statuses that speak of the samples; everything else speaks of the server or of our configuration, and is tried again.
-OF_THE_SAMPLES = (400, 409, 413, 415, 422)
 #: Column lists whose labels stay encoded.
 REMEMBERED_LISTS = 4096
 
@@ -61,13 +55,10 @@ class Batch:
     def part(self, low: int, high: int) -> Batch:
         return Batch(self.blocks[low:high], self.times[low:high], self.values[low:high])
 
-
-class RetryError(Exception):
-    """The server has it or has it not; after so many seconds it is asked again."""
-
-    def __init__(self, reason: str, text: str, after: float | None = None) -> None:
-        self.reason, self.after = reason, after
-        super().__init__(text)
+    def halves(self) -> tuple[Batch, Batch] | None:
+        """None of a single sample."""
+        middle = len(self) // 2
+        return (self.part(0, middle), self.part(middle, len(self))) if middle else None
 
 
 class Forwarder:
@@ -85,21 +76,22 @@ class Forwarder:
         self._lists: dict[bytes, list[bytes | None]] = {}
         self._dropped, self._ended = 0, set[bytes]()
         self._unsure = True  #: the next request may have been sent before
-        self.error = ""  #: why the server does not take samples now; empty while it does
         self.source = Source(
             f"remote_write/{options.name}", "remote_write_out", timedelta(0), Inlet(), {}, target=options.url
         )
         self._clock = clock
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"forward-{options.name}", daemon=True)
+        self._sending = Sending(f"forward-{options.name}", self._send_on, self._failed)
+
+    @property
+    def error(self) -> str:
+        """Why the server does not take samples now; empty while it does."""
+        return self._sending.error
 
     def start(self) -> None:
-        self._thread.start()
+        self._sending.start()
 
-    def stop(self, seconds: float = 3.0) -> None:
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(seconds)
+    def stop(self) -> None:
+        self._sending.stop()
         self._tail.close()
 
     def _remembered(self) -> int | None:
@@ -110,17 +102,14 @@ class Forwarder:
 
     # --- the thread ---
 
-    def _run(self) -> None:
-        asyncio.run(self._send_on())
-
     async def _send_on(self) -> None:
         outbound = Outbound(allow_private=True, verify=self._context, max_connections=2)
         if not self._file.exists():
             self._remember(self._tail.sequence)
         try:
-            while not self._stop.is_set():
+            while not self._sending.stopping:
                 await self._send_what_is_there(outbound)
-                await asyncio.to_thread(self._stop.wait, LOOK)
+                await self._sending.pause(LOOK)
         finally:
             await outbound.aclose()
 
@@ -195,54 +184,31 @@ class Forwarder:
     async def _delivered(self, outbound: Outbound, batch: Batch) -> bool:
         """Send it in pieces the server takes, as often as it needs; False when it is time to stop."""
         for low in range(0, len(batch), self.options.batch_samples):
-            wait = FIRST_RETRY
-            while not self._stop.is_set():
-                try:
-                    await self._send(outbound, batch.part(low, low + self.options.batch_samples))
-                    break
-                except RetryError as error:
-                    self._failed(error)
-                    await asyncio.to_thread(self._stop.wait, error.after or wait)
-                    wait = min(2 * wait, LAST_RETRY)
-            if self._stop.is_set():
+            part = batch.part(low, low + self.options.batch_samples)
+            if not await self._sending.until_taken(partial(self._send, outbound, part)):
                 return False
-        self.error, self._unsure = "", False
+        self._unsure = False
         return True
 
-    def _failed(self, error: RetryError) -> None:
+    def _failed(self, error: SendError) -> None:
         if not self.error:
             log.warning("remote write failing", name=self.options.name, reason=error.reason, error=str(error))
-        self.error, self._unsure = f"{error.reason}: {error}", True
+        self._unsure = True
         self._telemetry.forward_failures.labels(self.options.name, error.reason).inc()
-        self._figures()
+        self._figures(f"{error.reason}: {error}")
 
     async def _send(self, outbound: Outbound, batch: Batch) -> None:
-        """Raises RetryError. What the server refuses for what it is goes out in halves, so that the rest arrives."""
-        refusal = await self._post(outbound, batch)
-        if not refusal:
-            self._count("sent", len(batch))
-        elif len(batch) == 1:
-            self._count("repeated" if self._unsure else "refused", 1)
-        else:
-            middle = len(batch) // 2
-            await self._send(outbound, batch.part(0, middle))
-            await self._send(outbound, batch.part(middle, len(batch)))
+        """Raises SendError."""
+        await in_halves(batch, partial(self._post, outbound), Batch.halves, self._refused)
 
-    async def _post(self, outbound: Outbound, batch: Batch) -> str:
-        """Empty when the server has it, else why it does not want it. Raises RetryError."""
+    async def _post(self, outbound: Outbound, batch: Batch) -> None:
+        """Raises SendError."""
         timeout = self.options.timeout.total_seconds()
-        try:
-            answer = await outbound.request(
-                "POST", self.options.url, headers=self._headers, content=batch.packed(), timeout=timeout
-            )
-        except OutboundError as error:
-            raise RetryError(error.reason, str(error)) from None
-        if 200 <= answer.status < 300:
-            return ""
-        said = answer.body[:200].decode("utf-8", "replace").strip() or f"HTTP {answer.status}"
-        if answer.status in OF_THE_SAMPLES:
-            return said
-        raise RetryError(f"http_{answer.status}", said, retry_after(answer))
+        await taken(outbound, "POST", self.options.url, headers=self._headers, content=batch.packed(), timeout=timeout)
+        self._count("sent", len(batch))
+
+    def _refused(self, batch: Batch, _error: SendError) -> None:
+        self._count("repeated" if self._unsure else "refused", len(batch))
 
     # --- figures ---
 
@@ -266,13 +232,13 @@ class Forwarder:
         """Records of the log that the server has not got yet."""
         return max(self._store.durable_sequence - self._sent, 0)
 
-    def _figures(self) -> None:
+    def _figures(self, error: str = "") -> None:
         self._telemetry.forward_lag.labels(self.options.name).set(
             max(self._store.durable_sequence - self._tail.sequence, 0)
         )
         self._count("dropped", self._tail.dropped - self._dropped)
         self._dropped = self._tail.dropped
-        self.source.state, self.source.error = ("failing", self.error) if self.error else ("up", "")
+        self.source.state, self.source.error = ("failing", error) if error else ("up", "")
         self.source.last_at = self._clock.now()
 
 
@@ -288,12 +254,6 @@ def forwarders(
     return [Forwarder(row, store, folder, telemetry, clock) for row in rows]
 
 
-def retry_after(answer: Response) -> float | None:
-    """Seconds that the server asks us to wait."""
-    told = answer.headers.get("retry-after", "")
-    return min(float(told), LAST_RETRY) if told.isdigit() else None
-
-
 def rules_of(options: RemoteWrite) -> list[Rule]:
     """Raises ConfigError."""
     try:
@@ -304,30 +264,6 @@ def rules_of(options: RemoteWrite) -> list[Rule]:
         raise ConfigError(
             f"{first['msg']} ({place})", key=f"remote_write.{options.name}.write_relabel_configs"
         ) from None
-
-
-def context_of(options: RemoteWrite) -> ssl.SSLContext | None:
-    """How its certificate is checked, and ours shown; None for the system's way. Raises ConfigError."""
-    if not options.ca and options.certificate is None:
-        return None
-    try:
-        context = ssl.create_default_context(cadata=options.ca or None)
-        if options.certificate is not None:
-            context.load_cert_chain(options.certificate, options.key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"its certificates cannot be used: {error}", key=f"remote_write.{options.name}") from None
-    return context
-
-
-def credentials(options: RemoteWrite) -> dict[str, str]:
-    """Headers by which the server knows us."""
-    sent = {name.lower(): value.get_secret_value() for name, value in options.headers.items()}
-    if options.username:
-        pair = f"{options.username}:{options.password.get_secret_value()}".encode()
-        sent["authorization"] = f"Basic {base64.b64encode(pair).decode()}"
-    if token := options.token.get_secret_value():
-        sent["authorization"] = f"Bearer {token}"
-    return sent
 
 
 def _headers(options: RemoteWrite) -> dict[str, str]:

@@ -6,15 +6,15 @@ answer: nothing else needs to be remembered here, and what is sent again is know
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import json
-import threading
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from watchkeeper.app.link import Ask, EngineLink, LinkError
+from watchkeeper.app.link import Ask, EngineLink
+from watchkeeper.app.pipeline.sending import LOOK, SendError, Sending, in_halves
 from watchkeeper.model import Labels
 from watchkeeper.store.logs import LineQueue
 from watchkeeper.store.logs.piece import Piece, pick
@@ -22,8 +22,6 @@ from watchkeeper.telemetry import Telemetry, logger
 
 log = logger(__name__)
 
-#: Seconds between two looks at the queue, and the bounds of waiting after a failure.
-LOOK, FIRST_RETRY, LAST_RETRY = 0.5, 0.25, 30.0
 #: Bytes of text in a request.
 BATCH_BYTES = 1 << 20
 
@@ -34,18 +32,19 @@ class LineForwarder:
     def __init__(self, queue: LineQueue, link: EngineLink, labels: dict[str, str], telemetry: Telemetry) -> None:
         self.queue, self._link, self._labels, self._telemetry = queue, link, labels, telemetry
         self._next: int | None = None  #: number of the first line that the engine has not got; None: not asked yet
-        self._dropped = 0
-        self.error = ""  #: why the engine does not take lines now; empty while it does
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="forward-lines", daemon=True)
+        self._dropped, self._idle = 0, True
+        self._sending = Sending("forward-lines", self._send_on, self._failed)
+
+    @property
+    def error(self) -> str:
+        """Why the engine does not take lines now; empty while it does."""
+        return self._sending.error
 
     def start(self) -> None:
-        self._thread.start()
+        self._sending.start()
 
-    def stop(self, seconds: float = 3.0) -> None:
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(seconds)
+    def stop(self) -> None:
+        self._sending.stop()
         self.queue.close()
 
     @property
@@ -55,50 +54,33 @@ class LineForwarder:
 
     # --- the thread ---
 
-    def _run(self) -> None:
-        asyncio.run(self._send_on())
-
     async def _send_on(self) -> None:
-        wait = FIRST_RETRY
         async with self._link.opened() as ask:
-            while not self._stop.is_set():
-                try:
-                    idle = await self._send_some(ask)
-                    self.error, wait = "", FIRST_RETRY
-                    pause = LOOK if idle else 0.0
-                except LinkError as error:
-                    self._failed(error)
-                    pause, wait = error.after or wait, min(2 * wait, LAST_RETRY)
+            while not self._sending.stopping:
+                self._idle = True
+                await self._sending.until_taken(partial(self._send_some, ask))
                 self._figures()
-                await asyncio.to_thread(self._stop.wait, pause)
+                if self._idle:
+                    await self._sending.pause(LOOK)
 
-    async def _send_some(self, ask: Ask) -> bool:
-        """One request; True when there is nothing to send. Raises LinkError."""
+    async def _send_some(self, ask: Ask) -> None:
+        """One request, if there is anything to send. Raises SendError."""
         if self._next is None:
             self._take(await self._post(ask, self.queue.sequence, None))
         piece = self.queue.after(self._next or 0, BATCH_BYTES)
-        if piece is None:
-            return True
-        await self._deliver(ask, piece)
-        return False
+        self._idle = piece is None
+        if piece is not None:
+            await in_halves(piece, partial(self._deliver, ask), _halves, self._refused)
 
     async def _deliver(self, ask: Ask, piece: Piece) -> None:
-        """What the engine refuses for what it is goes out in halves, so that the rest arrives."""
-        first, count = int(piece.columns.sequences[0]), len(piece.columns)
-        try:
-            self._take(await self._post(ask, first, piece))
-        except LinkError as error:
-            if not error.refused:
-                raise
-            if count > 1:
-                await self._deliver(ask, pick(piece, np.arange(count // 2)))
-                await self._deliver(ask, pick(piece, np.arange(count // 2, count)))
-                return
-            log.error("the engine refuses a line", sequence=first, error=str(error))
-            self._telemetry.log_forwarded.labels("refused").inc()
-            self._next = first + 1
-        else:
-            self._telemetry.log_forwarded.labels("sent").inc(count)
+        self._take(await self._post(ask, int(piece.columns.sequences[0]), piece))
+        self._telemetry.log_forwarded.labels("sent").inc(len(piece.columns))
+
+    def _refused(self, piece: Piece, error: SendError) -> None:
+        first = int(piece.columns.sequences[0])
+        log.error("the engine refuses a line", sequence=first, error=str(error))
+        self._telemetry.log_forwarded.labels("refused").inc()
+        self._next = first + 1
 
     async def _post(self, ask: Ask, first: int, piece: Piece | None) -> Any:
         body = json.dumps(shipment(self.queue.name, first, piece, self._labels), ensure_ascii=False)
@@ -113,15 +95,20 @@ class LineForwarder:
             self.queue.go_on_at(told)
         self._next = told
 
-    def _failed(self, error: LinkError) -> None:
+    def _failed(self, error: SendError) -> None:
         if not self.error:
             log.warning("lines wait for the engine", reason=error.reason, error=str(error))
-        self.error = f"{error.reason}: {error}"
+        self._figures()
 
     def _figures(self) -> None:
         if self.queue.dropped > self._dropped:
             self._telemetry.log_forwarded.labels("dropped").inc(self.queue.dropped - self._dropped)
             self._dropped = self.queue.dropped
+
+
+def _halves(piece: Piece) -> tuple[Piece, Piece] | None:
+    count = len(piece.columns)
+    return (pick(piece, np.arange(count // 2)), pick(piece, np.arange(count // 2, count))) if count > 1 else None
 
 
 def shipment(queue: str, first: int, piece: Piece | None, external: dict[str, str]) -> dict[str, Any]:
