@@ -24,7 +24,7 @@ def highest(files: Sequence[Path], loaded: Loaded) -> tuple[int, list[dict[str, 
     entities = loaded.config.security.entities.model_copy(update={"enabled": True})
     security = loaded.config.security.model_copy(update={"entities": entities})
     checked = Checked.of(dataclasses.replace(loaded, config=loaded.config.model_copy(update={"security": security})))
-    reading = Reading(checked.rules, checked.zone, checked.places)
+    reading = Reading(checked.rules, checked.places)
     acts = [act for file in files for batch in _batches(file) for act in reading.acts(batch)]
     known, rows = Entities(checked.zone, checked.options.most), dict[tuple[str, str], dict[str, Any]]()
     for act in sorted(acts, key=lambda one: one.at):

@@ -36,7 +36,7 @@ FILE = "Nov 28 09:00:00 web-1 sshd[811]: "
 
 def acts(*texts: str, rules: list[ActRule] | None = None, places: Places | None = None, **own: str) -> list[Act]:
     shipped = [rule for pack in PACKS.values() for rule in pack]
-    reading = Reading([Acts.of(rule) for rule in (rules or shipped)], ZONE, places or Places())
+    reading = Reading([Acts.of(rule) for rule in (rules or shipped)], places or Places(), ZONE)
     return reading.acts(LogBatch.of(labels(None, own), texts, round(READ * 1000)))
 
 

@@ -140,7 +140,7 @@ class Watching:
 
     def _take_over(self, checked: Checked) -> None:
         self.options = checked.options
-        self._reading = Reading(checked.rules, checked.zone, checked.places)
+        self._reading = Reading(checked.rules, checked.places)
 
     def _readings(self, risks: Sequence[Standing]) -> Iterator[Sample]:
         for one in risks:

@@ -50,7 +50,7 @@ class Acts:
         rule = LogMetric(name=options.name, match=options.match, where=options.where, pattern=options.pattern)
         return cls(options, LogRule.of(rule), _pattern(options.refused), _pattern(options.signed_in))
 
-    def read(self, batch: LogBatch, zone: tzinfo, places: Places) -> Iterator[tuple[int, Act]]:
+    def read(self, batch: LogBatch, zone: tzinfo | None, places: Places) -> Iterator[tuple[int, Act]]:
         """(row, act) of each line that tells of one."""
         own = dict(batch.labels)
         for row, text, groups in self.lines.lines(batch):
@@ -59,7 +59,7 @@ class Acts:
             if act is not None:
                 yield row, act
 
-    def _act(self, said: Words, own: Mapping[str, str], read: float, zone: tzinfo, places: Places) -> Act | None:
+    def _act(self, said: Words, own: Mapping[str, str], read: float, zone: tzinfo | None, places: Places) -> Act | None:
         user, source = said.name("user"), said.source()
         if not user and not source:
             return None
@@ -175,7 +175,7 @@ def _pattern(pattern: str) -> Any:
 class Reading:
     """All rules: a line tells of one act at most, by the first rule that reads it."""
 
-    def __init__(self, rules: Sequence[Acts], zone: tzinfo, places: Places) -> None:
+    def __init__(self, rules: Sequence[Acts], places: Places, zone: tzinfo | None = None) -> None:
         self._rules, self._zone, self._places = rules, zone, places
         self._wanted: dict[Labels, list[Acts]] = {}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 #: Characters of a line among which its time stands.
 HEAD = 160
@@ -14,8 +14,11 @@ _SYSLOG = re.compile(r"^(?:<\d+>)?(\w{3}) {1,2}(\d{1,2}) (\d\d:\d\d:\d\d)\b")
 AHEAD = timedelta(days=1)
 
 
-def time_of(text: str, read: float, zone: tzinfo) -> float:
-    """Seconds since the epoch; ``read`` where the line states none, or none that can be."""
+def time_of(text: str, read: float, zone: tzinfo | None) -> float:
+    """Seconds since the epoch; ``read`` where the line states none, or none that can be.
+
+    A time that states no zone is of ``zone``; none is this machine's, as of the programs that write on it.
+    """
     head = text[:HEAD]
     try:
         found = _iso(head, zone) or _ncsa(head) or _syslog(head, read, zone)
@@ -24,7 +27,7 @@ def time_of(text: str, read: float, zone: tzinfo) -> float:
     return read if found is None else _sane(found, read)
 
 
-def stated(word: str, read: float, zone: tzinfo) -> float:
+def stated(word: str, read: float, zone: tzinfo | None) -> float:
     """Of a field that holds a time: ISO 8601, or seconds, milliseconds ... since the epoch."""
     try:
         number = float(word)
@@ -39,7 +42,7 @@ def _sane(found: float, read: float) -> float:
     return read if found > read + 600.0 or found <= 0 else found
 
 
-def _iso(head: str, zone: tzinfo) -> float | None:
+def _iso(head: str, zone: tzinfo | None) -> float | None:
     found = _ISO.search(head)
     if found is None:
         return None
@@ -57,11 +60,11 @@ def _ncsa(head: str) -> float | None:
     return datetime.strptime(" ".join(found.groups()), "%d %b %Y %H:%M:%S %z").timestamp()
 
 
-def _syslog(head: str, read: float, zone: tzinfo) -> float | None:
+def _syslog(head: str, read: float, zone: tzinfo | None) -> float | None:
     """RFC 3164 writes no year: the newest that is not ahead."""
     found = _SYSLOG.match(head)
     if found is None:
         return None
-    now = datetime.fromtimestamp(read, UTC).astimezone(zone)
+    now = datetime.fromtimestamp(read, zone)
     at = datetime.strptime(f"{now.year} {' '.join(found.groups())}", "%Y %b %d %H:%M:%S").replace(tzinfo=zone)
     return (at.replace(year=now.year - 1) if at > now + AHEAD else at).timestamp()
