@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from watchkeeper.errors import ActionError
@@ -11,6 +11,7 @@ from watchkeeper.model import Mode, Observation, Plan, RemedyRule, RiskClass, Ta
 from watchkeeper.ports import Reading
 
 from .actions import kind_of
+from .links import RETURN
 from .settings import Settings
 from .situation import Impact
 
@@ -54,7 +55,7 @@ def make_plan(
         raise ActionError(f"rule {rule.name}: target {rule.target!r} is of kind {target['kind']}, not {rule.action}")
     desired, before = kind.desired(reading, rule.parameters)
     rollback = _rollback(rule, before)
-    impact = kind.impact(reading, desired, target)
+    impact = _of_link(rule, settings, kind.impact(reading, desired, target))
     risk = RiskClass.A2 if rule.link and impact.risk is RiskClass.A1 else impact.risk
     if not rollback or not rehearsed:  # no way back, or one nobody ever tried
         risk = RiskClass.A4 if risk is not RiskClass.A0 else risk
@@ -69,6 +70,14 @@ def make_plan(
         evidence={**plan.evidence, "impact": asdict(impact), "capacity": dict(reading.capacity)},
     )
     return Planned(plan=plan, impact=impact, reading=reading)
+
+
+def _of_link(rule: RemedyRule, settings: Settings, impact: Impact) -> Impact:
+    """A dual link's plan leads to one of its two sides, whatever the kind of target calls that."""
+    link = settings.link(rule.link)
+    if link is None or not impact.touched:
+        return impact
+    return replace(impact, direction=f"switch:{link.primary if rule.name.endswith(RETURN) else link.backup}")
 
 
 def _plan(rule: RemedyRule, observation: Observation, incident_id: str) -> Plan:

@@ -38,7 +38,8 @@ OPTIONS: dict[str, Any] = {
 
 def a_world(tmp_path: Path, **more: Any) -> World:
     world = World(tmp_path, RULE_OF_LINK, links=[{**OPTIONS, **more}])
-    world.pool.servers = {"web1": {"state": "ready", "weight": 100}, "web2": {"state": "drain", "weight": 100}}
+    idle = more.get("backup_idle", "drain")
+    world.pool.servers = {"web1": {"state": "ready", "weight": 100}, "web2": {"state": idle, "weight": 100}}
     world.answers = {"probe1": 1.0, "probe2": 1.0}
     world.remediator.people.declare("maps", "ada", "a dual link", NOON)
     world.symptom = 0
@@ -83,6 +84,20 @@ def test_it_returns_only_after_dwell_and_an_unbroken_half_open(tmp_path: Path) -
     assert world.pool.servers["web2"]["state"] == "drain"
     world.step(5)
     assert [record.state for record in world.records() if record.token] == [ActionState.SUCCEEDED] * 2
+
+
+def test_a_backup_that_is_kept_ready_is_known_to_serve_and_is_left_again(tmp_path: Path) -> None:
+    """Nothing is given to it, only the primary is taken away: it is a switch all the same."""
+    world = a_world(tmp_path, backup_idle="ready")
+    fail_over(world)
+    world.symptom = 0
+    world.step(3)
+    assert world.remediator.phase("maps") is Phase.BACKUP
+    world.answers["probe1"] = 1.0
+    world.step(12)
+    assert serving(world) == ["web1", "web2"]
+    assert world.remediator.phase("maps") is Phase.PRIMARY
+    world.state.close()
 
 
 @pytest.mark.parametrize("backup", [0.0, None])
