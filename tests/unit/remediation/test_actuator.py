@@ -90,6 +90,21 @@ def test_a_target_that_changed_since_the_plan_is_left_alone(desk: Desk) -> None:
     assert desk.pool.effects == []
 
 
+def test_an_actuator_of_another_host_has_numbers_of_its_own_so_the_target_itself_must_say_no(folder: Path) -> None:
+    """What docs/remediation.md says of several hosts: one whose target changed meanwhile refuses, one that did not acts."""
+    here = Desk(folder)
+    there = Actuator(Journal(folder / "other"), WEB, folder / "kill-switch", kinds=lambda _: here.pool)
+    slept = here.intent(5)
+    assert there.submit(here.intent(6))["state"] == "done"  # the new leader's, through the actuator of its own host
+    assert here.actuator.submit(slept)["detail"] == "the target changed since the plan was made"
+    assert here.pool.executed() == 1
+    slept = here.intent(7)
+    assert there.outcome(slept.idempotency_key)["state"] == "refused"  # revoked there, where it was never heard of
+    assert here.actuator.submit(slept)["state"] == "done"
+    shared = here.actuator
+    assert shared.submit(here.intent(6))["detail"] == "token 6 is not above 7"  # with one for all nothing of it happens
+
+
 def test_the_way_back_is_refused_when_somebody_else_was_there(desk: Desk) -> None:
     done, back = desk.intent(5), replace(desk.intent(6), operation="rollback")
     desk.actuator.submit(done)
