@@ -222,7 +222,8 @@ class Outcome:
 
 def lived(found: Divided, case: Case, *, watched: float = 10.0, patience: float = 60.0) -> Outcome:
     """Cut, watched, mended and calm again. A switch that should be is waited for, one that should not is looked for."""
-    known = {str(row["id"]) for row in found.actions()}
+    open_ones = ("observed", "confirming")  #: of the case before: what becomes of them is this one's
+    known = {str(row["id"]) for row in found.actions() if row["state"] not in open_ones}
 
     def effects(rule: str) -> int:
         return sum(row["plan"]["rule"] == rule and row["state"] not in UNTOUCHED for row in found.since(known))

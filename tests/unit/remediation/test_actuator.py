@@ -91,7 +91,7 @@ def test_a_target_that_changed_since_the_plan_is_left_alone(desk: Desk) -> None:
 
 
 def test_an_actuator_of_another_host_has_numbers_of_its_own_so_the_target_itself_must_say_no(folder: Path) -> None:
-    """What docs/remediation.md says of several hosts: one whose target changed meanwhile refuses, one that did not acts."""
+    """As docs/remediation.md says of several hosts: refused when the target changed meanwhile, done when it did not."""
     here = Desk(folder)
     there = Actuator(Journal(folder / "other"), WEB, folder / "kill-switch", kinds=lambda _: here.pool)
     slept = here.intent(5)
