@@ -56,6 +56,7 @@ from watchkeeper.app.pipeline.receive_otlp import ReceivingOtlp
 from watchkeeper.app.pipeline.release_gate import Gating
 from watchkeeper.app.pipeline.risk import Foretelling
 from watchkeeper.app.pipeline.score import Scoring
+from watchkeeper.app.pipeline.scored import Memories, signature
 from watchkeeper.app.pipeline.sending import context_of
 from watchkeeper.app.pipeline.tell import Telling
 from watchkeeper.app.samples import open_samples, pages
@@ -112,6 +113,7 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
         exclude=config.scoring.exclude,
         banded=BANDED,
     )
+    scoring.memories = Memories(data.scored, signature(detector))
     scheduler = Scheduler(clock, telemetry)
     workers = Workers(config.scale.workers, config.scale.idle.total_seconds())
     engine = Engine(

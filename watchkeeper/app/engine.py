@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from watchkeeper.app.pipeline.receive_otlp import ReceivingOtlp
     from watchkeeper.app.pipeline.release_gate import Gating
     from watchkeeper.app.pipeline.risk import Foretelling
+    from watchkeeper.app.pipeline.scored import Memory
     from watchkeeper.app.pipeline.tell import Telling
     from watchkeeper.app.scrape import Scraping
 
@@ -163,6 +164,16 @@ class Engine:
             ticks = await asyncio.get_running_loop().run_in_executor(self.threads["score"], self.receiving.fresh)
             if ticks:
                 await self.score(ticks)
+
+    async def keep_scored(self, now: datetime) -> None:
+        """Write down what the scoring has learned, so that a restart goes on with it."""
+        found = await asyncio.get_running_loop().run_in_executor(self.threads["score"], self.scoring.remember)
+        await asyncio.to_thread(self.save_scored, found, now)
+
+    def save_scored(self, found: Sequence[Memory], now: datetime) -> None:
+        if self.scoring.memories is not None:
+            self.scoring.memories.save(found)
+            self.scoring.memories.prune(now)
 
     async def record(self, ticks: Sequence[Tick]) -> None:
         """What rules recorded is stored and scored like anything else."""

@@ -31,6 +31,7 @@ from watchkeeper.app.pipeline.objectives import schedule as schedule_objectives
 from watchkeeper.app.pipeline.plans import schedule as schedule_plans
 from watchkeeper.app.pipeline.plans_keep import schedule as schedule_plans_keep
 from watchkeeper.app.pipeline.risk import schedule as schedule_risk
+from watchkeeper.app.pipeline.scored import EVERY as SCORED_EVERY
 from watchkeeper.app.schedule import Trigger, at, every, reading
 from watchkeeper.app.scrape import EVERY as SCRAPE_EVERY
 from watchkeeper.app.sources import discovered_source
@@ -121,6 +122,8 @@ def schedule_collecting(engine: Engine, now: datetime) -> None:
     scheduler.add("targets", every(SCRAPE_EVERY, now), engine.scraping.step)
     scheduler.add("score_pushed", every(SCORE_PUSHED_EVERY, now), engine.score_pushed)
     scheduler.add("keep", every(KEEP_EVERY, now + KEEP_EVERY), engine.keep)
+    if config.scoring.enabled:
+        scheduler.add("keep_scored", every(SCORED_EVERY, now + SCORED_EVERY), engine.keep_scored)
     scheduler.add("keep_lines", every(KEEP_LINES_EVERY, now + KEEP_LINES_EVERY), engine.keep_lines)
     if config.discover:
         scheduler.add("discover", every(DISCOVER_EVERY, now), functools.partial(_discover, engine))
@@ -263,6 +266,8 @@ async def stop(engine: Engine) -> None:
     engine.workers.close()
     for executor in engine.threads.values():
         executor.shutdown(wait=True, cancel_futures=True)
+    if engine.config.scoring.enabled:
+        await asyncio.to_thread(lambda: engine.save_scored(engine.scoring.remember(), engine.clock.now()))
     with contextlib.suppress(StoreError):
         engine.samples.sync()
     for forwarder in engine.forwarders:

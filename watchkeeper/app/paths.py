@@ -49,6 +49,11 @@ class DataDir:
         return self.root / "templates.json"
 
     @property
+    def scored(self) -> Path:
+        """What the scoring remembers of every target."""
+        return self.root / "scored"
+
+    @property
     def entities(self) -> Path:
         """What is usual for users, addresses, machines and services."""
         return self.root / "entities.json"

@@ -263,3 +263,62 @@ def test_what_others_write_to_us_is_scored_like_what_we_read(tmp_path: Path) -> 
         (found,) = house.samples.select([Matcher("__name__", MatchOp.EQUAL, SCORE)], *EVER)
         assert found.series == (labels(SCORE, metric="queue_depth", job="shop"),)
         assert found.values.tolist() == [[10.0, 11.0, 12.0]]
+
+
+def lived(found: Engine, first: int, last: int, *, seed: int = 1) -> list[Any]:
+    """Ticks of two series, the same for the same places and seed; what was said of each."""
+    columns = layout("cpu_usage", "requests_total")
+    values = [(50 + np.random.default_rng((seed, at)).normal(), 100.0 * at) for at in range(first, last)]
+    return [found.scoring.tick(tick(columns, *one, at=at)) for at, one in zip(range(first, last), values, strict=True)]
+
+
+def test_after_a_restart_series_that_were_known_are_scored_as_if_there_had_been_none(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    with engine(tmp_path / "a") as whole:
+        lived(whole, 0, 120)
+        expected = [said(one) for one in lived(whole, 120, 125)]
+    with engine(tmp_path / "b") as house:
+        lived(house, 0, 120)
+    with engine(tmp_path / "b") as house:
+        found = [said(one) for one in lived(house, 120, 125)]
+        assert house.telemetry.registry.get_sample_value("watchkeeper_series_learning") == 0.0
+    assert set(found[0]) == {"cpu_usage", "requests_total"}, "nothing is learned anew, rates of counters neither"
+    for one, same in zip(found, expected, strict=True):
+        assert one == pytest.approx(same, rel=1e-5, abs=1e-6)
+
+
+def test_an_alarm_that_was_open_at_the_restart_stays_the_same_alarm(tmp_path: Path) -> None:
+    chance, columns = np.random.default_rng(1), layout("cpu_usage")
+    with engine(tmp_path) as house:
+        for at in range(200):
+            house.scoring.ticks(tick(columns, 50 + chance.normal(), at=at))
+        _, before = house.scoring.ticks(tick(columns, 95.0, at=200))
+    with engine(tmp_path) as house:
+        _, after = house.scoring.ticks(tick(columns, 50 + chance.normal(), at=202))
+        assert after.layout.series == before.layout.series
+        assert after.values[1] == before.values[1]
+        assert after.values[3] == before.values[3]
+
+
+def test_a_memory_of_another_detector_or_a_broken_one_is_not_taken_up_and_harms_nothing(tmp_path: Path) -> None:
+    with engine(tmp_path) as house:
+        lived(house, 0, 40)
+    (file,) = house.data.scored.glob("*.npz")
+    with engine(tmp_path, scoring={"options": {"min_history": 30}}) as house:
+        assert said(lived(house, 40, 41)[0]) == {}
+    file.write_bytes(file.read_bytes()[:200])
+    with engine(tmp_path) as house:
+        assert said(lived(house, 41, 42)[0]) == {}
+
+
+def test_memories_hold_no_pickle_and_series_that_came_or_went_meanwhile_are_told_apart(tmp_path: Path) -> None:
+    with engine(tmp_path) as house:
+        lived(house, 0, 40)
+    (file,) = house.data.scored.glob("*.npz")
+    with np.load(file, allow_pickle=False) as arrays:
+        assert all(arrays[name].dtype != object for name in arrays.files)
+    assert file.stat().st_mode & 0o077 == 0
+    with engine(tmp_path) as house:
+        columns = layout("memory_usage", "cpu_usage")
+        assert set(said(house.scoring.tick(tick(columns, 1.0, 50.0, at=40)))) == {"cpu_usage"}

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from detectors import Finding, episodes
+from detectors import Finding, State, episodes
 from detectors import align as align_episodes
 from watchkeeper.app.pipeline.published import Published, Row
+from watchkeeper.app.pipeline.scored import Memories, Memory
 from watchkeeper.app.pipeline.taught import Taught
 from watchkeeper.clock import from_ms
 from watchkeeper.model import METRIC_NAME, STALE_NAN, Labels, Layout, Matrix, Scores, Tick, is_stale, metric_name
@@ -81,6 +82,7 @@ class Scoring:
         self._lanes: dict[str, Lane] = {}
         self._scored = 0
         self.taught = Taught()  #: replaced from other threads
+        self.memories: Memories | None = None  #: of the last life
 
     def ticks(self, tick: Tick) -> list[Tick]:
         """What one tick says beside its samples: its scores, and the alarms that are open or have just ended."""
@@ -111,16 +113,37 @@ class Scoring:
         if lane is not None and lane.layout is tick.layout:
             return lane
         fresh = self._new_lane(tick.layout, 0 if lane is None else len(lane.series))
+        known = lane is not None
+        lane = lane or self._remembered(tick)
         if lane is not None and lane.state is not None and fresh.series:
             fresh.state = self._align(lane.state, lane.series, fresh.series)
             fresh.episodes = lane.episodes and align_episodes(lane.episodes, lane.series, fresh.series)
             fresh.previous = _carry(lane, fresh)
             fresh.raised = _carry_raised(lane, fresh)
             fresh.previous_ms = lane.previous_ms
-        fresh.alarms = Published(f"alarm/{tick.target}") if lane is None else lane.alarms
+        fresh.alarms = lane.alarms if known and lane is not None else Published(f"alarm/{tick.target}")
         self._lanes[tick.target] = fresh
         self.telemetry.not_scored.set(sum(one.over for one in self._lanes.values()))
         return fresh
+
+    def _remembered(self, tick: Tick) -> Lane | None:
+        """A target's memory of the last life, as the lane it was."""
+        found = self.memories.load(tick.target, from_ms(tick.time_ms)) if self.memories else None
+        if found is None:
+            return None
+        lane = self._new_lane(Layout(found.series), len(found.series))
+        lane.series, lane.state, lane.episodes = found.series, found.state, found.episodes
+        lane.previous, lane.previous_ms, lane.raised = found.previous, found.previous_ms, dict(found.raised)
+        return lane
+
+    def remember(self) -> list[Memory]:
+        """What is known of every target now, as a copy; of detectors whose state is ours."""
+        return [
+            Memory(target, lane.series, lane.state.copy(), lane.episodes.copy(), lane.previous.copy(),
+                   lane.previous_ms, dict(lane.raised))
+            for target, lane in self._lanes.items()
+            if isinstance(lane.state, State) and lane.episodes is not None
+        ]  # fmt: skip
 
     def _new_lane(self, layout: Layout, had: int) -> Lane:
         wanted = [index for index, series in enumerate(layout.series) if self._wanted(metric_name(series))]
