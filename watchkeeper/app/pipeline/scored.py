@@ -71,8 +71,12 @@ class Memories:
         """The memory of a target; None where there is none that fits, which is told when there is one."""
         file = self._file(target)
         try:
-            with np.load(file, allow_pickle=False) as found:
-                arrays = {name: found[name] for name in found.files}
+            with file.open("rb") as opened:
+                if not zipfile.is_zipfile(opened):
+                    raise ValueError("it was cut short")
+                opened.seek(0)
+                with np.load(opened, allow_pickle=False) as found:
+                    arrays = {name: found[name] for name in found.files}
             return self._read(target, arrays, now)
         except FileNotFoundError:
             return None
