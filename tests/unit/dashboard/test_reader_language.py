@@ -51,7 +51,7 @@ def story(title: str, details: dict[str, str], annotations: dict[str, str]) -> d
 
     return {
         "incident": row(title, details),
-        "alerts": [{"rule": "Slow", "state": "firing", "value": 1.0, "labels": {}, "expr": "x",
+        "alerts": [{"id": "alert-1", "rule": "Slow", "state": "firing", "value": 1.0, "labels": {}, "expr": "x",
                     "annotations": annotations, "severity": "P1", "measured": ""}],
         "timeline": [
             change("alert", "pending", "firing", "condition_held"),
