@@ -304,8 +304,11 @@ def moto(folder: Path) -> Iterator[Driven]:
         "region": "eu-central-1",
         "endpoint": url,
         "group": "shop",
+        "timeout_seconds": 60,  # the first questions make moto read all that it knows of machines
     }
-    options = CloudOptions(region="eu-central-1", access_key=KEY, secret=SecretStr(SECRET), endpoint=url)
+    options = CloudOptions(
+        region="eu-central-1", access_key=KEY, secret=SecretStr(SECRET), endpoint=url, timeout_seconds=60
+    )
     sizes = {"MinSize": "2", "MaxSize": "6", "DesiredCapacity": "3", "AvailabilityZones.member.1": "eu-central-1a"}
     launch = {"LaunchConfigurationName": "lc", "ImageId": "ami-12c6146b", "InstanceType": "t2.micro"}
     with server, silence() as silent:
