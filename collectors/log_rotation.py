@@ -221,12 +221,10 @@ class Family:
 
         Of a file that was read to its end nothing can be missing; it is remembered, so that it is not read again.
         """
-        if not self._missing:
-            return
         missing = [one for one in self._missing if not self._resume(*one[:2], siblings, skipping=one[2])]
         self._known |= {key: mark.prints[0] for key, mark, _, done in missing if done and mark.prints is not None}
         self._missing = [one for one in missing if not one[3]]
-        self._find_tries -= 1
+        self._find_tries -= bool(missing)
         if not self._find_tries:
             self.lost_tails += len(self._missing)
             self._missing = []
@@ -235,6 +233,8 @@ class Family:
 
     def _resume(self, key: tuple[int, int], mark: Mark, siblings: list[Sibling], *, skipping: bool) -> bool:
         """Find one file of the saved position again: in its place, renamed, or as a copy."""
+        if not mark.offset:  # nothing was read of it; any file may have its inode by now
+            return True
         place = self._open_path()
         if place is not None and place.key == key and self._active is None and mark.holds(place.fd):
             place.mark, place.skipping, self._active = mark, skipping, place
@@ -245,7 +245,7 @@ class Family:
         if same is not None:
             self._draining.append(self._adopt(same, mark, skipping=skipping))
             return True
-        return not mark.offset or self._continue_in_copy(mark, siblings, skipping=skipping)
+        return self._continue_in_copy(mark, siblings, skipping=skipping)
 
     def _recover(self, tail: Tail, siblings: list[Sibling]) -> None:
         """An emptied file: its unread end is in the copy that was made before."""

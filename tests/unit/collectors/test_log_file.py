@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import random
@@ -19,6 +20,7 @@ from collectors.log_rotation import Family
 from collectors.log_rows import severity_code
 from collectors.log_severity import severities
 from collectors.log_siblings import is_rotated
+from collectors.log_tail import print_of
 from collectors.log_text import decode, join, line_ends
 from collectors.log_words import WORDS
 from watchkeeper.model import SEVERITIES, Tick, label, metric_name
@@ -319,6 +321,30 @@ async def test_rotation_while_the_process_was_away_is_caught_up(tmp_path: Path, 
     reader.part.restore(position)
     await reader.look()
     assert sorted(reader.lines) == sorted(log.written[before:])
+
+
+async def test_an_empty_file_that_was_open_claims_no_other_that_has_its_inode_by_now(
+    tmp_path: Path, outbound: Outbound
+) -> None:
+    log = tmp_path / "app.log"
+    reader = Reader(outbound, str(log), from_beginning=True)
+    add(log, "one")
+    await reader.look()
+    position = json.loads(json.dumps(reader.part.position()))
+    await reader.part.close()
+    add(log, "two")
+    packed = tmp_path / "app.log.1.gz"
+    packed.write_bytes(gzip.compress(log.read_bytes()))
+    log.unlink()
+    tails = position["files"][str(log)]["tails"]
+    nothing = [0, print_of(b"")[1]]
+    tails.insert(0, {**tails[0], "inode": packed.stat().st_ino, "offset": 0, "head": nothing, "tail": nothing})
+    add(log, "three")
+    reader.part = LogFile(**reader.options)
+    reader.part.restore(position)
+    for _ in range(5):
+        await reader.look()
+    assert sorted(reader.lines) == ["one", "three", "two"]
 
 
 @pytest.mark.parametrize("copytruncate", [False, True])

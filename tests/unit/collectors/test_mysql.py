@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -193,6 +194,20 @@ async def test_a_packet_that_never_ends_is_left_in_time(way: str, most: int, rea
             await part(raw.address, timeout=0.6, max_bytes=most).collect(NOON, outbound)
         assert failure.value.reason == reason
         assert raw.sent < 20 << 20
+
+
+async def test_a_greeting_that_ends_before_its_salt_is_a_reason(outbound: Outbound) -> None:
+    async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        said = b"\x0a8.0\0" + bytes(4) + b"saltsalt\0" + b"\xff\xff"  # and no further
+        writer.write(len(said).to_bytes(3, "little") + b"\0" + said)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as listening:
+        one = part(f"127.0.0.1:{listening.sockets[0].getsockname()[1]}")
+        with pytest.raises(CollectError, match="the greeting ends early"):
+            await one.collect(NOON, outbound)
+        await one.close()
 
 
 async def test_a_port_where_nothing_listens_is_no_connection(outbound: Outbound) -> None:
