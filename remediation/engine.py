@@ -178,6 +178,11 @@ class Remediator:
         """A link as last probed, with its probes; one never looked at serves by its primary."""
         return self._links.get(link) or links.LinkState()
 
+    def sees(self, rule: str) -> bool | None:
+        """What the rule's own expression said when it was looked at last; None: not known."""
+        history = self._histories.get(rule)
+        return history.newest.bad if history is not None and history.newest is not None else None
+
     def phase(self, link: str) -> links.Phase:
         """The state of a link's circuit as last probed; a link that was never looked at serves by its primary."""
         return self.link_state(link).phase

@@ -30,6 +30,7 @@ class Look:
     quiet: bool | None = None  #: the symptom is gone; None: that is not known
     measured: bool = True  #: something tells whether it is
     holds: Mapping[str, bool | None] = field(default_factory=dict)  #: condition of a step -> does it hold
+    sees: Mapping[str, bool | None] = field(default_factory=dict)  #: rule of a step -> does its own expression hold
     actions: Mapping[str, ActionRecord] = field(default_factory=dict)  #: id -> those that steps have asked for
 
 
@@ -95,7 +96,7 @@ def advance(turn: Turn, look: Look) -> Ask | None:
         moved = _result(turn, step, look) or _in_time(turn, step, wanted)
         if moved.state.over:
             continue
-        if moved.state is S.ACTIVE and wanted.kind == "rule" and not moved.action_id and not _rehearsing(turn, moved):
+        if _to_ask(turn, moved, wanted, look):
             ask = Ask(step=moved.name, rule=wanted.rule, attempt=moved.attempt)
             return replace(ask, by=moved.asked_by, waive=moved.waived, note=moved.note) if moved.asked_by else ask
         return None
@@ -103,9 +104,13 @@ def advance(turn: Turn, look: Look) -> Ask | None:
     return None
 
 
-def _rehearsing(turn: Turn, step: StepRun) -> bool:
-    """A rehearsal that was begun and told nothing yet: it is not begun again."""
-    return turn.run.drill and step.note == REHEARSING
+def _to_ask(turn: Turn, step: StepRun, wanted: Step, look: Look) -> bool:
+    """The rule is to be asked for now. A rehearsal that was begun and told nothing yet is not begun again."""
+    if step.state is not S.ACTIVE or wanted.kind != "rule" or step.action_id:
+        return False
+    if turn.run.drill:
+        return step.note != REHEARSING
+    return not wanted.wait or bool(step.asked_by) or look.sees.get(wanted.rule) is True
 
 
 #: Note of a step whose rehearsal is under way.

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from remediation import book, confirm
-from remediation.approval import rejected_by
+from remediation.approval import approvers, rejected_by
 from remediation.gates import all_passed, evaluate
 from remediation.gates.authority import need_of
 from remediation.gates.evidence import cut_off, heard
@@ -202,8 +202,9 @@ async def awaiting_approval(run: Run, record: ActionRecord) -> ActionRecord | No
     if confirm.cleared(run.history(rule.name).seen):
         return await _expire(run, record, "the symptom is gone")
     needs = int(str(record.progress.get("needs", 1)))
-    yes = {given.user for given in approvals if given.verdict == "approve" and given.plan_hash == record.plan.digest()}
-    if len(yes - {record.requester}) < needs:
+    lifetime = run.settings.approval_lifetime
+    yes = approvers(approvals, record.plan.digest(), record.requester, run.tick.now, lifetime)  # as gate 13 counts
+    if len(yes) < needs:
         return None
     return await run.move(
         record, S.ARMED, f"approved by {', '.join(sorted(yes))}", evidence={"approved_by": sorted(yes)}

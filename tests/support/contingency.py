@@ -84,10 +84,11 @@ class Playing:
         measured: bool = True,
         holds: Mapping[str, bool | None] | None = None,
         actions: Mapping[str, ActionRecord] | None = None,
+        sees: Mapping[str, bool | None] | None = None,
     ) -> Ask | None:
         """Time passes, and the engine looks."""
         self.now += timedelta(seconds=after)
-        seen = Look(quiet=quiet, measured=measured, holds=holds or {}, actions=actions or {})
+        seen = Look(quiet=quiet, measured=measured, holds=holds or {}, actions=actions or {}, sees=sees or {})
         return self.do(advance, seen)  # type: ignore[no-any-return]
 
     def asked(self, step: str, action_id: str = "act-1") -> None:

@@ -59,6 +59,7 @@ class Step(Section):
     title_en: Line = ""
     kind: Literal["person", "rule", "notice"] = "person"
     rule: str = ""  #: kind rule: the remediation rule that is asked for
+    wait: bool = False  #: kind rule: asked for once the rule's own expression holds, not at once
     owner: str = ""  #: who does it, or answers for it
     vendor: str = ""  #: name of a vendor whose card is shown
     text: Text = ""  #: what to do
@@ -72,6 +73,8 @@ class Step(Section):
     def _fits_its_kind(self) -> Step:
         if (self.kind == "rule") != bool(self.rule):
             raise ValueError("a step of kind rule names a rule, and no other step does")
+        if self.wait and self.kind != "rule":
+            raise ValueError("only a step of kind rule waits for its rule")
         return self
 
 

@@ -67,7 +67,7 @@ def test_a_file_without_a_time_is_no_fault(faults: Faults, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", ["nobody", "", "../shop.sqlite"])
 def test_an_unknown_name_is_refused_with_the_known_ones(faults: Faults, name: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="there are checkout-primary, slow-api"):
+    with pytest.raises(ConfigError, match="there are checkout-primary, carrier-down"):
         faults.break_(name)
     with pytest.raises(ConfigError):
         faults.heal(name)

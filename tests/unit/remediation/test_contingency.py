@@ -75,6 +75,15 @@ def test_a_failure_that_may_be_left_behind_is_left_behind() -> None:
     assert run.states() == ["failed", "done", "active"]
 
 
+def test_a_way_back_waits_until_its_rule_sees_what_it_is_for() -> None:
+    run = Playing.of(plan(steps=[{**STEPS[0], "wait": True}], notices=[]))
+    for seen in (None, False):
+        assert run.look(after=30, sees={"quotes_cached": seen}) is None
+    assert run.states() == ["active"]
+    assert run.look(sees={"quotes_cached": True}) is not None
+    assert Playing.of(plan(steps=[{**STEPS[0], "wait": True}], notices=[]), drill=True).look() is not None
+
+
 def test_an_action_that_nothing_needed_any_more_is_skipped() -> None:
     run = Playing.of(plan())
     run.look()
@@ -217,6 +226,7 @@ def test_a_plan_reads_back_from_its_run_as_it_was() -> None:
         ({"notices": [{"audience": "c", "at": "start", "title": "{plan:>9999}", "text": "t"}]}, "takes no format"),
         ({"notices": [{"audience": "c", "at": "start", "title": "t", "text": "{"}]}, "text"),
         ({"steps": []}, "at least 1"),
+        ({"steps": [{"name": "a", "wait": True}]}, "only a step of kind rule waits"),
     ],
 )
 def test_a_plan_that_makes_no_sense_is_refused_by_what_is_wrong(broken: dict[str, Any], said: str) -> None:

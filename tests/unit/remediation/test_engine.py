@@ -463,3 +463,18 @@ def test_a_set_switch_is_written_down_once(world: World) -> None:
     with world.state.read() as unit:
         rows = [row for row in unit.audit.rows() if row.action == "kill_switch.set"]
     assert len(rows) == 1
+
+
+def test_a_yes_that_came_while_a_step_was_looking_counts_at_the_next(tmp_path: Path) -> None:
+    world = World(tmp_path, rehearsed=False)
+    world.step(3)
+    record, now = world.record(), world.clock.now()
+    for user in ("ada", "eve"):
+        word = {"admin": True, "reauthenticated": True}
+        world.remediator.people.approve(
+            record.id, user, "approve", "go", record.plan.digest(), now + timedelta(seconds=20), **word
+        )
+    world.step()
+    assert world.record().state is ActionState.AWAITING_APPROVAL
+    world.step()
+    assert drained(world)

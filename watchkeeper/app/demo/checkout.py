@@ -16,6 +16,7 @@ from watchkeeper.app.demo.faults import Faults
 from watchkeeper.app.demo.place import Place
 from watchkeeper.app.demo.service import Answer, Request, Service, fields, log_to
 from watchkeeper.app.demo.shop import Shop
+from watchkeeper.app.demo.switches import Switches
 
 #: Yuan that one call costs: the backup is rented by the call and dearer.
 COST = {"primary": 0.02, "backup": 0.09}
@@ -31,7 +32,7 @@ class Checkout:
     def __init__(self, copy: str, place: Place, pay: Pay, *, dice: random.Random | None = None) -> None:
         self.copy, self.pay = copy, pay
         self.dice = dice or random.Random()  # noqa: S311 - plays users
-        self.shop, self.faults = Shop.of(place), Faults(place.faults)
+        self.shop, self.faults, self.switches = Shop.of(place), Faults(place.faults), Switches(place.switches)
         self.log = log_to(place.logs / f"checkout-{copy}.json.log", f"checkout-{copy}")
         self.service = Service(copy)
         self.service.route("/buy", self.buy)
@@ -43,6 +44,8 @@ class Checkout:
     def buy(self, request: Request) -> Answer:
         """An order from beginning to end."""
         wanted, now = request.json, datetime.now(UTC)
+        if self.switches["orders"] == "stopped":
+            return Answer.of({"status": "closed", "copy": self.copy})
         self.cost.labels(self.copy).inc(COST[self.copy])
         if self.faults.on("error-burst") and self.dice.random() < BURST:
             self.log.error("checkout failed: inventory snapshot is inconsistent", extra=fields(user=wanted["user"]))

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from watchkeeper.app.demo import managers
+from watchkeeper.app.demo import contingency, managers, switches
 from watchkeeper.app.demo.catalogue import catalogue
 from watchkeeper.app.demo.place import Place
 from watchkeeper.app.demo.robot import DINGTALK, SECRET, TOKEN, WECOM
@@ -37,7 +37,9 @@ def write(place: Place, ports: Mapping[str, int], servers: Servers, language: st
     """Every file that the demo's processes read. ``shop``: address of its PostgreSQL, else it lies in SQLite."""
     text = yaml.safe_dump(build(place, ports, servers, language, shop), allow_unicode=True, sort_keys=False)
     place.config.write_text(HEADER + text, encoding="utf-8")
-    names = ["requirements", "alerts"]
+    switches.write(place)
+    contingency.write(place)
+    names = ["requirements", "alerts", "plans"]
     if servers.haproxy:
         names.append("dual_link")
         known = {name: ports[name] for name in ("front", "figures", "primary", "backup")}
@@ -92,6 +94,7 @@ def build(place: Place, ports: Mapping[str, int], servers: Servers, language: st
         "incidents": {"reopen_within": "30s"},  # a fault broken again is an incident of its own
         "notify": {"channels": _channels(ports)},
         "remediation": _remediation(place, servers),
+        "plans": contingency.section(),
     }
 
 
@@ -104,6 +107,8 @@ def _sources(place: Place, ports: Mapping[str, int], servers: Servers, shop: str
         _page("checkout-backup", ports["backup"], "checkout", interval="2s"),
         _page("payment", ports["payment"], "payment"),
         _page("storage", ports["storage"], "storage"),
+        _probe("probe-carrier", ports["payment"], "carrier", path="/carrier", provider="carrier"),
+        _probe("probe-gateway", ports["payment"], "payment", path="/gateway", provider="gateway"),
         _page("buyers", ports["traffic"], "traffic", interval="5s"),
         _probe("chat", ports["robot"], "chat", interval="5s"),
         {
@@ -162,7 +167,9 @@ ORDERS = (
 )
 
 
-def _probe(name: str, port: int, service: str, interval: str = "1s", **labels: str) -> dict[str, Any]:
+def _probe(
+    name: str, port: int, service: str, interval: str = "1s", path: str = "/health", **labels: str
+) -> dict[str, Any]:
     return {
         "kind": "http_probe",
         "name": name,
@@ -170,7 +177,7 @@ def _probe(name: str, port: int, service: str, interval: str = "1s", **labels: s
         "service": service,
         "labels": labels,
         "timeout": 3.0,  # what is dead refuses at once; a busy machine is only slow
-        "steps": [{"name": "health", "url": f"http://127.0.0.1:{port}/health"}],
+        "steps": [{"name": "health", "url": f"http://127.0.0.1:{port}{path}"}],
     }
 
 
@@ -208,7 +215,7 @@ def _channels(ports: Mapping[str, int]) -> list[dict[str, Any]]:
 
 def _remediation(place: Place, servers: Servers) -> dict[str, Any]:
     """Short holds and wide budgets: what takes ten minutes in earnest can be watched here, and repeated."""
-    targets: list[dict[str, Any]] = []
+    targets: list[dict[str, Any]] = switches.targets(place)
     if servers.haproxy:
         haproxy = {"kind": "haproxy", "socket": str(place.haproxy_socket)}
         there = {"ready": ["backup"], "drain": ["primary"]}

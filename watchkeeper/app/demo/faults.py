@@ -30,8 +30,19 @@ FAULTS = {
             75.0,
             "haproxy",
         ),
+        Fault(
+            "carrier-down",
+            "the carrier's API answers errors, and quotes end in a 502",
+            "a contingency plan: degraded to cached quotes once you approve, users told, back when the carrier is",
+            150.0,
+        ),
         Fault("slow-api", "shipping quotes take 16 to 19 s", "an early alert, SlowAPIResponse after 3 minutes", 600.0),
-        Fault("payment-failures", "a third of the payments fails", "an early alert, then PaymentFailureRate", 600.0),
+        Fault(
+            "payment-failures",
+            "a third of the payments fails",
+            "a contingency plan: orders stop, the backup pays",
+            600.0,
+        ),
         Fault(
             "queue-backlog",
             "a campaign: 120 jobs at once and 8 a second for a minute",

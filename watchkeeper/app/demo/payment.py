@@ -17,6 +17,7 @@ from watchkeeper.app.demo.faults import Faults
 from watchkeeper.app.demo.place import Place
 from watchkeeper.app.demo.service import Answer, Request, Service, log_to
 from watchkeeper.app.demo.shop import Shop
+from watchkeeper.app.demo.switches import SWITCHES, Switches
 
 #: Share of charges that fail, usually and while ``payment-failures`` is on.
 USUAL, ILL = 0.012, 0.33
@@ -41,13 +42,15 @@ class Payment:
     ) -> None:
         self.dice = dice or random.Random()  # noqa: S311 - plays a payment network
         self.sleep, self.clock = sleep, clock
-        self.shop, self.faults = Shop.of(place), Faults(place.faults)
+        self.shop, self.faults, self.switches = Shop.of(place), Faults(place.faults), Switches(place.switches)
         self.log = log_to(place.logs / "payment.log", "payment", plain=True)
         self.cards: OrderedDict[int, str] = OrderedDict()
         self.hits, self.misses = 0, 0
         self.service = Service("payment")
         self.service.route("/charge", self.charge)
         self.service.route("/quote", self.quote)
+        self.service.route("/carrier", self.carrier)
+        self.service.route("/gateway", self.gateway)
         registry = self.service.registry
         self.attempts = Counter("payment_attempts", "Charges tried.", registry=registry)
         self.failed = Counter("payment_failed", "Charges refused by the payment network.", registry=registry)
@@ -58,14 +61,31 @@ class Payment:
         token = self.card(int(wanted["user"]))
         self.attempts.inc()
         self.sleep(max(self.dice.gauss(0.06, 0.02), 0.005))
-        if self.dice.random() < (ILL if self.faults.on("payment-failures") else USUAL):
+        if self.dice.random() < (ILL if self.gateway_ill() else USUAL):
             self.failed.inc()
             self.log.warning("charge refused for %s: gateway answered 05", token)
             return Answer.of({"paid": False})
         self.log.info("charged %s cents to %s", wanted["cents"], token)
         return Answer.of({"paid": True})
 
+    def gateway_ill(self) -> bool:
+        """Only the main gateway fails; the backup is dearer and well."""
+        return self.faults.on("payment-failures") and self.switches["gateway"] == "main"
+
+    def gateway(self, _request: Request) -> Answer:
+        """A trial charge through the gateway in use."""
+        return Answer.of({"gateway": self.switches["gateway"]}, 503 if self.gateway_ill() else 200)
+
+    def carrier(self, _request: Request) -> Answer:
+        """What the carrier itself answers, whatever buyers are given."""
+        return Answer.of({"carrier": "loopback"}, 503 if self.faults.on("carrier-down") else 200)
+
     def quote(self, _request: Request) -> Answer:
+        if self.switches["quotes"] == "cached":
+            return Answer.of({"cents": 1000, "cached": True})
+        if self.faults.on("carrier-down"):
+            self.log.error("no quote: the carrier answers 503")
+            return Answer.of({"error": "carrier"}, 502)
         slow = self.faults.on("slow-api")
         self.sleep(self.dice.uniform(*SLOW) if slow else max(self.dice.gauss(*QUOTE), 0.005))
         if slow:
@@ -125,9 +145,17 @@ class Signals:
         yield _gauge("cache_hit_rate", "Share of card look-ups from memory.", _per(grew["hits"], grew["asked"]))
         yield _gauge("api_response_times", "Mean seconds of an answer.", _per(grew["seconds"], grew["answered"]))
         yield _gauge("error_rates", "Share of answers with a 5xx.", _per(grew["errors"], grew["answered"]))
+        yield _gauge("carrier_up", "The carrier answered.", float(not self.payment.faults.on("carrier-down")))
+        yield self._switches()
         pending, ever = self.payment.shop.waiting()
         yield _gauge("job_queue_pending_count", "Jobs that wait for a worker.", float(pending))
         yield CounterMetricFamily("job_queue_enqueued", "Jobs ever queued.", value=float(ever))
+
+    def _switches(self) -> Metric:
+        found = GaugeMetricFamily("shop_switch", "0 as usual, 1 switched.", labels=("name",))
+        for name in SWITCHES:
+            found.add_metric((name,), float(not self.payment.switches.usual(name)))
+        return found
 
 
 def _per(amount: float, of: float) -> float:

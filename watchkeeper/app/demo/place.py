@@ -90,6 +90,20 @@ class Place:
         return self.root / "run" / "workers.sock"
 
     @property
+    def plans(self) -> Path:
+        return self.root / "plans"
+
+    @property
+    def switches(self) -> Path:
+        """What of the shop is switched: written by the actuator, read by its services."""
+        return self.root / "switches.json"
+
+    @property
+    def trial_switches(self) -> Path:
+        """What rehearsals switch; nobody reads it."""
+        return self.root / "trial.json"
+
+    @property
     def bill(self) -> Path:
         return self.root / "bill.csv"
 
@@ -120,7 +134,7 @@ class Place:
         for found in self.root.iterdir():
             if found.name not in (MARK, "run"):
                 shutil.rmtree(found) if found.is_dir() and not found.is_symlink() else found.unlink()
-        for folder in (self.rules, self.faults, self.volume, self.logs, self.root / "run"):
+        for folder in (self.rules, self.plans, self.faults, self.volume, self.logs, self.root / "run"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for stale in (self.haproxy_socket, self.supervisord_socket):
             stale.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from watchkeeper.app.children import Child, die_with_parent, stop_all
 from watchkeeper.app.client import Client
-from watchkeeper.app.demo import config, estate, managers, postgres
+from watchkeeper.app.demo import config, contingency, estate, managers, postgres
 from watchkeeper.app.demo.faults import Faults
 from watchkeeper.app.demo.place import Place, free_ports
 from watchkeeper.app.demo.shop import Shop
@@ -118,7 +118,8 @@ def engine(place: Place) -> list[Child]:
 
 
 def rehearsals(servers: config.Servers) -> list[str]:
-    return [rule for name, rules in REHEARSED.items() if getattr(servers, name) for rule in rules]
+    found = [rule for name, rules in REHEARSED.items() if getattr(servers, name) for rule in rules]
+    return [*found, *contingency.REHEARSED]
 
 
 class Greeting(threading.Thread):

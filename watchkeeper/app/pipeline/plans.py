@@ -159,15 +159,17 @@ class Planning:
         plan = Turn.of(run, now).plan
         symptom, pending = plan.recovery.symptom, {step.name for step in run.steps if step.state is StepState.PENDING}
         holds = {step.when: self._bad(step.when, now) for step in plan.steps if step.when and step.name in pending}
+        remediator = self.engine.remediation.remediator
+        seen = Look(holds=holds, sees={step.rule: remediator.sees(step.rule) for step in plan.steps if step.wait})
         if run.drill:
-            return Look(holds=holds)
+            return seen
         if symptom:
             bad = self._bad(symptom, now)
-            return Look(quiet=None if bad is None else not bad, holds=holds)
+            return replace(seen, quiet=None if bad is None else not bad)
         if not run.incident_id:
-            return Look(measured=False, holds=holds)
+            return replace(seen, measured=False)
         alerts = self._read(lambda unit: unit.alerts.live_of_incident(run.incident_id, plan.trigger.alerts))
-        return Look(quiet=quiet(plan.trigger, alerts), holds=holds)
+        return replace(seen, quiet=quiet(plan.trigger, alerts))
 
     def _bad(self, expr: str, now: datetime) -> bool | None:
         """As remediation rules are looked at: None when it cannot be known."""
