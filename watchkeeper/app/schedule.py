@@ -28,9 +28,8 @@ Step = Callable[[datetime], Awaitable[object]]
 
 #: Up to so many sources are read at the same moments; more are read at moments of their own, spread over the interval.
 TOGETHER = 200
-#: Those moments are multiples of this: the loop wakes up for many sources at once, and not for so many that the first
-#: answers wait until the last was asked.
-BEAT = timedelta(milliseconds=20)
+#: Those moments are multiples of this: the loop wakes up for many sources at once; groups of 20 ms cost more.
+BEAT = timedelta(milliseconds=50)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 #: A wall clock that is this much behind the monotonic clock was set back; less is the slow correction of NTP.
