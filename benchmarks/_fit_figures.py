@@ -74,7 +74,7 @@ def show(
         kept = [index for index in range(len(series)) if index not in left_out]
         pair = fit([series[index] for index in kept], [inputs[index] for index in kept])
         for index in part.tolist():
-            begins, score = pair.logits(inputs[index])
+            begins, score = pair.logits(series[index], inputs[index])
             by_family.setdefault(series[index].family, []).append((series[index], score, begins > 0))
     figures = {family: measure(scored) for family, scored in by_family.items() if family != FAMILY}
     names = list(next(iter(figures.values())))

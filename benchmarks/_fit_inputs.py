@@ -36,8 +36,8 @@ def _looked_at(series: Sequence[Labelled]) -> list[Array]:
     detector = Ensemble(season=series[0].season)
     moments = [(one.times.astype(np.float64) * 1000).astype(np.int64) for one in series]
     answers = [np.empty((len(one.values), len(channels.NAMES)), np.float32) for one in series]
-    for state, at, block, clocks in blocks(detector, [one.values for one in series], moments):
-        view, _, _ = detector.look(state, block, clocks, steady=True)
+    for state, at, block, times in blocks(detector, [one.values for one in series], moments):
+        view = detector.look(state, block, times)
         for row in range(len(block)):
             answers[row][at : at + block.shape[1]] = view.inputs[: len(channels.NAMES), row].T
     return answers

@@ -3,40 +3,29 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPClassifier
 
 from benchmarks._fit_samples import beginnings, gathered, lasting
 from benchmarks._fit_series import Array, Labelled
+from benchmarks._fit_training import DIGITS, Plan, Points, trained
 from detectors import channels, fusion, moving
 from detectors.network import Network
 
 #: Weight of each channel's rarity in the evidence by which points are chosen before there is a network.
 FIRST_EVIDENCE = {"shape.orders": 1.3, "change.orders": 0.3, "season.orders": 0.3}
-#: Least spread of an input by which it is divided.
-LEAST_SPREAD = 1e-3
-#: Digits that the file keeps of each number.
-DIGITS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """How a network is fitted: ``starts`` of ``units`` each, which are then one network that answers their mean."""
+class Plans:
+    """How both networks are fitted."""
 
-    units: int = 16
-    starts: int = 2
-    rounds: int = 25  #: over all points
-    decay: float = 1e-2  #: of the weights
-    batch: int = 1024  #: points
-    rate: float = 3e-3
-    seed: int = 0
+    begins: Plan = field(default_factory=lambda: Plan(units=32, rounds=12))
+    judges: Plan = field(default_factory=lambda: Plan(units=96, rounds=16))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,23 +33,39 @@ class Pair:
     """Both networks."""
 
     begins: Network
-    lasts: Network
+    judges: Network
 
-    def logits(self, inputs: Array) -> tuple[Array, Array]:
+    def logits(self, series: Labelled, inputs: Array) -> tuple[Array, Array]:
         """(that something begins, score), both [time], of the inputs [time, inputs] of one series from its start."""
-        begins = answer(self.begins, inputs)
-        memory = remembered(begins)
-        lasts = answer(self.lasts, np.concatenate([inputs, memory], axis=1))
-        return begins, fusion.joined(lasts, memory[:, -1].astype(np.float64))
+        memory = remembered(answer(self.begins, inputs)[0], series.day)
+        begins, lasts = answer(self.judges, np.concatenate([inputs, memory], axis=1))
+        return begins, fusion.joined(begins, lasts)
 
 
-def fit(series: Sequence[Labelled], inputs: Sequence[Array], plan: Plan = Plan()) -> Pair:
-    """Both networks from labelled series and their inputs [time, inputs]: what begins first, from it what lasts."""
-    guess = [first_evidence(given) for given in inputs]
-    begins = _network(*gathered(series, [[given] for given in inputs], guess, beginnings, plan.seed), plan)
-    evidence = [answer(begins, given) for given in inputs]
-    views = [[given, remembered(seen)] for given, seen in zip(inputs, evidence, strict=True)]
-    return Pair(begins, _network(*gathered(series, views, evidence, lasting, plan.seed), plan))
+def fit(series: Sequence[Labelled], inputs: Sequence[Array], plans: Plans = Plans()) -> Pair:
+    """Both networks from labelled series and their inputs [time, inputs].
+
+    What begins is fitted twice: on points that look odd, then on those that the first fit takes for beginnings.
+    """
+    evidence, seed = [first_evidence(given) for given in inputs], plans.begins.seed
+    for again in range(2):
+        rows, odd, weight = gathered(series, [[given] for given in inputs], evidence, beginnings, seed + again)
+        begins = trained(Points(rows, odd[:, None], weight[:, None]), plans.begins)
+        evidence = [answer(begins, given)[0] for given in inputs]
+    views = [[given, remembered(seen, one.day)] for one, given, seen in zip(series, inputs, evidence, strict=True)]
+    first = gathered(series, views, evidence, beginnings, seed + 2)
+    second = gathered(series, views, evidence, lasting, seed + 3)
+    return Pair(begins, trained(_both(first, second), plans.judges))
+
+
+def _both(*asked: tuple[Array, Array, Array]) -> Points:
+    """Points of several questions: each has an answer of its own, which only its own points are judged by."""
+    size = sum(len(odd) for _, odd, _ in asked)
+    odds, weights, at = np.zeros((size, len(asked))), np.zeros((size, len(asked))), 0
+    for answer_of, (_, odd, weight) in enumerate(asked):
+        odds[at : at + len(odd), answer_of], weights[at : at + len(odd), answer_of] = odd, weight
+        at += len(odd)
+    return Points(np.concatenate([rows for rows, _, _ in asked]), odds, weights)
 
 
 def first_evidence(inputs: Array) -> Array:
@@ -72,50 +77,16 @@ def first_evidence(inputs: Array) -> Array:
 
 
 def answer(network: Network, inputs: Array) -> Array:
-    """Logits [time] of inputs [time, inputs]."""
-    return np.asarray(network(inputs.T[:, None])[0], np.float64)
+    """Logits [answer, time] of inputs [time, inputs]."""
+    return network(np.ascontiguousarray(inputs.T)[:, None])[:, 0]
 
 
-def remembered(begins: Array) -> Array:
+def remembered(begins: Array, day: float) -> Array:
     """What the second network sees of the evidence [time] beside the channels: [time, fusion.MEMORIES], float32."""
     seen = moving.Seen(np.zeros(1, np.int32), len(begins))
-    memory = np.empty((fusion.MEMORIES, 1, len(begins)))
-    fusion.remember(fusion.start_rows(1), begins[None], seen, None, memory)
-    return np.ascontiguousarray(memory[:, 0].T, np.float32)
-
-
-def _network(inputs: Array, odd: Array, weight: Array, plan: Plan) -> Network:
-    """One network of ``starts`` times ``units`` hidden units, which takes inputs as they are."""
-    mean, spread = inputs.mean(axis=0), inputs.std(axis=0) + np.float32(LEAST_SPREAD)
-    scaled = (inputs - mean) / spread
-    fitted = [_fitted(scaled, odd, weight, plan, plan.seed + start) for start in range(plan.starts)]
-    hidden = np.concatenate([one.coefs_[0] for one in fitted], axis=1) / spread[:, None]
-    return Network(
-        hidden=rounded(hidden.T),
-        hidden_bias=rounded(np.concatenate([one.intercepts_[0] for one in fitted]) - mean @ hidden),
-        output=rounded(np.concatenate([one.coefs_[1][:, 0] for one in fitted]) / plan.starts),
-        bias=float(rounded(np.mean([one.intercepts_[1][0] for one in fitted]))),
-    )
-
-
-def _fitted(scaled: Array, odd: Array, weight: Array, plan: Plan, seed: int) -> Any:
-    model = MLPClassifier(
-        (plan.units,),
-        alpha=plan.decay,
-        max_iter=plan.rounds,
-        batch_size=min(plan.batch, len(scaled)),
-        learning_rate_init=plan.rate,
-        random_state=seed,
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # to stop early is meant: it keeps the networks tame
-        return model.fit(scaled, odd, sample_weight=weight)
-
-
-def rounded(numbers: Array) -> Array:
-    """To the digits that the file keeps, float64."""
-    kept = [float(f"{number:.{DIGITS}g}") for number in np.ravel(numbers)]
-    return np.array(kept).reshape(np.shape(numbers))
+    memory = np.empty((fusion.MEMORIES, 1, len(begins)), np.float32)
+    fusion.remember(fusion.start_rows(1), begins[None], seen, None, day, memory)
+    return np.ascontiguousarray(memory[:, 0].T)
 
 
 def write(pair: Pair, out: Path) -> None:
@@ -123,15 +94,19 @@ def write(pair: Pair, out: Path) -> None:
     lines = [
         f'"inputs":{json.dumps(channels.NAMES)}',
         f'"begins":{json.dumps(_held(pair.begins))}',
-        f'"lasts":{json.dumps(_held(pair.lasts))}',
+        f'"judges":{json.dumps(_held(pair.judges))}',
     ]
     out.write_text("{" + ",\n".join(lines) + "}\n", encoding="utf-8")
 
 
 def _held(network: Network) -> dict[str, list[Any]]:
     return {
-        "hidden": network.hidden.T.tolist(),
-        "hidden_bias": network.hidden_bias.tolist(),
-        "output": network.output.tolist(),
-        "bias": [network.bias],
+        "hidden": [_short(row) for row in network.hidden.T],
+        "hidden_bias": _short(network.hidden_bias),
+        "output": [_short(row) for row in network.output],
+        "bias": _short(network.bias),
     }
+
+
+def _short(numbers: Array) -> list[float]:
+    return [float(f"{number:.{DIGITS}g}") for number in numbers]

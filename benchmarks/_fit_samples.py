@@ -15,9 +15,9 @@ import numpy as np
 from benchmarks._fit_series import Array, Labelled
 
 #: Ordinary points that look most like a beginning, and others at random: of a series, for the first network.
-HARD, RANDOM = 300, 600
+HARD, RANDOM = 400, 700
 #: The same, and odd points, for the second network.
-HARD_LASTING, RANDOM_LASTING, ODD_LASTING = 500, 1500, 800
+HARD_LASTING, RANDOM_LASTING, ODD_LASTING = 400, 800, 500
 #: Most points that an event weighs for; those that a wide window does.
 LONGEST_EVENT, WINDOW_EVENT = 300, 10
 #: What a series without events is divided by, in points.

@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from detectors.residuals import Clock
+
 Array = npt.NDArray[Any]
 
 
@@ -44,6 +46,11 @@ class Labelled:
     @property
     def season(self) -> bool:
         return bool(self.about["real_timestamps"])
+
+    @property
+    def day(self) -> float:
+        """Samples that the detector's memory takes for a day."""
+        return Clock(int(self.about["interval_s"] * 1000), self.season).day
 
     def events(self) -> list[tuple[int, int]]:
         """(first, last) point of each event that is judged: its window where the labels are windows."""

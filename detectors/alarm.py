@@ -18,9 +18,9 @@ DAYS = 20.0
 #: Days for which a new series is taken to have kept to its budget.
 TRUSTED_DAYS = 10.0
 #: Evidence at which an alarm opens while the rate equals the budget.
-LIMIT = -1.0
+LIMIT = -2.0
 #: How much the limit rises when the rate grows by a factor of e.
-RISE = 1.0
+RISE = 2.0
 #: Alarms over the budget by this factor make the limit rise by one for each further budget.
 KNEE = 4.0
 #: How much the evidence that opened an alarm must still be exceeded by falls in a sample.

@@ -18,9 +18,12 @@ LIMIT, ENERGY_LIMIT = 4.0, 3.0
 _LIMITS = np.array([[[ENERGY_LIMIT if name.startswith("energy") else LIMIT]] for name in CHANNELS], np.float32)
 #: The predictor's residual is counted in spreads: below this one it is nothing.
 UNIT = 1e-2
+#: Channels, the first ones, whose sizes are compared with a past of months too.
+LONG = 6
 #: Names of the inputs, in order.
 NAMES = (
     *(f"{name}.{part}" for part in ("orders", "ratio", "record") for name in CHANNELS),
+    *(f"{name}.{part}" for part in ("long_ratio", "long_record") for name in CHANNELS[:LONG]),
     *("change.exponent", "change.share", "slow.exponent", "slow.share", "change.sign", "slow.sign", "season.sign"),
     *("burst", "relative", "zero", "same", "noise", "interval", "clock", "fit", "fit_change", "shape_lasting"),
 )
@@ -35,59 +38,70 @@ BAND_OF_SHORT = 10.0 ** (SHORT_EXPONENT * (3.0 - KNEE))
 BAND = 1000.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class Moment:
+    """When a block is."""
+
+    places: daily.Places | None  #: in the day; None where there is no time of day
+    ticks: int  #: columns before it
+    known: Array | None  #: [series]; None where all samples are known
+    turns: bool = False  #: whether series learn in turns
+
+    def rows(self, chosen: slice) -> Moment:
+        """Of these series alone."""
+        if chosen == slice(None):
+            return self
+        known = None if self.known is None else self.known[chosen]
+        places = None if self.places is None else self.places.rows(chosen)
+        return Moment(places, self.ticks, None if known is None or known.all() else known, self.turns)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class View:
     """One block as the channels see it."""
 
-    inputs: Array  #: [len(NAMES) and room for what is remembered, series, time]
-    expected: Array  #: [series, time]
-    reach: Array  #: distance from it that is one in a thousand
+    inputs: Array  #: [len(NAMES) and room for what is remembered, series, time], float32
     still: Array  #: True where nothing has ever moved
-    rarest: Array  #: decimal orders of rarity of the distance from the levels, for short histories
+    left: Residuals
+    found: Rarity
+    slow: bool  #: whether histories are short
 
 
 def start_rows(count: int) -> dict[str, Array]:
     rows = residuals.start_rows(count) | {"burst": np.zeros(count), "moved": np.zeros(count)}
-    return rows | rarity_rows(count, len(CHANNELS)) | {"seen": np.zeros(count, np.int32)}
+    return rows | rarity_rows(count, len(CHANNELS), LONG) | {"seen": np.zeros(count, np.int32)}
 
 
-def look(
-    state: State,
-    sample: Array,
-    clocks: daily.Clocks,
-    clock: Clock,
-    ticks: int,
-    known: Array | None,
-    room: int,
-    *,
-    turns: bool = False,
-) -> View:
+def look(state: State, sample: Array, clock: Clock, at: Moment, room: int) -> View:
     """The inputs of a block [series, time] with ``room`` for more behind them, and the state after it."""
     rows, length = state.rows, sample.shape[1]
     fresh = rows["seen"] == 0
     if fresh.any():
         _begin(rows, fresh, sample[:, 0])
-    block = Block(sample, clocks, clock, ticks, known, moving.Seen(rows["seen"], length))
+    block = Block(sample, at.places, clock, at.ticks, at.known, moving.Seen(rows["seen"], length))
     left = residuals.residuals(state, block)
     found = _rarities(state, block, left)
-    inputs = np.empty((len(NAMES) + room, *sample.shape))
-    for at, part in enumerate((found.orders, found.ratio, found.record)):
-        inputs[at * len(CHANNELS) : (at + 1) * len(CHANNELS)] = part
-    for at, extra in enumerate(_extra(state, block, left, found)):
-        inputs[3 * len(CHANNELS) + at] = extra
-    _, moved = moving.largest(rows, "moved", np.abs(left.sizes["change"]), 0.0, known)
-    if clock.season:
-        daily.learn(state, sample, clocks, clock.interval_ms, known)
-    rows["seen"] = rows["seen"] + (np.int32(length) if known is None else known.astype(np.int32))
-    predictor.absorb(state, left.near, ticks, turns=turns)
-    if clock.slow:
-        expected, reach = (
-            left.slow,
-            np.asarray(found.usual[CHANNELS.index("slow")] * LIMIT * BAND_OF_SHORT, np.float64),
-        )
-    else:
-        expected, reach = left.expected, np.where(left.timed, _reach(found, "season"), _reach(found, "fast"))
-    return View(inputs, expected, reach, moved == 0, _rarest(found))
+    inputs = np.empty((len(NAMES) + room, length, len(sample)), np.float32).swapaxes(1, 2)
+    place = 0
+    for part in (found.orders, found.ratio, found.record, found.long_ratio, found.long_record):
+        inputs[place : place + len(part)] = part
+        place += len(part)
+    _extra(inputs[place : len(NAMES)], state, block, left, found)
+    _, moved = moving.largest(rows, "moved", np.abs(left.sizes["change"]), 0.0, at.known)
+    if at.places is not None:
+        daily.learn(state, sample, at.places, clock.interval_ms, at.known)
+    rows["seen"] = rows["seen"] + (np.int32(length) if at.known is None else at.known.astype(np.int32))
+    predictor.absorb(state, left.near, at.ticks, turns=at.turns)
+    return View(inputs, moved == 0, left, found, clock.slow)
+
+
+def band(view: View) -> tuple[Array, Array]:
+    """(expected value, distance from it that is one in a thousand), [series, time]."""
+    left, found = view.left, view.found
+    if view.slow:
+        usual = found.usual[CHANNELS.index("slow")].astype(np.float64)
+        return left.slow, usual * LIMIT * BAND_OF_SHORT
+    return left.expected, np.where(left.timed, _reach(found, "season"), _reach(found, "fast"))
 
 
 def _begin(rows: moving.Rows, fresh: Array, sample: Array) -> None:
@@ -101,11 +115,14 @@ def _begin(rows: moving.Rows, fresh: Array, sample: Array) -> None:
 
 
 def _rarities(state: State, block: Block, left: Residuals) -> Rarity:
-    sizes = np.empty((len(CHANNELS), *block.sample.shape), np.float32)
+    sizes = moving.room(len(CHANNELS), *block.sample.shape, dtype=np.float32)
     floors = np.empty_like(sizes)
     for at, name in enumerate(CHANNELS):
         energy = left.energies.get(name)
-        sizes[at] = np.abs(left.sizes[name]) if energy is None else energy
+        if energy is None:
+            np.abs(left.sizes[name], out=sizes[at], casting="same_kind")
+        else:
+            sizes[at] = energy
         floors[at] = left.floor if energy is None else UNIT**2
     floors[CHANNELS.index("shape")] = UNIT
     return rarity(state.rows, sizes, floors, _LIMITS, block.seen, block.clock.pace, block.known)
@@ -120,24 +137,26 @@ def _reach(found: Rarity, name: str) -> Array:
     )
 
 
-def _rarest(found: Rarity) -> Array:
-    """Few samples do not tell a tail: beyond all that was seen a usual one is taken, within it little is rare."""
+def rarest(found: Rarity) -> Array:
+    """Decimal orders of rarity of the distance from the levels, for short histories.
+
+    Few samples do not tell a tail: beyond all that was seen a usual one is taken, within it little is rare.
+    """
     levels = [CHANNELS.index(name) for name in ("fast", "slow")]
-    units = np.exp2(found.ratio[levels].astype(np.float64)) / LIMIT
+    units = np.exp2(found.ratio[levels]) / np.float32(LIMIT)
     usual = KNEE * np.minimum(units, 1.0) + np.log10(np.maximum(units, 1.0)) / SHORT_EXPONENT
     within = np.minimum(found.orders[levels], SEEN_ORDERS)
     return np.asarray(np.where(found.record[levels] > BEYOND, usual, within).max(axis=0))
 
 
-def _extra(state: State, block: Block, left: Residuals, found: Rarity) -> list[Array]:
-    """The inputs that are not rarities, in the order of NAMES."""
+def _extra(inputs: Array, state: State, block: Block, left: Residuals, found: Rarity) -> None:
+    """Write the inputs that are not rarities, in the order of NAMES."""
     sample, change, slow = block.sample, left.sizes["change"], left.sizes["slow"]
-    like, fit = np.ones_like(sample), state.rows["fit"]
-    shaken = block.level_now(state, "burst", np.sqrt(np.abs(change)), WINDOWS[0]) ** 2
+    fit = state.rows["fit"]
     at_change, at_slow = CHANNELS.index("change"), CHANNELS.index("slow")
     steady = np.maximum(found.usual[at_change] - left.floor, 0.0)
     a_little = 0.05 * left.floor + 1e-300
-    return [
+    extra: list[Array | float] = [
         np.log(found.exponent[at_change]),
         np.log(found.share[at_change]),
         np.log(found.exponent[at_slow]),
@@ -145,14 +164,16 @@ def _extra(state: State, block: Block, left: Residuals, found: Rarity) -> list[A
         np.sign(change),
         np.sign(slow),
         np.sign(left.sizes["season"]),
-        np.clip(np.log2((shaken + a_little) / (steady + a_little)), -8.0, 10.0),
+        np.clip(np.log2((left.shaken + a_little) / (steady + a_little)), -8.0, 10.0),
         np.clip(np.abs(slow) / (np.abs(left.slow) + left.spread + 1e-9), 0.0, 10.0),
-        (sample == 0) * 1.0,
-        (change == 0) * 1.0,
+        sample == 0,
+        change == 0,
         np.clip(np.log2((steady + 1e-12) / (left.spread + 1e-12) + 1e-3), -10.0, 10.0),
-        like * (np.log10(block.clock.interval_ms / 1000.0) if block.clock.season else 0.0),
-        like * float(block.clock.season),
-        fit[:, :1] * like,
-        fit[:, 1:] * like,
+        np.log10(block.clock.interval_ms / 1000.0) if block.clock.season else 0.0,
+        float(block.clock.season),
+        fit[:, :1],
+        fit[:, 1:],
         np.minimum(found.ratio[CHANNELS.index("energy8")], found.ratio[CHANNELS.index("energy32")]),
     ]
+    for at, one in enumerate(extra):
+        inputs[at] = one

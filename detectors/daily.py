@@ -1,12 +1,12 @@
 """What a series usually is at this time of day: 288 parts, each the mean of earlier days that forgets.
 
 A part is not read on the day it is learned, so a block of less than a day reads one profile and learns it afterwards.
-Series of one call may have clocks of their own: ``Clocks`` says which rows go by which times.
+Series of one call may have clocks of their own: ``Places`` has a row for each, or one for all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,9 +18,6 @@ DAY_MS = 86_400_000
 BINS = 288
 #: Share of the newest day in the profile: about three days of memory.
 GAIN = 0.3
-#: Rows, and the times of their columns in milliseconds.
-Clocks = Sequence[tuple[slice | IntArray, IntArray]]
-
 #: Parts that must lie between the end of a block and its start a day later.
 MARGIN = 4
 
@@ -34,14 +31,30 @@ def start_rows(count: int) -> dict[str, Array]:
     }
 
 
-def parts_of(times: IntArray, interval_ms: int) -> tuple[IntArray, Array, int]:
-    """(part, place within it less one half, number of parts) of each time."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Places:
+    """Where the times of a block are in the day: arrays [series, time], or [1, time] where all go by one clock."""
+
+    part: IntArray
+    inside: Array  #: place within the part less one half
+    count: int  #: parts of a day
+
+    def rows(self, chosen: slice) -> Places:
+        """Of these series alone."""
+        return self if len(self.part) == 1 else Places(self.part[chosen], self.inside[chosen], self.count)
+
+
+def places(times: IntArray, interval_ms: int) -> Places:
+    """Of times [series or 1, time] in milliseconds since the epoch."""
     width = max(interval_ms, DAY_MS // BINS)
     count = max(1, DAY_MS // width)
-    place = np.mod(times, DAY_MS) / width
-    part = np.minimum(place.astype(np.int64), count - 1)
-    inside = place - part - 0.5 + 0.5 * interval_ms / width
-    return part, inside, count
+    moment = times.astype(np.float64)
+    moment -= DAY_MS * np.floor(moment / DAY_MS)
+    moment /= width
+    part = np.minimum(moment.astype(np.int64), count - 1)
+    moment -= part
+    moment += 0.5 * interval_ms / width - 0.5
+    return Places(part, moment, count)
 
 
 def reach_ms(interval_ms: int) -> int:
@@ -49,71 +62,112 @@ def reach_ms(interval_ms: int) -> int:
     return DAY_MS - MARGIN * max(interval_ms, DAY_MS // BINS)
 
 
-def expected(state: State, clocks: Clocks, interval_ms: int) -> Array:
+def expected(state: State, at: Places) -> Array:
     """The usual value at each time [series, time], drawn out between neighbouring parts; NaN where not known."""
     profile = state.rows["profile"]
-    answers = np.empty((len(profile), len(clocks[0][1]) if clocks else 0))
-    for rows, times in clocks:
-        part, inside, count = parts_of(times, interval_ms)
-        mine = profile[rows]
-        here = mine[:, part].astype(np.float64)
-        drawn = here + np.abs(inside) * (mine[:, (part + np.where(inside < 0, -1, 1)) % count] - here)
-        answers[rows] = np.where(np.isnan(drawn), here, drawn)
-    answers += state.rows["anchor"][:, None]
-    return answers
+    beside = at.part + np.where(at.inside < 0, -1, 1)
+    beside += np.where(beside < 0, at.count, 0) - np.where(beside >= at.count, at.count, 0)
+    if len(at.part) == 1:
+        here, there = profile[:, at.part[0]], profile[:, beside[0]]
+    else:
+        first = np.arange(0, profile.size, BINS)[:, None]
+        here, there = profile.ravel()[at.part + first], profile.ravel()[beside + first]
+    drawn = here + np.abs(at.inside) * (there.astype(np.float64) - here)
+    return np.where(np.isnan(drawn), here, drawn) + state.rows["anchor"][:, None]
 
 
-def learn(state: State, sample: Array, clocks: Clocks, interval_ms: int, known: Array | None) -> None:
+def learn(state: State, sample: Array, at: Places, interval_ms: int, known: Array | None) -> None:
     """Add a block of samples [series, time], none of them NaN unless ``known`` says so."""
     anchor = state.rows["anchor"]
     if np.isnan(anchor).any():
         first = sample[:, 0] if known is None else np.where(known, sample[:, 0], np.nan)
         anchor = state.rows["anchor"] = np.where(np.isnan(anchor), first, anchor)
-    moved = sample - np.nan_to_num(anchor)[:, None]
+    moved = np.subtract(sample, np.nan_to_num(anchor)[:, None], order="C")
     moved = moved if known is None else np.where(known[:, None], moved, 0.0)
-    for rows, times in clocks:
-        weight = np.ones(len(moved[rows])) if known is None else known[rows].astype(np.float64)
-        _add(state, rows, moved[rows], weight, parts_of(times, interval_ms)[0], interval_ms)
+    weight = np.ones(len(moved)) if known is None else known.astype(np.float64)
+    visits = _visits(state, moved, weight, at.part)
+    _fold(state, _over(state, visits), interval_ms)
+    _leave_open(state, visits)
 
 
-def _add(state: State, rows: slice | IntArray, moved: Array, weight: Array, part: IntArray, interval_ms: int) -> None:
-    """Visits of parts, in order: the one before, the one under way, and those of the block; the last two stay open."""
-    visit, open_parts = state.rows["visit"], state.rows["part"]
-    starts = np.flatnonzero(np.concatenate([[True], part[1:] != part[:-1]]))
-    sums = np.add.reduceat(moved, starts, axis=1)
-    counts = weight[:, None] * np.diff(np.concatenate([starts, [len(part)]]))
-    held = visit[rows]
-    longest = int(np.argmax(held[:, 1] + held[:, 3])) if len(held) else 0  # a series that is new has none open
-    under_way, before = open_parts[rows][longest].tolist()
-    order, first = [before, under_way, *part[starts].tolist()], 2
-    totals = np.concatenate([held[:, 2:3], held[:, 0:1], sums], axis=1)
-    numbers = np.concatenate([held[:, 3:4], held[:, 1:2], counts], axis=1)
-    if order[2] == under_way:  # the part goes on
-        totals[:, 1] += totals[:, 2]
-        numbers[:, 1] += numbers[:, 2]
-        totals, numbers = np.delete(totals, 2, axis=1), np.delete(numbers, 2, axis=1)
-        order, first = [before, under_way, *order[3:]], 1
-    if len(order) > 2:  # a visit is folded when the next but one begins
-        seen = state.rows["seen"][rows][:, None] + starts[2 - first :]
-        done = slice(0, len(order) - 2)
-        _fold(
-            state,
-            rows,
-            np.array(order[done]),
-            totals[:, done],
-            numbers[:, done],
-            np.floor(seen * (interval_ms / DAY_MS)),
-        )
-    visit[rows] = np.stack([totals[:, -1], numbers[:, -1], totals[:, -2], numbers[:, -2]], axis=1)
-    open_parts[rows] = (order[-1], order[-2])
+@dataclass(frozen=True, slots=True, eq=False)
+class _Visits:
+    """Runs of samples in one part, those of each series in order; arrays have shape [visits] or [series]."""
+
+    row: IntArray
+    column: IntArray  #: where it begins
+    part: IntArray
+    total: Array
+    number: Array
+    first: IntArray  #: of each series its first visit, which may go on with the one that was under way
+    count: IntArray  #: visits of each series
+    goes_on: Array  #: whether the first is the part that was under way
 
 
-def _fold(state: State, rows: slice | IntArray, part: IntArray, total: Array, number: Array, days: Array) -> None:
+def _visits(state: State, moved: Array, weight: Array, part: IntArray) -> _Visits:
+    length = moved.shape[1]
+    new = np.ones(moved.shape, np.bool_)
+    np.not_equal(part[:, 1:], part[:, :-1], out=new[:, 1:])
+    starts = np.flatnonzero(new.ravel())
+    row, column = np.divmod(starts, length)
+    total = np.add.reduceat(moved.ravel(), starts)
+    number = np.diff(starts, append=moved.size) * weight[row]
+    first = np.flatnonzero(column == 0)
+    parts = part[0, column] if len(part) == 1 else part.ravel()[starts]
+    open_visit, goes_on = state.rows["visit"], parts[first] == state.rows["part"][:, 0]
+    total[first] += np.where(goes_on, open_visit[:, 0], 0.0)
+    number[first] += np.where(goes_on, open_visit[:, 1], 0.0)
+    return _Visits(row, column, parts, total, number, first, np.diff(first, append=len(starts)), goes_on)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Over:
+    """Visits that are over; arrays have shape [visits]."""
+
+    row: IntArray
+    part: IntArray
+    total: Array
+    number: Array
+    until: IntArray  #: column in which the next but one begins
+
+
+def _over(state: State, visits: _Visits) -> list[_Over]:
+    """A visit is over when the next but one begins: those left open, if so, and all but the last two of the block."""
+    held, parts = state.rows["visit"], state.rows["part"]
+    before = np.flatnonzero(visits.count - visits.goes_on >= 1)
+    under_way = np.flatnonzero(~visits.goes_on & (visits.count >= 2))
+    ends = visits.column[np.minimum(visits.first[before] + visits.goes_on[before], len(visits.row) - 1)]
+    found = [_Over(before, parts[before, 1], held[before, 2], held[before, 3], ends)]
+    if len(under_way):
+        ends = visits.column[visits.first[under_way] + 1]
+        found.append(_Over(under_way, parts[under_way, 0], held[under_way, 0], held[under_way, 1], ends))
+    done = np.flatnonzero(visits.row[2:] == visits.row[:-2]) if len(visits.row) > 2 else visits.row[:0]
+    if len(done):
+        one = visits.total[done], visits.number[done], visits.column[done + 2]
+        found.append(_Over(visits.row[done], visits.part[done], *one))
+    return found
+
+
+def _fold(state: State, over: list[_Over], interval_ms: int) -> None:
     """Visits that are over and no longer beside the present become part of the profile."""
-    gain = np.maximum(GAIN, 1.0 / (1.0 + days)).astype(np.float32)
-    mean = (total / np.maximum(number, 1.0)).astype(np.float32)
-    mine = state.rows["profile"][rows]
-    old = mine[:, part]
-    new = np.where(np.isnan(old), mean, old + gain * (mean - old))
-    mine[:, part] = np.where(number > 0, new, old)
-    state.rows["profile"][rows] = mine
+    profile, seen = state.rows["profile"], state.rows["seen"]
+    for one in over:
+        days = np.floor((seen[one.row] + one.until) * (interval_ms / DAY_MS))
+        gain = np.maximum(GAIN, 1.0 / (1.0 + days)).astype(np.float32)
+        mean = (one.total / np.maximum(one.number, 1.0)).astype(np.float32)
+        old = profile[one.row, one.part]
+        new = np.where(np.isnan(old), mean, old + gain * (mean - old))
+        profile[one.row, one.part] = np.where(one.number > 0, new, old)
+
+
+def _leave_open(state: State, visits: _Visits) -> None:
+    """The last two visits of each series are those under way and before."""
+    held, parts = state.rows["visit"], state.rows["part"]
+    last = visits.first + visits.count - 1
+    many, one_more = visits.count >= 2, (visits.count == 1) & ~visits.goes_on
+    earlier = np.maximum(last - 1, 0)
+    for at, of in enumerate((visits.total, visits.number)):
+        before = np.where(many, of[earlier], np.where(one_more, held[:, at], held[:, 2 + at]))
+        held[:, 2 + at], held[:, at] = before, of[last]
+    parts[:, 1] = np.where(many, visits.part[earlier], np.where(one_more, parts[:, 0], parts[:, 1]))
+    parts[:, 0] = visits.part[last]

@@ -19,7 +19,7 @@ from .local import Places
 #: Cells [series x time] of one block: small enough for the processor's cache.
 CELLS = 1 << 14
 #: Samples that are taken for a day where time stamps are not real.
-CLOCKLESS_DAY = 1000.0
+CLOCKLESS_DAY = 288.0
 #: Orders of rarity from which a residual larger than all before needs no network: some thirty times its usual size.
 PLAIN_ORDERS = 6.0
 #: Interval taken for the first sample, before there is a second.
@@ -72,10 +72,10 @@ class Ensemble:
             until = at + self._columns(state, seen[:, at:], times[at:])
             later = jumps[jumps > at]
             until = min(until, int(later[0])) if len(later) else until
-            clocks = [(rows, wall[at:until]) for rows, wall in walls]
-            parts[:, :, at:until] = self.block(state, seen[:, at:until], clocks, times=times[at:until])
+            block, shown = np.asfortranarray(seen[:, at:until]), walls[:, at:until]
+            parts[:, :, at:until] = self.block(state, block, shown, times=times[at:until])
             at = until
-        value, expected, lower, upper, alarms = parts
+        value, alarms, expected, lower, upper = parts
         return state, Scores(
             series=matrix.series,
             times=times,
@@ -87,12 +87,17 @@ class Ensemble:
             alarm=alarms,
         )
 
-    def _walls(self, matrix: Matrix) -> daily.Clocks:
-        """What the clocks of the series show: rows, and times in milliseconds."""
+    def _walls(self, matrix: Matrix) -> IntArray:
+        """What the clocks of the series show, in milliseconds: [series, time], or [1, time] where it is the same."""
         if self.places.one:
-            return [(slice(None), self.places.place.walls(matrix.times))]
+            return self.places.place.walls(matrix.times)[None]
         found = [(rows, place.walls(matrix.times)) for rows, place in self.places.groups(matrix.series)]
-        return found if len(found) != 1 else [(slice(None), found[0][1])]
+        if len(found) == 1:
+            return found[0][1][None]
+        shown = np.empty((len(matrix.series), len(matrix.times)), np.int64)
+        for rows, walls in found:
+            shown[rows] = walls
+        return shown
 
     def _jumps(self, matrix: Matrix) -> IntArray:
         """Columns that begin a block of their own: a clock was put forward, or back and shows its hours again."""
@@ -114,65 +119,75 @@ class Ensemble:
         ticks = int(state.shared["ticks"][0])
         return 1 if ticks < 2 else min(predictor.horizon(state, ticks), max(1, CELLS // max(state.count, 1)))
 
-    def look(
-        self, state: base.State, seen: FloatArray, clocks: daily.Clocks, *, steady: bool = False
-    ) -> tuple[channels.View, moving.Seen, residuals.Clock]:
-        """What the channels see of a block, how much was seen before it, and by which clock; the state moves on."""
-        clock = self._clock(state, clocks[0][1], steady=steady)
-        found = self._looked(state, seen, clocks, clock, turns=False)
-        _move_on(state, clocks[0][1], clock)
-        return *found, clock
+    def look(self, state: base.State, seen: FloatArray, times: IntArray) -> channels.View:
+        """What the channels see of a block by the clock that was read first; the state moves on."""
+        clock = self._clock(state, times[0], steady=True)
+        found = self._looked(state, seen, self._moment(state, seen, times, clock), clock)
+        _move_on(state, times[0], clock)
+        return found
 
     def block(
         self,
         state: base.State,
         seen: FloatArray,
-        clocks: daily.Clocks,
+        walls: IntArray,
         *,
-        steady: bool = False,
         times: IntArray | None = None,
+        steady: bool = False,
+        band: bool = True,
     ) -> FloatArray:
-        """(value, expected, lower, upper, alarm) of a block; only a block of one column may lack samples.
+        """(value, alarm, expected, lower, upper) of a block; only a block of one column may lack samples.
 
-        ``times``: the moments, where the clocks show something else.
+        ``walls``: what clocks show, [series, time] or [1, time] for all, in milliseconds; ``times``: the moments, where
+        they are something else. Without ``band`` the first two alone.
         """
-        moments = clocks[0][1] if times is None else times
+        moments = walls[0] if times is None else times
         clock = self._clock(state, moments, steady=steady)
-        answer = np.empty((5, *seen.shape))
-        for rows, part in wide.parts(state, whole=len(clocks) > 1):
-            answer[:, rows] = self._judged(part, seen[rows], clocks, clock, turns=predictor.in_turns(state))
+        moment = self._moment(state, seen, walls, clock)
+        answer = np.empty((5 if band else 2, *seen.shape))
+        for rows, part in wide.parts(state):
+            answer[:, rows] = self._judged(part, seen[rows], moment.rows(rows), clock, band=band)
         _move_on(state, moments, clock)
         return answer
 
-    def _looked(
-        self, state: base.State, seen: FloatArray, clocks: daily.Clocks, clock: residuals.Clock, *, turns: bool
-    ) -> tuple[channels.View, moving.Seen]:
+    def _moment(self, state: base.State, seen: FloatArray, times: IntArray, clock: residuals.Clock) -> channels.Moment:
         known = ~np.isnan(seen[:, 0])
-        mask = None if known.all() else known
-        before = moving.Seen(state.rows["seen"], seen.shape[1])
-        filled = np.nan_to_num(seen) if mask is not None else seen
-        ticks = int(state.shared["ticks"][0])
-        return channels.look(state, filled, clocks, clock, ticks, mask, fusion.MEMORIES, turns=turns), before
+        return channels.Moment(
+            places=daily.places(times, clock.interval_ms) if self.season else None,
+            ticks=int(state.shared["ticks"][0]),
+            known=None if known.all() else known,
+            turns=predictor.in_turns(state),
+        )
+
+    def _looked(
+        self, state: base.State, seen: FloatArray, moment: channels.Moment, clock: residuals.Clock
+    ) -> channels.View:
+        filled = np.nan_to_num(seen) if moment.known is not None else seen
+        return channels.look(state, filled, clock, moment, fusion.MEMORIES)
 
     def _judged(
-        self, state: base.State, seen: FloatArray, clocks: daily.Clocks, clock: residuals.Clock, *, turns: bool
+        self, state: base.State, seen: FloatArray, moment: channels.Moment, clock: residuals.Clock, *, band: bool
     ) -> FloatArray:
-        view, before = self._looked(state, seen, clocks, clock, turns=turns)
-        known = ~np.isnan(seen[:, 0])
-        fused = fusion.fuse(state, view.inputs, before, None if known.all() else known)
-        enough = (before.count >= self.min_history) & known[:, None]
+        before = moving.Seen(state.rows["seen"], seen.shape[1])
+        view = self._looked(state, seen, moment, clock)
+        fused = fusion.fuse(state, view.inputs, before, moment.known, clock.day)
+        enough = before.count >= self.min_history
+        enough = enough if moment.known is None else enough & moment.known[:, None]
         budget = alarm.Budget(self.false_alarms_a_day, self._samples_a_day(clock))
-        begins, value = fused.begins, fusion.unit(fused.score)
+        begins, value, rarest = fused.begins, fusion.unit(fused.score), channels.rarest(view.found)
         if clock.slow:
-            begins, value = view.rarest - base.HALF_RARITY + alarm.LIMIT, base.rarity_score(view.rarest)
+            begins, value = rarest - base.HALF_RARITY + alarm.LIMIT, base.rarity_score(rarest)
         else:  # whatever the networks make of it, what is this far beyond all that was seen is worth a look
-            plain = view.rarest >= PLAIN_ORDERS
-            value = np.where(plain, np.maximum(value, base.rarity_score(view.rarest)), value)
-            begins = np.where(plain, np.maximum(begins, view.rarest - PLAIN_ORDERS + alarm.LIMIT), begins)
+            plain = rarest >= PLAIN_ORDERS
+            if plain.any():
+                value = np.where(plain, np.maximum(value, base.rarity_score(rarest)), value)
+                begins = np.where(plain, np.maximum(begins, rarest - PLAIN_ORDERS + alarm.LIMIT), begins)
         opened = alarm.judge(state, begins, enough, before.count, budget)
-        value = np.where(view.still, 0.0, value)
-        lower, upper = view.expected - view.reach, view.expected + view.reach
-        return np.where(enough, np.stack([value, view.expected, lower, upper, opened]), np.nan)
+        answers = [np.where(view.still, 0.0, value), opened]
+        if band:
+            expected, reach = channels.band(view)
+            answers += [expected, expected - reach, expected + reach]
+        return np.asarray(answers) if enough.all() else np.where(enough, np.stack(answers), np.nan)
 
     def _clock(self, state: base.State, times: IntArray, *, steady: bool) -> residuals.Clock:
         """The interval is read from the second sample, and unless steady again whenever the predictor is solved."""

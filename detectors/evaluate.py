@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from watchkeeper.model.series import BoolArray, FloatArray, IntArray
 
-from . import alarm, base, daily, together
+from . import alarm, base, daily, moving, together
 from .ensemble import CLOCKLESS_DAY, Ensemble
 
 #: Logits of a group's score for each unit of its distance's logarithm; what the mean logit of its series adds to that.
@@ -70,17 +70,18 @@ def _walk(
     """(scores, alarms) of series that all start at their first column."""
     detector = Ensemble(season=season)
     value, alarms = [np.full(len(one), np.nan) for one in samples], [np.zeros(len(one)) for one in samples]
-    for state, at, block, clocks in blocks(detector, samples, moments):
-        parts, until = detector.block(state, block, clocks, steady=True), at + block.shape[1]
+    for state, at, block, times in blocks(detector, samples, moments):
+        scored, rings = np.ascontiguousarray(detector.block(state, block, times, steady=True, band=False))
+        until = at + block.shape[1]
         for row in range(len(block)):
-            value[row][at:until], alarms[row][at:until] = parts[0, row], parts[4, row]
+            value[row][at:until], alarms[row][at:until] = scored[row], rings[row]
     return value, alarms
 
 
 def blocks(
     detector: Ensemble, samples: Sequence[FloatArray], moments: Sequence[IntArray]
-) -> Iterator[tuple[base.State, int, FloatArray, daily.Clocks]]:
-    """(state, first column, samples [series, time], clocks) of block after block; who takes one moves the state on.
+) -> Iterator[tuple[base.State, int, FloatArray, IntArray]]:
+    """(state, first column, samples [series, time], times) of block after block; who takes one moves the state on.
 
     Longer series come first: those of a block are the first ones. Moments in milliseconds since the epoch.
     """
@@ -89,27 +90,28 @@ def blocks(
     while at < (lengths.max() if len(lengths) else 0):
         running = int(np.count_nonzero(lengths > at))
         state = base.first_rows(state, running)
-        until = min(at + detector.longest(state), int(lengths[:running].min()))
+        until = min(at + detector.longest(state), int(lengths[running - 1]))
+        times = _times(moments[:running], at, until, season=detector.season)
         if detector.season:
-            reach = daily.reach_ms(int(state.shared["clock"][1]))
-            until = max(at + 1, min(until, *(int(np.searchsorted(one, one[at] + reach)) for one in moments[:running])))
-        block = base.usable(np.stack([one[at:until] for one in samples[:running]]))
+            over = times - times[:, :1] >= daily.reach_ms(int(state.shared["clock"][1]))
+            until = at + max(1, int(np.argmax(over.any(axis=0)))) if over.any() else until
+        block = moving.room(running, until - at)
+        for row in range(running):
+            block[row] = samples[row][at:until]
+        block = base.usable(block)
         gaps = np.flatnonzero(np.isnan(block).any(axis=0))
         block = block[:, : max(1, gaps[0])] if len(gaps) else block
         until = at + block.shape[1]
-        yield state, at, block, _clocks(state, moments[:running], at, until, season=detector.season)
+        yield state, at, block, times[:, : until - at]
         at = until
 
 
-def _clocks(state: base.State, moments: Sequence[IntArray], at: int, until: int, *, season: bool) -> daily.Clocks:
-    """Rows that show the same time of day are looked up together."""
-    if not season:
-        return [(slice(None), moments[0][at:until])]
-    found: dict[bytes, list[int]] = {}
-    for row, times in enumerate(moments):
-        key = state.rows["part"][row].tobytes() + (times[at:until] % daily.DAY_MS).tobytes()
-        found.setdefault(key, []).append(row)
-    return [(np.array(rows), moments[rows[0]][at:until]) for rows in found.values()]
+def _times(moments: Sequence[IntArray], at: int, until: int, *, season: bool) -> IntArray:
+    """[series, time], or [1, time] where all go by one clock."""
+    first = moments[0][at:until]
+    if not season or all(np.array_equal(one[at:until], first) for one in moments[1:]):
+        return first[None]
+    return np.stack([one[at:until] for one in moments])
 
 
 def _joined(

@@ -1,8 +1,9 @@
 """From the channels to one score and one alarm: what begins, what lasts, and whether to page.
 
-``begins`` is the evidence (a logit) that something starts with this sample. It is remembered at four paces, and from it
-and the channels the second network says how likely the present sample belongs to something odd. The score ranks by
-that, and a new onset above what is remembered lifts it further, so that beginnings rank over what they leave behind.
+The first network says of each sample how likely something begins with it. That evidence (a logit) is remembered: for
+minutes, so that what goes on is told from what begins, and for days, so that what a series does every day is no news.
+The second network sees the channels and these memories, and says both: whether something begins, and whether the
+sample belongs to something odd. The score ranks by whichever is more likely.
 """
 
 from __future__ import annotations
@@ -19,16 +20,25 @@ from .network import weights
 LEAST = 20.0
 #: How much remembered evidence falls in a sample.
 FALLS = (0.02, 0.05, 0.15, 0.5)
-#: The fall against which a beginning is new, and what new evidence adds to the score's logit.
-NEW_FALL, NEW_SHARE = 0.1, 0.5
+#: The fall against which a beginning is new.
+NEW_FALL = 0.1
+#: The same for memories of days: how much evidence falls in a day.
+FALLS_A_DAY = (2.0, 0.4)
+#: Most that evidence can be above or below what is remembered for days.
+MOST_BELOW, MOST_ABOVE = -20.0, 12.0
+#: Evidence counts as a beginning from about these logits on, in the means over so many days.
+LEVELS, DAYS = (0.0, -3.0), (1.0, 10.0)
+#: Before anything is known so large a share of samples is taken to begin something, for so many samples.
+USUAL_SHARE, PRIOR = 0.002, 60.0
 #: What the logit of a score is divided by.
 SPREAD = 2.0
 #: Samples of the recent mean of evidence.
 RECENT = 8
 
-
-#: What the second network sees beside the channels: evidence, four memories, its recent mean, what is new.
-MEMORIES = len(FALLS) + 3
+_MEANS = tuple((level, days) for level in LEVELS for days in DAYS)
+#: What the second network sees beside the channels: evidence, four memories, its recent mean, what is new; and of days
+#: what is above each memory and the logarithm of each share of beginnings.
+MEMORIES = len(FALLS) + 3 + len(FALLS_A_DAY) + len(_MEANS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,45 +46,68 @@ class Fused:
     """Logits [series, time]."""
 
     begins: Array
-    new: Array  #: evidence above what is remembered
     score: Array
 
 
 def start_rows(count: int) -> dict[str, Array]:
-    return {"held": np.zeros((count, len(FALLS) + 1)), "recent": np.zeros(count)}
+    held = np.zeros((count, len(FALLS) + 1 + len(FALLS_A_DAY)))
+    return {"held": held, "recent": np.zeros(count), "shares": np.zeros((count, len(_MEANS)))}
 
 
-def fuse(state: State, inputs: Array, seen: moving.Seen, known: Array | None) -> Fused:
-    """Both networks over one block of inputs [input, series, time], which has room for MEMORIES more."""
-    begins = weights().begins(inputs)
-    memory = inputs[-MEMORIES:]
-    remember(state.rows, begins, seen, known, memory)
-    return Fused(begins=begins, new=memory[-1], score=joined(weights().lasts(inputs), memory[-1]))
+def fuse(state: State, inputs: Array, seen: moving.Seen, known: Array | None, day: float) -> Fused:
+    """Both networks over one block of inputs [input, series, time], which has room for MEMORIES more.
+
+    ``day``: samples that memories take for a day.
+    """
+    remember(state.rows, weights().begins(inputs)[0], seen, known, day, inputs[-MEMORIES:])
+    begins, lasts = weights().judges(inputs)
+    return Fused(begins=begins, score=joined(begins, lasts))
 
 
-def remember(rows: moving.Rows, begins: Array, seen: moving.Seen, known: Array | None, memory: Array) -> None:
-    """Write what the second network sees of the evidence to ``memory`` [MEMORIES, series, time]; last what is new."""
+def remember(rows: moving.Rows, begins: Array, seen: moving.Seen, known: Array | None, day: float, to: Array) -> None:
+    """Write what the second network sees of the evidence to ``to`` [MEMORIES, series, time]."""
     raised = np.maximum(begins + LEAST, 0.0)
     held = {"held": rows["held"].T}
-    falls = np.array([*FALLS, NEW_FALL])[:, None]
-    before, now = moving.largest(held, "held", raised, falls, known)
+    falls = np.array([*FALLS, NEW_FALL, *(fall / day for fall in FALLS_A_DAY)])[:, None]
+    before, now = moving.largest(held, "held", np.broadcast_to(raised, (len(falls), *raised.shape)), falls, known)
     rows["held"] = held["held"].T
-    gain = moving.gain_of(RECENT)
+    gain, short = moving.gain_of(RECENT), len(FALLS)
     _, recent = moving.follow(rows, "recent", np.maximum(begins, -8.0) + LEAST, gain, known)
-    memory[0] = begins
-    np.maximum(now[:-1], 0.0, out=memory[1:-2])
-    memory[1:-2] -= LEAST
-    memory[-2] = recent / seen.weight(gain, 1) - LEAST
-    memory[-1] = begins - (np.maximum(before[-1], 0.0) - LEAST)
+    to[0] = begins
+    to[1 : short + 1] = np.maximum(now[:short], 0.0) - LEAST
+    to[short + 1] = recent / seen.weight(gain, 1) - LEAST
+    above = begins - (np.maximum(before[short:], 0.0) - LEAST)
+    to[short + 2] = above[0]
+    to[short + 3 : short + 3 + len(FALLS_A_DAY)] = np.clip(above[1:], MOST_BELOW, MOST_ABOVE)
+    to[-len(_MEANS) :] = _shares(rows, begins, seen, known, day)
 
 
-def joined(lasts: Array, new: Array) -> Array:
-    """The logit of the score: what is going on, lifted by what is new."""
-    answer: Array = lasts + NEW_SHARE * np.maximum(new, 0.0)
+def _shares(rows: moving.Rows, begins: Array, seen: moving.Seen, known: Array | None, day: float) -> Array:
+    """Logarithms of the share of samples that began something, over the past of each mean: [mean, series, time]."""
+    chances = moving.room(len(_MEANS), *begins.shape)
+    for at, (level, _) in enumerate(_MEANS):
+        chances[at] = chance(begins - level)
+    spans = [days * day for _, days in _MEANS]
+    gains = [moving.gain_of(span) for span in spans]
+    held = {"shares": rows["shares"].T}
+    before, _ = moving.follow(held, "shares", chances, np.array(gains)[:, None], known)
+    rows["shares"] = held["shares"].T
+    prior = np.array([min(1.0, PRIOR / span) for span in spans])[:, None, None]
+    counted = np.where(seen.count == 0, 0.0, seen.weights(gains))
+    return np.asarray(np.log((before + USUAL_SHARE * prior) / (counted + prior)))
+
+
+def chance(logit: Array) -> Array:
+    """The probability of a logit."""
+    answer: Array = 1.0 / (1.0 + np.exp(-np.clip(logit, -60.0, 60.0)))
     return answer
+
+
+def joined(begins: Array, lasts: Array) -> Array:
+    """The logit of the score: what is going on, or what begins."""
+    return np.maximum(begins, lasts)
 
 
 def unit(logit: Array) -> Array:
     """0..1, one half at even odds; drawn out, so that strong evidence can still be told apart."""
-    answer: Array = 1.0 / (1.0 + np.exp(-np.clip(logit, -60.0, 60.0) / SPREAD))
-    return answer
+    return chance(logit / SPREAD)

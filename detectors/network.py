@@ -1,7 +1,7 @@
-"""Two small networks that weigh the channels: how likely something begins now, and how likely it is going on.
+"""Two small networks that weigh the channels: the second also sees what the first has said of the series so far.
 
 Their weights are constants of the project, fitted once on labelled public and made-up series (docs/detection.md),
-kept as numbers in ``ensemble_weights.json``. 32 hidden units each, one layer.
+kept as numbers in ``ensemble_weights.json``. One hidden layer each.
 """
 
 from __future__ import annotations
@@ -10,32 +10,50 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 
 from .base import Array
 
 FILE = "ensemble_weights.json"
+#: Points that go through a network at once, and those beside them on either side that go along. Products of one shape
+#: add up in one order but at their edges: what a point says depends on no other, to the last bit.
+SLICE, BESIDE = 240, 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:
-    """Inputs to one number, the logit of a probability; float64, so that company and block change nothing."""
+    """Inputs to the logits of one probability or more; float32."""
 
     hidden: Array  #: [units, inputs]
     hidden_bias: Array  #: [units]
-    output: Array  #: [units]
-    bias: float
+    output: Array  #: [answers, units]
+    bias: Array  #: [answers]
 
     def __call__(self, inputs: Array) -> Array:
-        """[input, series, time] to [series, time]; inputs beyond those that it knows are left out."""
-        held = inputs[: self.hidden.shape[1]].reshape(self.hidden.shape[1], -1)
-        units = self.hidden @ held
-        units += self.hidden_bias[:, None]
-        np.maximum(units, 0, out=units)
-        answer = self.output @ units
-        answer += self.bias
-        return np.asarray(answer.reshape(inputs.shape[1:]))
+        """[input, series, time] to [answer, series, time], float64; inputs beyond those that it knows are left out."""
+        known = inputs[: self.hidden.shape[1]].swapaxes(1, 2)
+        held = known.reshape(len(known), -1)
+        answer = np.empty((len(self.output), held.shape[1]))
+        for at in range(0, held.shape[1], SLICE):
+            units = self.hidden @ _with_neighbours(held, at)
+            units += self.hidden_bias[:, None]
+            np.maximum(units, 0, out=units)
+            answer[:, at : at + SLICE] = (self.output @ units)[:, BESIDE : BESIDE + held.shape[1] - at][:, :SLICE]
+        answer += self.bias[:, None]
+        return answer.reshape(-1, *known.shape[1:]).swapaxes(1, 2)
+
+
+def _with_neighbours(held: Array, at: int) -> Array:
+    """The points from ``at`` on, SLICE of them and BESIDE on either side; what there is not is 0."""
+    first, last = at - BESIDE, at + SLICE + BESIDE
+    if first >= 0 and last <= held.shape[1]:
+        return held[:, first:last]
+    part = np.zeros((len(held), last - first), np.float32)
+    there = held[:, max(first, 0) : last]
+    part[:, max(-first, 0) :][:, : there.shape[1]] = there
+    return part
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,21 +61,21 @@ class Weights:
     """What the file holds."""
 
     inputs: tuple[str, ...]  #: names of the channels' inputs, as they were when it was made
-    begins: Network
-    lasts: Network
+    begins: Network  #: whether something begins, from the channels alone
+    judges: Network  #: whether something begins, and whether it goes on, with what was said before
 
 
 @cache
 def weights() -> Weights:
     """The constants of the project, read once."""
     held = json.loads(files(__package__).joinpath(FILE).read_text(encoding="utf-8"))
-    return Weights(tuple(held["inputs"]), _network(held["begins"]), _network(held["lasts"]))
+    return Weights(tuple(held["inputs"]), _network(held["begins"]), _network(held["judges"]))
 
 
-def _network(held: dict[str, list[float]]) -> Network:
+def _network(held: dict[str, list[Any]]) -> Network:
     return Network(
-        hidden=np.ascontiguousarray(np.array(held["hidden"]).T),
-        hidden_bias=np.array(held["hidden_bias"]),
-        output=np.array(held["output"]),
-        bias=float(held["bias"][0]),
+        hidden=np.ascontiguousarray(np.array(held["hidden"], np.float32).T),
+        hidden_bias=np.array(held["hidden_bias"], np.float32),
+        output=np.array(held["output"], np.float32),
+        bias=np.array(held["bias"], np.float32),
     )

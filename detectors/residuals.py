@@ -6,6 +6,7 @@ five samples against the mean before them; the energy of the predictor's residua
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -49,7 +50,14 @@ class Clock:
 
     @property
     def pace(self) -> Pace:
-        return Pace(moving.gain_of(self.day), moving.gain_of(5 * self.day), float(np.log(2.0) / (3 * self.day)))
+        day = self.day
+        return Pace(
+            scale=moving.gain_of(day),
+            tail=moving.gain_of(5 * day),
+            fall=float(np.log(2.0) / (3 * day)),
+            long_scale=moving.gain_of(60 * day),
+            long_fall=float(np.log(2.0) / (60 * day)),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,23 +65,21 @@ class Block:
     """Samples [series, time] on their way through the state."""
 
     sample: Array
-    clocks: daily.Clocks
+    places: daily.Places | None  #: None where there is no time of day
     clock: Clock
     ticks: int  #: columns before this block
     known: Array | None  #: [series]; None where all samples are known, which more than one column must be
     seen: moving.Seen
 
-    def level(self, state: State, key: str, of: Array, span: float) -> Array:
-        """The mean of ``of`` over about ``span`` samples, before each sample."""
-        gain = moving.gain_of(span)
-        before, _ = moving.follow(state.rows, key, of, gain, self.known)
-        return np.where(self.seen.count == 0, of, before / self.seen.weight(gain))
-
-    def level_now(self, state: State, key: str, of: Array, span: float) -> Array:
-        """The same with the sample itself."""
-        gain = moving.gain_of(span)
-        _, now = moving.follow(state.rows, key, of, gain, self.known)
-        return np.asarray(now / self.seen.weight(gain, 1))
+    def levels(self, state: State, of: Mapping[str, tuple[Array, float]], more: int = 0) -> list[Array]:
+        """The mean of each array over about so many samples, before each sample; ``more`` 1: with the sample itself."""
+        spans = [moving.gain_of(span) for _, span in of.values()]
+        stacked = moving.room(len(of), *self.sample.shape)
+        for at, (values, _) in enumerate(of.values()):
+            stacked[at] = values
+        found = moving.follow(state.rows, tuple(of), stacked, np.array(spans)[:, None], self.known)[more]
+        mean = found / self.seen.weights(spans, more)
+        return list(np.where(self.seen.count == 0, stacked, mean) if self.seen.starts and not more else mean)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,6 +90,7 @@ class Residuals:
     energies: dict[str, Array] = field(default_factory=dict)  #: mean squares of the predictor's residual
     spread: Array = field(default_factory=lambda: np.empty(0))  #: how far the series strays in a day
     floor: Array = field(default_factory=lambda: np.empty(0))  #: residuals below this are nothing
+    shaken: Array = field(default_factory=lambda: np.empty(0))  #: mean of the newest changes
     slow: Array = field(default_factory=lambda: np.empty(0))  #: the slow level
     expected: Array = field(default_factory=lambda: np.empty(0))  #: by the time of day, else the fast level
     timed: Array = field(default_factory=lambda: np.empty(0))  #: whether it is by the time of day
@@ -100,28 +107,44 @@ def residuals(state: State, block: Block) -> Residuals:
     sample, day = block.sample, block.clock.day
     last = moving.trailing(state.rows, "last", sample, block.known)
     three, five = moving.median_of_three(last), moving.median_of_five(last)
-    strayed = np.sqrt(np.abs(sample - block.level(state, "level", five, day)))
-    spread = block.level(state, "deviation", strayed, 5 * day) ** 2
-    centre = block.level(state, "centre", five, 5 * day)
-    slow, fast = block.level(state, "slow", five, SLOW), block.level(state, "fast", three, FAST)
-    least = 1e-9 * (np.abs(slow) + 1e-3)
-    usual, season, offset = _season(state, block, three)
+    level, centre, slow, shifted, fast = block.levels(
+        state,
+        {
+            "level": (five, day),
+            "centre": (five, 5 * day),
+            "slow": (five, SLOW),
+            "shift": (five, SHIFT),
+            "fast": (three, FAST),
+        },
+    )
+    usual = _usual(state, block)
     timed = ~np.isnan(usual)
-    far = np.clip((sample - np.where(timed, usual, centre)) / (1.5 * (spread + least)), -TOLD, TOLD)
-    near = np.clip(far, -LEARNED, LEARNED).astype(np.float32)
+    away = np.where(timed, three - usual, 0.0)
+    strayed, offset = block.levels(
+        state, {"deviation": (np.sqrt(np.abs(sample - level)), 5 * day), "offset": (away, OFFSET)}
+    )
+    spread = strayed * strayed
+    least = 1e-9 * (np.abs(slow) + 1e-3)
+    far = ((sample - np.where(timed, usual, centre)) / (1.5 * (spread + least))).astype(np.float32)
+    np.clip(far, -TOLD, TOLD, out=far)
+    near = np.clip(far, -LEARNED, LEARNED)
     near = near if block.known is None else np.where(block.known[:, None], near, np.float32(0))
     shape = far - predictor.predict(state, near, block.ticks)
-    power = np.minimum(shape**2, MOST_POWER)
+    power = np.minimum(shape * shape, np.float32(MOST_POWER))
+    change = last[0] - last[1]
+    powers = {f"power{window}": (power, float(window)) for window in WINDOWS}
+    shaken, *energies = block.levels(state, {"burst": (np.sqrt(np.abs(change)), float(WINDOWS[0]))} | powers, more=1)
     return Residuals(
         sizes={
-            "change": last[0] - last[1],
+            "change": change,
             "fast": sample - fast,
             "slow": sample - slow,
-            "season": season,
-            "shift": last.mean(axis=0) - block.level(state, "shift", five, SHIFT),
+            "season": np.where(timed, sample - usual - offset, 0.0),
+            "shift": (last[0] + last[1] + last[2] + last[3] + last[4]) * 0.2 - shifted,
             "shape": shape,
         },
-        energies={f"energy{window}": block.level_now(state, f"power{window}", power, window) for window in WINDOWS},
+        energies={f"energy{window}": energy for window, energy in zip(WINDOWS, energies, strict=True)},
+        shaken=shaken * shaken,
         spread=spread,
         floor=1e-2 * spread + least,
         slow=slow,
@@ -131,12 +154,8 @@ def residuals(state: State, block: Block) -> Residuals:
     )
 
 
-def _season(state: State, block: Block, three: Array) -> tuple[Array, Array, Array]:
-    """(usual value at this time of day or NaN, residual, today's offset from the usual)."""
-    if not block.clock.season:
-        nothing = np.zeros_like(block.sample)
-        return np.full_like(block.sample, np.nan), nothing, nothing
-    usual = daily.expected(state, block.clocks, block.clock.interval_ms)
-    unknown = np.isnan(usual)
-    offset = block.level(state, "offset", np.where(unknown, 0.0, three - usual), OFFSET)
-    return usual, np.where(unknown, 0.0, block.sample - usual - offset), offset
+def _usual(state: State, block: Block) -> Array:
+    """The usual value at this time of day; NaN where there is none."""
+    if block.places is None:
+        return np.full_like(block.sample, np.nan)
+    return daily.expected(state, block.places)

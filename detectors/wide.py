@@ -14,15 +14,12 @@ from .base import State
 #: Series of a part.
 SERIES = 8192
 #: Rows of the state that are read by columns.
-BY_COLUMN = ("ring", "weights", "size", "share", "excess", "record", "held", "last")
+BY_COLUMN = ("ring", "weights", "size", "share", "excess", "record", "held", "shares", "last")
 
 
-def parts(state: State, *, whole: bool) -> Iterator[tuple[slice, State]]:
-    """(rows, the state of these alone) one after the other; what becomes of it goes back into the state.
-
-    ``whole``: all series in one part, however many.
-    """
-    if whole or state.count <= SERIES:
+def parts(state: State) -> Iterator[tuple[slice, State]]:
+    """(rows, the state of these alone) one after the other; what becomes of it goes back into the state."""
+    if state.count <= SERIES:
         yield slice(None), state
         return
     for name in BY_COLUMN:

@@ -13,13 +13,14 @@ from benchmarks import fit_ensemble
 from benchmarks._fit_figures import folds, precision
 from benchmarks._fit_inputs import inputs_of
 from benchmarks._fit_made_up import made_up
-from benchmarks._fit_networks import Pair, Plan, fit, remembered, write
+from benchmarks._fit_networks import Pair, Plans, fit, remembered, write
 from benchmarks._fit_samples import beginnings
 from benchmarks._fit_series import Array, Labelled, runs
+from benchmarks._fit_training import Plan, Points, trained
 from detectors import channels, fusion
 from detectors.network import FILE, weights
 
-SMALL = Plan(units=4, starts=2, rounds=6)
+SMALL = Plans(Plan(units=8, rounds=20, batch=128), Plan(units=8, rounds=20, batch=128))
 
 
 @cache
@@ -66,27 +67,43 @@ def test_a_fit_is_written_in_the_shape_of_the_projects_weights(tmp_path: Path) -
     write(fitted(), tmp_path / FILE)
     held = json.loads((tmp_path / FILE).read_text(encoding="utf-8"))
     assert tuple(held["inputs"]) == weights().inputs
-    for name, more in (("begins", 0), ("lasts", fusion.MEMORIES)):
+    for name, more, answers in (("begins", 0, 1), ("judges", fusion.MEMORIES, 2)):
         assert np.array(held[name]["hidden"]).shape == (len(channels.NAMES) + more, 8)
-        assert len(held[name]["hidden_bias"]) == len(held[name]["output"]) == 8
-        assert len(held[name]["bias"]) == 1
+        assert len(held[name]["hidden_bias"]) == 8
+        assert np.array(held[name]["output"]).shape == (answers, 8)
+        assert len(held[name]["bias"]) == answers
+
+
+def test_a_network_learns_what_no_straight_line_parts_and_each_answer_from_its_own_points() -> None:
+    inputs = np.random.default_rng(5).normal(0.0, 1.0, (4000, 2)).astype(np.float32)
+    across, right = inputs[:, 0] * inputs[:, 1] > 0, inputs[:, 0] > 0
+    asked = np.zeros((4000, 2))
+    asked[:2000, 0], asked[2000:, 1] = 1.0, 1.0
+    network = trained(Points(inputs, np.stack([across, right], axis=1), asked), Plan(units=16, rounds=40, batch=256))
+    said = network(inputs.T[:, None])[:, 0] > 0
+    assert np.mean(said[0] == across) > 0.95
+    assert np.mean(said[1] == right) > 0.97
 
 
 def test_the_same_seed_fits_the_same_weights_and_they_tell_events_from_noise() -> None:
     series, inputs = few()
-    np.testing.assert_array_equal(fit(series, inputs, SMALL).lasts.hidden, fitted().lasts.hidden)
-    scored = [(one, fitted().logits(given)[1], one.label) for one, given in zip(series, inputs, strict=True)]
+    np.testing.assert_array_equal(fit(series, inputs, SMALL).judges.hidden, fitted().judges.hidden)
+    scored = [(one, fitted().logits(one, given)[1], one.label) for one, given in zip(series, inputs, strict=True)]
     share = np.mean([one.label[one.warmup :].mean() for one in series if one.label.any()])
     assert precision(scored)["auc_pr"] > 5 * share
 
 
-def test_evidence_is_remembered_as_the_detector_remembers_it() -> None:
+def test_evidence_is_remembered_for_samples_and_for_days() -> None:
     begins = np.array([-30.0, 5.0, 1.0, 1.0])
-    memory = remembered(begins)
+    memory = remembered(begins, day=4.0)
     assert memory.shape == (4, fusion.MEMORIES)
     np.testing.assert_allclose(memory[:, 0], begins)
     np.testing.assert_allclose(memory[:, 4], [-20.0, 5.0, 4.5, 4.0])
-    np.testing.assert_allclose(memory[:, -1], [-10.0, 25.0, -3.9, -3.8], rtol=1e-6)
+    np.testing.assert_allclose(memory[:, 6], [-10.0, 25.0, -3.9, -3.8], rtol=1e-6)
+    np.testing.assert_allclose(memory[:, 7], [-10.0, 12.0, -3.5, -3.0], rtol=1e-6)
+    share = memory[:, -4]
+    assert share[0] == pytest.approx(np.log(fusion.USUAL_SHARE), abs=1e-6)
+    assert share[1] < share[0] < share[2] < share[3] < 0.0
 
 
 def test_folds_part_every_family_and_leave_none_out() -> None:
