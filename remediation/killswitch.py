@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from watchkeeper.errors import AccessError, StoreError
 
@@ -46,6 +47,9 @@ class KillSwitch:
                 kept = unit.documents.get(KEY) or {}
         except StoreError as error:
             return f"the state database cannot be read: {error}"
+        if by_file and self._was_cleared(by_file, kept):
+            self._path.unlink(missing_ok=True)
+            by_file = ""
         by_database = str(kept.get("reason", "set")) if kept.get("set") else ""
         if by_database and not by_file:
             try:
@@ -53,6 +57,16 @@ class KillSwitch:
             except OSError as error:
                 return f"{by_database} (and {self._path} cannot be written: {error.strerror})"
         return by_database or by_file
+
+    def _was_cleared(self, by_file: str, kept: Mapping[str, Any]) -> bool:
+        """True for the copy that an engine elsewhere made of what an admin has cleared since."""
+        if kept.get("set") or kept.get("was", "")[:MAX_REASON].strip() != by_file:
+            return False
+        try:
+            written = self._path.stat().st_mtime
+        except OSError:
+            return False
+        return written <= datetime.fromisoformat(kept["at"]).timestamp()
 
     def latch(self, now: datetime) -> str:
         """As ``reason``, and a file put there by hand is written to the database: removing it clears nothing.
@@ -82,7 +96,10 @@ class KillSwitch:
         if not reason.strip():
             raise AccessError("clearing the kill switch needs a written reason")
         with self._state.begin() as unit:
-            unit.documents.put(KEY, {"set": False, "by": user, "reason": reason, "at": now.isoformat()}, at=now)
+            kept = unit.documents.get(KEY) or {}
+            was = str(kept.get("reason", "")) if kept.get("set") else file_says(self._path)
+            cleared = {"set": False, "by": user, "reason": reason, "at": now.isoformat(), "was": was}
+            unit.documents.put(KEY, cleared, at=now)
             unit.audit.append(user, "kill_switch.clear", "remediation", {"reason": reason}, at=now)
         self._path.unlink(missing_ok=True)
 

@@ -7,12 +7,13 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.remediator import World
-from support.remedies import HOUR, NOON, PLAN, RULE, intent_of
+from support.remedies import HOUR, MINUTE, NOON, PLAN, RULE, intent_of
 
 from remediation import book
 from remediation.actuator import Journal
@@ -102,6 +103,23 @@ def test_a_file_that_is_there_and_cannot_be_read_stays_set_when_it_is_gone(world
     assert "cannot be read" in switch.latch(NOON)
     (world.folder / "kill-switch").rmdir()
     assert "cannot be read" in switch.latch(NOON)
+
+
+def test_what_an_admin_cleared_elsewhere_is_cleared_here_and_a_file_put_there_later_is_not(world: World) -> None:
+    here, there = (world.folder / name / "kill-switch" for name in ("here", "there"))
+    there.parent.mkdir()
+    one, other = KillSwitch(here, world.state), KillSwitch(there, world.state)
+    now = datetime.now(UTC)
+    one.set("eve", "smoke", now)
+    assert other.latch(now) == "eve: smoke"  # it led meanwhile, and has its own copy
+    one.clear("ada", "checked", now + MINUTE, admin=True)
+    assert (other.latch(now), there.exists()) == ("", False)
+    for text, moment in (("eve: smoke", now + HOUR), ("by hand", now - HOUR)):
+        there.write_text(text)
+        os.utime(there, (moment.timestamp(), moment.timestamp()))
+        assert other.latch(now) == text
+        other.clear("ada", "checked", now + MINUTE, admin=True)
+    assert not there.exists()
 
 
 def test_to_clear_what_nobody_set_is_no_mistake(world: World) -> None:
