@@ -91,6 +91,7 @@ def main() -> int:
     options = argparse.ArgumentParser()
     options.add_argument("--seconds", type=float, default=3600.0)
     options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--functions", action="store_true", help="only changes inside functions, the quick ones")
     options.add_argument("modules", nargs="*")
     given = options.parse_args()
     for name in BESIDE:
@@ -100,7 +101,7 @@ def main() -> int:
     deadline, ledger = time.monotonic() + given.seconds, Ledger()
     waiting = chosen(given.modules, given.seed)
     changes = [(mutant, exchange(mutant)) for mutant in waiting]
-    imported = [mutant for mutant, change in changes if change is None]
+    imported = [mutant for mutant, change in changes if change is None and not given.functions]
     for module in sorted({mutant.module for mutant in imported}):
         if killed(Mutant(module, 0, "unchanged", UNCHANGED), _tests(module)):
             raise SystemExit(f"the tests of {module} fail without any change")
