@@ -268,7 +268,7 @@ def test_whatever_happens_the_invariants_hold() -> None:
     run_state_machine_as_test(
         Life,
         settings=settings(
-            max_examples=5, stateful_step_count=60, deadline=None, derandomize=True, suppress_health_check=CALM
+            max_examples=8, stateful_step_count=60, deadline=None, derandomize=True, suppress_health_check=CALM
         ),
     )
     assert ENDS["effects"] >= 1  # a life in which nothing is ever done would prove nothing
