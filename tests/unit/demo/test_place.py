@@ -108,7 +108,8 @@ def test_the_four_rules_of_the_requirements_are_there_word_for_word(place: Place
 
 def test_every_fault_has_an_alert_that_names_it(place: Place) -> None:
     config.write(place, free_ports(), NONE, "en")
-    rules = yaml.safe_load((place.rules / "alerts.yaml").read_text())["groups"][0]["rules"]
+    files = [yaml.safe_load((place.rules / f"{name}.yaml").read_text()) for name in ("alerts", "plans")]
+    rules = [rule for file in files for rule in file["groups"][0]["rules"]]
     assert {rule["labels"]["demo_fault"] for rule in rules} == set(FAULTS)
     for rule in rules:
         assert rule["annotations"]["summary"] != rule["annotations"]["summary_en"]
