@@ -60,6 +60,9 @@ def ended(folder: Path) -> tuple[Path, Path]:
 
 
 class Answer(BaseHTTPRequestHandler):
+    #: Seconds that a client may be silent, in its handshake too.
+    timeout = 0.5
+
     def do_GET(self) -> None:
         body = b'{"needed": false}'
         self.send_response(200)
@@ -78,7 +81,8 @@ def serving_tls(cert: Path, key: Path) -> Iterator[str]:
     context.load_cert_chain(cert, key)
     server = ThreadingHTTPServer(("0.0.0.0", 0), Answer)
     server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a refused handshake is no news
-    server.socket = context.wrap_socket(server.socket, server_side=True)
+    # a handshake that stands still, as one of changed bytes may, is its own thread's
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
