@@ -34,7 +34,7 @@ demo: setup ## play a shop on this host that can be broken and is mended before 
 test: setup-dev ## lint, types, walls and every test; with CI=true against real servers, nothing skipped
 	@if [ "$$CI" = true ]; then bash tests/servers/install.sh; fi
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest -m "not long" -n 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered --durations=10
+	@$(BIN)/python -m pytest -m "not long" -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered --durations=10
 
 test-long: setup-dev ## fuzz, soak, crash and simulation programmes; LONG_SECONDS is the time budget
 	@LONG_SECONDS=$(LONG_SECONDS) $(BIN)/python -m pytest -m long -p no:cacheprovider
