@@ -66,7 +66,7 @@ def impact_of(
     switch = bool(given and taken)
     return Impact(
         touched=touched,
-        healthy_after=float(sum(share(after[name]) > 0 and up(name) for name in after)),
+        healthy_after=float(sum(up(name) and share(after[name]) > 0 for name in after)),
         total=float(len(now)),
         floor=floor,
         ceiling=float(len(now)),
