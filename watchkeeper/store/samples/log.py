@@ -138,7 +138,6 @@ class Log:
     def _add(self, entries: Sequence[Entry]) -> list[int]:
         with self._changed:
             self._wait_for_room()
-            idle = not self._lagging()
             if self._unwritten:
                 self._rewrite()  # older ticks first: within a target the log is in time order
             ticks = [
@@ -149,8 +148,7 @@ class Log:
             self._written += len(ticks)
             self._pending += ticks
             self._pending_bytes += sum([len(tick.record) for tick in ticks])
-            if idle:  # else the thread that syncs is awake, and comes round by itself
-                self._changed.notify_all()
+            self._changed.notify_all()
             return [tick.sequence for tick in ticks]
 
     def _wait_for_room(self) -> None:
