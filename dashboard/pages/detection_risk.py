@@ -11,6 +11,8 @@ from dash import html
 from dashboard import widgets
 from dashboard.context import Caller
 
+#: Signs shown of a service; the engine has the strongest first.
+MOST_SIGNS = 5
 STATES = {"warning": "red", "calm": "teal", "learning": "gray"}
 
 
@@ -47,12 +49,19 @@ def _service(caller: Caller, row: Mapping[str, Any]) -> list[Any]:
         html.Span(row["service"], className="wk-strong"),
         risk,
         words.ratio(row["base"]),
-        html.Div([html.Div(_sign(caller, one), className="wk-line") for one in row["signs"]]),
+        _signs(caller, row["signs"]),
         words.number(worth["brier"], 4),
         words.number(worth["skill"], 2),
         hits if worth["hit_rate"] is not None else words.number(None),
         words.seconds(worth["lead_seconds"]),
     ]
+
+
+def _signs(caller: Caller, signs: Sequence[Mapping[str, Any]]) -> Any:
+    lines = [html.Div(_sign(caller, one), className="wk-line") for one in signs[:MOST_SIGNS]]
+    if len(signs) > MOST_SIGNS:
+        lines.append(widgets.quiet(caller.words("risk.more", count=len(signs) - MOST_SIGNS)))
+    return html.Div(lines)
 
 
 def _advice(caller: Caller, rows: Sequence[Mapping[str, Any]]) -> Any:

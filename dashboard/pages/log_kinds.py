@@ -24,7 +24,7 @@ SLOWER = 6.0
 def layout(caller: Caller) -> Any:
     return html.Div(
         [
-            widgets.page_head(caller, KEY, dcc.Link(caller.words("logs.title"), href="/logs")),
+            widgets.page_head(caller, KEY, dcc.Link(caller.words("logs.title"), href="/logs", className="wk-back")),
             widgets.waiting("log_kinds-body"),
             widgets.ticking(caller, KEY, times=SLOWER),
         ],
@@ -103,4 +103,4 @@ def why(caller: Caller, row: Mapping[str, Any]) -> Any:
 
 def link(name: str, text: str) -> Any:
     """Leads to the lines of that kind."""
-    return dcc.Link(text or name, href="/logs?" + urlencode({"template": name}), className="wk-mono")
+    return dcc.Link(text or name, href="/logs?" + urlencode({"template": name}), className="wk-mono wk-strong")

@@ -62,7 +62,9 @@ def layout(caller: Caller, request: Request) -> Any:
         narrowed.append(dcc.Link(words("logs.everything"), href="/logs"))
     return html.Div(
         [
-            widgets.page_head(caller, KEY, dcc.Link(words("log_kinds.title"), href=f"/logs/{log_kinds.REST}")),
+            widgets.page_head(
+                caller, KEY, dcc.Link(words("log_kinds.title"), href=f"/logs/{log_kinds.REST}", className="wk-back")
+            ),
             dcc.Store(id="logs-fixed", data=fixed),
             widgets.card(
                 html.Div(

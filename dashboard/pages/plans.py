@@ -166,7 +166,8 @@ def _trigger(caller: Caller, row: Mapping[str, Any]) -> Any:
     named = ", ".join(
         [*(part for part in parts if part), *(f"{key}={value}" for key, value in trigger["labels"].items())]
     )
-    return words("plans.lasting", what=named, span=words.seconds(trigger["lasting_seconds"]))
+    lasting = trigger["lasting_seconds"]
+    return words("plans.lasting", what=named, span=words.seconds(lasting)) if lasting else named
 
 
 def _drilled(caller: Caller, row: Mapping[str, Any]) -> Any:

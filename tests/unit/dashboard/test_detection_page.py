@@ -11,7 +11,8 @@ from support.pages import handlers, markup, reader
 
 from dashboard.client import EngineClient
 from dashboard.context import Caller
-from dashboard.pages import detection, incident
+from dashboard.pages import detection, detection_risk, incident
+from dashboard.pages.detection_risk import MOST_SIGNS
 
 
 @pytest.fixture(params=["en", "zh-CN"])
@@ -74,3 +75,13 @@ async def test_the_risk_of_each_service_is_told_with_its_evidence_and_a_service_
         assert said in text, said
     nothing = {"services": [], "advice": [], "horizon_seconds": 3600, "warn": 0.3}
     assert words("risk.empty") in markup(detection.body(caller, listed, data, nothing))
+
+
+async def test_of_many_signs_the_first_are_shown_and_the_others_counted(caller: Caller) -> None:
+    data = await caller.get("/api/wk/risk")
+    first, *others = data["services"]
+    signs = [{**first["signs"][0], "what": f"metric-{number}"} for number in range(MOST_SIGNS + 3)]
+    text = markup(detection_risk.cards(caller, {**data, "services": [{**first, "signs": signs}, *others]}))
+    assert f"metric-{MOST_SIGNS - 1}" in text
+    assert f"metric-{MOST_SIGNS}" not in text
+    assert caller.words("risk.more", count=3) in text
