@@ -78,13 +78,14 @@ class Names:
 
 def _answers(port: int) -> bool:
     """It has the zone: an SOA with authority comes back."""
+    from dns.exception import DNSException
     from dns.flags import AA
     from dns.message import make_query
     from dns.query import udp
 
     try:
         return bool(udp(make_query("example.com", "SOA"), "127.0.0.1", 0.2, port).flags & AA)
-    except Exception:  # not there yet
+    except (OSError, DNSException):  # not there yet
         return False
 
 
