@@ -3,10 +3,10 @@
     python benchmarks/failover_stores.py [--runs 3] [--store redis,patroni] [--load 4]
 
 Real servers and a real ``watchkeeper up``, everything anew for each run; the primary and all it started are ended by
-kill -9 while somebody writes 50 times a second to whoever is the primary. The Sentinel would wait ten minutes, so the
-switch is Watchkeeper's. Patroni keeps a lease of 20 s, its shortest: nobody is promoted before it ends, and what is
-measured is the time beyond it. Of every kill it is told when the failure was
-confirmed and the effect decided: what follows is the store's own switch.
+kill -9 while somebody writes 50 times a second to whoever is the primary. Redis is looked at every half second,
+PostgreSQL every second. The Sentinel would wait ten minutes, so the switch is Watchkeeper's. Patroni keeps a lease of
+20 s, its shortest: nobody is promoted before it ends, and what is measured is the time beyond it. Of every kill it is
+told when the failure was confirmed and the effect decided: what follows is the store's own switch.
 """
 
 from __future__ import annotations

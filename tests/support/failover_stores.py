@@ -36,7 +36,7 @@ remediations:
     when: probe_success{{copy="primary"}} == 0
     observers: {{passive: '{passive}'}}
     confirm: 3 of 4
-    interval: 1s
+    interval: {looks}
     action: {kind}
     target: store
     link: store
@@ -88,11 +88,13 @@ class Switch:
 
 
 @contextmanager
-def _watched(folder: Path, kind: str, target: dict[str, Any], trial: dict[str, Any], **link: Any) -> Iterator[Up]:
+def _watched(
+    folder: Path, kind: str, target: dict[str, Any], trial: dict[str, Any], looks: str = "1s", **link: Any
+) -> Iterator[Up]:
     """``target`` moves ``link``'s primary; ``trial`` is where the way back is rehearsed."""
     sources, witness = link.pop("sources"), link.pop("witness")
     (folder / "rules").mkdir()
-    (folder / "rules" / "store.yaml").write_text(RULES.format(kind=kind, **witness))
+    (folder / "rules" / "store.yaml").write_text(RULES.format(kind=kind, looks=looks, **witness))
     with ExitStack() as ending:
         ports = {"north": free_port(), "south": free_port()}
         elsewhere = one_copy("elsewhere", *ports.values())
@@ -176,12 +178,12 @@ def redis() -> Switch:
         copies = [("primary", made.nodes[0].port), ("backup", made.nodes[1].port)]
         sources: list[dict[str, Any]] = [
             {
-                "kind": "tcp_probe", "name": name, "address": f"127.0.0.1:{port}", "interval": "1s", "timeout": 0.8,
+                "kind": "tcp_probe", "name": name, "address": f"127.0.0.1:{port}", "interval": "500ms", "timeout": 0.4,
                 "send": "PING\r\n", "expect": "PONG", "service": "store", "labels": {"copy": name},
             }
             for name, port in copies
         ]  # fmt: skip
-        replica = {"kind": "redis", "name": "replica", "address": made.address(1), "interval": "1s", "timeout": 0.8}
+        replica = {"kind": "redis", "name": "replica", "address": made.address(1), "interval": "500ms", "timeout": 0.4}
         sources.append({**replica, "service": "store"})
         witness = {"passive": "redis_master_link_up == 0", "verify": "redis_master_link_up == 0"}
         link = {
@@ -193,7 +195,14 @@ def redis() -> Switch:
         trial_target = {**trial.target, "test_parameters": {"primary": trial.address(1)}}
         up = stack.enter_context(
             _watched(
-                folder / "up", "redis_sentinel", made.target, trial_target, sources=sources, witness=witness, **link
+                folder / "up",
+                "redis_sentinel",
+                made.target,
+                trial_target,
+                "500ms",
+                sources=sources,
+                witness=witness,
+                **link,
             )
         )
         _calm(up, "count(min_over_time(probe_success[5s]) == 1 and count_over_time(probe_success[5s]) >= 4)", 4)
@@ -239,7 +248,7 @@ def patroni() -> Switch:
             "backup_probe": 'probe_success{copy="backup"}',
         }
         trial_target = {**trial.target, "test_parameters": {"primary": "b"}}
-        given = {"sources": [*sources, leads], "witness": witness, **link}
+        given: dict[str, Any] = {"sources": [*sources, leads], "witness": witness, **link}
         up = stack.enter_context(_watched(folder / "up", "patroni", made.target, trial_target, **given))
         _calm(up, 'count(min_over_time(probe_success{leads=""}[5s]) == 1)', 6)
         writer = Writer(lambda: _sql_write(made))
