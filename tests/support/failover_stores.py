@@ -153,8 +153,9 @@ def _measured(up: Up, writer: Writer, killed: float, lease: float) -> Switch:
     rows = up.until("the action is over", done, 120)
     seconds = (writer.first_after(killed) or killed) - killed
     wanted = str(dict(rows[0]["plan"]["desired"]))
-    states = tuple(f"{row['state']}: {row['reason']}" if row["state"] != "succeeded" else "succeeded" for row in rows)
     steps = up.ask("GET", f"/api/wk/actions/{rows[0]['id']}")["timeline"]
+    why = f": {steps[-1]['reason']}"
+    states = tuple(row["state"] + why * (row["state"] != "succeeded") for row in rows)
     decided = (each["at"] for each in steps if each["new_state"] == "executing")
     return Switch(
         seconds=seconds,
