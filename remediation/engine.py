@@ -38,6 +38,8 @@ T = TypeVar("T")
 MAX_MOVES = 12
 #: Longer pauses of the loop than this many evaluation intervals mean that we slept.
 GAP_INTERVALS = 2
+#: However often rules look: a busy machine holds a healthy process up for a second, and one look is not three.
+LEAST_GAP = timedelta(seconds=2)
 DEFAULT_INTERVAL = timedelta(seconds=15)
 
 
@@ -75,7 +77,8 @@ class Remediator:
     def use(self, rules: Sequence[RemedyRule]) -> None:
         """Take these rules from now on. A rule with a dual link brings its way back along."""
         self._rules: dict[str, RemedyRule] = {}
-        self._interval = min((rule.interval for rule in rules), default=DEFAULT_INTERVAL)
+        interval = min((rule.interval for rule in rules), default=DEFAULT_INTERVAL)
+        self._gap = max(GAP_INTERVALS * interval, LEAST_GAP)
         for rule in rules:
             link = self.settings.link(rule.link)
             if link is None:
@@ -210,7 +213,7 @@ class Remediator:
         if self._steady is None:
             kept = await asyncio.to_thread(self._kept_clock)
             self._steady = Steady(kept, self.settings.observe_after_gap)
-        tick = self._steady.advance(now, monotonic, GAP_INTERVALS * self._interval, asleep)
+        tick = self._steady.advance(now, monotonic, self._gap, asleep)
         if tick.fresh_start:
             for history in self._histories.values():
                 history.forget()

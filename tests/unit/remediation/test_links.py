@@ -16,7 +16,7 @@ from remediation.links import LinkState, Phase
 from remediation.situation import Watched
 from remediation.steady import Steady
 from watchkeeper.errors import ActionError
-from watchkeeper.model import ActionState
+from watchkeeper.model import ActionState, RemedyRule
 
 RULE_OF_LINK = replace(RULE, name="maps", link="maps", target="", parameters={})
 OPTIONS: dict[str, Any] = {
@@ -36,8 +36,8 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-def a_world(tmp_path: Path, **more: Any) -> World:
-    world = World(tmp_path, RULE_OF_LINK, links=[{**OPTIONS, **more}])
+def a_world(tmp_path: Path, rule: RemedyRule = RULE_OF_LINK, **more: Any) -> World:
+    world = World(tmp_path, rule, links=[{**OPTIONS, **more}])
     idle = more.get("backup_idle", "drain")
     world.pool.servers = {"web1": {"state": "ready", "weight": 100}, "web2": {"state": idle, "weight": 100}}
     world.answers = {"probe1": 1.0, "probe2": 1.0}
@@ -219,6 +219,15 @@ def test_a_slow_step_is_no_sleep_when_somebody_watched_the_process() -> None:
     late = NOON + timedelta(seconds=5)
     assert not steady.advance(late, 5.0, gap, 0.4).isolated
     assert "paused for 3 s" in steady.advance(late + timedelta(seconds=3), 8.0, gap, 3.0).isolated
+
+
+def test_a_busy_second_is_no_pause_however_often_rules_look(tmp_path: Path) -> None:
+    world = a_world(tmp_path, replace(RULE_OF_LINK, interval=timedelta(milliseconds=500)))
+    world.step(17, every=1.9)
+    world.answers["probe1"], world.symptom = 0.0, 1
+    for seconds in (0.5, 0.5, 1.6, 1.6):  # held up, twice
+        world.step(every=seconds, newest_sample_at=world.clock.now() + timedelta(seconds=seconds))
+    assert serving(world) == ["web2"]
 
 
 def test_what_was_refused_for_our_own_sleep_is_proposed_as_soon_as_we_may_act(tmp_path: Path) -> None:
