@@ -1,8 +1,9 @@
-"""What is unusual now, by name: each series' open alarm with its kind, since when and by how much.
+"""What is unusual now, by name: each series' open alarm with its kind, since when, by how much, against what.
 
-An alarm of the detector opens an episode; so do a series that stopped moving and one whose samples stopped coming,
-which no score shows. An episode lasts while the score stays up, ``HELD_MS`` at least and ``MOST_MS`` at most: a level
-that stays is told once. Only samples that stay away keep theirs open.
+An alarm of the detector opens an episode; so do a series that stopped moving, one whose samples stopped coming and one
+that leaks, which no score shows. None opens while the series is learned. An episode lasts while the score stays up,
+``HELD_MS`` at least and ``MOST_MS`` at most: a level that stays is told once. Only samples that stay away keep theirs
+open.
 """
 
 from __future__ import annotations
@@ -14,21 +15,24 @@ import numpy as np
 from watchkeeper.model import Scores
 from watchkeeper.model.series import BoolArray, FloatArray
 
+from . import hours, stillness
 from .base import Array, State
-from .findings import FLAT, MIN_PAST, Finding, Kind, finding
+from .findings import MOST, Finding, Kind, finding
 
+#: Changes with the rows of the state: what was kept of another form is learned anew.
+FORM = 2
 #: Samples remembered to tell kinds apart.
 RECENT = 64
 #: An episode is open for at least and at most so long.
 HELD_MS, MOST_MS = 300_000, 3_600_000
 #: Score from which an episode goes on.
 UP = 0.5
-#: Samples before silence means anything; samples missed before a series is missing.
-REGULAR, MISSED = 50, 4
-#: Longer than this many times the longest run, or gap, so far.
-TIMES = 3
+#: Samples of a series before any alarm of it; for how long it must have been seen is said by the caller.
+LEARNED = 40
 #: Kinds of an episode that is open, those that say more after those that say less.
-KINDS: tuple[Kind, ...] = ("none", "unusual", "spike", "dip", "variance", "level_shift", "trend", "flat_line")
+KINDS: tuple[Kind, ...] = (
+    "none", "collective", "contextual", "spike", "dip", "variance", "level_shift", "trend", "slow_leak", "flat_line",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,34 +43,48 @@ class Episode:
     finding: Finding
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Watched:
+    """What is known of the series beside their samples."""
+
+    learning_ms: int = 0  #: none is told of before it has been seen for so long
+    rates: BoolArray | None = None  #: which of them [series] are rates, which do not leak; None: none
+
+
 def start(count: int) -> State:
     """The state of ``count`` series never seen."""
-    whole = {
-        name: np.zeros(count, np.int32)
-        for name in ("run", "moves", "longest", "flat", "known", "missed", "gap", "kind")
-    }
-    rows = {"recent": np.full((count, RECENT), np.nan), "last": np.full(count, np.nan)}
-    rows |= {"change": np.full(count, np.nan)}
-    times = {name: np.zeros(count, np.int64) for name in ("opened", "since", "silent", "still", "out")}
-    return State(rows | whole | times, {"times": np.zeros(RECENT, np.int64), "ticks": np.zeros(1, np.int64)})
+    past = hours.start(count)
+    rows: dict[str, Array] = {"recent": np.full((count, RECENT), np.nan)}
+    rows |= stillness.start_rows(count) | past.rows
+    rows |= {name: np.full(count, np.nan) for name in ("change", "baseline", "factor")}
+    rows |= {name: np.zeros(count, np.int32) for name in ("flat", "leak", "kind")}
+    rows |= {name: np.zeros(count, np.int64) for name in ("opened", "since", "out")}
+    return State(rows, past.shared | {"times": np.zeros(RECENT, np.int64), "ticks": np.zeros(1, np.int64)})
 
 
-def step(state: State, values: FloatArray, scores: Scores, time_ms: int) -> list[Episode]:
+def step(state: State, values: FloatArray, scores: Scores, time_ms: int, watched: Watched = Watched()) -> list[Episode]:
     """The episodes open after one column: ``values`` [series], NaN where there is no sample, and its scores."""
     known = ~np.isnan(values)
     _keep(state, values, time_ms)
-    flat, missing = _flat(state, values, known), _missing(state, known)
-    _outside(state, values, scores, known, time_ms)
-    begins = flat & (state.rows["flat"] == 0)
+    stillness.add(state, values, known, time_ms)
+    learned = ~learning(state, time_ms, watched)
+    begins = _stands_still(state, known & learned, time_ms) | _leaks(state, values, time_ms, learned, watched)
     if scores.alarm is not None:
-        begins |= scores.alarm[:, 0] == 1
-    state.rows["flat"] = flat.astype(np.int32)
+        begins |= (scores.alarm[:, 0] == 1) & learned
+    _outside(state, values, scores, known, time_ms)
     opened = np.where(begins & (state.rows["opened"] == 0), time_ms, state.rows["opened"])
-    goes_on, since = flat | (scores.value[:, 0] >= UP), time_ms - opened
+    goes_on, since = (state.rows["flat"] > 0) | (scores.value[:, 0] >= UP), time_ms - opened
     opened = np.where((since < HELD_MS) | (goes_on & (since < MOST_MS)), opened, 0)
     state.rows["opened"], state.rows["kind"] = opened, np.where(opened > 0, state.rows["kind"], 0)
-    open_now = np.flatnonzero((opened > 0) | missing)
+    open_now = np.flatnonzero((opened > 0) | (stillness.missing(state) & learned))
     return [Episode(row, _told(state, row, scores)) for row in open_now.tolist()]
+
+
+def learning(state: State, time_ms: int, watched: Watched) -> BoolArray:
+    """Where too little has been seen for an alarm, in samples or in time [series]; never seen is learning too."""
+    rows = state.rows
+    short = time_ms - rows["first"] < watched.learning_ms
+    return np.asarray((rows["known"] < LEARNED) | short)
 
 
 def _keep(state: State, values: FloatArray, time_ms: int) -> None:
@@ -76,37 +94,36 @@ def _keep(state: State, values: FloatArray, time_ms: int) -> None:
     state.shared["ticks"] = state.shared["ticks"] + 1
 
 
+def _stands_still(state: State, known: BoolArray, time_ms: int) -> BoolArray:
+    flat = stillness.flat(state, known, time_ms)
+    begins: BoolArray = flat & (state.rows["flat"] == 0)
+    state.rows["flat"] = flat.astype(np.int32)
+    return begins
+
+
+def _leaks(state: State, values: FloatArray, time_ms: int, learned: BoolArray, watched: Watched) -> BoolArray:
+    """Where a leak begins. Looked for once an hour; told again when there was none for a day."""
+    if not hours.add(state, values, time_ms):
+        return np.zeros(len(values), np.bool_)
+    found = hours.growth(state, time_ms)
+    leaks = found.leaks & learned & (True if watched.rates is None else ~watched.rates)
+    begins: BoolArray = leaks & (state.rows["leak"] == 0)
+    left = np.where(leaks, hours.DAY, np.maximum(state.rows["leak"] - 1, 0))
+    state.rows["leak"] = left.astype(np.int32)
+    for row in np.flatnonzero(begins).tolist():
+        size, before = float(found.a_day[row]), float(found.before[row])
+        factor = min(MOST, abs(size / before)) if before else MOST
+        since = time_ms - hours.DAY * hours.HOUR_MS
+        _name(state, row, Finding(kind="slow_leak", since_ms=since, change=size, baseline=before, factor=factor))
+    return begins
+
+
 def _outside(state: State, values: FloatArray, scores: Scores, known: BoolArray, time_ms: int) -> None:
     """Since when the samples of each series have been outside the band that each had at its time; 0: they are not."""
     with np.errstate(invalid="ignore"):
         outside = (values < scores.lower[:, 0]) | (values > scores.upper[:, 0])
     out = state.rows["out"]
     state.rows["out"] = np.where(outside, np.where(out > 0, out, time_ms), np.where(known, 0, out))
-
-
-def _flat(state: State, values: FloatArray, known: BoolArray) -> BoolArray:
-    """Where a series that used to move has not for far longer than ever before."""
-    rows = state.rows
-    moved = known & ~np.isnan(rows["last"]) & (values != rows["last"])
-    rows["longest"] = np.where(moved, np.maximum(rows["longest"], rows["run"]), rows["longest"])
-    rows["still"] = np.where(moved, int(_moments(state)[-1]), rows["still"])
-    rows["run"] = np.where(moved, 1, rows["run"] + known).astype(np.int32)
-    rows["moves"] = rows["moves"] + moved.astype(np.int32)
-    rows["last"] = np.where(known, values, rows["last"])
-    return np.asarray(
-        known & (rows["run"] >= FLAT) & (rows["run"] > TIMES * rows["longest"]) & (rows["moves"] >= MIN_PAST)
-    )
-
-
-def _missing(state: State, known: BoolArray) -> BoolArray:
-    """Where samples that came regularly have stayed away for far longer than ever before."""
-    rows = state.rows
-    rows["gap"] = np.where(known, np.maximum(rows["gap"], rows["missed"]), rows["gap"])
-    rows["missed"] = np.where(known, 0, rows["missed"] + (rows["known"] > 0)).astype(np.int32)
-    rows["known"] = rows["known"] + known.astype(np.int32)
-    first = rows["missed"] == 1
-    rows["silent"] = np.where(first, int(_moments(state)[-1]), rows["silent"])
-    return np.asarray((rows["known"] >= REGULAR) & (rows["missed"] >= MISSED) & (rows["missed"] > TIMES * rows["gap"]))
 
 
 def _moments(state: State) -> Array:
@@ -120,25 +137,50 @@ def _told(state: State, row: int, scores: Scores) -> Finding:
     """What it is: a kind that says more replaces one that says less, and stays until the episode ends."""
     rows = state.rows
     if rows["missed"][row] and not rows["opened"][row]:
-        return Finding(kind="missing", since_ms=int(rows["silent"][row]))
-    found = _found(state, row, scores)
+        factor = float(rows["missed"][row] / max(int(rows["gap"][row]), 1))
+        return Finding(kind="missing", since_ms=int(rows["silent"][row]), factor=factor)
+    _name(state, row, _found(state, row, scores))
+    numbers = {name: float(rows[name][row]) for name in ("change", "baseline", "factor")}
+    return Finding(kind=KINDS[rows["kind"][row]], since_ms=int(rows["since"][row]), **numbers)
+
+
+def _name(state: State, row: int, found: Finding) -> None:
+    rows = state.rows
     if KINDS.index(found.kind) > rows["kind"][row]:
         rows["kind"][row], rows["since"][row] = KINDS.index(found.kind), found.since_ms or 0
-        rows["change"][row] = found.change
-    return Finding(kind=KINDS[rows["kind"][row]], since_ms=int(rows["since"][row]), change=float(rows["change"][row]))
+        for name in ("change", "baseline", "factor"):
+            rows[name][row] = getattr(found, name)
 
 
 def _found(state: State, row: int, scores: Scores) -> Finding:
-    """What the samples remembered show; ``unusual`` where no single value, level or spread is, but their course."""
+    """What the samples remembered show; collective where no single value, level or spread is odd, but their course."""
     rows, ticks = state.rows, int(state.shared["ticks"][0])
-    change = float(rows["last"][row] - scores.expected[row, 0])
+    times, value = _moments(state), float(rows["last"][row])
+    usual, reach = float(scores.expected[row, 0]), float(scores.upper[row, 0] - scores.lower[row, 0]) / 2.0
+    far = Finding(
+        kind="collective",
+        since_ms=int(rows["opened"][row]),
+        change=value - usual,
+        baseline=usual,
+        factor=min(MOST, abs(value - usual) / reach) if reach > 0 else float("nan"),
+    )
     if rows["flat"][row]:
-        return Finding(kind="flat_line", since_ms=int(rows["still"][row]), change=change)
+        runs = float(rows["run"][row] / max(int(rows["longest"][row]), 1))
+        return replace(far, kind="flat_line", since_ms=int(rows["still"][row]), factor=runs)
     places = np.arange(max(0, ticks - RECENT), ticks) % RECENT
     band = (np.full(len(places), part[row, 0]) for part in (scores.expected, scores.lower, scores.upper))
-    found = finding(_moments(state), rows["recent"][row, places], *band)
-    if found.kind in ("spike", "dip") and rows["out"][row]:
-        return replace(found, since_ms=int(rows["out"][row]))
-    if found.kind in KINDS[1:]:
-        return found
-    return Finding(kind="unusual", since_ms=int(rows["opened"][row]), change=change)
+    found = finding(times, rows["recent"][row, places], *band)
+    if found.kind in ("spike", "dip"):
+        since = int(rows["out"][row]) or found.since_ms
+        often = hours.reached(state, row, value, int(times[-1]))
+        return replace(found, kind="contextual" if often else found.kind, since_ms=since)
+    return found if found.kind in KINDS[1:] else _course(state, row, far, value, int(times[-1]))
+
+
+def _course(state: State, row: int, far: Finding, value: float, time_ms: int) -> Finding:
+    """No value of all is odd: one that would not be at another hour, or else their course."""
+    middle, half = hours.usual_now(state, row, time_ms)
+    if not abs(value - middle) > 2.0 * half or not hours.reached(state, row, value, time_ms):
+        return far
+    factor = min(MOST, abs(value - middle) / half) if half > 0 else MOST
+    return replace(far, kind="contextual", change=value - middle, baseline=middle, factor=factor)

@@ -9,7 +9,10 @@ import numpy as np
 
 from watchkeeper.model.series import BoolArray, FloatArray, IntArray
 
-Kind = Literal["none", "spike", "dip", "level_shift", "trend", "variance", "flat_line", "missing", "unusual", "unknown"]
+Kind = Literal[
+    "none", "spike", "dip", "contextual", "collective", "level_shift", "trend", "slow_leak", "variance", "flat_line",
+    "missing", "joint", "unknown",
+]  # fmt: skip
 
 #: Samples on a new level before it is called a shift and not a spike.
 LASTING = 6
@@ -26,15 +29,31 @@ SHIFT_DEVIATIONS = 4.0
 TREND, SAME_WAY, TREND_DEVIATIONS = 24, 0.95, 4.0
 #: Samples whose moves are compared with those before, and by how much these must be exceeded (or fallen short of).
 SHAKEN, SHAKEN_BY = 16, 4.0
+#: Nothing is told to be more times too far.
+MOST = 1000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A kind, since when, and how large: newest sample (or level) minus what was expected, in the series' unit."""
+    """A kind, since when, how far from what it is compared with, in the series' unit, and how many times too far.
+
+    | kind | ``baseline`` is | ``factor`` counts |
+    |---|---|---|
+    | spike, dip, collective | the value expected | half widths of the band |
+    | contextual | the value expected at this time of day | half widths of the band |
+    | level_shift, trend | the level before | median deviations of the samples before |
+    | slow_leak | the level of the day before | the level: growth of a day as a share of it |
+    | variance | the usual move from sample to sample | itself |
+    | flat_line | the usual value | runs as long as the longest before |
+    | missing | nothing | gaps as long as the longest before |
+    | joint | the usual distance of all metrics | itself |
+    """
 
     kind: Kind
     since_ms: int | None = None
     change: float = float("nan")
+    baseline: float = float("nan")
+    factor: float = float("nan")
 
 
 def finding(
@@ -55,7 +74,7 @@ def finding(
         or _trend(moments, values)
         or _shift(moments, values)
         or _variance(moments, values)
-        or _spike(moments, values, expected[known], outside)
+        or _spike(moments, values, expected[known], (upper - lower)[known] / 2.0, outside)
     )
 
 
@@ -63,7 +82,9 @@ def _missing(times: IntArray, observed: FloatArray) -> Finding:
     known = np.flatnonzero(~np.isnan(observed))
     if not len(known):
         return Finding(kind="unknown")
-    return Finding(kind="missing", since_ms=int(times[known[-1] + 1]))
+    gaps = np.diff(known, prepend=-1) - 1
+    factor = (len(times) - 1 - int(known[-1])) / max(1, int(gaps[1:].max(initial=0)))
+    return Finding(kind="missing", since_ms=int(times[known[-1] + 1]), factor=factor)
 
 
 def _flat(times: IntArray, values: FloatArray) -> Finding | None:
@@ -76,7 +97,9 @@ def _flat(times: IntArray, values: FloatArray) -> Finding | None:
     runs = np.diff(np.concatenate([[-1], changes]))
     if length < FLAT or start < MIN_PAST or length <= 3 * int(runs.max()):
         return None
-    return Finding(kind="flat_line", since_ms=int(times[start]), change=float(values[-1] - np.median(values[:start])))
+    usual = float(np.median(values[:start]))
+    change, factor = float(values[-1]) - usual, length / int(runs.max())
+    return Finding(kind="flat_line", since_ms=int(times[start]), change=change, baseline=usual, factor=factor)
 
 
 def _shift(times: IntArray, values: FloatArray) -> Finding | None:
@@ -93,7 +116,9 @@ def _shift(times: IntArray, values: FloatArray) -> Finding | None:
     if not len(others):
         return None
     start = int(others[-1]) + 1
-    return Finding(kind="level_shift", since_ms=int(times[start]), change=float(np.median(values[start:]) - centre))
+    change = float(np.median(values[start:]) - centre)
+    factor = _times(change, far / SHIFT_DEVIATIONS)
+    return Finding(kind="level_shift", since_ms=int(times[start]), change=change, baseline=centre, factor=factor)
 
 
 def _trend(times: IntArray, values: FloatArray) -> Finding | None:
@@ -110,7 +135,8 @@ def _trend(times: IntArray, values: FloatArray) -> Finding | None:
     far = TREND_DEVIATIONS * max(spread, 1e-9 * max(1.0, abs(float(np.median(before)))))
     if not steady or same_way < SAME_WAY or abs(change) <= far:
         return None
-    return Finding(kind="trend", since_ms=int(times[-TREND]), change=change)
+    baseline, factor = float(newest[0]), _times(change, far / TREND_DEVIATIONS)
+    return Finding(kind="trend", since_ms=int(times[-TREND]), change=change, baseline=baseline, factor=factor)
 
 
 def _variance(times: IntArray, values: FloatArray) -> Finding | None:
@@ -121,13 +147,28 @@ def _variance(times: IntArray, values: FloatArray) -> Finding | None:
     now, before = float(np.median(moves[-SHAKEN:])), float(np.median(moves[:-SHAKEN]))
     if before <= 0.0 or 1.0 / SHAKEN_BY < now / before < SHAKEN_BY:
         return None
-    return Finding(kind="variance", since_ms=int(times[-SHAKEN]), change=now - before)
+    since, factor = int(times[-SHAKEN]), max(now / before, before / max(now, 1e-12))
+    return Finding(kind="variance", since_ms=since, change=now - before, baseline=before, factor=factor)
 
 
-def _spike(times: IntArray, values: FloatArray, expected: FloatArray, outside: BoolArray) -> Finding:
+def _spike(
+    times: IntArray,
+    values: FloatArray,
+    expected: FloatArray,
+    reach: FloatArray,
+    outside: BoolArray,
+) -> Finding:
     if not outside[-1]:
         return Finding(kind="none")
     inside = np.flatnonzero(~outside)
     start = int(inside[-1]) + 1 if len(inside) else 0
-    change = float(values[-1] - expected[-1])
-    return Finding(kind="spike" if change > 0 else "dip", since_ms=int(times[start]), change=change)
+    usual = float(expected[-1])
+    change = float(values[-1]) - usual
+    kind: Kind = "spike" if change > 0 else "dip"
+    factor = _times(change, float(reach[-1]))
+    return Finding(kind=kind, since_ms=int(times[start]), change=change, baseline=usual, factor=factor)
+
+
+def _times(change: float, usual: float) -> float:
+    """How many times what is usual; of what never moved at most ``MOST``."""
+    return min(MOST, abs(change) / usual) if usual > 0 else MOST

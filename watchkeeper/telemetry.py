@@ -96,7 +96,9 @@ class Telemetry:
         )
         self.not_scored = Gauge("watchkeeper_series_not_scored", "Series over scoring.series_limit.", registry=registry)
         self.learning = Gauge(
-            "watchkeeper_series_learning", "Series with samples, but too few yet for a score.", registry=registry
+            "watchkeeper_series_learning",
+            "Series with samples, too few yet or for too short a time for an alarm.",
+            registry=registry,
         )
         self.log_lines = Counter("watchkeeper_log_lines_read", "Log lines read.", ["source"], registry=registry)
         self.log_stored = Counter("watchkeeper_log_lines_stored", "Log lines kept.", ["source"], registry=registry)

@@ -125,10 +125,21 @@ def _alarm(caller: Caller, row: Mapping[str, Any]) -> Any:
             widgets.row(*marks, html.Div(row["title"], className="wk-strong")),
             widgets.quiet(" · ".join(part for part in about if part)),
             widgets.labels(row["labels"]),
+            *_how_far(caller, row),
             _judged(caller, row),
         ],
         className="wk-item",
     )
+
+
+def _how_far(caller: Caller, row: Mapping[str, Any]) -> list[Any]:
+    """Since when an anomaly is, how far from what, and what it is compared with."""
+    kind, words = row["labels"].get("kind"), caller.words
+    if not kind or row.get("factor") is None:
+        return []
+    numbers = {name: words.number(row.get(name)) for name in ("change", "baseline", "factor")}
+    since = words("detection.since", at=words.moment(row["began_at"]))
+    return [html.Div(f"{since} · {words(f'detection.far.{kind}', **numbers)}", className="wk-text")]
 
 
 def _judged(caller: Caller, row: Mapping[str, Any]) -> Any:

@@ -12,11 +12,13 @@ def alarms(now: datetime, title: str) -> dict[str, Any]:
     alert = {
         "id": "alert-7", "incident": "inc-1", "detector": "Slow", "service": "checkout", "title": title,
         "labels": {"alertname": "Slow", "service": "checkout"}, "severity": "P1", "began_at": now.isoformat(),
-        "raised_at": now.isoformat(), "ended_at": None, "is_open": True, "change": None, "word": None,
+        "raised_at": now.isoformat(), "ended_at": None, "is_open": True, "change": None, "baseline": None,
+        "factor": None, "word": None,
     }  # fmt: skip
     anomaly = {
         **alert, "id": "anomaly-ab-1700000000000", "incident": "", "detector": "ensemble", "title": "cpu_usage",
         "labels": {"metric": "cpu_usage", "kind": "level_shift"}, "severity": "", "is_open": False, "word": word,
+        "change": 41.5, "baseline": 12.25, "factor": 7.5,
     }  # fmt: skip
     return {"now": now.isoformat(), "alarms": [alert, anomaly]}
 

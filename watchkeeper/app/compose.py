@@ -112,6 +112,7 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
         limit=config.scoring.series_limit,
         exclude=config.scoring.exclude,
         banded=BANDED,
+        learning=config.scoring.learning,
     )
     scoring.memories = Memories(data.scored, signature(detector))
     scheduler = Scheduler(clock, telemetry)

@@ -162,6 +162,7 @@ class Scoring(Section):
     enabled: Switch = True
     detector: str = "ensemble"  #: kind of detector
     options: dict[str, Any] = {}  #: options of the detector
+    learning: Duration = timedelta(hours=1)  #: a series has no alarm before it was seen for so long, and 40 samples
     series_limit: int = 20_000  #: series scored at most; the rest is counted as not scored
     exclude: list[str] = [r"watchkeeper_.*"]  #: metric names (RE2) that are not scored
 

@@ -35,6 +35,7 @@ from watchkeeper.telemetry import Telemetry
 
 STEP = 15_000
 START = 1_700_000_000_000
+LEARNED_SOON = {"learning": "10m"}
 
 
 class Echo:
@@ -219,14 +220,17 @@ def test_the_composed_engine_scores_a_spike_high_and_calm_low(tmp_path: Path) ->
 
 def test_an_alarm_is_a_series_with_its_kind_that_ends(tmp_path: Path) -> None:
     chance, columns = np.random.default_rng(1), layout("cpu_usage")
-    with engine(tmp_path) as found:
+    with engine(tmp_path, scoring=LEARNED_SOON) as found:
         for at in range(200):
             assert len(found.scoring.ticks(tick(columns, 50 + chance.normal(), at=at))) == 1
         _, alarms = found.scoring.ticks(tick(columns, 95.0, at=200))
         assert alarms.target == "alarm/t"
         assert alarms.layout.series[0] == labels(ALARM[0], metric="cpu_usage", job="shop", kind="spike")
-        one, since, change, raised = alarms.values.tolist()
+        one, since, change, raised, baseline, factor = alarms.values.tolist()
         assert raised == since
+        assert baseline == pytest.approx(50.0, abs=5.0)
+        assert baseline + change == 95.0
+        assert factor > 3.0, "half widths of the band"
         assert (one, since) == (1.0, (START + 200 * STEP) / 1000)
         assert change == pytest.approx(45.0, abs=5.0)
         told = [found.scoring.ticks(tick(columns, 50 + chance.normal(), at=at))[1:] for at in range(201, 500)]
@@ -235,15 +239,23 @@ def test_an_alarm_is_a_series_with_its_kind_that_ends(tmp_path: Path) -> None:
         assert told[-1] == []
 
 
-def test_series_that_have_samples_and_no_score_are_learning(tmp_path: Path) -> None:
+def test_series_that_have_samples_and_could_not_be_told_of_yet_are_learning(tmp_path: Path) -> None:
     columns = layout("cpu_usage", "memory_usage")
-    with engine(tmp_path) as found:
+    with engine(tmp_path, scoring=LEARNED_SOON) as found:
         registry = found.telemetry.registry
         found.scoring.ticks(tick(columns, 50.0, STALE_NAN))
         assert registry.get_sample_value("watchkeeper_series_learning") == 1.0
-        for at in range(1, 40):
+        for at in range(1, 42):
             found.scoring.ticks(tick(columns, 50.0 + at % 3, 40.0, at=at))
         assert registry.get_sample_value("watchkeeper_series_learning") == 0.0
+
+
+def test_nothing_is_told_of_a_series_within_its_first_hour(tmp_path: Path) -> None:
+    chance, columns = np.random.default_rng(1), layout("cpu_usage")
+    with engine(tmp_path) as found:
+        for at in range(239):
+            assert len(found.scoring.ticks(tick(columns, 50 + chance.normal() + 50 * (at % 40 == 39), at=at))) == 1
+        assert found.telemetry.registry.get_sample_value("watchkeeper_series_learning") == 1.0
 
 
 def test_what_others_write_to_us_is_scored_like_what_we_read(tmp_path: Path) -> None:
@@ -275,12 +287,12 @@ def lived(found: Engine, first: int, last: int, *, seed: int = 1) -> list[Any]:
 def test_after_a_restart_series_that_were_known_are_scored_as_if_there_had_been_none(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    with engine(tmp_path / "a") as whole:
+    with engine(tmp_path / "a", scoring=LEARNED_SOON) as whole:
         lived(whole, 0, 120)
         expected = [said(one) for one in lived(whole, 120, 125)]
-    with engine(tmp_path / "b") as house:
+    with engine(tmp_path / "b", scoring=LEARNED_SOON) as house:
         lived(house, 0, 120)
-    with engine(tmp_path / "b") as house:
+    with engine(tmp_path / "b", scoring=LEARNED_SOON) as house:
         found = [said(one) for one in lived(house, 120, 125)]
         assert house.telemetry.registry.get_sample_value("watchkeeper_series_learning") == 0.0
     assert set(found[0]) == {"cpu_usage", "requests_total"}, "nothing is learned anew, rates of counters neither"
@@ -290,11 +302,11 @@ def test_after_a_restart_series_that_were_known_are_scored_as_if_there_had_been_
 
 def test_an_alarm_that_was_open_at_the_restart_stays_the_same_alarm(tmp_path: Path) -> None:
     chance, columns = np.random.default_rng(1), layout("cpu_usage")
-    with engine(tmp_path) as house:
+    with engine(tmp_path, scoring=LEARNED_SOON) as house:
         for at in range(200):
             house.scoring.ticks(tick(columns, 50 + chance.normal(), at=at))
         _, before = house.scoring.ticks(tick(columns, 95.0, at=200))
-    with engine(tmp_path) as house:
+    with engine(tmp_path, scoring=LEARNED_SOON) as house:
         _, after = house.scoring.ticks(tick(columns, 50 + chance.normal(), at=202))
         assert after.layout.series == before.layout.series
         assert after.values[1] == before.values[1]

@@ -26,7 +26,19 @@ async def test_alarms_are_asked_about_and_words_can_be_taken_back(caller: Caller
                 "detection.kind.level_shift", "detection.why.wrong", "detection.day.1", "detection.every_metric",
                 "detection.nobody"):  # fmt: skip
         assert caller.words(key) in text, key
-    for said in ("nightly copy", "90%", "75%", "03:10", "Backup", "nobody could pay", "expected-1", "move-1"):
+    for said in (
+        "nightly copy",
+        "90%",
+        "75%",
+        "03:10",
+        "Backup",
+        "nobody could pay",
+        "expected-1",
+        "move-1",
+        "41.5",
+        "12.25",
+        "7.5",
+    ):
         assert said in text, said
     assert caller.words("detection.was_undone", who="bob") in text
 

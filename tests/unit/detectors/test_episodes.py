@@ -5,17 +5,19 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
-from support.matrices import MINUTE_MS, MONDAY_MS, matrix
+from support.matrices import HOUR_MS, MINUTE_MS, MONDAY_MS, matrix
 
 from detectors import align, episodes
 from detectors.base import State
-from detectors.episodes import HELD_MS, MOST_MS, Episode
+from detectors.episodes import HELD_MS, LEARNED, MOST_MS, Episode, Watched
 from watchkeeper.model import Scores
 
+EVERY = Watched()
+HOUR = Watched(learning_ms=HOUR_MS)
 CALM = np.random.default_rng(4).normal(100.0, 1.0, 120)
 
 
-def judged(value: float, *, score: float, alarm: float) -> Scores:
+def judged(value: float, *, score: float, alarm: float, reach: float = 4.0) -> Scores:
     one = matrix([[value]])
     expected = np.array([[100.0]])
     return Scores(
@@ -23,23 +25,28 @@ def judged(value: float, *, score: float, alarm: float) -> Scores:
         times=one.times,
         value=np.array([[score]]),
         expected=expected,
-        lower=expected - 4.0,
-        upper=expected + 4.0,
+        lower=expected - reach,
+        upper=expected + reach,
         detector="test",
         alarm=np.array([[alarm]]),
     )
 
 
 def after(
-    values: npt.NDArray[np.float64], alarms: dict[int, float], state: State | None = None, first: int = 0
+    values: npt.NDArray[np.float64],
+    alarms: dict[int, float],
+    watched: Watched = EVERY,
+    *,
+    minutes: int = 1,
+    reach: float = 4.0,
 ) -> tuple[State, list[list[Episode]]]:
-    """The episodes after every minute; ``alarms``: sample -> samples for which the score stays up."""
-    held = episodes.start(1) if state is None else state
+    """The episodes after every sample; ``alarms``: sample -> samples for which the score stays up."""
+    held = episodes.start(1)
     told, up = [], -1.0
-    for at, value in enumerate(values.tolist(), start=first):
+    for at, value in enumerate(values.tolist()):
         up = max(up, at + alarms[at]) if at in alarms else up
-        scores = judged(value, score=1.0 if at <= up else 0.0, alarm=float(at in alarms))
-        told.append(episodes.step(held, np.array([value]), scores, MONDAY_MS + at * MINUTE_MS))
+        scores = judged(value, score=1.0 if at <= up else 0.0, alarm=float(at in alarms), reach=reach)
+        told.append(episodes.step(held, np.array([value]), scores, MONDAY_MS + at * minutes * MINUTE_MS, watched))
     return held, told
 
 
@@ -57,7 +64,7 @@ def test_a_spike_is_told_for_five_minutes_with_its_size_and_its_time() -> None:
     told = after(values, {100: 0})[1]
     (first,) = told[100]
     assert (first.finding.kind, first.finding.since_ms) == ("spike", MONDAY_MS + 100 * MINUTE_MS)
-    assert first.finding.change == 50.0
+    assert (first.finding.change, first.finding.baseline, first.finding.factor) == (50.0, 100.0, 12.5)
     assert [at for at, column in enumerate(told) if column] == list(range(100, 100 + HELD_MS // MINUTE_MS))
 
 
@@ -93,6 +100,64 @@ def test_a_heartbeat_that_stays_away_is_missing_until_it_comes_again() -> None:
     assert told[open_at[0]][0].finding.since_ms == MONDAY_MS + 120 * MINUTE_MS
 
 
+def test_a_rate_that_rests_where_it_has_rested_before_is_idle_and_no_flat_line() -> None:
+    busy = np.abs(CALM - 100.0)
+    assert kinds(after(np.concatenate([busy, [0.0, 1.0], np.zeros(200)]), {})[1]) == []
+    assert set(kinds(after(np.concatenate([busy, np.zeros(200)]), {})[1])) == {"flat_line"}, "never at rest before"
+
+
+@pytest.mark.parametrize("moves", [np.arange(30) % 2, np.repeat(np.arange(30) % 2, [1, 29] * 15)])
+def test_a_series_that_moved_seldom_or_in_fits_is_no_flat_line(moves: npt.NDArray[np.int64]) -> None:
+    assert kinds(after(np.append(5.0 + moves, np.full(300, 7.0)), {})[1]) == []
+
+
+def test_no_alarm_opens_before_a_series_was_seen_often_enough_and_long_enough() -> None:
+    values = np.append(CALM, np.full(200, CALM[-1]))
+    assert kinds(after(values[:LEARNED], {LEARNED - 2: 0})[1]) == []
+    assert kinds(after(values[:60], {50: 0}, HOUR)[1]) == []
+    told = after(values, {61: 0}, HOUR)[1]
+    assert (kinds(told[:61]), kinds(told[61:62])) == ([], ["collective"])
+
+
+def hourly(shape: npt.NDArray[np.float64], days: int) -> npt.NDArray[np.float64]:
+    """Samples of every 10 minutes: a day's shape of 24 hours over and over, with little noise."""
+    noise = np.random.default_rng(6).normal(0.0, 0.5, days * 144)
+    return np.tile(np.repeat(shape, 6), days) + noise
+
+
+NIGHT_AND_DAY = np.repeat([60.0, 100.0, 60.0], [8, 8, 8])
+
+
+def test_what_is_usual_at_noon_and_not_at_night_is_contextual() -> None:
+    values = hourly(NIGHT_AND_DAY + 40.0, 3)
+    values[-12] = 140.0
+    (night,) = after(values, {len(values) - 12: 0}, minutes=10, reach=30.0)[1][-12]
+    assert (night.finding.kind, night.finding.change) == ("contextual", 40.0)
+    values[-12] = 400.0
+    (never,) = after(values, {len(values) - 12: 0}, minutes=10, reach=30.0)[1][-12]
+    assert never.finding.kind == "spike"
+
+
+@pytest.mark.parametrize("a_day", [20.0, -20.0])
+def test_what_grows_a_little_every_hour_of_two_days_is_a_slow_leak_told_once_and_without_a_score(a_day: float) -> None:
+    growing = a_day * np.arange(4 * 144) / 144
+    told = after(hourly(NIGHT_AND_DAY, 4) + growing, {}, minutes=10)[1]
+    first = next(column[0].finding for column in told if column)
+    assert set(kinds(told)) == {"slow_leak"}
+    assert first.change == pytest.approx(a_day, rel=0.2)
+    assert first.factor == pytest.approx(abs(first.change) / first.baseline)
+    assert len({one.finding.since_ms for column in told for one in column}) == 1
+    rates = Watched(rates=np.array([True]))
+    assert kinds(after(hourly(NIGHT_AND_DAY, 4) + growing, {}, rates, minutes=10)[1]) == []
+
+
+def test_neither_a_day_nor_a_weekend_nor_a_step_is_a_leak() -> None:
+    week = np.concatenate([hourly(NIGHT_AND_DAY, 2), hourly(np.full(24, 60.0), 2), hourly(NIGHT_AND_DAY, 2)])
+    assert kinds(after(week, {}, minutes=10)[1]) == []
+    step = hourly(NIGHT_AND_DAY, 4) + 30.0 * (np.arange(4 * 144) > 200)
+    assert kinds(after(step, {}, minutes=10)[1]) == []
+
+
 def test_a_series_that_comes_now_and_then_is_not_missing() -> None:
     values = np.full(600, np.nan)
     values[::10] = 1.0 + np.arange(60) % 2
@@ -104,12 +169,10 @@ def test_a_series_that_comes_now_and_then_is_not_missing() -> None:
     [
         (CALM[-1] + 2.0 * np.arange(1, 30), "trend"),
         (100.0 + 12.0 * np.random.default_rng(5).normal(0.0, 1.0, 20).clip(-1.0, 1.0), "variance"),
-        (CALM[:5], "unusual"),
+        (CALM[:5], "collective"),
     ],
 )
-def test_a_slow_leak_a_change_of_spread_and_an_odd_course_have_names(
-    ending: npt.NDArray[np.float64], kind: str
-) -> None:
+def test_a_trend_a_change_of_spread_and_an_odd_course_have_names(ending: npt.NDArray[np.float64], kind: str) -> None:
     values = np.append(CALM, ending)
     (last,) = after(values, {len(values) - 1: 0})[1][-1]
     assert last.finding.kind == kind

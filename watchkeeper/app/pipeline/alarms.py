@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -39,6 +39,8 @@ class Alarm:
     ended_at: datetime | None  #: none: still open, or not known
     is_open: bool
     change: float | None = None
+    baseline: float | None = None  #: what it is compared with; of most kinds in the unit of the series
+    factor: float | None = None  #: how many times too far
 
     @property
     def metric(self) -> str:
@@ -87,17 +89,23 @@ def of_alert(engine: Engine, alert: Alert) -> Alarm:
 def anomalies(engine: Engine) -> list[Alarm]:
     """What the detector told in the last day, each series and kind once."""
     now, window = engine.clock.now(), round(DAY.total_seconds())
-    _, since, change, raised = ALARM
+    _, since, change, raised, baseline, factor = ALARM
 
     def of(name: str) -> dict[Labels, float]:
         rows = engine.judging.ask(f"last_over_time({name}[{window}s])", now)
         return {own(series): value for series, value in rows}
 
-    began, far, told = of(since), of(change), of(raised)
-    open_now = {own(series) for series, _ in engine.judging.ask(ALARM[0], now)}
+    told, open_now = of(raised), {own(series) for series, _ in engine.judging.ask(ALARM[0], now)}
+    sizes = [of(name) for name in (change, baseline, factor)]
     return [
-        _anomaly(engine.config.scoring.detector, series, at, far.get(series), told.get(series, at), series in open_now)
-        for series, at in began.items()
+        _anomaly(
+            engine.config.scoring.detector,
+            series,
+            (at, told.get(series, at)),
+            [size.get(series) for size in sizes],
+            is_open=series in open_now,
+        )
+        for series, at in of(since).items()
     ]
 
 
@@ -107,13 +115,11 @@ def own(series: Iterable[tuple[str, str]]) -> Labels:
 
 
 def _anomaly(
-    detector: str,
-    series: Labels,
-    since: float,
-    change: float | None,
-    raised: float,
-    is_open: bool,  # noqa: FBT001
+    detector: str, series: Labels, times: tuple[float, float], sizes: Sequence[float | None], *, is_open: bool
 ) -> Alarm:
+    """``times``: since when, and when it was raised; ``sizes``: change, baseline, factor."""
+    since, raised = times
+    change, baseline, factor = sizes
     labels, began = dict(series), from_ms(since * 1000.0)
     mark = fingerprint(series)
     return Alarm(
@@ -130,4 +136,6 @@ def _anomaly(
         ended_at=None,
         is_open=is_open,
         change=change,
+        baseline=baseline,
+        factor=factor,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,11 @@ from watchkeeper.ports import Detector
 from watchkeeper.telemetry import Telemetry
 
 SCORE = "watchkeeper_anomaly_score"
-#: Of each alarm that is open: 1, since when (seconds since the epoch), how far from what was expected, and when it was
-#: raised.
+#: Of each alarm that is open: 1, since when (seconds since the epoch), how far from what it is compared with, when it
+#: was raised, what it is compared with, and how many times too far.
 ALARM = (
     "watchkeeper_anomaly_alarm", "watchkeeper_anomaly_since_seconds", "watchkeeper_anomaly_change",
-    "watchkeeper_anomaly_raised_seconds",
+    "watchkeeper_anomaly_raised_seconds", "watchkeeper_anomaly_baseline", "watchkeeper_anomaly_factor",
 )  # fmt: skip
 #: 1 for an alarm that people called expected at this hour of the week: it is no alarm.
 EXPECTED = "watchkeeper_anomaly_expected"
@@ -54,7 +55,7 @@ class Lane:
     episodes: Any = None
     alarms: Published = field(default_factory=lambda: Published(""))
     told: Tick | None = None  #: alarms of the last tick; None where there were none
-    learning: int = 0  #: series that have samples but no score yet
+    learning: int = 0  #: series that have samples, too few or for too short a time for an alarm
     previous: FloatArray = field(default_factory=lambda: np.empty(0))
     previous_ms: int = 0
     over: int = 0  #: series beyond the limit, not scored
@@ -75,9 +76,10 @@ class Scoring:
         limit: int,
         exclude: Sequence[str],
         banded: frozenset[str],
+        learning: timedelta = timedelta(),
     ) -> None:
         self.detector, self._align, self.telemetry = detector, align, telemetry
-        self.limit, self.banded = limit, banded
+        self.limit, self.banded, self._learning_ms = limit, banded, round(learning.total_seconds() * 1000)
         self._exclude = re.compile("|".join(f"(?:{pattern})" for pattern in exclude) or r"(?!)")
         self._lanes: dict[str, Lane] = {}
         self._scored = 0
@@ -204,18 +206,22 @@ class Scoring:
             rows["alarm_moved"] = lane.moved
 
     def _name_alarms(self, lane: Lane, column: FloatArray, scores: Scores, tick: Tick) -> None:
-        """Name what is open after this tick, and count the series that have no score yet."""
-        learning = int(np.count_nonzero(~np.isnan(column) & np.isnan(scores.value[:, 0])))
-        if learning != lane.learning:
-            lane.learning = learning
-            self.telemetry.learning.set(sum(one.learning for one in self._lanes.values()))
+        """Name what is open after this tick, and count the series that are still learned."""
         lane.episodes = episodes.start(len(lane.series)) if lane.episodes is None else lane.episodes
+        watched = episodes.Watched(learning_ms=self._learning_ms, rates=lane.counters)
         rows = list[Row]()
-        open_now = episodes.step(lane.episodes, column, scores, tick.time_ms)
+        open_now = episodes.step(lane.episodes, column, scores, tick.time_ms, watched)
+        self._count_learning(lane, ~np.isnan(column) & episodes.learning(lane.episodes, tick.time_ms, watched))
         lane.raised = {one.row: lane.raised.get(one.row, tick.time_ms) for one in open_now}
         for one in open_now:
             rows += self._told(lane.series[one.row], one.finding, lane.raised[one.row], tick.time_ms)
         lane.told = lane.alarms.tick(rows, from_ms(tick.time_ms)) if rows or len(lane.alarms) else None
+
+    def _count_learning(self, lane: Lane, learned: BoolArray) -> None:
+        learning = int(np.count_nonzero(learned))
+        if learning != lane.learning:
+            lane.learning = learning
+            self.telemetry.learning.set(sum(one.learning for one in self._lanes.values()))
 
     def _told(self, series: Labels, found: Finding, raised_ms: int, time_ms: int) -> list[Row]:
         """The series of an open alarm; of one that people expect only that it is there."""
@@ -223,7 +229,7 @@ class Scoring:
         own = tuple(pair for pair in _derived("", series, kind=found.kind) if pair[0] != METRIC_NAME)
         if self.taught.expects(own, from_ms(raised_ms), now, found.change):
             return [(_derived(EXPECTED, series, kind=found.kind), 1.0)]
-        readings = (1.0, since_ms / 1000.0, found.change, raised_ms / 1000.0)
+        readings = (1.0, since_ms / 1000.0, found.change, raised_ms / 1000.0, found.baseline, found.factor)
         return [(_derived(name, series, kind=found.kind), value) for name, value in zip(ALARM, readings, strict=True)]
 
     def lanes(self) -> Mapping[str, int]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from detectors import State, state_from_arrays, state_to_arrays
+from detectors import State, episodes, state_from_arrays, state_to_arrays
 from watchkeeper import __version__
 from watchkeeper.clock import to_ms
 from watchkeeper.model import Labels
@@ -46,7 +46,7 @@ class Memory:
 def signature(detector: object) -> str:
     """Memories of another kind, of other options or of another version are not taken up."""
     options = {name: getattr(detector, name) for name in getattr(detector, "__dataclass_fields__", {})}
-    return json.dumps([type(detector).__name__, options, __version__], sort_keys=True, default=str)
+    return json.dumps([type(detector).__name__, options, __version__, episodes.FORM], sort_keys=True, default=str)
 
 
 @dataclass(slots=True)
