@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from . import episodes
+from . import episodes, groups
+from .alarm import Budget
 from .base import State, align, state_from_arrays, state_to_arrays
 from .ensemble import Ensemble
 from .ewma import Ewma
@@ -25,4 +26,7 @@ BUILTIN: Mapping[str, type[Any]] = {
     "seasonal": Seasonal,
 }
 
-__all__ = ["BUILTIN", "Finding", "State", "align", "episodes", "finding", "state_from_arrays", "state_to_arrays"]
+__all__ = [
+    "BUILTIN", "Budget", "Finding", "State", "align", "episodes", "finding", "groups", "state_from_arrays",
+    "state_to_arrays",
+]  # fmt: skip

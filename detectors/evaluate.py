@@ -10,13 +10,9 @@ import numpy.typing as npt
 
 from watchkeeper.model.series import BoolArray, FloatArray, IntArray
 
-from . import alarm, base, daily, moving, together
+from . import alarm, base, daily, groups, moving, together
 from .ensemble import CLOCKLESS_DAY, Ensemble
 
-#: Logits of a group's score for each unit of its distance's logarithm; what the mean logit of its series adds to that.
-GROUP_SHARE, ALONE_SHARE = 3.0, 0.15
-#: Distance at which a group pages, in usual ones.
-FAR = 2.0
 Job = tuple[npt.NDArray[Any], npt.NDArray[Any], Mapping[str, Any]]
 Scored = tuple[FloatArray, BoolArray]
 
@@ -124,13 +120,10 @@ def _joined(
     rings = np.nan_to_num(np.stack(alarms)).max(axis=0) > 0
     if len(scores) == 1:
         return scores[0], rings
-    held = np.clip(np.nan_to_num(np.stack(scores)), 1e-6, 1.0 - 1e-6)
-    mean = np.mean(np.log(held) - np.log1p(-held), axis=0)
     distance, _ = together.score(together.start(len(samples)), base.usable(np.stack(samples)))
-    known, far = ~np.isnan(distance), np.nan_to_num(distance)
-    begins = GROUP_SHARE * (far - np.log(FAR)) + alarm.LIMIT
+    known, begins = ~np.isnan(distance), groups.begins(distance)
     budget = alarm.Budget(Ensemble().false_alarms_a_day, samples_a_day)
-    state, seen = base.State(alarm.start_rows(1)), np.arange(len(far))[None]
+    state, seen = base.State(alarm.start_rows(1)), np.arange(len(distance))[None]
     opened = alarm.judge(state, begins[None], known[None], seen, budget)[0] > 0
-    value = 1.0 / (1.0 + np.exp(-GROUP_SHARE * (far + ALONE_SHARE * mean)))
+    value = groups.value(np.nan_to_num(distance), groups.mean_logit(np.stack(scores)))
     return value, np.where(known, opened, rings)

@@ -16,7 +16,7 @@ from dashboard import widgets
 from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
 from dashboard.page import Page, Request
-from dashboard.pages import detection_risk
+from dashboard.pages import detection_risk, incident_causes
 from dashboard.permissions import Permission
 
 KEY = "detection"
@@ -139,7 +139,8 @@ def _how_far(caller: Caller, row: Mapping[str, Any]) -> list[Any]:
         return []
     numbers = {name: words.number(row.get(name)) for name in ("change", "baseline", "factor")}
     since = words("detection.since", at=words.moment(row["began_at"]))
-    return [html.Div(f"{since} · {words(f'detection.far.{kind}', **numbers)}", className="wk-text")]
+    said = html.Div(f"{since} · {words(f'detection.far.{kind}', **numbers)}", className="wk-text")
+    return [said, *([incident_causes.shares(caller, row["contributors"])] if row.get("contributors") else [])]
 
 
 def _judged(caller: Caller, row: Mapping[str, Any]) -> Any:

@@ -67,7 +67,7 @@ def register(callbacks: Callbacks) -> None:
         charts = await incident_charts.ask(caller, data)
         found = await caller.get(f"/api/wk/incidents/{quote(incident_id, safe='')}/causes")
         over = data["incident"]["state"] == "resolved"  # nothing is left to be answered; a note may still be added
-        return [body(caller, data, charts, found["causes"]), over or not caller.may(Permission.ACKNOWLEDGE)]
+        return [body(caller, data, charts, found), over or not caller.may(Permission.ACKNOWLEDGE)]
 
     def answers(button: str, path: str, field: str, done: str) -> None:
         @callbacks.callback_for(
@@ -100,7 +100,7 @@ def body(
     caller: Caller,
     data: Mapping[str, Any],
     charts: Sequence[Mapping[str, Any]] = (),
-    causes: Sequence[Mapping[str, Any]] = (),
+    began: Mapping[str, Any] | None = None,
 ) -> Any:
     words, one = caller.words, data["incident"]
     head = html.Div(
@@ -133,7 +133,8 @@ def body(
                 ],
                 smallest=420,
             ),
-            *incident_causes.cards(caller, causes),
+            *incident_causes.cards(caller, (began or {}).get("causes", ())),
+            *incident_causes.groups(caller, (began or {}).get("groups", ())),
             *_changes(caller, data["changes"]),
             *incident_charts.cards(caller, data, charts),
             widgets.card(_timeline(caller, data["timeline"]), title=words("incident.timeline")),

@@ -18,6 +18,33 @@ def cards(caller: Caller, causes: Sequence[Mapping[str, Any]]) -> list[Any]:
     return [widgets.card(*lines, title=caller.words("incident.causes"))] if lines else []
 
 
+def groups(caller: Caller, found: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """The host, service and pool that were odd as a whole; no card where none was."""
+    lines = [
+        html.Div(
+            [
+                widgets.row(
+                    html.Span(
+                        f"{caller.words('detection.scope.' + one['scope'])} {one['name']}", className="wk-strong"
+                    ),
+                    widgets.badge(caller.words.number(one["score"], 2), "blue"),
+                ),
+                shares(caller, [(row["metric"], row["share"]) for row in one["metrics"]]),
+            ],
+            className="wk-item",
+        )
+        for one in found
+    ]
+    return [widgets.card(*lines, title=caller.words("incident.groups"))] if lines else []
+
+
+def shares(caller: Caller, found: Sequence[Sequence[Any]]) -> Any:
+    """The metrics that contribute most, with the share of each."""
+    parts = [html.Div([html.Code(metric, className="wk-series"), widgets.quiet(f" {caller.words.ratio(share)}")])
+             for metric, share in found]  # fmt: skip
+    return html.Div(parts)
+
+
 def _cause(caller: Caller, place: int, one: Mapping[str, Any]) -> Any:
     words = caller.words
     remarks = []

@@ -414,7 +414,7 @@ def _reading(app: FastAPI, engine: FakeEngine) -> None:  # noqa: C901 - one smal
     get("/api/wk/overview", lambda: engine.overview(now()))
     get("/api/wk/incidents", incidents)
     get("/api/wk/incidents/{incident_id}", incident)
-    get("/api/wk/incidents/{incident_id}/causes", lambda: {"causes": []})
+    get("/api/wk/incidents/{incident_id}/causes", lambda: {"causes": [], "groups": []})
     get("/api/wk/chart", chart)
     get("/api/wk/logs", logs)
     get("/api/wk/actions", actions)

@@ -113,6 +113,7 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
         exclude=config.scoring.exclude,
         banded=BANDED,
         learning=config.scoring.learning,
+        grouped=config.scoring.groups,
     )
     scoring.memories = Memories(data.scored, signature(detector))
     scheduler = Scheduler(clock, telemetry)
@@ -242,6 +243,8 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
     engine.business, engine.predicting = Business.checked(engine), Predicting(engine)
     engine.scraping = Scraping(engine, scrapes(loaded))
     engine.cataloguing, engine.eventing = Cataloguing(engine, ask), Eventing(engine)
+    if scoring.groups is not None:
+        scoring.groups.pool_of = engine.cataloguing.pool_of
     engine.gating, engine.hearing = Gating(engine), Hearing(engine)
     engine.hearing.refresh(now)
     engine.foretelling = Foretelling(engine)

@@ -164,6 +164,7 @@ class Scoring(Section):
     options: dict[str, Any] = {}  #: options of the detector
     learning: Duration = timedelta(hours=1)  #: a series has no alarm before it was seen for so long, and 40 samples
     series_limit: int = 20_000  #: series scored at most; the rest is counted as not scored
+    groups: Switch = True  #: hosts, services and pools have a score of all their metrics together
     exclude: list[str] = [r"watchkeeper_.*"]  #: metric names (RE2) that are not scored
 
 

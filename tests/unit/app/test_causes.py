@@ -90,7 +90,7 @@ def test_explain_tells_them_before_the_chain_and_an_incident_without_service_has
     opened(house, service="shop")
     assert asked(house, "/api/wk/explain/inc-1")["text"][0] == "cause 1: shop 0.80: latency 0.80"
     opened(house, host="a")
-    assert asked(house, "/api/wk/incidents/inc-1/causes") == {"causes": []}
+    assert asked(house, "/api/wk/incidents/inc-1/causes") == {"causes": [], "groups": []}
 
 
 @pytest.mark.parametrize(("language", "title"), [("en", "Where it began"), ("zh-CN", "可能的起因")])

@@ -16,6 +16,7 @@ from watchkeeper.app.engine import Engine
 from watchkeeper.app.explain import change_line, explain
 from watchkeeper.app.pipeline.blame import changes_before, changes_known
 from watchkeeper.app.pipeline.causes import cause_line, causes_of
+from watchkeeper.app.pipeline.odd_groups import group_line, odd_groups
 from watchkeeper.config.types import parse_duration
 from watchkeeper.model import IncidentState, Matcher, MatchOp
 from watchkeeper.promql.matching import matches
@@ -98,7 +99,7 @@ def causes(request: Request, incident_id: str) -> dict[str, Any]:
         row = unit.incidents.get(incident_id)
         if row is None:
             raise HTTPException(404, f"there is no incident {incident_id}")
-        return {"causes": causes_of(engine, unit, row)}
+        return {"causes": causes_of(engine, unit, row), "groups": odd_groups(engine, row)}
 
 
 def _order(row: Transition) -> tuple[datetime, int]:
@@ -213,7 +214,9 @@ def explained(request: Request, subject_id: str, language: Literal["en", "zh-CN"
         if found is not None and incident is not None:
             found["changes"] = changes_before(engine, unit, incident)
             found["causes"] = causes_of(engine, unit, incident)
+            found["groups"] = odd_groups(engine, incident)
             told = [cause_line(place, one) for place, one in enumerate(found["causes"], 1)]
+            told += map(group_line, found["groups"])
             found["text"] = [*told, *map(change_line, found["changes"]), *found["text"]]
     if found is None:
         raise HTTPException(

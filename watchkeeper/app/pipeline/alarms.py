@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from watchkeeper.app.pipeline.groups import NAMED, SHARE
 from watchkeeper.app.pipeline.score import ALARM
 from watchkeeper.app.pipeline.taught import service_of
 from watchkeeper.clock import from_ms, to_ms
-from watchkeeper.model import METRIC_NAME, Alert, Labels, fingerprint
+from watchkeeper.model import METRIC_NAME, Alert, Labels, fingerprint, format_series
+from watchkeeper.model import labels as as_labels
 
 if TYPE_CHECKING:
     from watchkeeper.app.engine import Engine
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
 DETECTED = "watchkeeper_anomaly_"
 #: An anomaly can be judged for so long.
 DAY = timedelta(days=1)
+#: The moment at which an alarm was raised, as a window.
+MOMENT = timedelta(milliseconds=1)
+
+#: Metric -> share.
+Contributors = Sequence[tuple[str, float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +48,7 @@ class Alarm:
     change: float | None = None
     baseline: float | None = None  #: what it is compared with; of most kinds in the unit of the series
     factor: float | None = None  #: how many times too far
+    contributors: Contributors = ()  #: of several metrics at once those that count most, with shares
 
     @property
     def metric(self) -> str:
@@ -104,9 +112,27 @@ def anomalies(engine: Engine) -> list[Alarm]:
             (at, told.get(series, at)),
             [size.get(series) for size in sizes],
             is_open=series in open_now,
+            contributors=contributors(engine, dict(series), from_ms(told.get(series, at) * 1000.0)),
         )
         for series, at in of(since).items()
     ]
+
+
+def contributors(engine: Engine, thing: Mapping[str, str], at: datetime, window: timedelta = MOMENT) -> Contributors:
+    """The metrics that counted most for a host, service or pool then, the largest share first."""
+    scope = thing.get("scope", "")
+    if not scope:
+        return ()
+    name = thing.get(scope, "").replace("\\", "\\\\").replace('"', '\\"')
+    query = f'max_over_time({SHARE}{{scope="{scope}",{scope}="{name}"}}[{round(window.total_seconds() * 1000)}ms])'
+    rows = [(_metric(dict(series), scope), share) for series, share in engine.judging.ask(query, at)]
+    return sorted(rows, key=lambda row: (-row[1], row[0]))[:NAMED]
+
+
+def _metric(labels: Mapping[str, str], scope: str) -> str:
+    """The metric with the labels that are its own, as it is written."""
+    rest = {key: value for key, value in labels.items() if key not in ("metric", "scope", scope, METRIC_NAME)}
+    return format_series(as_labels(labels.get("metric", ""), rest))
 
 
 def own(series: Iterable[tuple[str, str]]) -> Labels:
@@ -115,7 +141,13 @@ def own(series: Iterable[tuple[str, str]]) -> Labels:
 
 
 def _anomaly(
-    detector: str, series: Labels, times: tuple[float, float], sizes: Sequence[float | None], *, is_open: bool
+    detector: str,
+    series: Labels,
+    times: tuple[float, float],
+    sizes: Sequence[float | None],
+    *,
+    is_open: bool,
+    contributors: Contributors,
 ) -> Alarm:
     """``times``: since when, and when it was raised; ``sizes``: change, baseline, factor."""
     since, raised = times
@@ -128,7 +160,7 @@ def _anomaly(
         mark=mark,
         detector=detector,
         service=service_of(labels),
-        title=labels.get("metric", ""),
+        title=f"{scope} {labels.get(scope, '')}" if (scope := labels.get("scope")) else labels.get("metric", ""),
         labels=labels,
         severity="",
         began_at=began,
@@ -138,4 +170,5 @@ def _anomaly(
         change=change,
         baseline=baseline,
         factor=factor,
+        contributors=contributors,
     )

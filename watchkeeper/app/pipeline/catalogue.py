@@ -69,6 +69,10 @@ class Cataloguing:
             self._kinds = (self.engine.loaded, service_kinds(self.engine.loaded))
         return self._kinds[1]
 
+    def pool_of(self, service: str) -> str:
+        """The pool that a service runs in; empty where nobody says."""
+        return next((one.pool for one in self.services if one.name == service), "")
+
     def edges(self) -> list[Edge]:
         """Declared dependencies, and observed ones that nobody declared."""
         services = self.services

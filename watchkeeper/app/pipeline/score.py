@@ -12,6 +12,7 @@ import numpy as np
 
 from detectors import Finding, State, episodes
 from detectors import align as align_episodes
+from watchkeeper.app.pipeline.groups import Grouping
 from watchkeeper.app.pipeline.published import Published, Row
 from watchkeeper.app.pipeline.scored import Memories, Memory
 from watchkeeper.app.pipeline.taught import Taught
@@ -32,6 +33,8 @@ ALARM = (
 EXPECTED = "watchkeeper_anomaly_expected"
 BAND = ("watchkeeper_expected", "watchkeeper_expected_lower", "watchkeeper_expected_upper")
 
+#: Budget of a group where the detector has none of its own.
+FALSE_ALARMS_A_DAY = 0.15
 #: Counters are scored by their rate; their names end so (OpenMetrics).
 COUNTER = re.compile(r".*_(total|count|sum)$")
 #: Never scored: buckets are one distribution, info and timestamps say nothing by their level.
@@ -58,6 +61,8 @@ class Lane:
     learning: int = 0  #: series that have samples, too few or for too short a time for an alarm
     previous: FloatArray = field(default_factory=lambda: np.empty(0))
     previous_ms: int = 0
+    column: FloatArray = field(default_factory=lambda: np.empty(0))  #: what was scored last
+    scores: FloatArray = field(default_factory=lambda: np.empty(0))
     over: int = 0  #: series beyond the limit, not scored
     raised: dict[int, int] = field(default_factory=dict)  #: row of an open alarm -> milliseconds when it was raised
     taught: Taught | None = None  #: that ``moved`` was made from
@@ -77,6 +82,7 @@ class Scoring:
         exclude: Sequence[str],
         banded: frozenset[str],
         learning: timedelta = timedelta(),
+        grouped: bool = False,
     ) -> None:
         self.detector, self._align, self.telemetry = detector, align, telemetry
         self.limit, self.banded, self._learning_ms = limit, banded, round(learning.total_seconds() * 1000)
@@ -85,12 +91,20 @@ class Scoring:
         self._scored = 0
         self.taught = Taught()  #: replaced from other threads
         self.memories: Memories | None = None  #: of the last life
+        budget = float(getattr(detector, "false_alarms_a_day", FALSE_ALARMS_A_DAY))
+        found = Grouping(self._learning_ms, budget, self._moved, self._told_of_group, recall=self._recall)
+        self.groups: Grouping | None = found if grouped else None
 
     def ticks(self, tick: Tick) -> list[Tick]:
-        """What one tick says beside its samples: its scores, and the alarms that are open or have just ended."""
+        """What one tick says beside its samples: its scores, alarms that are open or have just ended, its groups'."""
         scores = self.tick(tick)
-        alarms = self._lanes[tick.target].told if scores is not None else None
-        return [one for one in (scores, alarms) if one is not None]
+        if scores is None:
+            return []
+        lane = self._lanes[tick.target]
+        found = [scores, *([lane.told] if lane.told is not None else [])]
+        if self.groups is not None:
+            found += self.groups.take(tick.target, lane.column, lane.scores, tick.time_ms)
+        return found
 
     def tick(self, tick: Tick) -> Tick | None:
         """The scores of one tick as a tick of their own; None when nothing in it is scored."""
@@ -99,6 +113,7 @@ class Scoring:
             return None
         column = self._values(lane, tick)
         scores = self._update(lane, column, tick.time_ms)
+        lane.column, lane.scores = column, scores.value[:, 0]
         self._name_alarms(lane, column, scores, tick)
         values = [scores.value[:, 0]]
         values += [part[lane.banded, 0] for part in (scores.expected, scores.lower, scores.upper)]
@@ -125,6 +140,8 @@ class Scoring:
             fresh.previous_ms = lane.previous_ms
         fresh.alarms = lane.alarms if known and lane is not None else Published(f"alarm/{tick.target}")
         self._lanes[tick.target] = fresh
+        if self.groups is not None and (not known or lane is None or lane.series != fresh.series):
+            self.groups.joins(tick.target, fresh.series, tick.time_ms)
         self.telemetry.not_scored.set(sum(one.over for one in self._lanes.values()))
         return fresh
 
@@ -139,13 +156,19 @@ class Scoring:
         return lane
 
     def remember(self) -> list[Memory]:
-        """What is known of every target now, as a copy; of detectors whose state is ours."""
-        return [
+        """What is known of every target and group now, as a copy; of detectors whose state is ours."""
+        found = self.groups.states() if self.groups is not None else []
+        return [Memory(target, columns, state, State({}), np.empty(0), at) for target, columns, state, at in found] + [
             Memory(target, lane.series, lane.state.copy(), lane.episodes.copy(), lane.previous.copy(),
                    lane.previous_ms, dict(lane.raised))
             for target, lane in self._lanes.items()
             if isinstance(lane.state, State) and lane.episodes is not None
         ]  # fmt: skip
+
+    def _recall(self, target: str, now_ms: int) -> tuple[tuple[Labels, ...], State] | None:
+        """A group's memory of the last life."""
+        found = self.memories.load(target, from_ms(now_ms)) if self.memories else None
+        return None if found is None else (found.series, found.state)
 
     def _new_lane(self, layout: Layout, had: int) -> Lane:
         wanted = [index for index, series in enumerate(layout.series) if self._wanted(metric_name(series))]
@@ -231,6 +254,12 @@ class Scoring:
             return [(_derived(EXPECTED, series, kind=found.kind), 1.0)]
         readings = (1.0, since_ms / 1000.0, found.change, raised_ms / 1000.0, found.baseline, found.factor)
         return [(_derived(name, series, kind=found.kind), value) for name, value in zip(ALARM, readings, strict=True)]
+
+    def _moved(self, series: Labels) -> float:
+        return float(self.taught.moved([series])[0])
+
+    def _told_of_group(self, series: Labels, found: Finding, time_ms: int) -> list[Row]:
+        return self._told(series, found, found.since_ms or time_ms, time_ms)
 
     def lanes(self) -> Mapping[str, int]:
         """Series scored per target."""

@@ -1,0 +1,228 @@
+"""Hosts, services and pools: all metrics of one thing at once, from the ticks of all targets that know it.
+
+A column of a group is one metric with its labels, but for those that say whose it is: of a service that runs on ten
+hosts the mean of the ten. A moment of a group is over when each of its targets was heard, or one of them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from detectors import Budget, Finding, State, groups
+from watchkeeper.app.catalogue.monitor import host
+from watchkeeper.app.pipeline.published import Published, Row
+from watchkeeper.app.pipeline.taught import service_of
+from watchkeeper.clock import from_ms
+from watchkeeper.model import METRIC_NAME, Labels, Tick, labels, metric_name
+from watchkeeper.model.series import FloatArray, IntArray
+
+SCORE, LEARNING = "watchkeeper_group_anomaly_score", "watchkeeper_group_learning"
+#: Of a group that is odd: the share of each of the metrics that contribute most.
+SHARE = "watchkeeper_anomaly_share"
+#: Labels that say on which of several things of one kind a metric was measured.
+WHERE = frozenset({"host", "instance", "node", "pod", "container", "copy", "replica"})
+WHOSE = frozenset({"service", "job", "pool"})
+#: Columns of a group at least and at most; groups at most.
+LEAST, MOST, MOST_GROUPS = 4, 128, 2000
+#: Moments from which on a group is not begun anew for a few metrics that come or go.
+SETTLED = 20
+#: What a target said counts for so long.
+FRESH_MS = 120_000
+#: Metrics named, and the share from which one is.
+NAMED, LEAST_SHARE = 5, 0.05
+#: Score from which a group is odd.
+ODD = 0.5
+DAY_MS = 86_400_000
+
+Key = tuple[str, str]
+
+
+@dataclass(slots=True, eq=False)
+class Heard:
+    """What one target said of a group."""
+
+    at_ms: int
+    columns: IntArray
+    values: FloatArray
+    scores: FloatArray
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """One host, service or pool."""
+
+    key: Key
+    members: dict[str, list[tuple[int, Labels]]] = field(default_factory=dict)  #: target -> (row, column) of its lane
+    columns: tuple[Labels, ...] = ()
+    places: dict[str, tuple[IntArray, IntArray]] = field(default_factory=dict)  #: target -> rows, columns
+    state: State | None = None
+    heard: dict[str, Heard] = field(default_factory=dict)
+    round: set[str] = field(default_factory=set)
+    stepped_ms: int = 0
+    published: Published = field(default_factory=lambda: Published(""))
+
+    @property
+    def series(self) -> Labels:
+        scope, name = self.key
+        return labels(SCORE, {"scope": scope, scope: name})
+
+
+def keys_of(series: Labels, pool_of: Callable[[str], str]) -> Iterator[tuple[Key, frozenset[str]]]:
+    """The groups of a series, each with the labels that its column goes without."""
+    own = dict(series)
+    at, service = own.get("host") or host(own.get("instance", "")), service_of(own)
+    if at:
+        yield ("host", at), WHERE
+    if service:
+        yield ("service", service), WHERE | WHOSE
+    if pool := own.get("pool") or (pool_of(service) if service else ""):
+        yield ("pool", pool), WHERE | WHOSE
+
+
+def chosen(columns: Sequence[Labels]) -> tuple[Labels, ...]:
+    """The columns of a group: of too many some of every metric, the same ones every time."""
+    by_name: dict[str, list[Labels]] = {}
+    for one in sorted(set(columns)):
+        by_name.setdefault(metric_name(one), []).append(one)
+    in_turn = sorted((place, one) for found in by_name.values() for place, one in enumerate(found))
+    return tuple(sorted(one for _, one in in_turn[:MOST]))
+
+
+@dataclass(slots=True, eq=False)
+class Grouping:
+    """Runs in the scoring thread."""
+
+    learning_ms: int
+    false_alarms_a_day: float
+    moved: Callable[[Labels], float]  #: how much people's words moved the limit of a series
+    told: Callable[[Labels, Finding, int], list[Row]]  #: the series of an alarm
+    pool_of: Callable[[str], str] = lambda _service: ""
+    recall: Callable[[str, int], tuple[tuple[Labels, ...], State] | None] = lambda _target, _now: None
+    all: dict[Key, Group] = field(default_factory=dict)
+    _of: dict[str, list[Group]] = field(default_factory=dict)
+
+    def joins(self, target: str, series: Sequence[Labels], now_ms: int) -> None:
+        """A target's scored series, from now on."""
+        for group in self._of.pop(target, []):
+            for part in (group.members, group.places, group.heard):
+                part.pop(target, None)
+        found: dict[Key, list[tuple[int, Labels]]] = {}
+        for row, one in enumerate(series):
+            for key, without in keys_of(one, self.pool_of):
+                found.setdefault(key, []).append((row, tuple(pair for pair in one if pair[0] not in without)))
+        for key, members in found.items():
+            if key not in self.all and len(self.all) >= MOST_GROUPS:
+                continue
+            group = self.all.setdefault(key, Group(key))
+            group.members[target] = members
+            self._of.setdefault(target, []).append(group)
+            self._arrange(group, now_ms)
+
+    def _arrange(self, group: Group, now_ms: int) -> None:
+        """Columns stay while most of them are still there: what comes or goes now and then does not unlearn all."""
+        wanted = chosen([column for members in group.members.values() for _, column in members])
+        if group.state is None and (kept := self.recall(target_of(group.key), now_ms)):
+            group.columns, group.state = kept
+        stay = len(set(wanted) & set(group.columns))
+        young = group.state is None or groups.learned(group.state) < SETTLED
+        if (young and wanted != group.columns) or 2 * stay < max(len(group.columns), len(wanted)):
+            group.columns, group.heard, group.round = wanted, {}, set()
+            group.state = groups.start(len(wanted)) if len(wanted) >= LEAST else None
+        group.published = group.published if group.published.target else Published(target_of(group.key))
+        place = {column: at for at, column in enumerate(group.columns)}
+        group.places = {
+            target: _paired([(row, place[column]) for row, column in members if column in place])
+            for target, members in group.members.items()
+        }
+
+    def take(self, target: str, values: FloatArray, scores: FloatArray, time_ms: int) -> list[Tick]:
+        """One target's samples and scores [series]; what the groups say that are complete with them."""
+        ticks = []
+        for group in self._of.get(target, ()):
+            if group.state is None:
+                continue
+            if target in group.round:
+                ticks.append(self._step(group, time_ms))
+            rows, columns = group.places[target]
+            group.heard[target] = Heard(time_ms, columns, values[rows], scores[rows])
+            group.round.add(target)
+            if len(group.round) == len(group.members):
+                ticks.append(self._step(group, time_ms))
+        return [one for one in ticks if one is not None]
+
+    def _step(self, group: Group, time_ms: int) -> Tick | None:
+        group.round = set()
+        if group.state is None or time_ms <= group.stepped_ms:
+            return None
+        interval = time_ms - group.stepped_ms if group.stepped_ms else 60_000
+        group.stepped_ms = time_ms
+        values, scores = _folded(group, time_ms)
+        joint = groups.step(
+            group.state,
+            values,
+            scores,
+            time_ms,
+            Budget(self.false_alarms_a_day, DAY_MS / max(interval, 1000)),
+            learning_ms=self.learning_ms,
+            moved=self.moved(group.series),
+        )
+        learning = 1.0 if np.isnan(joint.score) else np.nan
+        rows = [(group.series, joint.score), (_named(group, LEARNING, {}), learning)]
+        if joint.finding is not None or joint.score >= ODD:
+            rows += _contributors(group, joint)
+        rows += self.told(group.series, joint.finding, time_ms) if joint.finding is not None else []
+        return group.published.tick(rows, from_ms(time_ms))
+
+    def states(self) -> list[tuple[str, tuple[Labels, ...], State, int]]:
+        """(target, columns, copy of the state, time) of every group that has learned something."""
+        return [
+            (target_of(key), group.columns, group.state.copy(), group.stepped_ms)
+            for key, group in self.all.items()
+            if group.state is not None and group.stepped_ms
+        ]
+
+
+def target_of(key: Key) -> str:
+    return f"group/{key[0]}/{key[1]}"
+
+
+def _paired(pairs: Sequence[tuple[int, int]]) -> tuple[IntArray, IntArray]:
+    both = np.array(pairs, np.int64).reshape(-1, 2)
+    return both[:, 0], both[:, 1]
+
+
+def _folded(group: Group, time_ms: int) -> tuple[FloatArray, FloatArray]:
+    """(values, scores) of every column: means over what its targets said lately; NaN where none did."""
+    fresh = [one for one in group.heard.values() if time_ms - one.at_ms <= FRESH_MS]
+    places = np.concatenate([one.columns for one in fresh]) if fresh else np.empty(0, np.int64)
+    found = []
+    for parts in ([one.values for one in fresh], [one.scores for one in fresh]):
+        every = np.concatenate(parts) if parts else np.empty(0)
+        known = np.isfinite(every)
+        total = np.bincount(places[known], every[known], len(group.columns))
+        count = np.bincount(places[known], minlength=len(group.columns))
+        found.append(np.where(count > 0, total / np.maximum(count, 1), np.nan))
+    return found[0], found[1]
+
+
+def _named(group: Group, name: str, more: Mapping[str, str]) -> Labels:
+    scope, thing = group.key
+    return labels(name, {**more, "scope": scope, scope: thing})
+
+
+def _contributors(group: Group, joint: groups.Joint) -> list[Row]:
+    """The metrics that contribute most, by their share in the distance."""
+    shares = np.nan_to_num(joint.shares)
+    best = np.argsort(-shares)[:NAMED]
+    return [
+        (_named(group, SHARE, _own(group.columns[at])), float(shares[at]))
+        for at in best.tolist()
+        if shares[at] >= LEAST_SHARE
+    ]
+
+
+def _own(column: Labels) -> dict[str, str]:
+    return {("metric" if key == METRIC_NAME else key): value for key, value in column}
