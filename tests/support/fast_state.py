@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from remediation import steady
 from watchkeeper.store.state.database import State
 from watchkeeper.store.state.repositories import Unit
 
+T = TypeVar("T")
 #: How often the engine writes its clock down meanwhile: each write forgets what is known.
 KEEP_EVERY = timedelta(hours=1)
 
@@ -121,3 +122,13 @@ def without_threads(keep_every: timedelta = KEEP_EVERY) -> Iterator[None]:
         yield
     finally:
         asyncio.to_thread, steady.KEEP_EVERY = kept, kept_every
+
+
+def run_at_once(work: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine that waits for nothing answers; a loop of its own would be much of a short step's time."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
+    work.close()
+    raise AssertionError("it waits for something")

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from support.fast_state import Remembering, without_threads
+from support.fast_state import without_threads
 from support.hours_leap import leap, uneventful
+from support.memory_state import MemoryState
 from support.remediator import World
 from support.remedies import NOON, RULE
 
@@ -105,9 +106,15 @@ class Hours(World):
     """``run`` lets hours pass; ``events`` counts what befell the watcher. ``leaps``: over beats where all is well."""
 
     def __init__(
-        self, folder: Path, seed: int, *, fault: Callable[[datetime], bool] = healthy, leaps: bool = True
+        self,
+        folder: Path,
+        seed: int,
+        *,
+        fault: Callable[[datetime], bool] = healthy,
+        leaps: bool = True,
+        open_state: Callable[[str], Any] = MemoryState,
     ) -> None:
-        super().__init__(folder, HOURS_RULE, links=[LINK], canaries=[NORTH, SOUTH], open_state=Remembering)
+        super().__init__(folder, HOURS_RULE, links=[LINK], canaries=[NORTH, SOUTH], open_state=open_state)
         self.chance, self.fault, self.leaps = random.Random(seed), fault, leaps
         self._dice = np.random.default_rng(seed)
         self._place, self._chances = BLOCK, [[1.0]]

@@ -46,6 +46,9 @@ _FOUR = "both sides have four cells, written out beside each other"
 EQUIVALENT: dict[str, str] = {
     f"remediation.approval:{line} True becomes False": _FOUR
     for line in range(24, 29)  # zip(..., strict=True)
+} | {
+    "remediation.gates.target:64 1.0 becomes 2.0": "no share that is needed is above 1",
+    "remediation.actuator.journal:27 0 becomes 1": "the replay that follows sets it anew",
 }
 
 

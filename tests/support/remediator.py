@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -107,18 +107,22 @@ class Direct:
 class World:
     """What tests steer: the clock, what is seen, the pool, and people."""
 
+    #: How the engine's own coroutines are run.
+    carry_out: Callable[[Coroutine[Any, Any, list[Change]]], list[Change]] = staticmethod(asyncio.run)
+
     def __init__(
         self,
         folder: Path,
         *rules: RemedyRule,
         rehearsed: bool = True,
-        open_state: Callable[[str], State] = State,
+        open_state: Callable[[str], Any] = State,
         **options: Any,
     ) -> None:
         self.folder, self.clock = folder, ManualClock(NOON)
-        self.state = open_state(sqlite_url(folder / "state.db"))
-        event.listen(self.state.engine, "connect", _no_waiting_for_the_disk)
-        metadata.create_all(self.state.engine)
+        self.state: State = open_state(sqlite_url(folder / "state.db"))
+        if isinstance(self.state, State):
+            event.listen(self.state.engine, "connect", _no_waiting_for_the_disk)
+            metadata.create_all(self.state.engine)
         targets = [{"name": "web", "kind": "haproxy", "socket": "/nowhere", "backend": "shop"}]
         self.settings = Settings(**{"targets": targets, **options})
         self.rules = rules or (RULE,)
@@ -176,7 +180,7 @@ class World:
             incidents = [self.incident] if self.incident else []
             facts = Facts(**{"query": self.query, "watched": watched, "incidents": incidents, **self.facts})
             seen = self.see(**more) if observations is None else observations
-            told += asyncio.run(self.remediator.step(self.clock.now(), self.clock.monotonic(), seen, facts))
+            told += self.carry_out(self.remediator.step(self.clock.now(), self.clock.monotonic(), seen, facts))
         self.told += told
         return told
 

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from support.fast_state import Remembering, without_threads
+from support.fast_state import without_threads
+from support.memory_state import MemoryState
 from support.remediator import World
 from support.remedies import NOON, RULE
 
@@ -65,7 +66,7 @@ class Rivalry(World):
 
     def __init__(self, folder: Path, seed: int, *, rival_every: float) -> None:
         targets = [{"name": "jobs", "kind": "supervisord", "server": "/nowhere", "group": "jobs"}]
-        super().__init__(folder, OUT, IN, rehearsed=False, open_state=Remembering, targets=targets)
+        super().__init__(folder, OUT, IN, rehearsed=False, open_state=MemoryState, targets=targets)
         self.chance, self.rival_every, self.rival_at = random.Random(seed), rival_every, NOON + timedelta(minutes=2)
         self.pool: Any = Slots()
         self.start()

@@ -11,8 +11,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from support.fast_state import Remembering
 from support.hours import BEAT, Hours
 from support.hours_pool import chunks
+from support.memory_state import MemoryState
 
 from remediation import confirm, gates
 from remediation.gates import evidence
@@ -36,11 +38,12 @@ def lived(hours: Hours) -> tuple[object, ...]:
 
 def test_hours_that_are_leapt_over_are_the_ones_that_would_have_been_lived_through(tmp_path: Path) -> None:
     found = []
-    for leaps in (False, True):
+    for leaps, open_state in ((False, Remembering), (True, MemoryState)):
         (tmp_path / f"{leaps}").mkdir()
-        with closing(Hours(tmp_path / f"{leaps}", 7, leaps=leaps)) as hours:
+        with closing(Hours(tmp_path / f"{leaps}", 7, leaps=leaps, open_state=open_state)) as hours:
             hours.run(10)
-            found.append(lived(hours))
+            with hours.state.read() as unit:
+                found.append((*lived(hours), unit.audit.head()))
     assert found[0] == found[1]
     assert len(found[0][0]) > 10  # type: ignore[arg-type]
 

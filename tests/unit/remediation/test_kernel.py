@@ -194,6 +194,7 @@ REFUSED: list[tuple[str, str, dict[str, Any]]] = [
     ("isolation", "most of the unrelated targets are dark", {"watched": up(4, 3)}),
     ("isolation", "two of two unrelated targets are dark", {"watched": up(2, 2)}),
     ("common_cause", "two bad targets of six", {"watched": later_bad(2, 6, NOON)}),
+    ("common_cause", "exactly three of ten", {"watched": later_bad(3, 10, NOON)}),
     (
         "common_cause",
         "two that went bad within a minute before",

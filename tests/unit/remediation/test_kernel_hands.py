@@ -15,7 +15,7 @@ import pytest
 from support.remediator import World
 from support.remedies import HOUR, MINUTE, NOON, PLAN, RULE, intent_of
 
-from remediation import book
+from remediation import book, killswitch
 from remediation.actuator import Journal
 from remediation.killswitch import KillSwitch
 from watchkeeper.errors import AccessError, ActionError, StoreError
@@ -122,6 +122,61 @@ def test_what_an_admin_cleared_elsewhere_is_cleared_here_and_a_file_put_there_la
     assert not there.exists()
 
 
+def test_a_copy_as_old_as_the_clearing_is_cleared_with_it(world: World) -> None:
+    switch, file = world.remediator.kill_switch, world.folder / "kill-switch"
+    switch.set("eve", "smoke", NOON)
+    switch.clear("ada", "checked", NOON, admin=True)
+    file.write_text("eve: smoke")
+    os.utime(file, (NOON.timestamp(), NOON.timestamp()))
+    assert switch.reason() == ""
+
+
+def test_what_was_cleared_is_known_elsewhere_though_the_file_here_had_gone(world: World) -> None:
+    here, there = (world.folder / name / "kill-switch" for name in ("here", "there"))
+    there.parent.mkdir()
+    one, other = KillSwitch(here, world.state), KillSwitch(there, world.state)
+    now = datetime.now(UTC)
+    one.set("eve", "smoke", now)
+    assert other.reason() == "eve: smoke"
+    here.unlink()
+    one.clear("ada", "checked", now + MINUTE, admin=True)
+    assert other.reason() == ""
+
+
+@pytest.mark.parametrize(
+    ("gone_after", "reason"), [("file_says", "eve: smoke"), ("_was_cleared", "")], ids=["before_its_age", "after_it"]
+)
+def test_a_file_that_goes_while_it_is_looked_at_is_no_failure(
+    world: World, monkeypatch: pytest.MonkeyPatch, gone_after: str, reason: str
+) -> None:
+    switch, file = world.remediator.kill_switch, world.folder / "kill-switch"
+    now = datetime.now(UTC)
+    switch.set("eve", "smoke", now)
+    switch.clear("ada", "checked", now + MINUTE, admin=True)
+    file.write_text("eve: smoke")
+    place: Any = killswitch if gone_after == "file_says" else switch
+    asked = getattr(place, gone_after)
+
+    def and_then_it_goes(*arguments: Any) -> Any:
+        answer = asked(*arguments)
+        file.unlink()
+        return answer
+
+    monkeypatch.setattr(place, gone_after, and_then_it_goes)
+    assert switch.reason() == reason
+
+
+def test_a_file_that_goes_before_it_is_written_down_is_kept_with_its_reason(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (world.folder / "kill-switch").write_text("by hand")
+    answers = iter(["by hand", ""])
+    monkeypatch.setattr(killswitch, "file_says", lambda _path: next(answers))
+    assert world.remediator.kill_switch.latch(NOON) == "by hand"
+    with world.state.read() as unit:
+        assert unit.documents.get(killswitch.KEY)["reason"] == "by hand"
+
+
 def test_to_clear_what_nobody_set_is_no_mistake(world: World) -> None:
     world.remediator.kill_switch.clear("ada", "checked", NOON, admin=True)
     assert world.remediator.kill_switch.reason() == ""
@@ -209,6 +264,16 @@ def test_to_execute_is_what_is_desired_and_to_roll_back_is_what_was(world: World
     assert pool.servers["web1"]["state"] == "drain"
     assert core.submit(intent_of(plan, token=8, operation="rollback"))["state"] == "done"
     assert pool.servers["web1"]["state"] == "ready"
+
+
+def test_nothing_is_answered_for_a_target_that_is_configured_no_more(world: World) -> None:
+    core = world.actuator.core
+    epoch = world.pool.read(PLAN.targets[0], {}).epoch
+    intent = intent_of(replace(PLAN, targets=(replace(PLAN.targets[0], epoch=f"{epoch}.0"),)), token=7)
+    assert core.submit(intent)["state"] == "done"
+    core._targets = {}
+    with pytest.raises(ActionError, match="not configured"):
+        core.submit(intent)
 
 
 def test_a_number_that_was_let_through_is_not_let_through_again_under_another_key(world: World) -> None:
