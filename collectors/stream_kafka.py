@@ -6,7 +6,7 @@ import asyncio
 import ssl
 import struct
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from watchkeeper.errors import CollectError
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Milliseconds after which a partition that says nothing has nothing to say.
 QUIET_MS = 500
+#: Seconds a broker has to say goodbye.
+GOODBYE = 1.0
 #: Bytes of one answer of a broker.
 MOST_FETCHED = 8 << 20
 
@@ -148,8 +150,21 @@ async def _connected(place: Place) -> AsyncIterator[AIOKafkaConsumer]:
     except (kafka.KafkaError, ValueError, TypeError, LookupError, AssertionError, struct.error) as error:
         raise CollectError(f"what answers does not speak Kafka's protocol: {_said(error)}", reason="protocol") from None
     finally:
-        with suppress(Exception):  # a broker that does not say goodbye is left alone
-            await consumer.stop()
+        await _leave(consumer)
+
+
+async def _leave(consumer: AIOKafkaConsumer) -> None:
+    """A broker that does not say goodbye is left alone.
+
+    The library cancels what it does in the background, and may hand that on as if we were cancelled, or wait for ever:
+    a task of its own keeps both apart from us.
+    """
+    leaving = asyncio.ensure_future(consumer.stop())
+    leaving.add_done_callback(lambda task: task.cancelled() or task.exception())
+    try:
+        await asyncio.wait({leaving}, timeout=GOODBYE)
+    finally:
+        leaving.cancel()
 
 
 async def _shake_hands(place: Place) -> None:

@@ -21,8 +21,10 @@ import numpy as np
 from support import cloud_doubles, cluster
 from support.certificates import self_made, serving_tls
 from support.kafka_double import broker
-from support.mutations import AT_ONCE, BEFORE, relay
+from support.memory_net import SERVER, memory_network
+from support.mutations import AT_ONCE, BEFORE, QUIET_SECONDS, relay
 from support.queue_servers import nats
+from support.replays import Blocking, Changes, Recorded, Recording, Replay, Tap, blocking_network
 from support.servers import kept_alive, redis_cli, shared_mariadb, shared_memcached, shared_postgres, shared_redis
 from support.targets import GOOD, TRUST, Target, answer, target
 
@@ -38,6 +40,8 @@ REGISTRY = Registry("collectors", BUILTIN)
 LANES = 8
 #: Seconds of one attempt: an answer whose length was changed never ends.
 SHORT = 0.5
+#: The same where the answers are in memory already, and where a real server is recorded.
+AT_HAND, RECORDED = 0.3, 20.0
 VECTOR = b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":"b"},"value":[1,"2"]}]}}'
 LOKI = (
     b'{"data":{"resultType":"streams","result":'
@@ -144,21 +148,104 @@ def build(kind: str, options: dict[str, Any]) -> Any:
     return REGISTRY.build(kind, {"name": "m", **options})
 
 
-@asynccontextmanager
-async def over_tcp(kind: str, port: int, make: Callable[[int], Any], seed: int) -> AsyncIterator[list[Lane]]:
-    """One lane for each attempt at a time, each with a relay in front of the server."""
-    before = BEFORE if kind in TALKING else AT_ONCE
-    async with AsyncExitStack() as stack:
-        outbound = await stack.enter_async_context(leaving(Outbound(allow_private=True, verify=TRUST)))
-        lanes: list[Lane] = []
-        for lane in range(LANES):
-            way = await stack.enter_async_context(relay(port, random.Random(f"{seed}/{lane}"), before))
+#: Where the answers come from: an event loop's connections, those that block, our own sockets and libpq's, the very
+#: server. All but the last say again what a real server said in one reading.
+BLOCKING, SOCKETS, LIVE = (
+    {"mysql", "kubernetes"},
+    {"http_probe", "tcp_probe", "postgresql"},
+    {"tls_probe", "event_stream/nats"},
+)
+Make = Callable[..., Any]
 
-            async def once(_: random.Random, way: Any = way) -> str:
-                return await outcome(make(way.port), outbound)
 
-            lanes.append(Lane(once, way))
-        yield lanes
+async def over_tcp(kind: str, port: int, make: Make, seed: int, stack: AsyncExitStack) -> list[Lane]:
+    """One lane for each attempt at a time, each with changes of its own on the way from the server."""
+    talks = kind.partition("/")[0] in TALKING
+    outbound = await stack.enter_async_context(leaving(Outbound(allow_private=True, verify=TRUST)))
+    if kind in LIVE:
+        before = BEFORE if talks else AT_ONCE
+        ways = [
+            await stack.enter_async_context(relay(port, random.Random(f"{seed}/{n}"), before)) for n in range(LANES)
+        ]
+        return [Lane(partial(_relayed, make, way, outbound), way) for way in ways]
+    how = _blocking if kind in BLOCKING else _over_sockets if kind in SOCKETS else _in_memory
+    recorded = Recorded()
+    again = await how(port, make, outbound, recorded, stack)
+    assert recorded.size(), "the server said nothing"
+    before = (0, 0, 0, *range(recorded.size())) if talks else (0,)
+    changes = [Changes(recorded, random.Random(f"{seed}/{n}"), before, at_once=not talks) for n in range(LANES)]
+    return [Lane(await again(way), way) for way in changes]
+
+
+async def _relayed(make: Make, way: Any, outbound: Outbound, _: random.Random) -> str:
+    return await outcome(make(way.port), outbound)
+
+
+Again = Callable[[Changes], Awaitable[Attempt]]
+
+
+async def _good(part: Any) -> None:
+    """One reading while it is recorded, over connections that nobody goes on with."""
+    async with leaving(Outbound(allow_private=True, verify=TRUST)) as outbound:
+        try:
+            await part.collect(NOON, outbound)
+        finally:
+            await part.close()
+
+
+async def _in_memory(port: int, make: Make, outbound: Outbound, recorded: Recorded, stack: AsyncExitStack) -> Again:
+    stack.enter_context(memory_network())
+
+    async def record() -> None:
+        SERVER.set(lambda: Tap(port, recorded))
+        await _good(make(port, timeout=RECORDED))
+
+    async def again(way: Changes) -> Attempt:
+        async def once(_: random.Random) -> str:
+            SERVER.set(lambda: Replay(way))
+            return await outcome(make(port, timeout=AT_HAND), outbound)
+
+        return once
+
+    await asyncio.create_task(record())
+    return again
+
+
+async def _blocking(port: int, make: Make, outbound: Outbound, recorded: Recorded, stack: AsyncExitStack) -> Again:
+    with blocking_network(lambda real: Recording(real(), recorded)):
+        await _good(make(port, timeout=RECORDED))
+    stack.enter_context(memory_network())
+    ways: list[Changes] = []
+    stack.enter_context(blocking_network(lambda _: Blocking(ways[0])))
+
+    async def again(way: Changes) -> Attempt:
+        async def once(_: random.Random) -> str:
+            SERVER.set(asyncio.Protocol)  # nothing is awaited: what follows is done at once, in the loop
+            ways[:] = [way]
+            return await outcome(make(port), outbound)
+
+        return once
+
+    return again
+
+
+async def _over_sockets(port: int, make: Make, outbound: Outbound, recorded: Recorded, stack: AsyncExitStack) -> Again:
+    loop = asyncio.get_running_loop()
+    tap = await loop.create_server(lambda: Tap(port, recorded), "127.0.0.1", 0)
+    await _good(make(tap.sockets[0].getsockname()[1], timeout=RECORDED))
+    tap.close()
+
+    async def again(way: Changes) -> Attempt:
+        server = await loop.create_server(lambda: Replay(way, QUIET_SECONDS), "127.0.0.1", 0)
+        stack.callback(server.close)
+        port = server.sockets[0].getsockname()[1]
+
+        async def once(_: random.Random) -> str:
+            return await outcome(make(port), outbound)
+
+        return once
+
+    return again
 
 
 @asynccontextmanager
@@ -181,36 +268,46 @@ async def http_server(stack: AsyncExitStack) -> Target:
     return server
 
 
-async def tcp_server(kind: str, stack: AsyncExitStack, folder: Path, **more: Any) -> tuple[int, Callable[[int], Any]]:
+async def tcp_server(kind: str, stack: AsyncExitStack, folder: Path, **more: Any) -> tuple[int, Make]:
     """(port of a good server, what asks it on another port, with ``more`` options)."""
     short: dict[str, Any] = {"timeout": SHORT, **more}
     if kind in HTTP:
         server = await http_server(stack)
-        return server.port, lambda port: build(kind, {**HTTP[kind](f"http://127.0.0.1:{port}"), **short})
+        return server.port, lambda port, **again: build(
+            kind, {**HTTP[kind](f"http://127.0.0.1:{port}"), **short, **again}
+        )
     if kind == "mysql":
         options = {"username": "root", "statements": 3, **short}
-        return shared_mariadb().port, lambda port: build(kind, {"address": f"127.0.0.1:{port}", **options})
+        return shared_mariadb().port, lambda port, **again: build(
+            kind, {"address": f"127.0.0.1:{port}", **options, **again}
+        )
     if kind == "postgresql":
         options = {"username": "postgres", "statements": 3, **short}
-        return shared_postgres().port, lambda port: build(kind, {"address": f"127.0.0.1:{port}", **options})
+        return shared_postgres().port, lambda port, **again: build(
+            kind, {"address": f"127.0.0.1:{port}", **options, **again}
+        )
     if kind == "memcached":
-        return shared_memcached().port, lambda port: build(kind, {"address": f"127.0.0.1:{port}", **short})
+        return shared_memcached().port, lambda port, **again: build(
+            kind, {"address": f"127.0.0.1:{port}", **short, **again}
+        )
     if kind == "redis":
-        return shared_redis().port, lambda port: build(kind, {"address": f"127.0.0.1:{port}", **short})
+        return shared_redis().port, lambda port, **again: build(
+            kind, {"address": f"127.0.0.1:{port}", **short, **again}
+        )
     if kind == "tls_probe":
         cert, key = self_made(folder)
         place = stack.enter_context(serving_tls(cert, key))
         short |= {"ca": cert.read_text(), "server_name": "watchkeeper.example"}
         port = int(place.rpartition(":")[2].split("/")[0])
-        return port, lambda port: build(kind, {"address": f"127.0.0.1:{port}", **short})
+        return port, lambda port, **again: build(kind, {"address": f"127.0.0.1:{port}", **short, **again})
     if kind == "dns_probe":
         port = await dns_server(stack)
         asked = {"query": "shop.example", "transport": "tcp", **short}
-        return port, lambda port: build(kind, {"server": f"127.0.0.1:{port}", **asked})
+        return port, lambda port, **again: build(kind, {"server": f"127.0.0.1:{port}", **asked, **again})
     assert kind == "tcp_probe"
     server = await http_server(stack)
     said = {"send": "GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n", "expect": "up_requests", **short}
-    return server.port, lambda port: build(kind, {"address": f"127.0.0.1:{port}", **said})
+    return server.port, lambda port, **again: build(kind, {"address": f"127.0.0.1:{port}", **said, **again})
 
 
 async def dns_server(stack: AsyncExitStack) -> int:
@@ -232,7 +329,7 @@ async def dns_server(stack: AsyncExitStack) -> int:
     return port
 
 
-async def streams(protocol: str, stack: AsyncExitStack, **more: Any) -> tuple[int, Callable[[int], Any]]:
+async def streams(protocol: str, stack: AsyncExitStack, **more: Any) -> tuple[int, Make]:
     options = {"protocol": protocol, "stream": "changed", "timeout": SHORT * 2, **more}
     if protocol == "redis":
         port = shared_redis().port
@@ -252,4 +349,4 @@ async def streams(protocol: str, stack: AsyncExitStack, **more: Any) -> tuple[in
         server = await stack.enter_async_context(broker())
         server.topics["changed"] = {0: [(1, b"a"), (2, b'{"b": 1}')], 1: []}
         port = server.port
-    return port, lambda port: build("event_stream", {"address": f"127.0.0.1:{port}", **options})
+    return port, lambda port, **again: build("event_stream", {"address": f"127.0.0.1:{port}", **options, **again})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -101,3 +102,22 @@ async def test_nobody_there_is_told() -> None:
             name="n", protocol="kafka", address=f"127.0.0.1:{port}", stream="orders", timeout=3.0
         ).collect(NOW, NOBODY)
     assert failure.value.reason in ("connect", "timeout")
+
+
+async def test_what_the_client_library_cancels_in_itself_does_not_cancel_the_reading(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Found by changed answers: its goodbye waits for tasks that it has just cancelled."""
+    from aiokafka import AIOKafkaConsumer
+
+    whole = AIOKafkaConsumer.stop
+
+    async def stop(self: Any) -> None:
+        await whole(self)
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(AIOKafkaConsumer, "stop", stop)
+    async with broker() as server:
+        two_partitions(server)
+        with pytest.raises(CollectError, match="there is no topic 'other'"):
+            await stream(server, stream="other").collect(NOW, NOBODY)
