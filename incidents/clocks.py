@@ -1,9 +1,12 @@
-"""The two clocks of an incident (SR-032): somebody answers, work starts. Warned before, told when broken."""
+"""The two clocks of an incident (SR-032): somebody answers, work starts. Warned before, told when broken.
+
+Security has clocks of its own (SR-079), whatever the level: the earlier of both holds.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -11,7 +14,7 @@ from pydantic import BeforeValidator
 from pydantic.dataclasses import dataclass
 
 from watchkeeper.config.types import STRICT, parse_duration
-from watchkeeper.model import Incident, IncidentState, Severity
+from watchkeeper.model import Alert, Incident, IncidentState, Severity
 
 from .calendar import Calendar
 
@@ -47,6 +50,26 @@ class ResponseClock:
     start: Term_  #: until work starts
 
 
+#: Value of the label ``family`` of alerts about security, and the word that an incident on that clock keeps.
+SECURITY = "security"
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class SecurityClock(ResponseClock):
+    respond: Term_ = Term(timedelta(minutes=15))
+    start: Term_ = Term(timedelta(hours=1))
+    least: Severity = Severity.P2  #: alerts below this level keep its clocks alone
+
+    def wanted(self, alerts: Iterable[Alert]) -> bool:
+        """Whether one of these is about security and grave enough."""
+        return any(one.labels.get("family") == SECURITY and one.severity.rank <= self.least.rank for one in alerts)
+
+
+def on_security(incident: Incident) -> bool:
+    """Whether the security clock runs for it."""
+    return incident.details.get("clock") == SECURITY
+
+
 DEFAULT_CLOCKS: Mapping[Severity, ResponseClock] = {
     Severity.P0: ResponseClock(respond=Term(timedelta(minutes=5)), start=Term(timedelta(minutes=15))),
     Severity.P1: ResponseClock(respond=Term(timedelta(minutes=30)), start=Term(timedelta(hours=2))),
@@ -56,11 +79,15 @@ DEFAULT_CLOCKS: Mapping[Severity, ResponseClock] = {
 
 
 def deadlines(
-    at: datetime, severity: Severity, clocks: Mapping[Severity, ResponseClock], calendar: Calendar
+    at: datetime,
+    severity: Severity,
+    clocks: Mapping[Severity, ResponseClock],
+    calendar: Calendar,
+    security: ResponseClock | None = None,
 ) -> tuple[datetime, datetime]:
-    """(respond by, start by) of an incident of this severity that begins now."""
-    clock = clocks.get(severity, DEFAULT_CLOCKS[severity])
-    return clock.respond.after(at, calendar), clock.start.after(at, calendar)
+    """(respond by, start by) of an incident of this severity that begins now; ``security``: that clock runs too."""
+    both = [clocks.get(severity, DEFAULT_CLOCKS[severity]), *([security] if security else [])]
+    return min(one.respond.after(at, calendar) for one in both), min(one.start.after(at, calendar) for one in both)
 
 
 def due(incident: Incident, now: datetime, *, warn_at: float, answering_starts_work: bool) -> list[str]:

@@ -14,7 +14,7 @@ from datetime import datetime
 from watchkeeper.model import Alert, Incident, IncidentState
 from watchkeeper.store.state import IncidentWrite, Unit
 
-from .clocks import deadlines
+from .clocks import SECURITY, deadlines, on_security
 from .expected import expected
 from .group import common_labels, group_key, group_labels, likely_cause, title, worst
 from .ledger import enter, move
@@ -144,23 +144,32 @@ class _Desk:
         return ([change] if change else []) + late
 
     def _grown(self, incident: Incident, live: Sequence[Alert]) -> Incident:
-        """The incident with the alerts it has now; severity only ever rises, and with it the clocks tighten."""
+        """The incident with the alerts it has now; severity only ever rises, and with it the clocks tighten.
+
+        They do so too when the first alert about security comes to it.
+        """
         if not live:
             return incident
         ids = list(dict.fromkeys([*incident.alert_ids, *(alert.id for alert in live)]))
         group = group_labels(live[0].labels, self.settings.group_by)
         details = {**incident.details, "likely_cause": likely_cause(live, self.settings.dependencies)}
         labels = {**common_labels(live), **group}
+        security = self.settings.security_clock
+        begins = not on_security(incident) and security.wanted(live)
+        if begins:
+            details["clock"] = SECURITY
         severity = worst([incident.severity, *(alert.severity for alert in live)])
         grown = replace(incident, alert_ids=ids, labels=labels, details=details, severity=severity)
-        if severity is incident.severity:
+        if severity is incident.severity and not begins:
             return grown
-        worse = next(alert for alert in live if alert.severity is severity)
-        respond_by, start_by = deadlines(self.now, severity, self.settings.clocks, self.settings.calendar)
+        respond_by, start_by = deadlines(
+            self.now, severity, self.settings.clocks, self.settings.calendar, security if on_security(grown) else None
+        )
+        if severity is not incident.severity:
+            worse = next(alert for alert in live if alert.severity is severity)
+            grown = replace(grown, title=title(worse), details={**details, "title_en": title(worse, "en")})
         return replace(
             grown,
-            title=title(worse),
-            details={**details, "title_en": title(worse, "en")},
             respond_by=min(respond_by, incident.respond_by or respond_by),
             start_by=min(start_by, incident.start_by or start_by),
         )

@@ -10,7 +10,7 @@ from watchkeeper.errors import WatchkeeperError
 from watchkeeper.model import Alert, Incident, IncidentState
 from watchkeeper.store.state import Unit
 
-from .clocks import deadlines
+from .clocks import SECURITY, deadlines, on_security
 from .group import group_key, group_labels, title, worst
 from .settings import Settings
 from .telling import Telling
@@ -24,7 +24,8 @@ def opened(alerts: Sequence[Alert], now: datetime, unit: Unit, settings: Setting
     """A new incident for these alerts; not saved yet."""
     first = min(alerts, key=lambda alert: (alert.severity.rank, alert.active_at, alert.id))
     severity = worst(alert.severity for alert in alerts)
-    respond_by, start_by = deadlines(now, severity, settings.clocks, settings.calendar)
+    security = settings.security_clock if settings.security_clock.wanted(alerts) else None
+    respond_by, start_by = deadlines(now, severity, settings.clocks, settings.calendar, security)
     return Incident(
         id=unit.incidents.new_id(),
         state=IncidentState.OPENED,
@@ -36,7 +37,8 @@ def opened(alerts: Sequence[Alert], now: datetime, unit: Unit, settings: Setting
         respond_by=respond_by,
         start_by=start_by,
         correlation_id=first.correlation_id,
-        details={"title_en": title(first, "en"), "clocks_from": now.isoformat()},
+        details={"title_en": title(first, "en"), "clocks_from": now.isoformat()}
+        | ({"clock": SECURITY} if security else {}),
     )
 
 
@@ -45,7 +47,8 @@ def reopened(incident: Incident, now: datetime, settings: Settings) -> Incident:
     telling = Telling.of(incident)
     telling.due_from, telling.last_at, telling.reopened = now.isoformat(), "", True
     answered = incident.acknowledged_at is not None
-    respond_by, start_by = deadlines(now, incident.severity, settings.clocks, settings.calendar)
+    security = settings.security_clock if on_security(incident) else None
+    respond_by, start_by = deadlines(now, incident.severity, settings.clocks, settings.calendar, security)
     if not answered:
         telling.clocks = []
     details = telling.details(incident)

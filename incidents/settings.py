@@ -12,7 +12,7 @@ from watchkeeper.config.types import STRICT, Duration
 from watchkeeper.model import Matcher, MatchOp, Severity
 
 from .calendar import Calendar
-from .clocks import DEFAULT_CLOCKS, ResponseClock
+from .clocks import DEFAULT_CLOCKS, ResponseClock, SecurityClock
 from .mute import InhibitRule
 from .routing import Route
 
@@ -46,6 +46,7 @@ class Settings:
     repeat_interval: Mapping[Severity, Duration] = Field(default_factory=lambda: dict(DEFAULT_REPEAT))  #: unanswered
     reopen_within: Duration = timedelta(minutes=10)  #: a resolved incident is opened again instead of a new one
     clocks: Mapping[Severity, ResponseClock] = Field(default_factory=lambda: dict(DEFAULT_CLOCKS))
+    security_clock: SecurityClock = Field(default_factory=SecurityClock)  #: for alerts with family="security"
     warn_at: float = Field(default=0.8, gt=0, le=1)  #: share of a clock after which people are warned
     answering_starts_work: bool = True  #: acknowledging stops the second clock too
     calendar: Calendar = Field(default_factory=Calendar)

@@ -111,6 +111,7 @@ def body(
             dcc.Link(words("logs.around"), href=_lines(one), className="wk-strong"),
         ]
     )
+    also = "_security" if one["details"].get("clock") == "security" else ""
     by = f" · {one['acknowledged_by']}" if one["acknowledged_by"] else ""
     clocks = widgets.facts(
         [
@@ -128,7 +129,7 @@ def body(
             head,
             widgets.grid_of(
                 [
-                    widgets.card(clocks, title=words("incident.clocks")),
+                    widgets.card(clocks, title=words(f"incident.clocks{also}")),
                     widgets.card(_alerts(caller, data["alerts"], data["changes"]), title=words("incident.alerts")),
                 ],
                 smallest=420,

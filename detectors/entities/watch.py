@@ -51,6 +51,13 @@ class Entities:
             if act.signed_in and act.user and act.source:
                 self._from_a_guesser(act)
 
+    def doubt(self, about: Act, reason: Reason) -> None:
+        """What others found out about those that ``about`` names: a reason like ours, but no act of theirs."""
+        for kind in KINDS:
+            name = about.name(kind)
+            if name and (entity := self._entity(kind, name, about)) is not None:
+                entity.risk.add(reason)
+
     def risks(self, now: float, least: float = 1.0) -> list[Standing]:
         """Those with a risk of at least so much, the highest first."""
         found = []

@@ -135,7 +135,7 @@ def joined(loop: asyncio.AbstractEventLoop, asker: asyncio.BaseProtocol, server:
 @contextmanager
 def memory_network() -> Iterator[None]:
     """Connections of tasks that name a ``SERVER`` stay inside; their work for threads is done at once, in the loop."""
-    loop = asyncio.get_running_loop()
+    loop: Any = asyncio.get_running_loop()
     connect, in_thread = loop.create_connection, loop.run_in_executor
 
     async def create_connection(factory: Any, *where: Any, **more: Any) -> Any:
@@ -155,9 +155,9 @@ def memory_network() -> Iterator[None]:
             done.set_exception(error)
         return done
 
-    loop.create_connection = create_connection  # type: ignore[method-assign]
-    loop.run_in_executor = run_in_executor  # type: ignore[method-assign]
+    loop.create_connection = create_connection
+    loop.run_in_executor = run_in_executor
     try:
         yield
     finally:
-        loop.create_connection, loop.run_in_executor = connect, in_thread  # type: ignore[method-assign]
+        loop.create_connection, loop.run_in_executor = connect, in_thread

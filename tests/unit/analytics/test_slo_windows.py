@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -238,3 +239,9 @@ def test_answered_late_or_never_is_late_and_a_running_clock_is_neither() -> None
     assert (later[0].late, later[0].running) == (2, 0)
     assert later[0].ratio == pytest.approx(1 / 3)
     assert math.isnan(answered([incident(Severity.P2)], NOON)[0].ratio)
+
+
+def test_incidents_on_the_security_clock_are_counted_by_themselves() -> None:
+    secure = replace(incident(Severity.P2, answered_after=3), details={"clock": "security"})
+    found = answered([secure, incident(Severity.P2, answered_after=6)], NOON)
+    assert [(one.severity, one.in_time, one.late) for one in found] == [("P2", 0, 1), ("security", 1, 0)]

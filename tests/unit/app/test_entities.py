@@ -11,6 +11,7 @@ import pytest
 import yaml
 from fastapi.testclient import TestClient
 from support.engines import build, clock_of
+from support.engines import engine as house
 from support.journey import assert_ledgers, begin, walk
 
 from detectors.entities import Act, Standing
@@ -27,7 +28,7 @@ from watchkeeper.app.reload import reload
 from watchkeeper.config import load
 from watchkeeper.config.security import ActRule
 from watchkeeper.errors import ConfigError
-from watchkeeper.model import LogBatch, labels
+from watchkeeper.model import Event, EventKind, EventStatus, LogBatch, labels
 
 READ = datetime(2026, 11, 28, 12, tzinfo=UTC).timestamp()
 ZONE = UTC
@@ -254,3 +255,39 @@ def test_files_are_read_as_an_engine_would_have(tmp_path: Path) -> None:
     acts_read, rows = highest([access, auth], load(None))
     assert acts_read == 5  # alike within ten seconds are one
     assert {row["entity"] for row in rows if row["risk"] > 60} == {"6.6.6.6", "root", "web-1"}
+
+
+def finding(title: str, service: str = "", status: EventStatus = EventStatus.OK, **about: str) -> Event:
+    start = datetime.fromtimestamp(READ, UTC)
+    return Event(
+        kind=EventKind.SECURITY_FINDING, title=title, start=start, service=service, status=status, labels=about,
+        source="waf",
+    )  # fmt: skip
+
+
+def test_a_finding_of_others_raises_the_risk_of_whom_it_names(tmp_path: Path) -> None:
+    with house(tmp_path, security={"entities": {"enabled": True}}) as engine:
+        now = datetime.fromtimestamp(READ, UTC)
+        engine.entities.found(
+            [
+                finding("SQL injection", "shop", severity="critical", source="6.6.6.6:443", user="-"),
+                finding("old library", "orders", severity="High"),
+                finding("was wrong", "calm", EventStatus.CANCELLED, severity="critical"),
+                finding("odd download", user="bob", host="vpn-1", severity="whatever"),
+            ],
+            now,
+        )
+        known = {(one.entity.kind, one.entity.name): one for one in engine.entities.known.risks(READ)}
+        points = {key: round(one.risk) for key, one in known.items()}
+        assert points == {
+            ("source", "6.6.6.6"): 90,
+            ("service", "orders"): 70,
+            ("user", "bob"): 40,
+            ("host", "vpn-1"): 40,
+        }
+        ((reason, _),) = known["source", "6.6.6.6"].reasons
+        assert (reason.name, dict(reason.detail)) == (
+            "finding", {"title": "SQL injection", "severity": "critical", "by": "waf"},
+        )  # fmt: skip
+        assert known["source", "6.6.6.6"].entity.acts == 0  # it did nothing that we saw
+        assert engine.entities.known.risks(READ + 3600)[0].risk == pytest.approx(45.0)

@@ -328,6 +328,23 @@ def test_an_alert_of_others_ends_when_they_say_so(house: Engine, api: TestClient
     assert not [name for name in published(house) if name.startswith("watchkeeper_foreign_alerts")]
 
 
+def alert_of_github(api: TestClient, action: str, minute: int) -> None:
+    alert = {
+        "html_url": "https://github.com/acme/orders/security/dependabot/7", "created_at": "2026-03-01T00:00:00Z",
+        "updated_at": f"2026-03-02T03:{minute}:00Z", "security_advisory": {"severity": "high", "summary": "XSS"},
+    }  # fmt: skip
+    sent = json.dumps({"action": action, "alert": alert, "repository": REPOSITORY}).encode()
+    headers = {"X-GitHub-Event": "dependabot_alert", **proof("github", sent)}
+    assert api.post("/api/wk/webhooks/github", content=sent, headers=headers).status_code == 200
+
+
+def test_a_finding_is_open_until_it_is_said_to_be_closed(house: Engine, api: TestClient) -> None:
+    name = 'watchkeeper_security_findings{environment="TEST",service="shop",severity="high"}'
+    for action, minute, count in (("created", 10, 1), ("fixed", 20, 0), ("reopened", 30, 1), ("dismissed", 40, 0)):
+        alert_of_github(api, action, minute)
+        assert published(house)[name] == count, action
+
+
 def deployed(house: Engine, api: TestClient, **more: Any) -> None:
     body = {"kind": "deploy", "title": "orders 1", "service": "shop", "environment": "PROD", "version": "1", **more}
     assert api.post("/api/wk/events", json=body, headers=bearer(house)).status_code == 201

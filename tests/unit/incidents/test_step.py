@@ -67,6 +67,38 @@ def test_more_alerts_are_told_together_after_the_interval(desk: Desk) -> None:
     assert (ledger.raised, ledger.notified, ledger.grouped) == (2, 1, 1)
 
 
+def test_security_has_a_clock_of_its_own_whatever_the_level(desk: Desk) -> None:
+    desk.fire("Guessed", Severity.P2, family="security")
+    desk.fire("Writable", Severity.P3, family="security", service="disk")
+    desk.fire("Slow", Severity.P2, service="search")
+    desk.step()
+    found = {one.labels["service"]: one for one in desk.incidents()}
+    assert found["checkout"].respond_by == desk.later(minutes=15)
+    assert found["checkout"].start_by == desk.later(hours=1)
+    assert found["checkout"].details["clock"] == "security"
+    assert found["search"].respond_by == desk.later(hours=2)
+    assert (found["disk"].respond_by or desk.now) > desk.later(hours=2)  # below the least level
+    assert all("clock" not in found[name].details for name in ("search", "disk"))
+
+
+def test_the_first_alert_about_security_tightens_the_clocks_of_an_incident_once(desk: Desk) -> None:
+    desk.fire("Slow", Severity.P2)
+    desk.step(60)
+    desk.fire("Guessed", Severity.P2, family="security")
+    desk.step(60)
+    due = desk.later(minutes=15)
+    assert desk.incidents()[0].respond_by == due
+    desk.fire("Stolen", Severity.P2, family="security")
+    desk.step(60)
+    assert [(one.respond_by, one.title) for one in desk.incidents()] == [(due, "Slow 触发")]
+
+
+def test_an_earlier_clock_of_the_level_stays(desk: Desk) -> None:
+    desk.fire("Stolen", Severity.P0, family="security")
+    desk.step()
+    assert desk.incidents()[0].respond_by == desk.later(minutes=5)
+
+
 def test_a_worse_alert_does_not_wait(desk: Desk) -> None:
     desk.fire("A", Severity.P1)
     desk.step()

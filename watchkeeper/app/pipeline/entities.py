@@ -19,11 +19,12 @@ from watchkeeper.app.paths import write_private
 from watchkeeper.app.pipeline.collect import Source
 from watchkeeper.app.pipeline.entity_acts import Acts, Reading, acts_of
 from watchkeeper.app.pipeline.entity_advice import Decisions
+from watchkeeper.app.pipeline.entity_findings import findings
 from watchkeeper.app.pipeline.entity_places import Places, read_places
 from watchkeeper.clock import Clock
 from watchkeeper.config import Loaded
 from watchkeeper.config.security import Entities as Options
-from watchkeeper.model import LogBatch, Tick
+from watchkeeper.model import Event, LogBatch, Tick
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Collected
 from watchkeeper.store.state import State
@@ -97,6 +98,14 @@ class Watching:
                 acts = self._reading.acts(batch)
                 self.acts += len(acts)
                 self.known.take(acts)
+
+    def found(self, events: Sequence[Event], now: datetime) -> None:
+        """Findings of others among these events raise the risk of whom they name."""
+        if not self.enabled:
+            return
+        with self._lock:
+            for about, reason in findings(events, now):
+                self.known.doubt(about, reason)
 
     async def collect(self, now: datetime, outbound: Outbound) -> Collected:  # noqa: ARG002 - others come to us
         with self._lock:

@@ -14,7 +14,7 @@ from watchkeeper.app.pipeline.published import Published, Row
 from watchkeeper.app.schedule import every
 from watchkeeper.config.events import Webhook
 from watchkeeper.errors import AccessError
-from watchkeeper.model import Event
+from watchkeeper.model import Event, EventKind
 from watchkeeper.wire.errors import WireError
 from watchkeeper.wire.hooks import BUILTIN
 from watchkeeper.wire.hooks.read import told
@@ -30,6 +30,8 @@ FIRST = timedelta(seconds=10)
 AGAIN = timedelta(minutes=5)
 #: Rows read at most: some 140 a day for 35 days.
 MOST = 5000
+#: How long rows of events are kept: a finding stays open until somebody says that it is not.
+KEPT = timedelta(days=400)
 #: Source of what came over the API: `api:<user>`.
 BY_API = "api:"
 
@@ -49,7 +51,7 @@ def delivered(
         raise
     with engine.state.begin() as unit:
         added = unit.events.add(found, at=now)
-    engine.eventing.changed |= bool(added)
+    _taken(engine, added, now)
     outcome = "accepted" if added else "repeated" if found else "ignored"
     engine.telemetry.webhooks.labels(name, outcome).inc()
     return added, len(found)
@@ -74,8 +76,13 @@ def told_by(engine: Engine, who: str, found: Sequence[Event], now: datetime) -> 
         added = unit.events.add([replace(one, source=BY_API + who) for one in found], at=now)
         if added:
             unit.audit.append(who, "event", added[0].id, {"events": [one.id for one in added]}, at=now)
-    engine.eventing.changed |= bool(added)
+    _taken(engine, added, now)
     return added
+
+
+def _taken(engine: Engine, added: Sequence[Event], now: datetime) -> None:
+    engine.eventing.changed |= bool(added)
+    engine.entities.found(added, now)
 
 
 @dataclass(slots=True, eq=False)
@@ -97,7 +104,10 @@ class Eventing:
         known = self.read(now)
         recent = [one for one in known.folded if one.end is not None and now - one.end < SHOWN]
         judged = [(one, self.engine.gating.judge(one, now).verdict) for one in recent]
-        return [*rows(known, self.engine.config, self.engine.cataloguing.services, now), *gate_rows(judged, now)]
+        return [
+            *rows(known, self.engine.config, self.engine.cataloguing.services, now),
+            *gate_rows(judged, now),
+        ]
 
     def read(self, now: datetime) -> Known:
         """What is known now."""
@@ -109,6 +119,7 @@ class Eventing:
                 recent = unit.events.find(since=now - BACK, limit=MOST)
                 self.known = Known(
                     recent=recent,
+                    findings=unit.events.find(since=now - KEPT, kinds=[EventKind.SECURITY_FINDING], limit=MOST),
                     last={kind: unit.events.last_good(kind) for kind in AGES},
                     counts=unit.events.counts(),
                     incidents=unit.incidents.recent(now - BACK, MOST),

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from analytics.changes import OVER, Deployment, dora, outside
 from analytics.releases import soak
+from watchkeeper.app.pipeline.entity_findings import open_findings
 from watchkeeper.app.pipeline.published import Row
 from watchkeeper.config import Config
 from watchkeeper.model import CHANGES, Event, EventKind, EventStatus, Incident, Service, labels
@@ -38,6 +39,7 @@ class Known:
     """What is read of the table, again only after something was added."""
 
     recent: Sequence[Event]  #: of ``BACK``, newest first
+    findings: Sequence[Event]  #: about security, all that are kept, newest first
     last: Mapping[EventKind, Mapping[str, Event]]  #: newest good backup, drill and patch by service
     counts: Mapping[tuple[str, str, str, str], int]
     incidents: Sequence[Incident]
@@ -53,6 +55,7 @@ def rows(known: Known, config: Config, services: Sequence[Service], now: datetim
     yield from _soaks(known, config, now)
     yield from _foreign(known)
     yield from _versions(known)
+    yield from open_findings(known.findings)
     yield from _dora(known, config, now)
 
 

@@ -93,16 +93,26 @@ def workflow_run(told: Told) -> Event | None:
     )
 
 
+#: What GitHub says when an alert comes, and when it is done away with.
+OPENED = ("created", "reopened", "reopened_by_user", "appeared_in_branch", "auto_reopened", "reintroduced")
+CLOSED = ("fixed", "dismissed", "auto_dismissed", "closed_by_user")
+
+
 def finding(told: Told) -> Event | None:
     alert = at(told.data, "alert")
-    if text(told.data, "action") not in ("created", "reopened", "appeared_in_branch"):
+    action = text(told.data, "action")
+    if action not in (*OPENED, *CLOSED):
         return None
     severity = first(text(alert, "security_advisory", "severity"), text(alert, "rule", "security_severity_level"),
                      text(alert, "rule", "severity"))  # fmt: skip
     what = first(text(alert, "security_advisory", "summary"), text(alert, "rule", "description"), "security alert")
-    start = moment(at(alert, "created_at")) or told.now
+    when = "created_at" if action == "created" else "updated_at"
+    start = moment(at(alert, when)) or told.now
+    found = EventStatus.CANCELLED if action in CLOSED else EventStatus.OK
     link = text(alert, "html_url")
-    return _event(told, EventKind.SECURITY_FINDING, what, start=start, link=link, labels={"severity": severity})
+    return _event(
+        told, EventKind.SECURITY_FINDING, what, status=found, start=start, link=link, labels={"severity": severity}
+    )
 
 
 READERS: Mapping[str, Callable[[Told], Event | None]] = {
