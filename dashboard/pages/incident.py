@@ -111,7 +111,8 @@ def body(
             dcc.Link(words("logs.around"), href=_lines(one), className="wk-strong"),
         ]
     )
-    also = "_security" if one["details"].get("clock") == "security" else ""
+    secure = one["details"].get("clock") == "security"
+    title = words("incident.clocks_security") if secure else words("incident.clocks")
     by = f" · {one['acknowledged_by']}" if one["acknowledged_by"] else ""
     clocks = widgets.facts(
         [
@@ -129,7 +130,7 @@ def body(
             head,
             widgets.grid_of(
                 [
-                    widgets.card(clocks, title=words(f"incident.clocks{also}")),
+                    widgets.card(clocks, title=title),
                     widgets.card(_alerts(caller, data["alerts"], data["changes"]), title=words("incident.alerts")),
                 ],
                 smallest=420,
