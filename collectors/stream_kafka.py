@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 QUIET_MS = 500
 #: Seconds a broker has to say goodbye.
 GOODBYE = 1.0
+#: What the client library raises over bytes that are no answer; versions that nobody has are "not implemented".
+UNREADABLE = (ValueError, TypeError, LookupError, AssertionError, NotImplementedError, struct.error)
 #: Bytes of one answer of a broker.
 MOST_FETCHED = 8 << 20
 
@@ -147,7 +149,7 @@ async def _connected(place: Place) -> AsyncIterator[AIOKafkaConsumer]:
     except (kafka.KafkaConnectionError, OSError) as error:
         await _shake_hands(place)
         raise CollectError(f"no connection: {_said(error)}", reason="connect") from None
-    except (kafka.KafkaError, ValueError, TypeError, LookupError, AssertionError, struct.error) as error:
+    except (kafka.KafkaError, *UNREADABLE) as error:
         raise CollectError(f"what answers does not speak Kafka's protocol: {_said(error)}", reason="protocol") from None
     finally:
         await _leave(consumer)

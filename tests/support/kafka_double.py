@@ -40,7 +40,7 @@ class Broker:
         self.begins: dict[tuple[str, int], int] = defaultdict(int)  #: first offset that retention has left
         self.committed: dict[tuple[str, str, int], int] = {}
         self.mangle: Callable[[bytes], bytes] = lambda answer: answer
-        self._answers: dict[int, Callable[[Any], tuple[Any, ...]]] = {
+        self.answers: dict[int, Callable[[Any], tuple[Any, ...]]] = {
             1: self._fetch, 2: self._offsets, 3: self._metadata, 8: self._commit, 9: self._committed,
             10: lambda _: (0, 0, "127.0.0.1", self.port),
             18: lambda _: (0, [(key, version, version) for key, (version, _, _) in SPOKEN.items()]),
@@ -54,7 +54,7 @@ class Broker:
                 key, _, number, length = struct.unpack(">hhih", body[:10])
                 _, request, response = SPOKEN[key]
                 asked = request.decode(io.BytesIO(body[10 + max(0, length) :]))
-                said = response(*self._answers[key](asked)).encode()
+                said = response(*self.answers[key](asked)).encode()
                 whole = struct.pack(">ii", 4 + len(said), number) + said
                 writer.write(self.mangle(whole))
                 await writer.drain()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from support.kafka_double import Broker, broker
+from support.kafka_double import SPOKEN, Broker, broker
 
 from collectors.event_stream import EventStream
 from watchkeeper.errors import CollectError
@@ -121,3 +121,13 @@ async def test_what_the_client_library_cancels_in_itself_does_not_cancel_the_rea
         two_partitions(server)
         with pytest.raises(CollectError, match="there is no topic 'other'"):
             await stream(server, stream="other").collect(NOW, NOBODY)
+
+
+async def test_a_broker_that_speaks_only_what_nobody_knows_yet_is_told() -> None:
+    """Found by changed answers: the client library calls such versions not implemented."""
+    async with broker() as server:
+        two_partitions(server)
+        server.answers[18] = lambda _: (0, [(key, 49, 49) for key in SPOKEN])
+        with pytest.raises(CollectError) as failure:
+            await stream(server).collect(NOW, NOBODY)
+    assert failure.value.reason == "protocol"
