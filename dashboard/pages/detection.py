@@ -12,7 +12,7 @@ from urllib.parse import quote
 import dash_mantine_components as dmc
 from dash import ALL, Input, Output, State, ctx, dcc, html, no_update
 
-from dashboard import widgets
+from dashboard import recorded_form, widgets
 from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
 from dashboard.page import Page, Request
@@ -36,6 +36,7 @@ def layout(caller: Caller, request: Request) -> Any:
             dcc.Store(id="detection-id", data=request.rest),
             html.Div(id="detection-notice"),
             widgets.waiting("detection-body"),
+            *([] if request.rest else [recorded_form.form(caller)]),
             widgets.ticking(caller, KEY, times=2),
         ],
         className="wk-stack",
@@ -59,6 +60,7 @@ def register(callbacks: Callbacks) -> None:
         return body(caller, found, await caller.get("/api/wk/detectors"), risks)
 
     hears(callbacks, "detection-say", "detection-notice")
+    recorded_form.register(callbacks, "detection-notice")
 
     @callbacks.callback_for(
         Permission.ACKNOWLEDGE,

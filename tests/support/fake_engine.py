@@ -477,6 +477,12 @@ def _changing(app: FastAPI, engine: FakeEngine) -> None:  # noqa: C901 - one sma
         engine.calls.append(f"{alarm_id} {body['verdict']}")
         return {"words": []}
 
+    @app.post("/api/wk/recorded", status_code=201)
+    async def record(request: Request) -> dict[str, Any]:
+        _, body = await allowed(request, "operator")
+        engine.calls.append(f"recorded {body['service']} {body['began_at']} {body.get('ended_at')}")
+        return {"id": "recorded-2", "found": {}}
+
     @app.post("/api/wk/feedback/{row_id}/undo")
     async def undo(request: Request, row_id: str) -> dict[str, str]:
         await allowed(request, "operator")

@@ -11,6 +11,7 @@ from support.pages import handlers, markup, reader
 
 from dashboard.client import EngineClient
 from dashboard.context import Caller
+from dashboard.page import Request
 from dashboard.pages import detection, detection_risk, incident
 from dashboard.pages.detection_risk import MOST_SIGNS
 
@@ -73,6 +74,23 @@ async def test_a_press_goes_to_the_engine_and_opening_the_link_of_a_message_says
     assert "Undone" in markup(await found["undo"][0](caller, [1]))
     said = [one for one in served[0].calls[before:] if not one.startswith(("GET ", "POST "))]
     assert said == ["alert-7 wrong", "undo word-1"]
+
+
+async def test_an_incident_that_nobody_told_of_is_recorded_on_the_readers_clock(
+    served: tuple[FakeEngine, str], client: EngineClient
+) -> None:
+    caller = reader(served[0], client, "zh-CN", name="operator")
+    record = handlers(detection)["record"][0]
+    missing = caller.words("detection.record.missing")
+    assert missing in markup(await record(caller, 1, "shop", "", "2026-06-01 09:15", ""))
+    assert missing in markup(await record(caller, 1, "shop", "slow", "this morning", ""))
+    assert missing in markup(await record(caller, 1, "shop", "slow", "2026-06-01 09:15", "noon"))
+    assert not [one for one in served[0].calls if one.startswith("recorded")]
+    said, *fields = await record(caller, 1, " shop ", "slow", "2026-06-01 09:15", "")
+    assert caller.words("detection.record.done") in markup(said)
+    assert fields == [""] * 4
+    assert served[0].calls[-1] == "recorded shop 2026-06-01T09:15:00+08:00 None"
+    assert "detection-record-began" in markup(detection.layout(caller, Request("detection", {}, "")))
 
 
 async def test_the_risk_of_each_service_is_told_with_its_evidence_and_a_service_that_is_learned_about_has_none(
