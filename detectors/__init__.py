@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from . import episodes, groups
+from . import episodes, groups, natures
 from .alarm import Budget
 from .base import State, align, state_from_arrays, state_to_arrays
 from .ensemble import Ensemble
@@ -27,6 +27,6 @@ BUILTIN: Mapping[str, type[Any]] = {
 }
 
 __all__ = [
-    "BUILTIN", "Budget", "Finding", "State", "align", "episodes", "finding", "groups", "state_from_arrays",
+    "BUILTIN", "Budget", "Finding", "State", "align", "episodes", "finding", "groups", "natures", "state_from_arrays",
     "state_to_arrays",
 ]  # fmt: skip

@@ -16,7 +16,7 @@ from dashboard import recorded_form, widgets
 from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
 from dashboard.page import Page, Request
-from dashboard.pages import detection_risk, incident_causes
+from dashboard.pages import detection_risk, detection_scored, incident_causes
 from dashboard.permissions import Permission
 
 KEY = "detection"
@@ -57,7 +57,10 @@ def register(callbacks: Callbacks) -> None:
             return widgets.card(alarms(caller, found["alarms"]), title=caller.words("detection.alarms"))
         found = await caller.get("/api/wk/alarms", limit=SHOWN)
         risks = await caller.get("/api/wk/risk")
-        return body(caller, found, await caller.get("/api/wk/detectors"), risks)
+        scored = detection_scored.card(caller, await caller.get("/api/wk/scored", limit=detection_scored.SHOWN))
+        return html.Div(
+            [body(caller, found, await caller.get("/api/wk/detectors"), risks), scored], className="wk-stack"
+        )
 
     hears(callbacks, "detection-say", "detection-notice")
     recorded_form.register(callbacks, "detection-notice")

@@ -66,3 +66,13 @@ def risk(now: datetime) -> dict[str, Any]:
     ]
     return {"now": now.isoformat(), "at": now.isoformat(), "horizon_seconds": 3600.0, "warn": 0.3,
             "services": [warned, young], "advice": advice}  # fmt: skip
+
+
+def scored(now: datetime) -> dict[str, Any]:
+    """GET /api/wk/scored: one series that is known, one that is learned."""
+    known = {"series": 'cpu_usage{instance="a"}', "detector": "ensemble", "nature": "ratio", "learning": False,
+             "first_at": now.isoformat(), "score": 0.31}  # fmt: skip
+    young = {**known, "series": "orders_total", "detector": "seasonal", "nature": "counter", "learning": True,
+             "score": None}  # fmt: skip
+    return {"now": now.isoformat(), "total": 2, "learning": 1, "detectors": {"ensemble": 1, "seasonal": 1},
+            "natures": {"ratio": 1, "counter": 1}, "series": [known, young]}  # fmt: skip

@@ -436,6 +436,7 @@ def _reading(app: FastAPI, engine: FakeEngine) -> None:  # noqa: C901 - one smal
     get("/api/wk/alarms", lambda: fake_detection.alarms(now(), PAYLOAD))
     get("/api/wk/alarms/{name}", lambda name: {"alarms": fake_detection.alarms(now(), name)["alarms"][:1]})
     get("/api/wk/detectors", lambda: fake_detection.detectors(now()))
+    get("/api/wk/scored", lambda: fake_detection.scored(now()))
     get("/api/wk/risk", lambda: fake_detection.risk(now()))
     get("/api/wk/cost", lambda: fake_cost.cost(now()))
     get("/api/wk/predictions", lambda: fake_business.predictions(now()))

@@ -20,6 +20,7 @@ from watchkeeper.app.logs_cli import logs_app
 from watchkeeper.app.plans_cli import plans_app
 from watchkeeper.app.risk_cli import risk
 from watchkeeper.app.rootcause_cli import rootcause
+from watchkeeper.app.scored_cli import scored
 from watchkeeper.app.security_cli import security_app
 from watchkeeper.app.services_cli import collectors_app, services_app
 from watchkeeper.app.store_cli import app as store_app
@@ -53,6 +54,7 @@ app.add_typer(plans_app, name="plans")
 app.add_typer(switch_app, name="kill-switch")
 app.add_typer(audit_app, name="audit")
 app.command()(risk)
+app.command()(scored)
 app.command()(rootcause)
 
 #: Commands that run for weeks: what ends them is told with its whole trace.

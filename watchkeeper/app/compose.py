@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from collectors import BUILTIN as COLLECTORS
 from detectors import BUILTIN as DETECTORS
@@ -36,6 +38,7 @@ from watchkeeper.app.pipeline.foresee import Foreseeing
 from watchkeeper.app.pipeline.forward import forwarders, rules_of
 from watchkeeper.app.pipeline.hear import Hearing
 from watchkeeper.app.pipeline.judge import Judging
+from watchkeeper.app.pipeline.lanes import Override, declared
 from watchkeeper.app.pipeline.lines import Lines, classes_of, masker_of
 from watchkeeper.app.pipeline.log_metrics import SOURCE as LOG_METRICS
 from watchkeeper.app.pipeline.log_metrics import LogMetrics
@@ -104,7 +107,7 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
     gate = Gate()
     promql = pages(samples, gate)
     ask = Ask(PromQL(samples, gate=gate, urgent=True))  # rules wait for nobody's question
-    detector = _detector(loaded)
+    detector, overrides = _detector(loaded), _overrides(loaded)
     scoring = Scoring(
         detector,
         align,
@@ -114,8 +117,10 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
         banded=BANDED,
         learning=config.scoring.learning,
         grouped=config.scoring.groups,
+        overrides=overrides,
     )
-    scoring.memories = Memories(data.scored, signature(detector))
+    scoring.about = lambda target, metric: declared(_collector(engine, target), metric)
+    scoring.memories = Memories(data.scored, signature(detector, overrides))
     scheduler = Scheduler(clock, telemetry)
     workers = Workers(config.scale.workers, config.scale.idle.total_seconds())
     engine = Engine(
@@ -283,16 +288,33 @@ def rule_paths(loaded: Loaded) -> list[Path]:
     return found
 
 
+def _collector(engine: Engine, target: str) -> object:
+    """Whose metadata tell of a target's metrics; of what was written to us, those of all who write."""
+    source = engine.sources.get(target)
+    return engine.receiving.inlet if source is None else source.collector
+
+
 def _detector(loaded: Loaded) -> Detector:
     section = loaded.config.scoring
+    return _built(loaded, ("scoring", "options"), section.detector, section.options)
+
+
+def _overrides(loaded: Loaded) -> list[Override]:
+    """Detectors of series that ``scoring.overrides`` names."""
+    return [
+        Override(
+            {label: re.compile(pattern) for label, pattern in one.match.items()},
+            _built(loaded, ("scoring", "overrides", at, "options"), one.detector, one.options),
+        )
+        for at, one in enumerate(loaded.config.scoring.overrides)
+    ]
+
+
+def _built(loaded: Loaded, place: Sequence[str | int], kind: str, options: Mapping[str, Any]) -> Detector:
     registry = Registry("detectors", DETECTORS)
-    options = {
-        **_clocks(loaded, getattr(DETECTORS.get(section.detector), "__dataclass_fields__", {})),
-        **section.options,
-    }
-    found: Detector = loaded.part(
-        ("scoring", "options"), lambda: registry.build(section.detector, options, key="scoring.options")
-    )
+    whole = {**_clocks(loaded, getattr(DETECTORS.get(kind), "__dataclass_fields__", {})), **options}
+    key = ".".join(map(str, place))
+    found: Detector = loaded.part(place, lambda: registry.build(kind, whole, key=key))
     return found
 
 
@@ -327,6 +349,7 @@ def check(path: Path | None) -> list[str]:
     configured_sources(loaded)
     jobs = len(scrapes(loaded))
     _detector(loaded)
+    _overrides(loaded)
     incident_settings(loaded)
     Telling.channels_of(loaded)
     check_objectives(config.objectives)

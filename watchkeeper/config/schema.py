@@ -6,6 +6,7 @@ checked by that room's own options class when the engine is composed; here they 
 
 from __future__ import annotations
 
+import re
 from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -158,10 +159,29 @@ class Collect(Section):
         return self
 
 
+def _patterns(match: dict[str, str]) -> dict[str, str]:
+    for label, pattern in match.items():
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"{label}: {pattern!r} is no regular expression ({error})") from None
+    return match
+
+
+class Override(Section):
+    """Another detector for some series."""
+
+    #: label or `metric` -> regular expression of the whole value
+    match: Annotated[dict[str, str], Field(min_length=1), AfterValidator(_patterns)]
+    detector: str  #: kind of detector
+    options: dict[str, Any] = {}  #: options of it
+
+
 class Scoring(Section):
     enabled: Switch = True
     detector: str = "ensemble"  #: kind of detector
     options: dict[str, Any] = {}  #: options of the detector
+    overrides: list[Override] = []  #: series that another detector watches; the first that fits
     learning: Duration = timedelta(hours=1)  #: a series has no alarm before it was seen for so long, and 40 samples
     series_limit: int = 20_000  #: series scored at most; the rest is counted as not scored
     groups: Switch = True  #: hosts, services and pools have a score of all their metrics together

@@ -10,10 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fastapi.testclient import TestClient
 from support.engines import clock_of, engine
 from support.remote_write import first
 from support.samples import EVER
 
+from watchkeeper.access import Role
+from watchkeeper.access.tokens import create_system_token
+from watchkeeper.app.api.app import create
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.pipeline.score import ALARM, BAND, SCORE, Scoring
 from watchkeeper.clock import to_ms
@@ -256,6 +260,32 @@ def test_nothing_is_told_of_a_series_within_its_first_hour(tmp_path: Path) -> No
         for at in range(239):
             assert len(found.scoring.ticks(tick(columns, 50 + chance.normal() + 50 * (at % 40 == 39), at=at))) == 1
         assert found.telemetry.registry.get_sample_value("watchkeeper_series_learning") == 1.0
+
+
+def test_a_declared_type_decides_whether_a_rate_is_scored() -> None:
+    part, columns = scoring(), layout("context_switches", "memory_total")
+    part.about = lambda _target, name: ("counter" if name == "context_switches" else "gauge", "")
+    part.tick(tick(columns, 300.0, 7.0))
+    assert said(part.tick(tick(columns, 330.0, 8.0, at=1))) == {"context_switches": 2.0, "memory_total": 8.0}
+
+
+def test_a_series_that_is_overridden_goes_to_its_own_detector_and_is_told_so(tmp_path: Path) -> None:
+    override = {"match": {"metric": "orders.*", "job": "shop"}, "detector": "ewma"}
+    columns = layout("orders_rate", "cpu_usage")
+    with engine(tmp_path, scoring={"overrides": [override]}) as house:
+        for at in range(42):
+            found = house.scoring.ticks(tick(columns, 0.2 + at % 3 * 0.01, 50.0 + at % 3, at=at))
+        assert [one.target for one in found] == ["score/t", "score/t 1"]
+        assert {name for one in found for name in said(one)} == {"orders_rate", "cpu_usage"}
+        token, _ = create_system_token(house.state, "test", Role.VIEWER, now=house.clock.now())
+        with TestClient(create(house), headers={"Authorization": f"Bearer {token}"}) as api:
+            answer = api.get("/api/wk/scored").json()
+        assert (answer["total"], answer["learning"]) == (2, 2)
+        assert answer["detectors"] == {"ensemble": 1, "ewma": 1}
+        rows = {row["series"]: (row["detector"], row["nature"]) for row in answer["series"]}
+        assert rows == {
+            'orders_rate{job="shop"}': ("ewma", "ratio"), 'cpu_usage{job="shop"}': ("ensemble", "gauge"),
+        }  # fmt: skip
 
 
 def test_what_others_write_to_us_is_scored_like_what_we_read(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from support.pages import handlers, markup, reader
 from dashboard.client import EngineClient
 from dashboard.context import Caller
 from dashboard.page import Request
-from dashboard.pages import detection, detection_risk, incident
+from dashboard.pages import detection, detection_risk, detection_scored, incident
 from dashboard.pages.detection_risk import MOST_SIGNS
 
 
@@ -90,7 +90,7 @@ async def test_an_incident_that_nobody_told_of_is_recorded_on_the_readers_clock(
     assert caller.words("detection.record.done") in markup(said)
     assert fields == [""] * 4
     assert served[0].calls[-1] == "recorded shop 2026-06-01T09:15:00+08:00 None"
-    assert "detection-record-began" in markup(detection.layout(caller, Request("detection", {}, "")))
+    assert "detection-record-began" in markup(detection.layout(caller, Request("/detection", "", {})))
 
 
 async def test_the_risk_of_each_service_is_told_with_its_evidence_and_a_service_that_is_learned_about_has_none(
@@ -105,6 +105,14 @@ async def test_the_risk_of_each_service_is_told_with_its_evidence_and_a_service_
         assert said in text, said
     nothing = {"services": [], "advice": [], "horizon_seconds": 3600, "warn": 0.3}
     assert words("risk.empty") in markup(detection.body(caller, listed, data, nothing))
+
+
+async def test_what_is_watched_is_told_with_its_detector_its_kind_and_what_is_still_learned(caller: Caller) -> None:
+    text = markup(detection_scored.card(caller, await caller.get("/api/wk/scored")))
+    words = caller.words
+    for said in ("cpu_usage", "seasonal", words("scored.nature.counter"), words("scored.is_learning"), "0.31",
+                 words("scored.count", name="ensemble", count="1")):  # fmt: skip
+        assert said in text, said
 
 
 async def test_of_many_signs_the_first_are_shown_and_the_others_counted(caller: Caller) -> None:

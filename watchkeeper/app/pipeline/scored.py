@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from watchkeeper.clock import to_ms
 from watchkeeper.model import Labels
 from watchkeeper.model.series import FloatArray
 from watchkeeper.telemetry import logger
+
+if TYPE_CHECKING:
+    from watchkeeper.app.pipeline.lanes import Override
 
 log = logger(__name__)
 
@@ -43,10 +46,15 @@ class Memory:
     raised: Mapping[int, int] = field(default_factory=dict)
 
 
-def signature(detector: object) -> str:
+def signature(detector: object, overrides: Sequence[Override] = ()) -> str:
     """Memories of another kind, of other options or of another version are not taken up."""
+    others = [[{key: one.pattern for key, one in own.match.items()}, _said(own.detector)] for own in overrides]
+    return json.dumps([*_said(detector), others, __version__, episodes.FORM], sort_keys=True, default=str)
+
+
+def _said(detector: object) -> list[Any]:
     options = {name: getattr(detector, name) for name in getattr(detector, "__dataclass_fields__", {})}
-    return json.dumps([type(detector).__name__, options, __version__, episodes.FORM], sort_keys=True, default=str)
+    return [type(detector).__name__, options]
 
 
 @dataclass(slots=True)
