@@ -167,8 +167,10 @@ class Engine:
 
     async def keep_scored(self, now: datetime) -> None:
         """Write down what the scoring has learned, so that a restart goes on with it."""
-        found = await asyncio.get_running_loop().run_in_executor(self.threads["score"], self.scoring.remember)
-        await asyncio.to_thread(self.save_scored, found, now)
+        loop = asyncio.get_running_loop()
+        for portion in self.scoring.portions():
+            found = await loop.run_in_executor(self.threads["score"], self.scoring.remember, portion)
+            await asyncio.to_thread(self.save_scored, found, now)
 
     def save_scored(self, found: Sequence[Memory], now: datetime) -> None:
         if self.scoring.memories is not None:

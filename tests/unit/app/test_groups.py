@@ -145,6 +145,16 @@ def test_a_metric_that_comes_or_goes_now_and_then_does_not_unlearn_a_group_and_a
     assert group.state is not learned
 
 
+def test_metrics_that_come_with_another_target_while_a_group_is_young_belong_to_it() -> None:
+    part = grouping()
+    part.joins("node", [labels(f"m{at}", instance="a") for at in range(6)], 0)
+    part.take("node", np.zeros(6), np.zeros(6), MINUTE_MS)
+    part.joins("mysql", [labels("queries", instance="a"), labels("m1", instance="a")], MINUTE_MS)
+    group = part.all["host", "a"]
+    assert len(group.columns) == 7
+    assert {target: len(rows) for target, (rows, _) in group.places.items()} == {"node": 6, "mysql": 2}
+
+
 def test_too_few_metrics_are_no_group() -> None:
     part = grouping()
     part.joins("t", [labels("load", instance="a"), labels("heat", instance="a")], 0)

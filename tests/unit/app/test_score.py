@@ -354,6 +354,17 @@ def test_a_memory_of_another_detector_or_a_broken_one_is_not_taken_up_and_harms_
         assert said(lived(house, 41, 42)[0]) == {}
 
 
+def test_memories_are_copied_a_few_targets_at_a_time_and_all_of_them(tmp_path: Path) -> None:
+    with engine(tmp_path) as house:
+        for name in "abc":
+            house.scoring.ticks(tick(layout(*(f"m{at}" for at in range(400))), *range(400), target=name))
+        portions = house.scoring.portions()
+        assert len(portions) > 1
+        found = [one.target for portion in portions for one in house.scoring.remember(portion)]
+        assert sorted(found) == sorted(one.target for one in house.scoring.remember())
+        assert {"a", "b", "c", "group/service/shop"} <= set(found)
+
+
 def test_memories_hold_no_pickle_and_series_that_came_or_went_meanwhile_are_told_apart(tmp_path: Path) -> None:
     with engine(tmp_path) as house:
         lived(house, 0, 40)

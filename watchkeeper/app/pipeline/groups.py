@@ -6,7 +6,7 @@ hosts the mean of the ten. A moment of a group is over when each of its targets 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -119,24 +119,29 @@ class Grouping:
             group = self.all.setdefault(key, Group(key))
             group.members[target] = members
             self._of.setdefault(target, []).append(group)
-            self._arrange(group, now_ms)
+            self._arrange(group, target, now_ms)
 
-    def _arrange(self, group: Group, now_ms: int) -> None:
+    def _arrange(self, group: Group, target: str, now_ms: int) -> None:
         """Columns stay while most of them are still there: what comes or goes now and then does not unlearn all."""
-        wanted = chosen([column for members in group.members.values() for _, column in members])
         if group.state is None and (kept := self.recall(target_of(group.key), now_ms)):
             group.columns, group.state = kept
-        stay = len(set(wanted) & set(group.columns))
+        new = {column for _, column in group.members[target]} - set(group.columns)
         young = group.state is None or groups.learned(group.state) < SETTLED
-        if (young and wanted != group.columns) or 2 * stay < max(len(group.columns), len(wanted)):
-            group.columns, group.heard, group.round = wanted, {}, set()
-            group.state = groups.start(len(wanted)) if len(wanted) >= LEAST else None
+        if (new and young and len(group.columns) < MOST) or 2 * len(new) > len(group.columns):
+            self._begin(group)
         group.published = group.published if group.published.target else Published(target_of(group.key))
         place = {column: at for at, column in enumerate(group.columns)}
-        group.places = {
-            target: _paired([(row, place[column]) for row, column in members if column in place])
-            for target, members in group.members.items()
-        }
+        for one in group.members.keys() - group.places.keys():
+            group.places[one] = _paired([(row, place[column]) for row, column in group.members[one] if column in place])
+
+    def _begin(self, group: Group) -> None:
+        """Anew with the columns there are now, unless most of those that were learned are still there."""
+        wanted = chosen([column for members in group.members.values() for _, column in members])
+        young = group.state is None or groups.learned(group.state) < SETTLED
+        if not young and 2 * len(set(wanted) & set(group.columns)) >= max(len(group.columns), len(wanted)):
+            return
+        group.columns, group.heard, group.round, group.places = wanted, {}, set(), {}
+        group.state = groups.start(len(wanted)) if len(wanted) >= LEAST else None
 
     def take(self, target: str, values: FloatArray, scores: FloatArray, time_ms: int) -> list[Tick]:
         """One target's samples and scores [series]; what the groups say that are complete with them."""
@@ -176,12 +181,12 @@ class Grouping:
         rows += self.told(group.series, joint.finding, time_ms) if joint.finding is not None else []
         return group.published.tick(rows, from_ms(time_ms))
 
-    def states(self) -> list[tuple[str, tuple[Labels, ...], State, int]]:
-        """(target, columns, copy of the state, time) of every group that has learned something."""
+    def states(self, only: Set[str] | None = None) -> list[tuple[str, tuple[Labels, ...], State, int]]:
+        """(target, columns, copy of the state, time) of these groups, or of all, that have learned something."""
         return [
             (target_of(key), group.columns, group.state.copy(), group.stepped_ms)
             for key, group in self.all.items()
-            if group.state is not None and group.stepped_ms
+            if group.state is not None and group.stepped_ms and (only is None or target_of(key) in only)
         ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from detectors import Finding, State, episodes, natures
 from detectors import align as align_episodes
-from watchkeeper.app.pipeline.groups import Grouping
+from watchkeeper.app.pipeline.groups import Grouping, target_of
 from watchkeeper.app.pipeline.lanes import (
     About,
     Lane,
@@ -45,6 +45,8 @@ ALARM = (
 EXPECTED = "watchkeeper_anomaly_expected"
 BAND = ("watchkeeper_expected", "watchkeeper_expected_lower", "watchkeeper_expected_upper")
 
+#: Series whose memories are copied at once; a group's is as large as that of so many.
+PORTION, GROUP_SIZE = 1000, 50
 #: Budget of a group where the detector has none of its own.
 FALSE_ALARMS_A_DAY = 0.15
 #: Never scored: buckets are one distribution, info and timestamps say nothing by their level.
@@ -153,14 +155,26 @@ class Scoring:
         lane.previous, lane.previous_ms, lane.raised = found.previous, found.previous_ms, dict(found.raised)
         return lane
 
-    def remember(self) -> list[Memory]:
-        """What is known of every target and group now, as a copy; of detectors whose state is ours."""
-        found = self.groups.states() if self.groups is not None else []
+    def portions(self) -> list[frozenset[str]]:
+        """Targets and groups a few at a time, for ``remember``: copying all at once would hold up the scores."""
+        sizes = {key: len(lane.series) for key, lane in list(self._lanes.items())}
+        sizes |= {target_of(key): GROUP_SIZE for key in list(self.groups.all)} if self.groups is not None else {}
+        found, room = list[set[str]](), 0
+        for key, size in sizes.items():
+            if size > room:
+                found, room = [*found, set()], PORTION
+            found[-1].add(key)
+            room -= size
+        return [frozenset(one) for one in found]
+
+    def remember(self, only: Set[str] | None = None) -> list[Memory]:
+        """What is known of these targets and groups now, or of all, as a copy; of detectors whose state is ours."""
+        found = self.groups.states(only) if self.groups is not None else []
         return [Memory(target, columns, state, State({}), np.empty(0), at) for target, columns, state, at in found] + [
             Memory(target, lane.series, lane.state.copy(), lane.episodes.copy(), lane.previous.copy(),
                    lane.previous_ms, dict(lane.raised))
             for target, lane in self._lanes.items()
-            if isinstance(lane.state, State) and lane.episodes is not None
+            if (only is None or target in only) and isinstance(lane.state, State) and lane.episodes is not None
         ]  # fmt: skip
 
     def _recall(self, target: str, now_ms: int) -> tuple[tuple[Labels, ...], State] | None:
