@@ -59,7 +59,9 @@ def prediction(caller: Caller, row: Mapping[str, Any]) -> Any:
         (words("plan.cost"), money(caller, said["cost"])),
         *[(one["metric"], figure(caller, one, measured.get(one["metric"]))) for one in said["metrics"]],
     ]
-    if happened:
+    if became := row["progress"].get("became"):
+        facts.append((words("plan.became"), words(f"plan.became.{became}")))
+    elif happened:
         facts.append((words("plan.outcome"), outcome(caller, row["progress"])))
     return html.Div([html.Div(words("plan.prediction"), className="wk-strong"), widgets.facts(facts)])
 

@@ -18,6 +18,7 @@ from .change import Change
 from .confirm import History
 from .cuts import Cuts
 from .gates import WAIVABLE
+from .hindsight import look_back
 from .killswitch import KillSwitch
 from .people import People
 from .rehearse import preview, rehearse
@@ -112,6 +113,7 @@ class Remediator:
                 await self._advance(run, record)
             for rule in seen:
                 await self._open(run, rule)
+            await look_back(run)
             return [change for change in run.changes if self._worth_telling(change)]
 
     async def rehearse(self, now: datetime, rule: str) -> None:

@@ -61,6 +61,7 @@ def body(caller: Caller, data: Mapping[str, Any]) -> Any:
                 smallest=320,
             ),
             widgets.card(foresight(caller, data["foresight"]), title=words("safety.foresight")),
+            widgets.card(hindsight(caller, data["hindsight"]), title=words("safety.hindsight")),
         ],
         className="wk-stack",
     )
@@ -140,6 +141,10 @@ def breakers(caller: Caller, rows: Sequence[Mapping[str, str]]) -> Any:
     )
 
 
+#: What may become of a proposal, as the API names it.
+BECAME = ("needed", "by_itself", "by_others", "unknown")
+
+
 def foresight(caller: Caller, rows: Sequence[Mapping[str, Any]]) -> Any:
     if not rows:
         return widgets.empty(caller, "safety.foresight")
@@ -148,6 +153,18 @@ def foresight(caller: Caller, rows: Sequence[Mapping[str, Any]]) -> Any:
         [words("action.rule"), words("safety.as_predicted"), words("safety.otherwise"), words("safety.error")],
         [[row["rule"], str(row["as_predicted"]), str(row["otherwise"]), words.ratio(row["error"])] for row in rows],
         numeric=(1, 2, 3),
+    )
+
+
+def hindsight(caller: Caller, rows: Sequence[Mapping[str, Any]]) -> Any:
+    """What became of proposals that nobody carried out through Watchkeeper: by this a rule is judged."""
+    if not rows:
+        return widgets.empty(caller, "safety.hindsight")
+    words = caller.words
+    return widgets.table(
+        [words("action.rule"), *(words(f"plan.became.{name}") for name in BECAME)],
+        [[row["rule"], *(str(row[name]) for name in BECAME)] for row in rows],
+        numeric=(1, 2, 3, 4),
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from remediation import book, confirm
+from remediation import book, confirm, hindsight
 from remediation.approval import approvers, rejected_by
 from remediation.gates import all_passed, evaluate
 from remediation.gates.authority import need_of
@@ -16,6 +17,9 @@ from remediation.scaling import scaled_enough
 from remediation.situation import Situation
 from remediation.survey import plan_now, situation_of
 from watchkeeper.model import ActionRecord, ActionState, Mode, RemedyRule, Verdict
+
+if TYPE_CHECKING:
+    from watchkeeper.store.state.repositories import Unit
 
 S = ActionState
 
@@ -134,7 +138,14 @@ async def proposed(run: Run, record: ActionRecord) -> ActionRecord:
     if not final.passed and (final.gate != "approval" or final.evidence.get("answer") == "refused"):
         return await suppress(run, record, final, gates)
     if final.evidence.get("answer") == "suggest" or record.plan.mode is Mode.SUGGEST:
-        ended = await run.move(record, S.SUGGESTED, "a person may do this", progress=gates, evidence=gates)
+        ended = await run.move(
+            record,
+            S.SUGGESTED,
+            "a person may do this",
+            progress=gates,
+            evidence=gates,
+            also=lambda unit: hindsight.remember(unit, run, record, rule),
+        )
         run.tell("suggested", ended, final.reason)
         return ended
     if record.plan.mode is Mode.DRY_RUN:
@@ -162,15 +173,13 @@ async def suppress(run: Run, record: ActionRecord, verdict: Verdict, gates: dict
 
 
 async def _dry_run(run: Run, record: ActionRecord, rule: RemedyRule, gates: dict[str, object]) -> ActionRecord:
-    now = run.tick.now
-    ended = await run.move(
-        record,
-        S.DRY_RUN,
-        "dry-run: this would have been done",
-        progress=gates,
-        evidence=gates,
-        also=lambda unit: book.tally(unit, rule.name, rule.version, now, proposals=1),
-    )
+
+    def also(unit: Unit) -> None:
+        book.tally(unit, rule.name, rule.version, run.tick.now, proposals=1)
+        hindsight.remember(unit, run, record, rule)
+
+    reason = "dry-run: this would have been done"
+    ended = await run.move(record, S.DRY_RUN, reason, progress=gates, evidence=gates, also=also)
     run.tell("dry_run", ended, record.plan.reason)
     return ended
 

@@ -23,6 +23,7 @@ def safety(kill: dict[str, Any], at: str, hostile: str) -> dict[str, Any]:
         ],
         "breakers": [{"scope": f"rule {hostile}", "state": "open"}, {"scope": "all", "state": "half_open"}],
         "automation": {"automatic": 8, "approved": 1, "asked": 0, "by_hand": 1, "rate": 0.8},
+        "hindsight": [{"rule": hostile, "version": "v1", "needed": 7, "by_itself": 2, "by_others": 1, "unknown": 0}],
         "foresight": [{"rule": hostile, "as_predicted": 9, "otherwise": 1, "error": 0.12}],
         "audit": {"rows": 42, "head": "c0ffee" * 10},
         "kill_switch": kill,

@@ -30,6 +30,7 @@ def test_gates_budgets_breakers_and_the_share_of_automation_are_shown(caller: Ca
     shown = said(caller)
     for expected in ("5 / 5", "7 / 20", "Open", "Half-open", "80%", "acts, lease 7", "42:c0ffee", "the target rests"):
         assert expected in shown
+    assert "Needed: the symptom stayed" in shown
     for gate in told(OFF, AT, "x")["gates"]:
         assert caller.words.gate(gate["gate"]) in shown
 
@@ -37,9 +38,20 @@ def test_gates_budgets_breakers_and_the_share_of_automation_are_shown(caller: Ca
 def test_what_is_not_there_yet_is_said(caller: Caller) -> None:
     nothing = {"automatic": 0, "approved": 0, "asked": 0, "by_hand": 0, "rate": None}
     shown = said(
-        caller, breakers=[], foresight=[], automation=nothing, leader={"alone": True, "leads": True, "token": 0}
+        caller,
+        breakers=[],
+        foresight=[],
+        hindsight=[],
+        automation=nothing,
+        leader={"alone": True, "leads": True, "token": 0},
     )
-    for expected in ("All breakers are closed", "No plan was carried out", "nothing was done yet", "the only one"):
+    for expected in (
+        "All breakers are closed",
+        "No plan was carried out",
+        "No proposal was looked",
+        "nothing was done yet",
+        "the only one",
+    ):
         assert expected in shown
     assert "waits; another one acts" in said(caller, leader={"alone": False, "leads": False, "token": 0})
 

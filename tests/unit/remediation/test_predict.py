@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ import pytest
 from support.remediator import World
 from support.remedies import IMPACT, LINK, NOON, PLAN, RULE, passing
 
+from remediation.hindsight import hindsights
 from remediation.judgement import foresight
 from remediation.links import RETURN
 from remediation.plan import Planned
@@ -138,6 +139,51 @@ def test_a_dry_run_keeps_the_same_prediction_with_its_objections_and_touches_not
     assert record.plan.evidence["prediction"]["metrics"][0]["value"] == 0.1  # type: ignore[index]
     assert record.progress["objections"] == []
     assert world.pool.executed() == 0
+    world.state.close()
+
+
+def stays(world: World) -> None:
+    world.answers = {"errors": 0.6}
+
+
+def goes(world: World) -> None:
+    world.symptom, world.answers = 0.0, {"errors": 0.0}
+
+
+def is_done_by_hand(world: World) -> None:
+    goes(world)
+    world.pool.servers["web1"]["state"] = "drain"
+
+
+def falls_silent(world: World) -> None:
+    world.symptom, world.answers = None, {"errors": None}
+
+
+@pytest.mark.parametrize("mode", [Mode.DRY_RUN, Mode.SUGGEST])
+@pytest.mark.parametrize(
+    ("then", "became", "value"),
+    [(stays, "needed", 0.6), (goes, "by_itself", 0.0), (is_done_by_hand, "by_others", 0.0),
+     (falls_silent, "unknown", None)],
+)  # fmt: skip
+def test_what_was_only_proposed_is_held_against_what_happened_without_it(
+    tmp_path: Path, mode: Mode, then: Callable[[World], None], became: str, value: float | None
+) -> None:
+    world = World(tmp_path, replace(RULE, expect=ERRORS, mode=mode))
+    world.answers = {"errors": 0.5}
+    world.step(4)
+    then(world)
+    world.step(20)
+    assert "became" not in world.records()[0].progress
+    world.start()  # what waits to be looked back at outlives the process
+    world.step(3)
+    progress: Any = world.records()[0].progress
+    assert progress["became"] == became
+    assert progress["happened"]["metrics"][0]["value"] == value
+    assert progress.get("as_predicted") is (True if became == "by_others" else None)
+    assert world.pool.executed() == 0
+    with world.state.read() as unit:
+        assert getattr(hindsights(unit)[RULE.name], became) == 1
+        assert [row.action for row in unit.audit.rows(subject=world.records()[0].id)][-1] == "action.looked_back"
     world.state.close()
 
 

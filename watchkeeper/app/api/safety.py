@@ -14,6 +14,7 @@ from remediation import book
 from remediation.breakers import open_breakers
 from remediation.gates import GATES
 from remediation.gates.limits import DAY
+from remediation.hindsight import hindsights
 from remediation.judgement import RECORD_OF, automation, foresight, record_fix
 from watchkeeper.access import Permission, Principal
 from watchkeeper.app.api import shapes
@@ -49,6 +50,7 @@ def safety(request: Request) -> dict[str, Any]:
             "breakers": _breakers(engine, unit, now),
             "automation": {**asdict(done), "rate": done.rate},
             "foresight": [{"rule": rule, **asdict(found)} for rule, found in foresight(unit, now).items()],
+            "hindsight": [{"rule": rule, **asdict(found)} for rule, found in hindsights(unit).items()],
             "audit": {"rows": row, "head": digest},
             "kill_switch": engine.kill_switch(),
             "leader": _leader(engine),
