@@ -41,7 +41,7 @@ class Scripted(Hours):
         pass
 
     def divide(self, name: str, seconds: float) -> None:
-        self.partition, self.until = NAMED[name], self.clock.now() + timedelta(seconds=seconds)
+        self.partition, self.until = NAMED[name], self.clock.monotonic() + seconds
         self.run(seconds / 3600)
 
 

@@ -36,8 +36,8 @@ NOISE = 0.001
 #: Means, in hours, between two pauses, partitions, restarts and steps of the wall clock.
 PAUSE_EVERY, PARTITION_EVERY, RESTART_EVERY, JUMP_EVERY = 3.0, 2.0, 48.0, 72.0
 LOOKBACK = timedelta(minutes=5)
-#: The passive signal is a rate over a minute: what a cut added to it stays for so long.
-LINGER = timedelta(minutes=1)
+#: The passive signal is a rate over a minute: what a cut added to it stays for so many seconds.
+LINGER = 60.0
 
 #: What chance decides at every beat, in this order: four mishaps, whether each of the six readings is lost, and noise.
 MISHAPS = np.array([BEAT / 3600 / every for every in (PAUSE_EVERY, PARTITION_EVERY, RESTART_EVERY, JUMP_EVERY)])
@@ -122,7 +122,7 @@ class Hours(World):
         self.samples: dict[str, tuple[datetime, float]] = {}
         self.events: Counter[str] = Counter()
         self.partition: Partition | None = None
-        self.until = self.lingers_until = self.clock.now()
+        self.until = self.lingers_until = self.clock.monotonic()  #: of the world, whatever the watcher's clock says
         self.beats, self.canary_every = 0, 1  #: canaries are tried once in so many beats
         self.pool.servers = {"web1": {"state": "ready", "weight": 100}, "web2": {"state": "maint", "weight": 100}}
         self.remediator.people.declare("maps", "ada", "a dual link", NOON)
@@ -217,12 +217,12 @@ class Hours(World):
         if (cut is None or ERRORS not in cut.lost) and drawn[-2] >= LOSS:
             used = self.pool.servers["web1"]["state"] == "ready"
             if (dead and used) or (cut is not None and cut.errors):
-                self.lingers_until = now + LINGER
-            bad = now < self.lingers_until or drawn[-1] < NOISE
+                self.lingers_until = self.clock.monotonic() + LINGER
+            bad = self.clock.monotonic() < self.lingers_until or drawn[-1] < NOISE
             self.samples[ERRORS] = (now, float(bad))
 
     def _cut(self) -> Partition | None:
-        return self.partition if self.clock.now() < self.until else None
+        return self.partition if self.clock.monotonic() < self.until else None
 
     # --- what befalls the watcher ---
 
@@ -241,7 +241,7 @@ class Hours(World):
         self.partition = self.chance.choice(PARTITIONS)
         self.events[f"partitions {self.partition.name}"] += 1
         minutes = self.chance.choice((0.5, 0.75, 3.0, 20.0)) * self.chance.uniform(0.5, 1.5)
-        self.until = self.clock.now() + timedelta(minutes=minutes)
+        self.until = self.clock.monotonic() + minutes * 60
 
     def _restart(self) -> None:
         self.events["restarts"] += 1
@@ -250,8 +250,6 @@ class Hours(World):
     def _jump(self) -> None:
         self.events["jumps of the clock"] += 1
         self.clock.jump(timedelta(seconds=self.chance.choice((-3600, -300, 300, 3600))))
-        self.until = min(self.until, self.clock.now() + timedelta(minutes=30))
-        self.lingers_until = min(self.lingers_until, self.clock.now() + LINGER)
 
     def close(self) -> None:
         self.actuator.core._journal.close()

@@ -30,7 +30,7 @@ def uneventful(hours: Hours, at_most: int) -> int:
 def _world_rests(hours: Hours) -> bool:
     from support.hours import healthy
 
-    next_beat = hours.clock.now() + _beat()
+    next_beat = hours.clock.monotonic() + _beat().total_seconds()
     serving = hours.pool.servers["web1"]["state"] == "ready"
     cut = hours.partition is not None and next_beat < hours.until
     return (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,7 @@ class Scripted(Hours):
         pass
 
     def divide(self, name: str, seconds: float) -> None:
-        self.partition, self.until = NAMED[name], self.clock.now() + timedelta(seconds=seconds)
+        self.partition, self.until = NAMED[name], self.clock.monotonic() + seconds
         self.run(seconds / 3600)
 
     def refused_by(self) -> set[str]:
