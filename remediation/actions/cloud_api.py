@@ -64,7 +64,7 @@ def aws(
     root = _xml(response, action)
     if response.status not in ACCEPTED:
         code, message = root.findtext(".//Code", str(response.status)), root.findtext(".//Message", "")
-        raise said.refused("aws", action, f"{code}: {message[:200]}", unknown=effect and response.status >= 500)
+        raise _refused("aws", action, code, message, unknown=effect and response.status >= 500)
     found = root.find(f"{action}Result")
     return root if found is None else found
 
@@ -86,8 +86,8 @@ def aliyun(
     response = _post(options, f"aliyun:{service}", f"{url}/?{query}", signed, b"", effect=effect)
     answer = dict(mapping(document(response, action), action))
     if response.status not in ACCEPTED:
-        why = f"{answer.get('Code', response.status)}: {str(answer.get('Message', ''))[:200]}"
-        raise said.refused("aliyun", action, why, unknown=effect and response.status >= 500)
+        code, message = answer.get("Code", response.status), answer.get("Message", "")
+        raise _refused("aliyun", action, code, message, unknown=effect and response.status >= 500)
     return answer
 
 
@@ -112,9 +112,8 @@ def tencent(
     answer = mapping(mapping(document(response, action), action).get("Response"), action)
     if "Error" in answer:
         wrong = mapping(answer["Error"], action)
-        code = str(wrong.get("Code", ""))
-        why = f"{code}: {str(wrong.get('Message', ''))[:200]}"
-        raise said.refused("tencent", action, why, unknown=effect and code.startswith("InternalError"))
+        code, message = str(wrong.get("Code", "")), wrong.get("Message", "")
+        raise _refused("tencent", action, code, message, unknown=effect and code.startswith("InternalError"))
     return dict(answer)
 
 
@@ -124,6 +123,11 @@ def whole(answer: Mapping[str, Any], name: str, total: str = "TotalCount") -> li
     if int(answer.get(total, len(rows))) > len(rows):
         raise said.unreadable(name, f"{len(rows)} of {answer[total]}")
     return rows
+
+
+def _refused(cloud: str, action: str, code: object, message: object, *, unknown: bool) -> ActionError:
+    """``unknown``: the cloud itself failed while something was being changed."""
+    return said.refused(cloud, action, f"{code}: {str(message)[:200]}", unknown=unknown)
 
 
 def _post(

@@ -73,9 +73,7 @@ class Haproxy:
 
     def desired(self, reading: Reading, parameters: Mapping[str, Any]) -> tuple[dict[str, object], dict[str, object]]:
         """From ``servers: {name: {state, weight}}`` and the short forms ``drain``, ``ready``, ``maint``: names."""
-        wanted = members.wanted_of(parameters, STATES)
-        members.checked(wanted, reading.state, STATES, (0, MAX_WEIGHT))
-        return dict(wanted), members.before(_members(reading), wanted)
+        return members.desired_of(parameters, _members(reading), STATES, (0, MAX_WEIGHT))
 
     def impact(self, reading: Reading, desired: Mapping[str, object], settings: Mapping[str, Any]) -> Impact:
         options = options_of(HaproxyOptions, settings, "haproxy")

@@ -14,6 +14,20 @@ from .base import mapping, names_in
 Members = Mapping[str, Mapping[str, Any]]
 
 
+def desired_of(
+    parameters: Mapping[str, Any],
+    now: Members,
+    words: Collection[str],
+    weights: tuple[int, int],
+    meant: Callable[[str, Mapping[str, object]], dict[str, object]] = lambda _, change: dict(change),
+) -> tuple[dict[str, object], dict[str, object]]:
+    """What is wanted of which server, and what leads back. ``meant``: of a server, what a change is as its state."""
+    asked = wanted_of(parameters, words)
+    checked(asked, now, words, weights)
+    wanted = {name: meant(name, change) for name, change in asked.items()}
+    return dict(wanted), before(now, wanted)
+
+
 def wanted_of(parameters: Mapping[str, Any], words: Iterable[str]) -> dict[str, dict[str, object]]:
     """From ``servers: {name: {state, weight}}`` and the short forms, a state and the names that shall be in it."""
     said.check_words(parameters, ("servers", *words))

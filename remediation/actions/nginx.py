@@ -76,9 +76,7 @@ class Nginx:
 
     def desired(self, reading: Reading, parameters: Mapping[str, Any]) -> tuple[dict[str, object], dict[str, object]]:
         """From ``servers: {name: {state, weight}}`` and the short forms ``ready``, ``drain``, ``backup``: names."""
-        wanted, now = members.wanted_of(parameters, STATES), _members(reading)
-        members.checked(wanted, now, STATES, (1, MAX_WEIGHT))
-        return dict(wanted), members.before(now, wanted)
+        return members.desired_of(parameters, _members(reading), STATES, (1, MAX_WEIGHT))
 
     def impact(self, reading: Reading, desired: Mapping[str, object], settings: Mapping[str, Any]) -> Impact:
         options = options_of(NginxOptions, settings, "nginx")

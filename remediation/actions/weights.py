@@ -78,10 +78,11 @@ class Weights(ABC):
 
     def desired(self, reading: Reading, parameters: Mapping[str, Any]) -> tuple[dict[str, object], dict[str, object]]:
         """From ``servers: {name: {weight: 50}}`` or ``{state: drain}``, and the short forms ``ready`` and ``drain``."""
-        asked, now = members.wanted_of(parameters, WORDS), _members(reading)
-        members.checked(asked, now, WORDS, (0, MOST))
-        wanted = {name: {"weight": _weight(reading, name, change)} for name, change in asked.items()}
-        return dict(wanted), members.before(now, wanted)
+
+        def meant(name: str, change: Mapping[str, object]) -> dict[str, object]:
+            return {"weight": _weight(reading, name, change)}
+
+        return members.desired_of(parameters, _members(reading), WORDS, (0, MOST), meant)
 
     def impact(self, reading: Reading, desired: Mapping[str, object], settings: Mapping[str, Any]) -> Impact:
         options: WeightOptions = options_of(self.options, settings, self.name)
