@@ -29,6 +29,9 @@ HELD_MS, MOST_MS = 300_000, 3_600_000
 UP = 0.5
 #: Samples of a series before any alarm of it; for how long it must have been seen is said by the caller.
 LEARNED = 40
+#: A series is young for so long: it has not shown a whole day. Until then an alarm needs such a score, which what is
+#: plainly beyond all before has (``rarity_score`` of six orders is 0.67).
+YOUNG_MS, SURE = 86_400_000, 0.65
 #: Kinds of an episode that is open, those that say more after those that say less.
 KINDS: tuple[Kind, ...] = (
     "none", "collective", "contextual", "spike", "dip", "variance", "level_shift", "trend", "slow_leak", "flat_line",
@@ -70,7 +73,8 @@ def step(state: State, values: FloatArray, scores: Scores, time_ms: int, watched
     learned = ~learning(state, time_ms, watched)
     begins = _stands_still(state, known & learned, time_ms) | _leaks(state, values, time_ms, learned, watched)
     if scores.alarm is not None:
-        begins |= (scores.alarm[:, 0] == 1) & learned
+        sure = (scores.value[:, 0] >= SURE) | (time_ms - state.rows["first"] >= YOUNG_MS)
+        begins |= (scores.alarm[:, 0] == 1) & learned & sure
     _outside(state, values, scores, known, time_ms)
     opened = np.where(begins & (state.rows["opened"] == 0), time_ms, state.rows["opened"])
     goes_on, since = (state.rows["flat"] > 0) | (scores.value[:, 0] >= UP), time_ms - opened

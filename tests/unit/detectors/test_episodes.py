@@ -9,7 +9,7 @@ from support.matrices import HOUR_MS, MINUTE_MS, MONDAY_MS, matrix
 
 from detectors import align, episodes
 from detectors.base import State
-from detectors.episodes import HELD_MS, LEARNED, MOST_MS, Episode, Watched
+from detectors.episodes import HELD_MS, LEARNED, MOST_MS, SURE, Episode, Watched
 from watchkeeper.model import Scores
 
 EVERY = Watched()
@@ -117,6 +117,21 @@ def test_no_alarm_opens_before_a_series_was_seen_often_enough_and_long_enough() 
     assert kinds(after(values[:60], {50: 0}, HOUR)[1]) == []
     told = after(values, {61: 0}, HOUR)[1]
     assert (kinds(told[:61]), kinds(told[61:62])) == ([], ["collective"])
+
+
+def test_weak_evidence_opens_no_alarm_of_a_series_that_has_not_shown_a_whole_day() -> None:
+    def opened_at(minute: int, score: float) -> bool:
+        state, time_ms = episodes.start(1), MONDAY_MS
+        for at, value in enumerate(CALM.tolist()):
+            time_ms = MONDAY_MS + at * minute * MINUTE_MS
+            last = at == len(CALM) - 1
+            one = judged(value, score=score if last else 0.0, alarm=float(last))
+            told = episodes.step(state, np.array([value]), one, time_ms)
+        return bool(told)
+
+    assert not opened_at(1, 0.4)
+    assert opened_at(1, SURE)
+    assert opened_at(15, 0.4), "seen for more than a day"
 
 
 def hourly(shape: npt.NDArray[np.float64], days: int) -> npt.NDArray[np.float64]:
