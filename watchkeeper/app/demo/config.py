@@ -85,6 +85,8 @@ def build(place: Place, ports: Mapping[str, int], servers: Servers, language: st
         "engine": {"listen": f"127.0.0.1:{ports['engine']}"},
         "dashboard": {"listen": f"127.0.0.1:{ports['dashboard']}", "refresh": "2s"},
         "collect": {"own_logs": False, "host_interval": "5s", "sources": _sources(place, ports, servers, shop)},
+        "logs": {"templates": {"enabled": True}},
+        "security": {"entities": {"enabled": True}},
         "forecasting": {"every": "5m", "step": "15s"},
         "capacity": {"every": "5m", "pools": [_pool()]},
         "rules": {"packs": ["signals", "business", "self"], "directories": ["rules"]},
