@@ -21,6 +21,13 @@ HEADER = """\
 # Written by `watchkeeper demo` at every start; a real watchkeeper.yaml looks the same. Change it here and see what
 # `watchkeeper check-config --config` says of it; the next start writes it anew.
 """
+#: Who pays, in the lines of the payment service; a refused charge is a refusal.
+PAYERS = {
+    "name": "payers",
+    "pattern": r"(?:charged \d+ cents to|charge (?P<outcome>refused) for) (?P<user>tok-\d+)",
+    "fields": {"user": ["user"], "outcome": ["outcome"]},
+    "refused": "refused",
+}
 #: Slots of the queue's workers, and how many of them run on a calm day.
 SLOTS, CALM = 8, 2
 
@@ -86,7 +93,7 @@ def build(place: Place, ports: Mapping[str, int], servers: Servers, language: st
         "dashboard": {"listen": f"127.0.0.1:{ports['dashboard']}", "refresh": "2s"},
         "collect": {"own_logs": False, "host_interval": "5s", "sources": _sources(place, ports, servers, shop)},
         "logs": {"templates": {"enabled": True}},
-        "security": {"entities": {"enabled": True}},
+        "security": {"entities": {"enabled": True, "acts": [PAYERS]}},
         "forecasting": {"every": "5m", "step": "15s"},
         "capacity": {"every": "5m", "pools": [_pool()]},
         "rules": {"packs": ["signals", "business", "self"], "directories": ["rules"]},
