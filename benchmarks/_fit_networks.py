@@ -45,7 +45,7 @@ class Pair:
 def fit(series: Sequence[Labelled], inputs: Sequence[Array], plans: Plans = Plans()) -> Pair:
     """Both networks from labelled series and their inputs [time, inputs].
 
-    What begins is fitted twice: on points that look odd, then on those that the first fit takes for beginnings.
+    Each is fitted twice: on points that look odd, then on those that its first fit takes for odd.
     """
     evidence, seed = [first_evidence(given) for given in inputs], plans.begins.seed
     for again in range(2):
@@ -53,9 +53,21 @@ def fit(series: Sequence[Labelled], inputs: Sequence[Array], plans: Plans = Plan
         begins = trained(Points(rows, odd[:, None], weight[:, None]), plans.begins)
         evidence = [answer(begins, given)[0] for given in inputs]
     views = [[given, remembered(seen, one.day)] for one, given, seen in zip(series, inputs, evidence, strict=True)]
-    first = gathered(series, views, evidence, beginnings, seed + 2)
-    second = gathered(series, views, evidence, lasting, seed + 3)
-    return Pair(begins, trained(_both(first, second), plans.judges))
+    judges = _judges(series, views, (evidence, evidence), plans)
+    said = [answer(judges, np.concatenate(view, axis=1)) for view in views]
+    return Pair(begins, _judges(series, views, ([one[0] for one in said], [one[1] for one in said]), plans))
+
+
+def _judges(
+    series: Sequence[Labelled],
+    views: Sequence[Sequence[Array]],
+    evidence: tuple[Sequence[Array], Sequence[Array]],
+    plans: Plans,
+) -> Network:
+    """The second network, on points chosen by the evidence [time] that something begins, and that it lasts."""
+    first = gathered(series, views, evidence[0], beginnings, plans.begins.seed + 2)
+    second = gathered(series, views, evidence[1], lasting, plans.begins.seed + 3)
+    return trained(_both(first, second), plans.judges)
 
 
 def _both(*asked: tuple[Array, Array, Array]) -> Points:

@@ -17,7 +17,7 @@ from benchmarks._fit_series import Array, Labelled
 #: Ordinary points that look most like a beginning, and others at random: of a series, for the first network.
 HARD, RANDOM = 400, 700
 #: The same, and odd points, for the second network.
-HARD_LASTING, RANDOM_LASTING, ODD_LASTING = 400, 800, 500
+HARD_LASTING, RANDOM_LASTING, ODD_LASTING = 600, 1200, 900
 #: Most points that an event weighs for; those that a wide window does.
 LONGEST_EVENT, WINDOW_EVENT = 300, 10
 #: What a series without events is divided by, in points.
@@ -60,7 +60,7 @@ def beginnings(series: Labelled, evidence: Array, dice: np.random.Generator) -> 
 
 def lasting(series: Labelled, evidence: Array, dice: np.random.Generator) -> Samples:
     """For ``lasts``: points of events, wherever in them, against ordinary points."""
-    odd = np.flatnonzero(series.label[series.warmup :]) + series.warmup
+    odd = np.flatnonzero(series.label[series.taught :]) + series.taught
     ordinary = series.normal(int(series.about["vus_window"]) // 4)
     hard, others = _hardest(ordinary, fallen(evidence, FALL), min(HARD_LASTING, len(ordinary) // 2))
     taken = min(RANDOM_LASTING, len(others))

@@ -1,8 +1,9 @@
 """Labelled series to fit on: a folder with ``manifest.json`` and one Parquet file a series.
 
-The manifest lists ``series``, each with id, family, file, dims, interval_s (seconds), warmup (points never judged),
-delay_k (points within which an event counts as found), vus_window (points), real_timestamps and, where labels are wide
-windows, nab_windows (first and last point). A file has the columns timestamp (s), value and label (0 or 1).
+The manifest lists ``series``, each with id, family, file, dims, interval_s (seconds), warmup (points that no figure
+judges, though their labels are learned from), delay_k (points within which an event counts as found), vus_window
+(points), real_timestamps and, where labels are wide windows, nab_windows (first and last point). A file has the columns
+timestamp (s), value and label (0 or 1).
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import pandas as pd
 from detectors.residuals import Clock
 
 Array = npt.NDArray[Any]
+#: Points, and days, that a series is looked at before its points are learned from.
+LEAST_PAST, DAYS_PAST = 600, 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +43,11 @@ class Labelled:
         return int(self.about["warmup"])
 
     @property
+    def taught(self) -> int:
+        """The first point that is learned from: labels of the warm-up, which no figure judges, teach as well."""
+        return int(min(self.warmup, max(LEAST_PAST, DAYS_PAST * self.day)))
+
+    @property
     def delay(self) -> int:
         return int(self.about["delay_k"])
 
@@ -53,17 +61,17 @@ class Labelled:
         return Clock(int(self.about["interval_s"] * 1000), self.season).day
 
     def events(self) -> list[tuple[int, int]]:
-        """(first, last) point of each event that is judged: its window where the labels are windows."""
+        """(first, last) point of each event to learn from: its window where the labels are windows."""
         if "nab_windows" in self.about:
-            return [(first, last) for first, last in self.about["nab_windows"] if first >= self.warmup]
-        judged = self.label.copy()
-        judged[: self.warmup] = 0
-        return runs(judged)
+            return [(first, last) for first, last in self.about["nab_windows"] if first >= self.taught]
+        learned = self.label.copy()
+        learned[: self.taught] = 0
+        return runs(learned)
 
     def normal(self, margin: int) -> Array:
-        """The judged points that are neither in an event nor within ``margin`` points after one."""
+        """The points to learn from that are neither in an event nor within ``margin`` points after one."""
         free = np.ones(len(self.label), np.bool_)
-        free[: self.warmup] = False
+        free[: self.taught] = False
         for first, last in runs(self.label):
             free[first : last + 1 + margin] = False
         return np.flatnonzero(free)

@@ -22,7 +22,7 @@ LIMIT = -2.0
 #: How much the limit rises when the rate grows by a factor of e.
 RISE = 2.0
 #: Alarms over the budget by this factor make the limit rise by one for each further budget.
-KNEE = 4.0
+KNEE = 8.0
 #: How much the evidence that opened an alarm must still be exceeded by falls in a sample.
 FALL = 0.3
 

@@ -85,8 +85,8 @@ def remember(rows: moving.Rows, begins: Array, seen: moving.Seen, known: Array |
 def _shares(rows: moving.Rows, begins: Array, seen: moving.Seen, known: Array | None, day: float) -> Array:
     """Logarithms of the share of samples that began something, over the past of each mean: [mean, series, time]."""
     chances = moving.room(len(_MEANS), *begins.shape)
-    for at, (level, _) in enumerate(_MEANS):
-        chances[at] = chance(begins - level)
+    for at, level in enumerate(LEVELS):
+        chances[at * len(DAYS) : (at + 1) * len(DAYS)] = chance(begins - level)
     spans = [days * day for _, days in _MEANS]
     gains = [moving.gain_of(span) for span in spans]
     held = {"shares": rows["shares"].T}

@@ -16,7 +16,7 @@ from .findings import MOST, Finding
 #: Logits of a group's score for each unit of its distance's logarithm; what the mean logit of its series adds to that.
 GROUP_SHARE, ALONE_SHARE = 3.0, 0.15
 #: Distance at which a group pages, in usual ones.
-FAR = 2.0
+FAR = 5.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,11 @@ from .base import Array, State
 #: Samples before there is a distance.
 FIRST = 512
 #: Share of its variance added to each metric, which keeps the inverse tame.
-RIDGE = 0.03
+RIDGE = 0.01
 #: Deviations to which a metric is cut: when judged, when learned.
-JUDGED, LEARNED = 15.0, 10.0
+JUDGED, LEARNED = 50.0, 15.0
 #: Distances beyond this many usual ones weigh less, by the square.
-TRUSTED = 3.0
+TRUSTED = 5.0
 #: Distances below this differ by little.
 LEAST = 1e-2
 #: Span of the mean that the answer is half of, and of the usual distance, in samples.

@@ -63,6 +63,18 @@ def test_points_to_fit_on_are_those_of_events_and_ordinary_ones_that_weigh_for_a
     assert chosen.weight[chosen.odd == 0].sum() == pytest.approx(len(ordinary) / points)
 
 
+def test_labels_of_the_warm_up_are_learned_from_once_two_days_are_known() -> None:
+    label = np.zeros(4000, np.int8)
+    label[[100, 700, 2500]] = 1
+    about = {"family": "made-up", "warmup": 2000, "interval_s": 300, "delay_k": 7, "real_timestamps": True}
+    one = Labelled(about, 1_700_000_000 + 300 * np.arange(4000), np.arange(4000.0), label)
+    assert one.taught == max(600, 2 * 288)
+    assert one.events() == [(700, 700), (2500, 2500)]
+    assert one.normal(margin=2)[0] == 600
+    assert np.isin([701, 702], one.normal(margin=2)).sum() == 0
+    assert Labelled({**about, "warmup": 200}, one.times, one.values, label).taught == 200
+
+
 def test_a_fit_is_written_in_the_shape_of_the_projects_weights(tmp_path: Path) -> None:
     write(fitted(), tmp_path / FILE)
     held = json.loads((tmp_path / FILE).read_text(encoding="utf-8"))
