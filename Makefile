@@ -7,7 +7,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/watchkeeper
 export UV_PROJECT_ENVIRONMENT := .venv
 LONG_SECONDS ?= 3600
 
-.PHONY: help setup setup-dev up demo test test-long bench lint format servers bundle lock clean
+.PHONY: help setup setup-dev up demo test test-long bench lint lint-quick format servers bundle lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,9 +32,7 @@ demo: setup ## play a shop on this host that can be broken and is mended before 
 	@exec $(BIN)/watchkeeper demo
 
 test: setup-dev ## lint, types, walls and every test; with CI=true against real servers, nothing skipped
-	@if [ "$$CI" = true ]; then bash tests/servers/install.sh; fi
-	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest -m "not long" -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered --durations=10
+	@bash tests/run.sh
 
 test-long: setup-dev ## fuzz, soak, crash and simulation programmes; LONG_SECONDS is the time budget
 	@LONG_SECONDS=$(LONG_SECONDS) $(BIN)/python -m pytest -m long -p no:cacheprovider
@@ -42,10 +40,12 @@ test-long: setup-dev ## fuzz, soak, crash and simulation programmes; LONG_SECOND
 bench: setup-dev ## every benchmark, one after the other, with the calibration of the same minute
 	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
-lint: setup-dev ## ruff, formatting, mypy --strict, import walls
+lint: lint-quick ## ruff, formatting, mypy --strict, import walls
+	@$(BIN)/mypy
+
+lint-quick: setup-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check -q .
-	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache > .lint-imports.log || { cat .lint-imports.log; exit 1; }
 	@rm -f .lint-imports.log
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from pathlib import Path
 
+import coverage
 import pytest
 from support import pace
 
@@ -21,11 +23,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True, scope="module")
 def counted(request: pytest.FixtureRequest) -> Iterator[None]:
     """Lines are counted in units and contracts."""
-    if pace.below_tests(request.path).startswith(WHOLE):
+    if whole(request.path):
         with pace.uncounted():
             yield
     else:
         yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A test that works long counts no lines after its first moments."""
+    if whole(item.path) or coverage.Coverage.current() is None:
+        return (yield)
+    with pace.counted_at_first():
+        return (yield)
+
+
+def whole(path: Path) -> bool:
+    return pace.below_tests(path).startswith(WHOLE)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

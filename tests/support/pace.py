@@ -7,6 +7,7 @@ in the same form.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ TESTS = Path(__file__).parents[1]
 LONGEST = TESTS / "longest.txt"
 #: A file below this holds up nobody when it comes last.
 LONG_SECONDS = 8.0
+#: A test's lines are counted while it works so long: by then it repeats itself, at twice the price.
+COUNTED_SECONDS = 0.3
 #: By this coverage asks the processes that a test starts to count their lines too.
 ASKED = "COVERAGE_PROCESS_CONFIG"
 
@@ -43,6 +46,20 @@ def lines(measured: Mapping[str, float]) -> list[str]:
     return [f"{seconds:.0f} {path}" for path, seconds in ordered if seconds >= LONG_SECONDS]
 
 
+def stop_counting() -> list[coverage.Coverage]:
+    """What counted, innermost first: a worker has two, one of the process, one of its own."""
+    stopped = []
+    while (counting := coverage.Coverage.current()) is not None:
+        counting.stop()
+        stopped.append(counting)
+    return stopped
+
+
+def count_again(stopped: Iterable[coverage.Coverage]) -> None:
+    for counting in reversed(list(stopped)):
+        counting.start()
+
+
 @contextmanager
 def uncounted() -> Iterator[None]:
     """No lines are counted meanwhile, neither here nor in processes that are started.
@@ -50,14 +67,25 @@ def uncounted() -> Iterator[None]:
     Counting makes every line cost twice what it costs users; whole trees of processes would be late by it, and their
     lines are those that units have counted.
     """
-    stopped, asked = [], os.environ.pop(ASKED, None)
-    while (counting := coverage.Coverage.current()) is not None:  # a worker has two: one of the process, one of its own
-        counting.stop()
-        stopped.append(counting)
+    asked, stopped = os.environ.pop(ASKED, None), stop_counting()
     try:
         yield
     finally:
         if asked is not None:
             os.environ[ASKED] = asked
-        for counting in reversed(stopped):
-            counting.start()
+        count_again(stopped)
+
+
+@contextmanager
+def counted_at_first(seconds: float = COUNTED_SECONDS) -> Iterator[None]:
+    """Lines of this process are counted until it has worked so many seconds; those after are the same ones again."""
+    stopped: list[coverage.Coverage] = []
+    before = signal.signal(signal.SIGPROF, lambda *_: stopped.extend(stop_counting()))
+    signal.siginterrupt(signal.SIGPROF, False)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+        count_again(stopped)

@@ -59,7 +59,8 @@ def test_a_target_that_does_not_exist_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [*sorted(ROOT.glob("deploy/*.sh")), ROOT / ".ci/run", ROOT / "tests/servers/install.sh"]
+    "path",
+    [*sorted(ROOT.glob("deploy/*.sh")), ROOT / ".ci/run", ROOT / "tests/servers/install.sh", ROOT / "tests/run.sh"],
 )
 def test_scripts_are_executable_and_well_formed(path: Path) -> None:
     assert os.access(path, os.X_OK)
