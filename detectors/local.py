@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from watchkeeper.clock import time_zones
 from watchkeeper.holidays import checked_country, is_holiday, is_made_up
 from watchkeeper.model import Labels
 from watchkeeper.model.series import IntArray
@@ -92,7 +93,7 @@ class Places:
 
 
 def checked_zone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in time_zones():
         raise ValueError(f"{name!r} is not a time zone; write one like Asia/Shanghai or UTC")
     return name
 

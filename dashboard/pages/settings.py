@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
-from zoneinfo import available_timezones
 
 import dash_mantine_components as dmc
 from dash import ALL, Input, Output, State, ctx, html, no_update
@@ -16,6 +15,7 @@ from dashboard.context import Caller
 from dashboard.i18n import LANGUAGES
 from dashboard.page import Page, Request
 from dashboard.permissions import ROLES, Permission
+from watchkeeper.clock import time_zones
 
 KEY = "settings"
 
@@ -29,7 +29,7 @@ def layout(caller: Caller, _request: Request) -> Any:
         ),
         dmc.Select(
             id="settings-zone", label=words("settings.time_zone"), value=words.zone.key, searchable=True,
-            data=sorted(available_timezones()), allowDeselect=False, limit=50,
+            data=sorted(time_zones()), allowDeselect=False, limit=50,
         ),
         dmc.Button(words("settings.save"), id="settings-save", mt="md"),
         html.Div(id="settings-notice", className="wk-below"),
@@ -76,7 +76,7 @@ def register(callbacks: Callbacks) -> None:
         prevent_initial_call=True,
     )
     async def save(caller: Caller, _clicks: int, language: str, zone: str) -> Any:
-        if language not in LANGUAGES or zone not in available_timezones():
+        if language not in LANGUAGES or zone not in time_zones():
             return [widgets.notice(caller.words("settings.invalid"), "orange"), no_update]
         await caller.change_own(language=language, time_zone=zone)
         return [widgets.done(caller, "settings.saved"), f"{language} {zone}"]

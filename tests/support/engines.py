@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 from support.kept import kept_where
+from support.states import hurry, made_already
 
 from watchkeeper.access.roles import Role
 from watchkeeper.access.users import create_user, new_user
@@ -48,7 +49,13 @@ def build(
     file = folder / "watchkeeper.yaml"
     file.write_text(yaml.safe_dump(quiet(**sections), allow_unicode=True), encoding="utf-8")
     loaded = load(file, environment={})
-    return compose(loaded, data=DataDir(folder / "data").create(), clock=clock or ManualClock(NOON), actuator=actuator)
+    data = DataDir(folder / "data").create()
+    if not loaded.config.store.state.url.get_secret_value():
+        made_already(data.state)
+    found = compose(loaded, data=data, clock=clock or ManualClock(NOON), actuator=actuator)
+    if found.state.is_sqlite:
+        hurry(found.state)
+    return found
 
 
 def fit_here(engine: Engine) -> None:

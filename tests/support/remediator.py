@@ -9,8 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event
 from support.remedies import NOON, RULE
+from support.states import hurry, made_already
 
 from remediation.actions.base import state_hash
 from remediation.actions.haproxy import Haproxy
@@ -35,7 +35,6 @@ from watchkeeper.model import (
 )
 from watchkeeper.ports import Reading
 from watchkeeper.store.state.database import State, sqlite_url
-from watchkeeper.store.state.tables import metadata
 
 
 @dataclass
@@ -119,10 +118,10 @@ class World:
         **options: Any,
     ) -> None:
         self.folder, self.clock = folder, ManualClock(NOON)
+        made_already(folder / "state.db")
         self.state: State = open_state(sqlite_url(folder / "state.db"))
         if isinstance(self.state, State):
-            event.listen(self.state.engine, "connect", _no_waiting_for_the_disk)
-            metadata.create_all(self.state.engine)
+            hurry(self.state)
         targets = [{"name": "web", "kind": "haproxy", "socket": "/nowhere", "backend": "shop"}]
         self.settings = Settings(**{"targets": targets, **options})
         self.rules = rules or (RULE,)
@@ -199,11 +198,6 @@ class World:
     def reason(self) -> str:
         with self.state.read() as unit:
             return unit.transitions.of(self.record().id)[-1].reason
-
-
-def _no_waiting_for_the_disk(connection: Any, _record: Any) -> None:
-    """Power is not lost here; the engine's own processes are."""
-    connection.execute("PRAGMA synchronous=OFF")
 
 
 def incident(severity: Severity) -> Incident:

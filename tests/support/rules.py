@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from support.states import hurry
+from support.states import hurry, made_already
 
 from watchkeeper.clock import from_ms, to_ms
 from watchkeeper.errors import QueryError
@@ -14,7 +14,6 @@ from watchkeeper.model import Labels
 from watchkeeper.ports import Query
 from watchkeeper.promql import Engine, MemoryReader, Scalar, Vector, selectors
 from watchkeeper.store.state import State, sqlite_url
-from watchkeeper.store.state.tables import metadata
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -57,9 +56,9 @@ def failing(expr: str, at: datetime) -> Sequence[tuple[Labels, float]]:
 
 def state_at(path: Path) -> State:
     """A real SQLite state database with every table, which does not wait for the disk."""
+    made_already(path)
     state = State(sqlite_url(path))
     hurry(state)
-    metadata.create_all(state.engine)
     return state
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import datetime
-from zoneinfo import available_timezones
 
 from argon2 import PasswordHasher
 
 from watchkeeper.access.errors import ForbiddenError, UnknownUserError, WeakPasswordError
 from watchkeeper.access.passwords import HASHER, check_password, hash_password
 from watchkeeper.access.roles import Role, parse_role
+from watchkeeper.clock import time_zones
 from watchkeeper.store.state import State, Unit
 from watchkeeper.store.state.repositories.people import User
 
@@ -116,5 +116,5 @@ def _keep_an_admin(unit: Unit, user: User, *, stays: bool) -> None:
 def _check_preferences(language: str, time_zone: str) -> None:
     if language not in LANGUAGES:
         raise WeakPasswordError(f"language must be one of {', '.join(LANGUAGES)}")
-    if time_zone not in available_timezones():
+    if time_zone not in time_zones():
         raise WeakPasswordError("time zone must be one like Asia/Shanghai or UTC")

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from watchkeeper.clock import time_zones
 from watchkeeper.config.types import Duration
 
 Period = Literal["hour", "day", "week", "month"]
@@ -32,9 +33,7 @@ class Section(BaseModel):
 
 
 def _zone_or_empty(name: str) -> str:
-    from zoneinfo import available_timezones
-
-    if name and name not in available_timezones():
+    if name and name not in time_zones():
         raise ValueError(f"{name!r} is not a time zone; write one like Asia/Shanghai or UTC")
     return name
 

@@ -10,10 +10,11 @@ import re
 from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from watchkeeper.clock import time_zones
 from watchkeeper.config.business import Business
 from watchkeeper.config.catalogue import Catalogue
 from watchkeeper.config.cost import Cost
@@ -31,7 +32,7 @@ class Section(BaseModel):
 
 
 def _zone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in time_zones():
         raise ValueError(f"{name!r} is not a time zone; write one like Asia/Shanghai or UTC")
     return name
 

@@ -14,7 +14,6 @@ from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
 from support.engines import PASSWORD, clock_of, engine
 from support.remedies import PLAN
-from support.states import hurry
 
 from remediation.approval import approvers
 from remediation.settings import Settings
@@ -85,8 +84,6 @@ class House:
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with engine(tmp_path_factory.mktemp("house")) as found:
-        hurry(found.state)
-        found.state.engine.dispose()
         yield House(found)
 
 

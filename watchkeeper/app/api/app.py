@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute
 
 from watchkeeper import __version__
 from watchkeeper.app.api import (
@@ -61,6 +63,20 @@ def create(engine: Engine, routers: Sequence[APIRouter] = ()) -> FastAPI:
     app.state.overview = overview.Cache()
     app.state.turns = testing.Turns()
     app.state.encode = Encoder()
+    app.router.routes.extend(_parts())
+    for router in routers:
+        app.include_router(router)
+    _own_routes(app)
+    add_handlers(app)
+    app.add_middleware(BodyLimit, limit=MAX_BODY)
+    app.middleware("http")(_around)
+    return app
+
+
+@cache
+def _parts() -> tuple[BaseRoute, ...]:
+    """Routes of all parts: worked out once, however many applications this process makes."""
+    house = APIRouter()
     for part in (
         access,
         actions,
@@ -96,14 +112,8 @@ def create(engine: Engine, routers: Sequence[APIRouter] = ()) -> FastAPI:
         views,
         webhooks,
     ):
-        app.include_router(part.router)
-    for router in routers:
-        app.include_router(router)
-    _own_routes(app)
-    add_handlers(app)
-    app.add_middleware(BodyLimit, limit=MAX_BODY)
-    app.middleware("http")(_around)
-    return app
+        house.include_router(part.router)
+    return tuple(house.routes)
 
 
 def _own_routes(app: FastAPI) -> None:
