@@ -15,6 +15,7 @@ from watchkeeper.model.series import FloatArray, IntArray
 
 from . import alarm, base, channels, daily, fusion, moving, predictor, residuals, wide
 from .local import Places
+from .one_thread import one_thread
 
 #: Cells [series x time] of one block: small enough for the processor's cache.
 CELLS = 1 << 14
@@ -141,6 +142,7 @@ class Ensemble:
         ``walls``: what clocks show, [series, time] or [1, time] for all, in milliseconds; ``times``: the moments, where
         they are something else. Without ``band`` the first two alone.
         """
+        one_thread()
         moments = walls[0] if times is None else times
         clock = self._clock(state, moments, steady=steady)
         moment = self._moment(state, seen, walls, clock)

@@ -19,7 +19,7 @@ LONGEST = TESTS / "longest.txt"
 #: A file below this holds up nobody when it comes last.
 LONG_SECONDS = 8.0
 #: A test's lines are counted while it works so long: by then it repeats itself, at twice the price.
-COUNTED_SECONDS = 0.3
+COUNTED_SECONDS = 0.5
 #: By this coverage asks the processes that a test starts to count their lines too.
 ASKED = "COVERAGE_PROCESS_CONFIG"
 

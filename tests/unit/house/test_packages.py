@@ -20,6 +20,7 @@ CARD = {
     "pandas": ("pandas", ("collectors/sql_query.py",)),
     "scikit-learn": ("sklearn", ("detectors/isolation_forest.py",)),
     "statsmodels": ("statsmodels", ("forecasting",)),
+    "threadpoolctl": ("threadpoolctl", ("detectors/one_thread.py",)),
     "APScheduler": ("apscheduler", ("watchkeeper/app/schedule.py",)),
     "SQLAlchemy": ("sqlalchemy", ("watchkeeper/store/state/tables.py", "collectors/sql_query.py")),
     "plotly": ("plotly", ("dashboard/figures.py",)),
