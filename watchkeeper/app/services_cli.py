@@ -20,6 +20,20 @@ collectors_app = typer.Typer(help="What is collected: list, try.", no_args_is_he
 ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file.")]
 #: Samples printed by ``try`` unless all are asked for.
 SHOWN = 20
+#: Reason of a failed reading -> what to look at first.
+REMEDIES = {
+    "connect": "does it run and listen there, and does a firewall let this machine through? See its address or url",
+    "resolve": "is the name spelled right, and does this machine's name server know it?",
+    "timeout": "is it reachable from here, and is the source's timeout long enough for it?",
+    "tls": "does the certificate fit the name, and is its authority known (ca_file)? Does that port speak TLS at all?",
+    "protocol": "is this the right port? What answers there speaks something else",
+    "parse": "is this the right page or path? What came is not what this kind reads",
+    "token": "are user, password or token right, and may they read this? See the grants in docs/databases.md",
+    "status": "is the path right, and may this user or token read it?",
+    "redirect": "name the address that it points to: redirects are not followed",
+    "too_large": "is this the right page? If so, raise the source's max_bytes",
+    "refused_address": "name another address: this one is never reached, or the scheme is not http or https",
+}
 
 
 def say(text: str) -> None:
@@ -94,6 +108,8 @@ def attempt(
         found = asyncio.run(_collect(source))
     except CollectError as error:
         say(f"FAILED ({error.reason}): {error}")
+        if error.reason in REMEDIES:
+            say(f"remedy: {REMEDIES[error.reason]}")
         raise typer.Exit(1) from None
     _tell(found, whole=whole)
     for question, said in getattr(source.collector, "problems", {}).items():

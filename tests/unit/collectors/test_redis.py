@@ -196,6 +196,15 @@ def test_try_says_what_was_not_answered(server: Running, tmp_path: Path) -> None
     assert "s3cret-word" not in said.output
 
 
+def test_try_says_why_nothing_came_and_what_to_look_at(tmp_path: Path) -> None:
+    source = f"{{kind: redis, name: cache, address: '127.0.0.1:{free_port()}'}}"
+    (tmp_path / "watchkeeper.yaml").write_text(f"collect: {{sources: [{source}]}}")
+    said = CliRunner().invoke(collectors_app, ["try", "cache", "--config", str(tmp_path / "watchkeeper.yaml")])
+    assert said.exit_code == 1
+    assert "FAILED (connect): no connection" in said.output
+    assert "remedy: does it run and listen there" in said.output
+
+
 async def test_200_answers_with_bytes_changed_never_crash_the_collector(server: Running, outbound: Outbound) -> None:
     said = redis_cli(server.port, "info", "all").encode()
     whole = b"$%d\r\n%s\r\n" % (len(said), said) + b"*2\r\n$10\r\nmaxclients\r\n$3\r\n321\r\n:4\r\n"
