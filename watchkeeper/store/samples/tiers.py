@@ -142,6 +142,8 @@ class Tier:
         """Every aggregate of one target as a section; False when there was no sample."""
         pieces = [piece for piece, _ in spans]
         columns = union(pieces)
+        if not len(columns):
+            return False  # nothing but the end of series, as scores have while they are learned
         order = np.argsort(columns.sids)
         packed: dict[str, list[Packed]] = {aggregate: [] for aggregate in AGGREGATES}
         kept, times = [], np.empty(0, dtype=np.int64)

@@ -183,3 +183,19 @@ def test_wide_targets_are_rolled_up_in_parts(tmp_path: Path, monkeypatch: pytest
     store.maintain(clock.now())
     found = Engine(store).instant("last_over_time({job='test'}[1d])", to_ms(START) + 90 * 600_000)
     assert sorted(found.values.tolist()) == [float(place + 88) for place in range(40)]  # type: ignore[union-attr]  # a vector
+
+
+def test_a_target_whose_day_held_nothing_but_ends_does_not_keep_the_others_from_being_rolled_up(tmp_path: Path) -> None:
+    clock = ManualClock(NOON.replace(hour=23, minute=50))
+    store = EmbeddedStore(tmp_path, clock=clock, tiers=TIERS)
+    shapes = {"scores": layout("score"), "web": layout("queue")}
+    rolled = 0
+    for number in range(7 * 60):
+        clock.advance(60)
+        for target, shape in shapes.items():
+            value = STALE_NAN if target == "scores" and number < 15 else 1.0
+            store.append(Tick(target=target, time_ms=to_ms(clock.now()), layout=shape, values=np.array([value])))
+        if number % 60 == 59:
+            rolled += store.maintain(clock.now())["days_rolled_up"]
+    assert rolled > 0
+    store.close()
