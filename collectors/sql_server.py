@@ -32,7 +32,7 @@ class SqlServer:
 
     def read(self, now: datetime, url: URL) -> Collected:
         """One reading. Raises CollectError when the server cannot be reached or nothing is answered."""
-        from sqlalchemy.exc import DBAPIError
+        from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
         if self._database is None or url != self._url:  # the password may have changed
             self.close()
@@ -44,7 +44,7 @@ class SqlServer:
         except DBAPIError as error:
             said, reason = database.said(error)
             raise CollectError(f"no session: {said}", reason=_why(said, reason)) from None
-        except UNREADABLE as error:
+        except (SQLAlchemyError, *UNREADABLE) as error:
             said = f"what answers does not speak the server's protocol ({type(error).__name__})"
             raise CollectError(said, reason="protocol") from None
         tick = self._sheet.tick(now, readings)

@@ -237,6 +237,7 @@ async def _over_sockets(port: int, make: Make, outbound: Outbound, recorded: Rec
 
     async def again(way: Changes) -> Attempt:
         server = await loop.create_server(lambda: Replay(way, QUIET_SECONDS), "127.0.0.1", 0)
+        stack.callback(way.over)
         stack.callback(server.close)
         port = server.sockets[0].getsockname()[1]
 

@@ -74,6 +74,12 @@ class Changes:
     before: Sequence[int]  #: pieces of a conversation that go through before one is changed
     at_once: bool  #: a changed answer is the last
     changed: int = 0
+    open: set[asyncio.Transport] = field(default_factory=set)
+
+    def over(self) -> None:
+        """Whoever still waits, waits no longer: threads could not end."""
+        for one in list(self.open):
+            one.abort()
 
 
 class Conversation:
@@ -108,18 +114,20 @@ class Replay(asyncio.Protocol):
     """The server's side of a connection in an event loop."""
 
     def __init__(self, way: Changes, quiet: float = QUIET_SECONDS) -> None:
-        self._talk, self._at_once, self._quiet = Conversation(way), way.at_once, quiet
+        self._talk, self._at_once, self._quiet, self._open = Conversation(way), way.at_once, quiet, way.open
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._open.add(transport)
         self._say(self._talk.greeting())
 
     def data_received(self, data: bytes) -> None:
         self._say(self._talk.answer(data))
 
     def connection_lost(self, _: Exception | None) -> None:
+        self._open.discard(self._transport)
         if self._timer is not None:
             self._timer.cancel()
 
