@@ -11,22 +11,45 @@ from watchkeeper.model import Observation
 RULE = "rule"
 #: Observers that must agree.
 OBSERVERS = 2
+#: Looks that are gone through for each sample wanted: a sample is fresh for two intervals.
+LOOKS = 2
 #: Good observations in a row after which an episode is over.
 LEAVE_AFTER = 10
 
 
 def agreeing(history: Sequence[Observation], k: int, n: int) -> list[str]:
-    """Observers that said bad in at least k of the last n observations. Unknown is not bad.
+    """Observers that said bad in at least k of the last n samples they saw. Unknown is not bad.
 
-    The rule itself has no voice while its newest look is good: what is well again needs no mending.
+    A sample counts once for each: one broken connection that is looked at three times is one. The rule itself has no
+    voice while its newest look is good: what is well again needs no mending.
     """
-    recent = list(history)[-n:]
-    names = sorted({name for seen in recent for name in seen.observers} - {RULE})
-    votes = {RULE: sum(seen.bad is True for seen in recent)}
-    votes.update({name: sum(seen.observers.get(name) is True for seen in recent) for name in names})
+    recent = list(history)[-LOOKS * n :]
+    names = sorted({name for seen in recent[-n:] for name in seen.observers} - {RULE})
+    votes = {name: sum(bad is True for bad in _said(recent, name)[-n:]) for name in (RULE, *names)}
     if recent and recent[-1].bad is False:
         votes[RULE] = 0
     return [name for name in (RULE, *names) if votes[name] >= k]
+
+
+def _said(looks: Sequence[Observation], name: str) -> list[bool | None]:
+    """What the observer said of each of its samples, as of the last look at it; an unknown look counts by itself."""
+    said: list[bool | None] = []
+    before, place = None, 0
+    for bad, sample_at in (_voice(seen, name) for seen in looks):
+        if bad is not None and sample_at == before:
+            said[place] = bad
+            continue
+        if bad is not None:
+            before, place = sample_at, len(said)
+        said.append(bad)
+    return said
+
+
+def _voice(seen: Observation, name: str) -> tuple[bool | None, datetime]:
+    """A look that names no sample is one by itself."""
+    if name == RULE:
+        return seen.bad, seen.newest_sample_at or seen.at
+    return seen.observers.get(name), seen.sampled.get(name, seen.at)
 
 
 def confirmed(history: Sequence[Observation], k: int, n: int) -> bool:

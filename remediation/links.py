@@ -144,6 +144,7 @@ def return_observation(seen: Observation, state: LinkState, link: Link, now: dat
         at=seen.at,
         bad=may_return(state, link, now),
         observers={name: None if bad is None else not bad for name, bad in seen.observers.items()},
+        sampled=seen.sampled,
         newest_sample_at=seen.newest_sample_at,
         reason=f"{link.primary} was probed good throughout half-open",
     )

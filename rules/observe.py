@@ -32,13 +32,14 @@ class _Look:
 def observe(rule: RemedyRule, now: datetime, query: Query, newest: Newest) -> Observation:
     """Bad while ``when`` returns series (comparison) or a value other than 0; None when it cannot be known."""
     look = _look(rule.when, rule, now, query, newest)
-    witnesses = {name: _look(expr, rule, now, query, newest).bad for name, expr in rule.observers.items()}
+    witnesses = {name: _look(expr, rule, now, query, newest) for name, expr in rule.observers.items()}
     return Observation(
         rule=rule.name,
         at=now,
         bad=look.bad,
         series=look.series,
-        observers=witnesses,
+        observers={name: one.bad for name, one in witnesses.items()},
+        sampled={name: one.newest for name, one in witnesses.items() if one.newest is not None},
         newest_sample_at=look.newest,
         reason=look.reason,
     )

@@ -116,5 +116,6 @@ class Observation:
     bad: bool | None  #: None when it cannot be known: no data, stale, not finite, or the query failed
     series: Sequence[tuple[Labels, float]] = ()
     observers: Mapping[str, bool | None] = field(default_factory=dict)
+    sampled: Mapping[str, datetime] = field(default_factory=dict)  #: observer -> its newest sample, when it has one
     newest_sample_at: datetime | None = None
     reason: str = ""

@@ -128,6 +128,26 @@ def test_k_of_the_last_n_by_the_rule_and_one_more() -> None:
     assert confirm.agreeing(doubled, 3, 4) == ["rule"]
 
 
+def sampled(*looks: tuple[int, bool | None]) -> list[Observation]:
+    """Looks of which only the probe sees the same sample again: (its second, what it says)."""
+    return [
+        replace(one, observers={"probe": bad}, sampled={"probe": NOON + SECOND * at})
+        for one, (at, bad) in zip(seen(*[True] * len(looks)), looks, strict=True)
+    ]
+
+
+def test_a_sample_counts_once_however_often_it_is_looked_at() -> None:
+    again = (0, True)
+    assert confirm.agreeing(sampled(again, again, again), 2, 4) == ["rule"]
+    assert confirm.agreeing(sampled(again, (0, None), again), 2, 4) == ["rule"]
+    assert confirm.agreeing(sampled((0, True), (1, True)), 2, 4) == ["rule", "probe"]
+    slow = sampled((0, True), again, (2, True), (2, True), (4, True), (4, True))
+    assert confirm.agreeing(slow, 3, 4) == ["rule", "probe"]  # of its own last four samples
+    assert confirm.agreeing(sampled((0, True), (0, False), (1, True)), 2, 4) == ["rule"]  # as of the last look at it
+    stuck = [replace(one, newest_sample_at=NOON) for one in seen(True, True, True)]
+    assert confirm.agreeing(stuck, 2, 4) == ["probe"]
+
+
 def test_ten_good_ones_in_a_row_end_an_episode_and_nine_do_not() -> None:
     assert confirm.cleared(seen(True, *[False] * 10))
     assert not confirm.cleared(seen(*[False] * 9))
