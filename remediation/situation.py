@@ -56,7 +56,23 @@ class Facts:
     canaries: Mapping[str, bool | None] = field(default_factory=dict)  #: name -> reachable
     asked: Mapping[str, datetime] = field(default_factory=dict)  #: canary -> when it was last tried; none: just now
     leader: bool = True  #: this engine holds the lease
+    freezes: Sequence[Frozen] = ()  #: those that are on now
     quality: Mapping[str, Mapping[str, object]] = field(default_factory=dict)  #: link -> its providers, rated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frozen:
+    """A change freeze that is on, told as an event. Empty service or environment: all."""
+
+    reason: str
+    service: str = ""
+    environment: str = ""
+    end: datetime | None = None  #: none: until it is called off
+
+    def means(self, rule: RemedyRule) -> bool:
+        """A rule that names no environment is meant by every freeze of its service."""
+        where = rule.incident_labels.get("environment", self.environment)
+        return self.service in ("", rule.service) and self.environment in ("", where)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,4 +160,5 @@ class Situation:
     used_keys: frozenset[str] = frozenset()  #: idempotency keys of earlier intents of other actions
     link: LinkView | None = None
     guards: Mapping[str, float | None] = field(default_factory=dict)  #: guarded SLIs now; None: unknown
+    frozen: Sequence[Frozen] = ()  #: freezes told as events that mean this rule
     waived: frozenset[str] = frozenset()  #: gates a person waived, with a written reason

@@ -96,6 +96,7 @@ async def situation_of(
         onsets=tuple(history.onsets),
         idle_since=history.idle_since,
         leader=run.facts.leader,
+        frozen=[one for one in run.facts.freezes if one.means(rule)],
         intent=intent,
         link=run.links.get(rule.name),
         guards=guards_now(run.facts.query, rule.guards, run.tick.wall),

@@ -24,6 +24,7 @@ from support.remedies import (
 
 from remediation.gates import GATES, WAIVABLE, all_passed, evaluate
 from remediation.settings import Freeze
+from remediation.situation import Frozen
 from watchkeeper.model import Approval, RiskClass, Severity
 
 
@@ -62,6 +63,17 @@ def test_a_freeze_lets_diagnosis_and_reversible_work_on_an_outage_through() -> N
     assert "switch" not in refusals(passing(settings=frozen, severity=Severity.P0))
     assert "switch" not in refusals(passing(settings=frozen, **a_plan(risk=RiskClass.A0)))
     assert "switch" in refusals(passing(settings=frozen, severity=Severity.P0, **a_plan(risk=RiskClass.A2)))
+
+
+def test_a_freeze_that_was_told_holds_for_its_service_and_environment() -> None:
+    test = replace(RULE, incident_labels={**RULE.incident_labels, "environment": "TEST"})
+    for told in (Frozen(reason="sales"), Frozen(reason="sales", service=RULE.service, environment="PROD")):
+        assert told.means(RULE)
+    assert not Frozen(reason="sales", environment="PROD").means(test)
+    assert not Frozen(reason="sales", service="another").means(RULE)
+    calm = passing(frozen=[Frozen(reason="sales")], severity=Severity.P0)
+    assert "switch" not in refusals(calm)
+    assert "switch" in refusals(replace(calm, **a_plan(risk=RiskClass.A2)))
 
 
 def test_a_plan_approved_by_another_person_passes() -> None:

@@ -18,6 +18,7 @@ from rules.observe import observe
 from watchkeeper.app.api import shapes
 from watchkeeper.app.pipeline.ask import Ask
 from watchkeeper.app.pipeline.collect import Source
+from watchkeeper.app.pipeline.freezes import freezes_now
 from watchkeeper.app.pipeline.news import Feeds, Pulse
 from watchkeeper.clock import Clock
 from watchkeeper.errors import AccessError, StoreError
@@ -144,6 +145,7 @@ class Acting:
         with self.state.read() as unit:
             incidents = unit.incidents.open()
             alerts = unit.alerts.open()
+            freezes = freezes_now(unit, now)
         bad: dict[str, datetime] = {}
         for alert in alerts:
             service = alert.labels.get("service", "")
@@ -161,6 +163,7 @@ class Acting:
             canaries=canaries,
             asked=asked,
             leader=self.leads(),
+            freezes=freezes,
             quality=self.quality(),
         )
 
