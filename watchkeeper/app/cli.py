@@ -20,6 +20,7 @@ from watchkeeper.app.logs_cli import logs_app
 from watchkeeper.app.plans_cli import plans_app
 from watchkeeper.app.risk_cli import risk
 from watchkeeper.app.rootcause_cli import rootcause
+from watchkeeper.app.rules_promote_cli import promote
 from watchkeeper.app.scored_cli import scored
 from watchkeeper.app.security_cli import security_app
 from watchkeeper.app.services_cli import collectors_app, services_app
@@ -34,7 +35,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-rules_app = typer.Typer(help="Alert and remediation rules: lint, test, backtest, import.", no_args_is_help=True)
+rules_app = typer.Typer(
+    help="Alert and remediation rules: lint, test, backtest, import, promote.", no_args_is_help=True
+)
 notify_app = typer.Typer(help="Channels to people.", no_args_is_help=True)
 report_app = typer.Typer(help="Reports.", no_args_is_help=True)
 app.add_typer(rules_app, name="rules")
@@ -53,6 +56,7 @@ app.add_typer(actions_app, name="actions")
 app.add_typer(plans_app, name="plans")
 app.add_typer(switch_app, name="kill-switch")
 app.add_typer(audit_app, name="audit")
+rules_app.command()(promote)
 app.command()(risk)
 app.command()(scored)
 app.command()(rootcause)

@@ -39,19 +39,20 @@ def send(
 
     body: dict[str, Any] = {
         "kind": kind, "title": title, "service": service, "environment": environment, "status": status,
-        "version": version, "actor": actor, "link": link, "id": event_id, "labels": _labels(label or []),
+        "version": version, "actor": actor, "link": link, "id": event_id, "labels": pairs("--label", label or []),
     }  # fmt: skip
     body |= {name: value for name, value in (("start", start), ("end", end)) if value}
     answer = Client.of(data).post("/api/wk/events", body)
     say(answer["added"][0] if answer["added"] else f"told before: nothing was added for id {event_id!r}")
 
 
-def _labels(given: list[str]) -> dict[str, str]:
-    pairs = [one.partition("=") for one in given]
-    wrong = next((name for name, equals, _ in pairs if not equals), None)
+def pairs(option: str, given: list[str]) -> dict[str, str]:
+    """``name=value`` as names and values, of an option that may be repeated."""
+    found = [one.partition("=") for one in given]
+    wrong = next((name for name, equals, _ in found if not equals), None)
     if wrong is not None:
-        raise typer.BadParameter(f"write --label name=value, not {wrong!r}")
-    return {name: value for name, _, value in pairs}
+        raise typer.BadParameter(f"write {option} name=value, not {wrong!r}")
+    return {name: value for name, _, value in found}
 
 
 @app.command("list")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rules.findings import Level
+from rules.findings import Finding, Level
 from rules.lint import lint as find
 from rules.load import load
 from rules.unit_tests import run_tests
@@ -21,13 +21,19 @@ def lint(files: Sequence[Path], say: Say) -> int:
     """One line a finding, with what to write instead. Exit code 1 on an error."""
     book = load(files)
     findings = find(book)
+    failed = tell_findings(findings, say)
+    rules = sum(len(group.rules) for group in book.groups)
+    say(f"{rules} rules, {len(book.remedies)} remediation rules, {len(findings)} findings")
+    return 1 if failed else 0
+
+
+def tell_findings(findings: Sequence[Finding], say: Say) -> bool:
+    """One line a finding, with what to write instead. True when one is an error."""
     for one in findings:
         say(f"{one.file}:{one.line}: {one.rule}: {one.level}: {one.message} [{one.code}]")
         if one.proposal:
             say(f"    write: {one.proposal}")
-    rules = sum(len(group.rules) for group in book.groups)
-    say(f"{rules} rules, {len(book.remedies)} remediation rules, {len(findings)} findings")
-    return 1 if any(one.level is Level.ERROR for one in findings) else 0
+    return any(one.level is Level.ERROR for one in findings)
 
 
 def test(files: Sequence[Path], say: Say) -> int:

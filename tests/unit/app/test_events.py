@@ -17,11 +17,14 @@ import pytest
 from starlette.testclient import TestClient
 from support.engines import NOON, clock_of, engine
 
+from rules.promotion import Step
 from watchkeeper.access.roles import Role
 from watchkeeper.access.tokens import create_system_token
 from watchkeeper.app.api.app import create
+from watchkeeper.app.client import Client
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.pipeline.events_series import rows
+from watchkeeper.app.rules_promote import tell_engine
 from watchkeeper.model import Incident, IncidentState, Severity, format_series
 from watchkeeper.wire.hooks import BUILTIN
 from watchkeeper.wire.hooks.signature import sign
@@ -264,6 +267,18 @@ def test_a_writer_tells_events_and_lists_them_by_kind_service_and_time(house: En
     assert [row["title"] for row in listed(house, api, "?until=2026-03-01T12:00:00Z")] == ["one"]
     assert api.post("/api/wk/events", json=told[0], headers=bearer(house, Role.VIEWER)).status_code == 403
     assert api.get("/api/wk/events/event-9", headers=bearer(house)).status_code == 404
+
+
+def test_rules_that_were_promoted_stand_among_the_changes(house: Engine, api: TestClient) -> None:
+    class Here(Client):
+        def raw(self, method: str, path: str, body: bytes | None = None) -> bytes:
+            headers = {**bearer(house), "Content-Type": "application/json"}
+            return api.request(method, path, content=body, headers=headers).content
+
+    event = tell_engine(Here("", ""), Path("rules/orders-prod.yaml"), "orders", Step("STAGING", "PROD"))
+    (row,) = listed(house, api, "?kind=change")
+    assert (row["id"], row["title"]) == (event, "rules orders promoted from STAGING to PROD")
+    assert (row["environment"], row["labels"]["file"]) == ("PROD", "orders-prod.yaml")
 
 
 WRONG: list[dict[str, Any]] = [
