@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from watchkeeper.clock import time_zones
+from watchkeeper.config.access import Access
 from watchkeeper.config.business import Business
 from watchkeeper.config.catalogue import Catalogue
 from watchkeeper.config.cost import Cost
@@ -306,6 +307,7 @@ class Config(Section):
     environment: str = ""  #: DEV, TEST, STAGING, PROD; becomes the label `environment`
     discover: Switch = True  #: look for exporters on the usual local ports
     engine: Engine = Engine()
+    access: Access = Access()
     dashboard: Dashboard = Dashboard()
     actuator: Actuator = Actuator()
     store: Store = Store()

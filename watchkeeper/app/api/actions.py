@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from watchkeeper.access import Permission, Principal, require
 from watchkeeper.access.guard import RECENT
-from watchkeeper.app.api import shapes
+from watchkeeper.app.api import environments, shapes
 from watchkeeper.app.api.guard import needs, read
 from watchkeeper.app.engine import Engine
 from watchkeeper.errors import AccessError
@@ -150,6 +150,8 @@ def judge(
 def kill_switch(request: Request, body: Switch, caller: Annotated[Principal, Depends(read)]) -> dict[str, Any]:
     """Any operator sets it; only an admin clears it."""
     engine: Engine = request.app.state.engine
-    require(caller, Permission.KILL_SWITCH_SET if body.on else Permission.KILL_SWITCH_CLEAR)
+    permission = Permission.KILL_SWITCH_SET if body.on else Permission.KILL_SWITCH_CLEAR
+    require(caller, permission)
+    environments.check(request, caller, permission)
     engine.set_kill_switch(on=body.on, by=caller.name, reason=body.reason)
     return engine.kill_switch()

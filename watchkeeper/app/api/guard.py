@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from watchkeeper.access import Permission, Principal, authenticate, require, require_csrf
+from watchkeeper.app.api import environments
 
 #: Paths of Prometheus's API that change something.
 CHANGING = frozenset({"/api/v1/write", "/api/v1/otlp/v1/metrics"})
@@ -30,11 +31,15 @@ def principal_of(request: Request) -> Principal:
 Caller = Annotated[Principal, Depends(principal_of)]
 
 
-def needs(permission: Permission) -> Callable[[Principal], Principal]:
-    """A dependency that answers the caller when the role has the permission; raises ForbiddenError otherwise."""
+def needs(permission: Permission) -> Callable[[Principal, Request], Principal]:
+    """A dependency that answers the caller when the role has the permission; raises ForbiddenError otherwise.
 
-    def check(caller: Caller) -> Principal:
+    So it does when what is changed belongs to an environment that is not the caller's.
+    """
+
+    def check(caller: Caller, request: Request) -> Principal:
         require(caller, permission)
+        environments.check(request, caller, permission)
         return caller
 
     return check

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, Field
 
 from watchkeeper.access import Permission, Principal
-from watchkeeper.app.api import shapes
+from watchkeeper.app.api import environments, shapes
 from watchkeeper.app.api.guard import needs, read
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.explain import change_line, explain
@@ -179,6 +179,7 @@ def add_silence(
         raise HTTPException(400, f"duration: more than nothing and at most {LONGEST_SILENCE.days} days")
     for name, op, value in body.matchers:
         matches(Matcher(name, MatchOp(op), value), [""])  # a broken pattern kept would stop every later alert
+    environments.within(engine, caller, environments.of_matchers(engine, body.matchers), "POST /api/wk/silences")
     with engine.state.begin() as unit:
         silence = Silence(
             id=unit.incidents.new_silence_id(),
