@@ -15,6 +15,8 @@ from .base import Array, State
 
 #: Days over which a series' own rate of alarms is counted.
 DAYS = 20.0
+#: Days for which a view by the time of day is new, and the evidence that is doubted then.
+NEW, DOUBT = 0.125, 3.0
 #: Days for which a new series is taken to have kept to its budget.
 TRUSTED_DAYS = 10.0
 #: Evidence at which an alarm opens while the rate equals the budget.
@@ -36,7 +38,20 @@ class Budget:
 
 
 def start_rows(count: int) -> dict[str, Array]:
-    return {"alarm_rate": np.zeros(count), "alarm_held": np.zeros(count), "alarm_moved": np.zeros(count)}
+    return {f"alarm_{part}": np.zeros(count) for part in ("rate", "held", "moved", "timed")}
+
+
+def doubt(state: State, timed: Array, budget: Budget) -> Array | float:
+    """Evidence that counts for nothing while a series is judged by the time of day for the first time.
+
+    A new view of a series is no news of it. ``timed``: where it is judged so, [series, time].
+    """
+    new, before = NEW * budget.samples_a_day, state.rows["alarm_timed"]
+    if (before >= new).all() or not timed.any():
+        return 0.0
+    count = before[:, None] + np.cumsum(timed, axis=1)
+    state.rows["alarm_timed"] = np.minimum(count[:, -1], new)
+    return np.asarray(np.where(timed & (count <= max(new, 1.0)), DOUBT, 0.0))
 
 
 def judge(state: State, begins: Array, enough: Array, seen: Array, budget: Budget) -> Array:

@@ -184,6 +184,7 @@ class Ensemble:
             if plain.any():
                 value = np.where(plain, np.maximum(value, base.rarity_score(rarest)), value)
                 begins = np.where(plain, np.maximum(begins, rarest - PLAIN_ORDERS + alarm.LIMIT), begins)
+        begins = begins - alarm.doubt(state, view.left.timed, budget)
         opened = alarm.judge(state, begins, enough, before.count, budget)
         answers = [np.where(view.still, 0.0, value), opened]
         if band:

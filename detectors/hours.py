@@ -8,7 +8,7 @@ import numpy as np
 
 from watchkeeper.model.series import BoolArray, FloatArray
 
-from .base import Array, State
+from .base import Array, State, usable
 
 HOUR_MS = 3_600_000
 #: Complete hours remembered, two days: each is compared with the same one a day before.
@@ -50,7 +50,7 @@ def add(state: State, values: FloatArray, time_ms: int) -> bool:
         state.shared["hour"] = np.where(np.arange(PLACES) == place, hour, hours)
         for name in ("low", "high"):
             state.rows[name][:, place] = np.nan
-    samples = values.astype(np.float32)
+    samples = usable(values).astype(np.float32)
     for name, fold in (("low", np.fmin), ("high", np.fmax)):
         fold(state.rows[name][:, place], samples, out=state.rows[name][:, place])
     return begins

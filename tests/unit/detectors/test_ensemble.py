@@ -156,3 +156,12 @@ def test_one_episode_opens_one_alarm() -> None:
     enough, seen = np.ones(episode.shape, np.bool_), np.arange(500, 508)[None]
     opened = judge(state, episode, enough, seen, Budget(a_day=0.15, samples_a_day=288.0))
     assert opened[0].tolist() == [0, 1, 0, 0, 0, 0, 0, 0]
+
+
+def test_a_smooth_series_opens_no_alarm_when_its_first_day_is_over() -> None:
+    """From then on it is judged by the time of day too: the view is new, the series is not."""
+    at = np.arange(400)
+    many = np.array([np.sin(at * pace + start) for pace in (0.2, 0.7, 1.0) for start in range(4)])
+    found = Ensemble().score(matrix(many, step_ms=5 * MINUTE_MS)).alarm
+    assert found is not None
+    assert np.nansum(found[:, 280:310]) == 0

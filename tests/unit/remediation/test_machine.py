@@ -35,6 +35,7 @@ from support.fast_state import Counting, run_at_once, without_threads
 from support.memory_state import MemoryState
 from support.remediator import World, incident
 from support.remedies import NOON, RULE
+from support.states import made_already
 
 from remediation import steady
 from remediation.book import HOLDING
@@ -96,6 +97,7 @@ class Life(RuleBasedStateMachine):
     def begin(self, mode: Mode, *, rehearsed: bool) -> None:
         rules = (replace(RULE, mode=mode), replace(SECOND, mode=mode))
         self.mode = mode
+        made_already(self.folder / "state.db")
         self.state = type(self).open_state(sqlite_url(self.folder / "state.db"))
         self.world = World(self.folder, *rules, rehearsed=rehearsed, open_state=lambda _: self.state)
         self.world.carry_out = run_at_once
