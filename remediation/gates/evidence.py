@@ -32,7 +32,8 @@ def switch(s: Situation) -> Verdict:
     for freeze in s.settings.freeze:
         if freeze.start <= s.wall < freeze.end and not exempt:
             return refused("switch", f"change freeze until {freeze.end.isoformat()}: {freeze.reason}")
-    for told in () if exempt else s.frozen:
+    if s.frozen and not exempt:
+        told = s.frozen[0]
         if told.end is None:
             return refused("switch", f"change freeze until it is called off: {told.reason}")
         return refused("switch", f"change freeze until {told.end.isoformat()}: {told.reason}")

@@ -81,9 +81,8 @@ def leap(hours: Hours, beats: int) -> None:
     hours.samples[FRONT], hours.samples[ERRORS] = (now, 1.0), (now, 0.0)
     seen = observe(rule, now, hours.query, hours.newest)
     for at in moments[-History.KEEP :]:
-        mind._histories[rule.name].add(
-            replace(seen, at=at, newest_sample_at=at), at - mind.people.skew, hours.settings.flap_window
-        )
+        looked = replace(seen, at=at, newest_sample_at=at, sampled=dict.fromkeys(seen.sampled, at))
+        mind._histories[rule.name].add(looked, at - mind.people.skew, hours.settings.flap_window)
     state = mind._links[link.name]
     for _ in range(min(beats, max(links.PROBES, link.return_good))):
         state = links.follow(state, link, True, True, now - mind.people.skew)

@@ -52,10 +52,12 @@ def test_what_is_said_to_be_the_same_programme_is_a_mutant_that_exists() -> None
 
 
 def test_a_change_of_a_function_is_exchanged_and_one_of_a_module_is_imported() -> None:
+    lines = (ROOT / "remediation" / "confirm.py").read_text(encoding="utf-8").splitlines()
+    at = {line: number for number, line in enumerate(lines, start=1)}
     found = {str(one): exchange(one) for one in chosen(["remediation.confirm"], 1)}
-    inside = [change for name, change in found.items() if ":28 " in name]
+    inside = [change for name, change in found.items() if f":{at['        votes[RULE] = 0']} " in name]
     assert [[(old.co_qualname, old != new) for old, new in change or []] for change in inside] == [[("agreeing", True)]]
-    assert found["remediation.confirm:15 10 becomes 11"] is None
+    assert found[f"remediation.confirm:{at['LEAVE_AFTER = 10']} 10 becomes 11"] is None
 
 
 @pytest.mark.long
