@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import coverage
 import pytest
 from support import pace
 
@@ -28,15 +27,6 @@ def counted(request: pytest.FixtureRequest) -> Iterator[None]:
             yield
     else:
         yield
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """A test that works long counts no lines after its first moments."""
-    if whole(item.path) or coverage.Coverage.current() is None:
-        return (yield)
-    with pace.counted_at_first():
-        return (yield)
 
 
 def whole(path: Path) -> bool:

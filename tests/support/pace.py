@@ -7,7 +7,6 @@ in the same form.
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,8 +17,6 @@ TESTS = Path(__file__).parents[1]
 LONGEST = TESTS / "longest.txt"
 #: A file below this holds up nobody when it comes last.
 LONG_SECONDS = 8.0
-#: A test's lines are counted while it works so long: by then it repeats itself, at twice the price.
-COUNTED_SECONDS = 0.5
 #: By this coverage asks the processes that a test starts to count their lines too.
 ASKED = "COVERAGE_PROCESS_CONFIG"
 
@@ -73,19 +70,4 @@ def uncounted() -> Iterator[None]:
     finally:
         if asked is not None:
             os.environ[ASKED] = asked
-        count_again(stopped)
-
-
-@contextmanager
-def counted_at_first(seconds: float = COUNTED_SECONDS) -> Iterator[None]:
-    """Lines of this process are counted until it has worked so many seconds; those after are the same ones again."""
-    stopped: list[coverage.Coverage] = []
-    before = signal.signal(signal.SIGPROF, lambda *_: stopped.extend(stop_counting()))
-    signal.siginterrupt(signal.SIGPROF, False)
-    signal.setitimer(signal.ITIMER_PROF, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, before)
         count_again(stopped)

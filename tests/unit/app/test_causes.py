@@ -5,21 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from fastapi.testclient import TestClient
 from plotly.utils import PlotlyJSONEncoder
+from support.asking import asked
 from support.engines import engine
 
 from dashboard.client import Credentials
 from dashboard.context import Caller, Principal
 from dashboard.i18n import Words, zone_of
 from dashboard.pages import incident_causes
-from watchkeeper.access import Role
-from watchkeeper.access.tokens import create_system_token
-from watchkeeper.app.api.app import create
 from watchkeeper.app.engine import Engine
 from watchkeeper.clock import SystemClock, to_ms
 from watchkeeper.model import Incident, IncidentState, Layout, Severity, Tick, labels
@@ -58,14 +54,6 @@ def opened(house: Engine, **own: str) -> None:
     )  # fmt: skip
     with house.state.begin() as unit:
         unit.incidents.save(row, reason="opened", at=now)
-
-
-def asked(house: Engine, path: str) -> dict[str, Any]:
-    token, _ = create_system_token(house.state, "test", Role.ADMIN, now=house.clock.now())
-    with TestClient(create(house)) as api:
-        answer = api.get(path, headers={"Authorization": f"Bearer {token}"})
-    assert answer.status_code == 200, answer.text
-    return dict(answer.json())
 
 
 def test_the_deepest_service_that_deviates_comes_first_and_others_outside_the_graph_are_left_out(house: Engine) -> None:

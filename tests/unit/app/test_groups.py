@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from fastapi.testclient import TestClient
+from support.asking import asked
 from support.engines import clock_of, engine
 
 from detectors import together
-from watchkeeper.access import Role
-from watchkeeper.access.tokens import create_system_token
-from watchkeeper.app.api.app import create
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.pipeline.groups import LEARNING, MOST, SCORE, SHARE, Grouping, chosen, keys_of
 from watchkeeper.clock import to_ms
@@ -44,14 +40,6 @@ def said(ticks: list[Tick], name: str) -> dict[Labels, float]:
     """The series of one name that have a value."""
     rows = [zip(one.layout.series, one.values.tolist(), is_stale(one.values), strict=True) for one in ticks]
     return {series: value for each in rows for series, value, gone in each if metric_name(series) == name and not gone}
-
-
-def asked(house: Engine, path: str) -> dict[str, Any]:
-    token, _ = create_system_token(house.state, "test", Role.ADMIN, now=house.clock.now())
-    with TestClient(create(house)) as api:
-        answer = api.get(path, headers={"Authorization": f"Bearer {token}"})
-    assert answer.status_code == 200, answer.text
-    return dict(answer.json())
 
 
 def opened(house: Engine) -> None:

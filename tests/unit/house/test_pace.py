@@ -1,4 +1,4 @@
-"""The suite's own pace: what is long comes first, journeys and long tests count less, recorded files exist."""
+"""The suite's own pace: what is long comes first, journeys count no lines, recorded files exist."""
 
 from __future__ import annotations
 
@@ -56,40 +56,6 @@ def test_lines_are_counted_in_units_and_not_in_journeys(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != pace.ASKED}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.strip() == "[1, 3, 4]"
-
-
-LONG_PROGRAM = """
-import sys
-from time import process_time
-sys.path[:0] = [{tests!r}, {folder!r}]
-import coverage
-from support.pace import counted_at_first
-counting = coverage.Coverage(data_file=None, config_file=False, include=[{folder!r} + "/*"])
-counting.start()
-import part
-with counted_at_first(0.05):
-    part.first()
-    until = process_time() + 0.5
-    while process_time() < until and coverage.Coverage.current():
-        pass
-    assert coverage.Coverage.current() is None
-    part.late()
-assert coverage.Coverage.current() is counting
-with counted_at_first(60):
-    part.next()
-counting.stop()
-print(sorted(counting.get_data().lines(part.__file__)))
-"""
-
-
-def test_a_test_that_works_long_counts_its_first_lines_and_the_next_one_counts_again(tmp_path: Path) -> None:
-    (tmp_path / "part.py").write_text(
-        "def first():\n    return 1\ndef late():\n    return 2\ndef next():\n    return 3\n"
-    )
-    program = LONG_PROGRAM.format(tests=str(pace.TESTS), folder=str(tmp_path))
-    environment = {name: value for name, value in os.environ.items() if name != pace.ASKED}
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True)
-    assert done.stdout.strip() == "[1, 2, 3, 5, 6]"
 
 
 def test_without_counting_nothing_is_started() -> None:

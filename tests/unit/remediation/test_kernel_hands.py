@@ -105,10 +105,15 @@ def test_a_file_that_is_there_and_cannot_be_read_stays_set_when_it_is_gone(world
     assert "cannot be read" in switch.latch(NOON)
 
 
-def test_what_an_admin_cleared_elsewhere_is_cleared_here_and_a_file_put_there_later_is_not(world: World) -> None:
+def two_engines(world: World) -> tuple[KillSwitch, KillSwitch, Path, Path]:
+    """Their switches and files; one database."""
     here, there = (world.folder / name / "kill-switch" for name in ("here", "there"))
     there.parent.mkdir()
-    one, other = KillSwitch(here, world.state), KillSwitch(there, world.state)
+    return KillSwitch(here, world.state), KillSwitch(there, world.state), here, there
+
+
+def test_what_an_admin_cleared_elsewhere_is_cleared_here_and_a_file_put_there_later_is_not(world: World) -> None:
+    one, other, _here, there = two_engines(world)
     now = datetime.now(UTC)
     one.set("eve", "smoke", now)
     assert other.latch(now) == "eve: smoke"  # it led meanwhile, and has its own copy
@@ -132,9 +137,7 @@ def test_a_copy_as_old_as_the_clearing_is_cleared_with_it(world: World) -> None:
 
 
 def test_what_was_cleared_is_known_elsewhere_though_the_file_here_had_gone(world: World) -> None:
-    here, there = (world.folder / name / "kill-switch" for name in ("here", "there"))
-    there.parent.mkdir()
-    one, other = KillSwitch(here, world.state), KillSwitch(there, world.state)
+    one, other, here, _there = two_engines(world)
     now = datetime.now(UTC)
     one.set("eve", "smoke", now)
     assert other.reason() == "eve: smoke"
