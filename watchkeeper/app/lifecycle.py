@@ -18,6 +18,7 @@ from watchkeeper.access.secrets import new_secret
 from watchkeeper.access.sessions import end_expired
 from watchkeeper.access.setup import new_setup_secret
 from watchkeeper.access.tokens import create_system_token
+from watchkeeper.app.api import environments
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.paths import write_private
 from watchkeeper.app.pipeline.business import schedule as schedule_business
@@ -82,6 +83,8 @@ async def lead(engine: Engine) -> None:
     """Take up the last life, whoever's it was, and schedule what only one engine may do."""
     now = engine.clock.now()
     await asyncio.to_thread(_setup_secret, engine, now)
+    for name in await asyncio.to_thread(environments.strangers, engine):
+        log.warning("access.environments limits nobody: there is no such user yet", user=name)
     await asyncio.to_thread(engine.judging.start, now)
     await asyncio.to_thread(engine.remediation.take_rules, engine.judging.book.remedies, now)
     await engine.telling.start(now)

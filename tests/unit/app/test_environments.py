@@ -15,6 +15,7 @@ from support.remedies import PLAN
 
 from watchkeeper.access.roles import Role
 from watchkeeper.access.tokens import create_token
+from watchkeeper.app.api import environments
 from watchkeeper.app.api.app import create
 from watchkeeper.app.engine import Engine
 from watchkeeper.model import (
@@ -84,12 +85,16 @@ class House:
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    limits = {"environments": {"Lin": ["DEV", "TEST"], "max": ["TEST"], "ada": []}}
+    limits = {"environments": {"Lin": ["DEV", "TEST"], "max": ["TEST"], "ada": [], "lyn": ["TEST"]}}
     folder = tmp_path_factory.mktemp("house")
     (folder / "rules").mkdir()
     (folder / "rules" / "shop.yaml").write_text(yaml.safe_dump(RULES), encoding="utf-8")
     with engine(folder, access=limits, catalogue={"services": SERVICES}) as found:
         yield House(found)
+
+
+def test_a_limit_of_somebody_who_has_no_account_is_known(house: House) -> None:
+    assert environments.strangers(house.engine) == ["lyn"]
 
 
 @pytest.mark.parametrize(

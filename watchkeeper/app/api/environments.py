@@ -50,6 +50,13 @@ def check(request: Request, caller: Principal, permission: Permission) -> None:
         within(engine, caller, found, f"{request.method} {request.url.path}")
 
 
+def strangers(engine: Engine) -> list[str]:
+    """Names in ``access.environments`` that no account has: a misspelt one limits nobody."""
+    with engine.state.read() as unit:
+        known = {one.name.casefold() for one in unit.people.users()}
+    return sorted(name for name in engine.config.access.environments if name.casefold() not in known)
+
+
 def within(engine: Engine, caller: Principal, environments: Iterable[str], what: str) -> None:
     """The same for known environments; none at all is unknown. A refusal is a row of the audit."""
     limits = engine.config.access.limits(caller.name)
