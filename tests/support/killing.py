@@ -166,7 +166,10 @@ def sections(port: int) -> dict[str, Any]:
 def child(up: Up, name: str) -> int:
     """The process id of one of the three."""
     for pid in up.pids():
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:  # it has just ended
+            continue
         if b"watchkeeper" in words and name.encode() in words:
             return pid
     raise AssertionError(f"{name} does not run")
