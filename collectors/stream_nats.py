@@ -158,7 +158,7 @@ async def _connected(place: Place) -> AsyncIterator[Client]:
         raise _refused(told[0] if told else error) from None
     except OSError as error:
         raise CollectError(f"no connection: {error.strerror or error}", reason="connect") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         raise CollectError("what answers does not speak NATS's protocol", reason="protocol") from None
     finally:
         if client is not None:

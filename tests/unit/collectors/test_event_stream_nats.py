@@ -13,6 +13,7 @@ from support.queue_servers import nats
 from support.servers import Running
 
 from collectors.event_stream import EventStream
+from collectors.stream_nats import _connected
 from watchkeeper.errors import CollectError
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Collected
@@ -124,3 +125,13 @@ async def test_a_stream_that_is_not_there_is_told(tmp_path: Path) -> None:
         part = EventStream(name="n", protocol="nats", address=f"127.0.0.1:{port}", stream="NONE")
         with pytest.raises(CollectError, match="there is no stream 'NONE'"):
             await part.collect(datetime.now(UTC), NOBODY)
+
+
+@pytest.mark.parametrize("nanoseconds", ["9" * 30, "x", "-1e9"])
+async def test_a_message_of_no_time_that_there_is_is_no_crash(tmp_path: Path, nanoseconds: str) -> None:
+    from nats.aio.msg import Msg
+
+    async with jetstream(tmp_path) as (_, port, _):
+        with pytest.raises(CollectError, match="does not speak NATS's protocol"):
+            async with _connected(stream(port)._place()) as client:
+                Msg(client, reply=f"$JS.ACK.ORDERS.ours.1.1.1.{nanoseconds}.0").metadata  # noqa: B018
