@@ -34,14 +34,13 @@ def agreeing(history: Sequence[Observation], k: int, n: int) -> list[str]:
 def _said(looks: Sequence[Observation], name: str) -> list[bool | None]:
     """What the observer said of each of its samples, as of the last look at it; an unknown look counts by itself."""
     said: list[bool | None] = []
-    before, place = None, 0
+    places: dict[datetime, int] = {}
     for bad, sample_at in (_voice(seen, name) for seen in looks):
-        if bad is not None and sample_at == before:
-            said[place] = bad
+        if bad is None:
+            said.append(None)
             continue
-        if bad is not None:
-            before, place = sample_at, len(said)
-        said.append(bad)
+        place = places.setdefault(sample_at, len(said))
+        said[place : place + 1] = [bad]
     return said
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from watchkeeper.model import STALE_NAN, Labels, Matcher, Matrix, is_stale, label
+from watchkeeper.model import METRIC_NAME, STALE_NAN, Labels, Matcher, Matrix, is_stale, label, metric_name
 from watchkeeper.promql.births import HistogramMatrix, StartedMatrix
 from watchkeeper.promql.histograms.hints import stored
 from watchkeeper.promql.histograms.model import Histogram, nothing
@@ -21,6 +22,8 @@ class MemoryReader:
     def __init__(self) -> None:
         self._samples: dict[Labels, dict[int, float | Histogram]] = {}
         self._starts: dict[Labels, dict[int, int]] = {}
+        self._named: dict[str, list[Labels]] = {}  #: in order; empty after a new series
+        self._times: dict[Labels, list[int]] = {}  #: in order; none of a series that has got more
 
     def add(self, series: str | Labels, samples: Iterable[tuple[int, float | Histogram]]) -> MemoryReader:
         """Add (milliseconds, value) pairs to ``up{job="a"}``; STALE_NAN ends the series. Returns itself.
@@ -28,6 +31,9 @@ class MemoryReader:
         Values may be native histograms; each then tells of counter resets what a store would.
         """
         key = parse_series(series) if isinstance(series, str) else series
+        if key not in self._samples:
+            self._named.clear()
+        self._times.pop(key, None)
         held = self._samples.setdefault(key, {})
         before = held[max(held)] if held else None
         for time, value in samples:
@@ -59,8 +65,8 @@ class MemoryReader:
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Matrix]:
         columns: dict[tuple[int, ...], list[tuple[Labels, list[float | Histogram]]]] = {}
         for series in self._matching(matchers):
-            samples = self._samples[series]
-            times = tuple(sorted(time for time in samples if start_ms <= time <= end_ms))
+            samples, moments = self._samples[series], self._moments(series)
+            times = tuple(moments[bisect_left(moments, start_ms) : bisect_right(moments, end_ms)])
             if times:
                 columns.setdefault(times, []).append((series, [samples[time] for time in times]))
         return [self._with_starts(_matrix(times, rows)) for times, rows in columns.items()]
@@ -90,8 +96,22 @@ class MemoryReader:
             starts=np.array(starts, dtype=np.int64),
         )
 
+    def _moments(self, series: Labels) -> list[int]:
+        if series not in self._times:
+            self._times[series] = sorted(self._samples[series])
+        return self._times[series]
+
+    def _of_name(self, name: str | None) -> list[Labels]:
+        """In order; all for None."""
+        if name is None:
+            return sorted(self._samples)
+        if not self._named:
+            for series in sorted(self._samples):
+                self._named.setdefault(metric_name(series), []).append(series)
+        return self._named.get(name, [])
+
     def _matching(self, matchers: Sequence[Matcher]) -> list[Labels]:
-        kept = sorted(self._samples)
+        kept = self._of_name(next((one.value for one in matchers if one.name == METRIC_NAME and one.op == "="), None))
         for matcher in matchers:
             values = sorted({label(series, matcher.name) for series in kept})
             fits = dict(zip(values, matches(matcher, values), strict=True))
