@@ -21,8 +21,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def counted(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Lines are counted in units and contracts."""
-    if whole(request.path):
+    """Lines are counted in units and contracts, but in those of them that repeat what others run once."""
+    if whole(request.path) or request.node.get_closest_marker("uncounted"):
         with pace.uncounted():
             yield
     else:

@@ -33,7 +33,11 @@ from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Appended
 from watchkeeper.telemetry import Telemetry
 
-pytestmark = [pytest.mark.servers, pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")]
+pytestmark = [
+    pytest.mark.servers,
+    pytest.mark.uncounted,
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 #: Years behind the servers' clock, which is the machine's.
 NOON = datetime(2020, 11, 22, 12, tzinfo=UTC)

@@ -18,6 +18,8 @@ from watchkeeper.errors import ConfigError
 from watchkeeper.model import Matrix
 from watchkeeper.registry import Registry
 
+pytestmark = pytest.mark.uncounted
+
 KINDS = sorted(BUILTIN)
 #: Options that make short examples long enough for every kind.
 QUICK: dict[str, dict[str, Any]] = {

@@ -31,6 +31,8 @@ from support.targets import TRUST
 from collectors import BUILTIN
 from watchkeeper.outbound import Outbound
 
+pytestmark = pytest.mark.uncounted
+
 MANY = 100_000
 #: Open files after a hundred thousand attempts: those of the tests and their servers.
 MOST_FILES = 400

@@ -31,6 +31,8 @@ from watchkeeper.errors import ActionError, StoreError
 from watchkeeper.model import ActionState, Plan, Scale, Target
 from watchkeeper.ports import Reading
 
+pytestmark = pytest.mark.uncounted
+
 NAMED = {partition.name: partition for partition in PARTITIONS}
 LONG = pytest.mark.long
 

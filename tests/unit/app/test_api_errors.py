@@ -19,6 +19,8 @@ from watchkeeper.app.api.app import create
 from watchkeeper.app.api.limits import MAX_BODY
 from watchkeeper.app.engine import Engine
 
+pytestmark = pytest.mark.uncounted
+
 ODD_NAMES = ("%00", "..%2F..%2Fetc%2Fpasswd", "x" * 300, "'\"<script>")
 broken = APIRouter()
 KINDS = {401: "unauthenticated", 404: "not_found", 405: "method_not_allowed", 413: "too_large", 422: "invalid"}

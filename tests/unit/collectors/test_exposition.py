@@ -18,6 +18,8 @@ from collectors.exposition_line import MAX_NUMBER, BrokenSeriesError, BrokenValu
 from watchkeeper.errors import CollectError
 from watchkeeper.model import Labels, is_stale, label, labels
 
+pytestmark = pytest.mark.uncounted
+
 T = TypeVar("T")
 
 

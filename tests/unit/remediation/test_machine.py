@@ -45,6 +45,8 @@ from watchkeeper.store.state.database import sqlite_url
 from watchkeeper.store.state.repositories import Unit
 from watchkeeper.store.state.repositories.actions import IntentRow
 
+pytestmark = pytest.mark.uncounted
+
 SECOND = replace(RULE, name="drain-web2", parameters={"drain": "web2"}, service="shop")
 S = ActionState
 #: Every transition of the state machine, as drawn in the safety model.

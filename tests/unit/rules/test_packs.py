@@ -16,6 +16,8 @@ from rules.unit_tests import run_tests
 from watchkeeper.errors import QueryError
 from watchkeeper.promql import MemoryReader
 
+pytestmark = pytest.mark.uncounted
+
 ROOT = Path(__file__).parents[3]
 PACKS = tuple(sorted(path.stem for path in (ROOT / "rules/packs").glob("*.yaml")))
 REQUIREMENTS = ROOT / "tests/data/rules/requirements.yaml"
