@@ -34,7 +34,7 @@ def body(caller: Caller, data: Mapping[str, Any]) -> Any:
         [
             (words("about.version"), data["version"]),
             (words("about.started"), words.moment(data["started_at"])),
-            (words("about.environment"), data["environment"]),
+            (words("about.environment"), data["environment"] or words("about.not_named")),
             (words("about.data_dir"), data["data_dir"]),
             (words("about.loop_lag"), words.seconds(data["loop_lag_seconds"])),
             (words("about.separation"), words.word("separation", data["separation"])),
@@ -94,7 +94,12 @@ def ledgers(caller: Caller, books: Mapping[str, Any]) -> Any:
         return found
 
     cards = [
-        html.Div([html.Div(words.word("ledger", name), className="wk-strong"), widgets.facts(lines(book))])
+        html.Div(
+            [
+                html.Div(words.word("ledger", name), className="wk-strong"),
+                widgets.facts(lines(book)) if book else widgets.quiet(words("about.nothing_yet")),
+            ]
+        )
         for name, book in books.items()
     ]
     return widgets.grid_of(cards, smallest=250)

@@ -104,15 +104,18 @@ def tile(caller: Caller, signal: Mapping[str, Any]) -> Any:
         html.Div(forecast(caller, signal), className="wk-line"),
         html.Div(age(caller, signal), className="wk-line wk-age"),
     ]
-    aside = widgets.badge(words("tile.stale"), "orange", "filled") if stale else score(caller, signal["score"])
+    aside = widgets.badge(words("tile.stale"), "orange", "filled") if stale else score(caller, signal)
     classes = f"wk-tile wk-tile-{key}" + (" wk-stale" if stale else "")
     link = dcc.Link(name, href=f"/explore?expr={quote(key)}", className="wk-tile-name")
     head = widgets.row(link, aside, spread=True)
     return widgets.card(head, *inside, class_name=classes)
 
 
-def score(caller: Caller, value: float | None) -> Any:
-    words = caller.words
+def score(caller: Caller, signal: Mapping[str, Any]) -> Any:
+    """What is still learned is called neither usual nor unusual."""
+    words, value = caller.words, signal["score"]
+    if signal["learning"]:
+        return widgets.badge(words("tile.learning"), "gray")
     if value is None:
         return widgets.badge(words("tile.score_unknown"), "gray")
     level = "very_unusual" if value >= VERY_UNUSUAL else "unusual" if value >= UNUSUAL else "usual"

@@ -51,7 +51,8 @@ def signal(key: str, unit: str, level: float, now: datetime, **changes: Any) -> 
     return {
         "key": key, "unit": unit, "value": points[-1][1], "score": 0.12, "expected": level, "lower": level * 0.8,
         "upper": level * 1.2, "at": iso(now), "age_seconds": 1.5, "stale": False, "missing": "", "points": points,
-        "band": [[ms, level * 0.8, level * 1.2] for ms in times], "forecast": ahead, "forecast_unknown": "", **changes,
+        "band": [[ms, level * 0.8, level * 1.2] for ms in times], "forecast": ahead, "forecast_unknown": "",
+        "learning": False, **changes,
     }  # fmt: skip
 
 

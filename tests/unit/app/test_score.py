@@ -252,6 +252,18 @@ def test_series_that_have_samples_and_could_not_be_told_of_yet_are_learning(tmp_
         for at in range(1, 42):
             found.scoring.ticks(tick(columns, 50.0 + at % 3, 40.0, at=at))
         assert registry.get_sample_value("watchkeeper_series_learning") == 0.0
+        assert found.scoring.learning() == frozenset()
+
+
+def test_a_metric_of_which_one_series_is_known_is_not_learning(tmp_path: Path) -> None:
+    known, new = layout("cpu_usage", "memory_usage"), layout("cpu_usage")
+    with engine(tmp_path, scoring=LEARNED_SOON) as found:
+        for at in range(40):
+            found.scoring.ticks(tick(known, 50.0 + at % 3, 40.0, at=at))
+        assert found.scoring.learning() == {"cpu_usage", "memory_usage"}
+        found.scoring.ticks(tick(known, 50.0, 40.0, at=41))
+        found.scoring.ticks(tick(new, 50.0, at=41, target="another"))
+        assert found.scoring.learning() == frozenset()
 
 
 def test_nothing_is_told_of_a_series_within_its_first_hour(tmp_path: Path) -> None:
@@ -280,7 +292,9 @@ def test_a_series_that_is_overridden_goes_to_its_own_detector_and_is_told_so(tmp
         token, _ = create_system_token(house.state, "test", Role.VIEWER, now=house.clock.now())
         with TestClient(create(house), headers={"Authorization": f"Bearer {token}"}) as api:
             answer = api.get("/api/wk/scored").json()
+            signals = {row["key"]: row["learning"] for row in api.get("/api/wk/overview").json()["signals"]}
         assert (answer["total"], answer["learning"]) == (2, 2)
+        assert [name for name, learning in signals.items() if learning] == ["cpu_usage"]
         assert answer["detectors"] == {"ensemble": 1, "ewma": 1}
         rows = {row["series"]: (row["detector"], row["nature"]) for row in answer["series"]}
         assert rows == {

@@ -68,9 +68,10 @@ def overview(engine: Engine, now: datetime) -> dict[str, Any]:
             for row in open_incidents
         ]
     sources = list(engine.sources.values())
+    learning = engine.threads["score"].submit(engine.scoring.learning).result()
     return {
         "now": shapes.moment(now),
-        "signals": [tile(engine, signal, now, forecasts) for signal in SIGNALS],
+        "signals": [{**tile(engine, signal, now, forecasts), "learning": signal.key in learning} for signal in SIGNALS],
         "incidents": rows,
         "warnings": warnings(forecasts, now),
         "actions_waiting": len(waiting),

@@ -221,6 +221,17 @@ class Scoring:
         """Every scored series with what is known of it; for the scoring thread."""
         return [row for lane in list(self._lanes.values()) for row in self._rows(lane)]
 
+    def learning(self) -> frozenset[str]:
+        """Metrics with a band of which every series is still learned; for the scoring thread."""
+        learned, learning = set[str](), set[str]()
+        for lane in list(self._lanes.values()):
+            if lane.episodes is None:
+                continue
+            still = episodes.learning(lane.episodes, lane.previous_ms, self._watched(lane))
+            for row in lane.banded.tolist():
+                (learning if still[row] else learned).add(metric_name(lane.series[row]))
+        return frozenset(learning - learned)
+
     def _rows(self, lane: Lane) -> Iterator[Watched]:
         if lane.episodes is None:
             return
