@@ -16,8 +16,12 @@ from .episodes import LEARNED
 Nature = Literal["gauge", "counter", "ratio", "percentage", "sparse_count"]
 NATURES: tuple[Nature, ...] = ("gauge", "counter", "ratio", "percentage", "sparse_count")
 
-#: Names of counters where no type is known (OpenMetrics).
-COUNTER = re.compile(r".*_(total|count|sum)$")
+#: Names of counters where no type is known: OpenMetrics, and what node_exporter hands on from the kernel untyped.
+COUNTER = re.compile(
+    r".*_(total|count|sum)"
+    r"|node_vmstat_(oom_kill|pgpg.*|pswp.*|pg.*fault)"
+    r"|node_netstat_(?!Tcp_CurrEstab$|Ip6?_Forwarding$|Ip6?_DefaultTTL$|Tcp_Rto|Tcp_MaxConn$).*"
+)
 #: Names of what lies between 0 and 1, and between 0 and 100, as far as the samples agree.
 RATIO = re.compile(r".*_(ratio|fraction|utilization|usage|rate|rates)$")
 PERCENTAGE = re.compile(r".*_(percent|percentage|pct)$")
@@ -33,7 +37,7 @@ def is_counter(name: str, declared: str) -> bool:
     """``declared``: the metric's type as its source says it; empty: not known."""
     if declared in COUNTS:
         return True
-    return declared not in LEVELS and bool(COUNTER.match(name))
+    return declared not in LEVELS and bool(COUNTER.fullmatch(name))
 
 
 def hint(name: str, unit: str) -> Nature:

@@ -28,6 +28,8 @@ def told(samples: list[float], *, said: Nature = "gauge", counter: bool = False)
     [
         ("requests_total", "", True), ("requests_total", "gauge", False), ("context_switches", "counter", True),
         ("latency_count", "histogram", True), ("sessions", "", False), ("queue_sum", "unknown", True),
+        ("node_netstat_IpExt_InOctets", "unknown", True), ("node_netstat_Tcp_CurrEstab", "unknown", False),
+        ("node_vmstat_pgpgin", "", True), ("node_vmstat_nr_free_pages", "", False),
     ],
 )  # fmt: skip
 def test_a_declared_type_goes_before_the_name(name: str, declared: str, expected: bool) -> None:
