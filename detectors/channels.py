@@ -8,7 +8,7 @@ import numpy as np
 
 from . import daily, moving, predictor, residuals
 from .base import Array, State
-from .rarity import NOTHING, Rarity, rarity
+from .rarity import NOTHING, Rarity, inputs_of, rarity
 from .rarity import start_rows as rarity_rows
 from .residuals import WINDOWS, Block, Clock, Residuals
 
@@ -30,6 +30,8 @@ NAMES = (
 #: Of short histories: rarity at LIMIT, exponent of the usual tail beyond, most rarity of what was seen before, and how
 #: far beyond the largest so far (log2) a residual must be to be new.
 KNEE, SHORT_EXPONENT, SEEN_ORDERS, BEYOND = 1.7, 0.2, 2.5, 0.5
+#: The channels of levels.
+_LEVELS = slice(CHANNELS.index("fast"), CHANNELS.index("slow") + 1)
 #: A tail heavier than this does not widen the band further.
 MOST_EXPONENT = 0.4
 #: Limits that are one in BAND by the usual tail.
@@ -61,7 +63,7 @@ class View:
     """One block as the channels see it."""
 
     inputs: Array  #: [len(NAMES) and room for what is remembered, series, time], float32
-    still: Array  #: True where nothing has ever moved
+    still: Array | None  #: True where nothing has ever moved; None: nowhere
     left: Residuals
     found: Rarity
     slow: bool  #: whether histories are short
@@ -80,19 +82,16 @@ def look(state: State, sample: Array, clock: Clock, at: Moment, room: int) -> Vi
         _begin(rows, fresh, sample[:, 0])
     block = Block(sample, at.places, clock, at.ticks, at.known, moving.Seen(rows["seen"], length))
     left = residuals.residuals(state, block)
-    found = _rarities(state, block, left)
     inputs = np.empty((len(NAMES) + room, length, len(sample)), np.float32).swapaxes(1, 2)
-    place = 0
-    for part in (found.orders, found.ratio, found.record, found.long_ratio, found.long_record):
-        inputs[place : place + len(part)] = part
-        place += len(part)
-    _extra(inputs[place : len(NAMES)], state, block, left, found)
-    _, moved = moving.largest(rows, "moved", np.abs(left.sizes["change"]), 0.0, at.known)
+    first = inputs_of(len(CHANNELS), LONG)
+    found = _rarities(state, block, left, inputs[:first])
+    _extra(inputs[first : len(NAMES)], state, block, left, found)
+    still = _still(rows, left.sizes["change"], at.known)
     if at.places is not None:
         daily.learn(state, sample, at.places, clock.interval_ms, at.known)
     rows["seen"] = rows["seen"] + (np.int32(length) if at.known is None else at.known.astype(np.int32))
     predictor.absorb(state, left.near, at.ticks, turns=at.turns)
-    return View(inputs, moved == 0, left, found, clock.slow)
+    return View(inputs, still, left, found, clock.slow)
 
 
 def band(view: View) -> tuple[Array, Array]:
@@ -114,7 +113,15 @@ def _begin(rows: moving.Rows, fresh: Array, sample: Array) -> None:
     rows["last"][fresh] = sample[fresh, None]
 
 
-def _rarities(state: State, block: Block, left: Residuals) -> Rarity:
+def _still(rows: moving.Rows, change: Array, known: Array | None) -> Array | None:
+    """Where nothing has ever moved; what has once is not asked again."""
+    if (rows["moved"] > 0).all():
+        return None
+    _, moved = moving.largest(rows, "moved", np.abs(change), 0.0, known)
+    return np.asarray(moved == 0)
+
+
+def _rarities(state: State, block: Block, left: Residuals, to: Array) -> Rarity:
     sizes = moving.room(len(CHANNELS), *block.sample.shape, dtype=np.float32)
     floors = np.empty_like(sizes)
     for at, name in enumerate(CHANNELS):
@@ -125,7 +132,7 @@ def _rarities(state: State, block: Block, left: Residuals) -> Rarity:
             sizes[at] = energy
         floors[at] = left.floor if energy is None else UNIT**2
     floors[CHANNELS.index("shape")] = UNIT
-    return rarity(state.rows, sizes, floors, _LIMITS, block.seen, block.clock.pace, block.known)
+    return rarity(state.rows, sizes, floors, _LIMITS, block.seen, block.clock.pace, block.known, to)
 
 
 def _reach(found: Rarity, name: str) -> Array:
@@ -137,16 +144,23 @@ def _reach(found: Rarity, name: str) -> Array:
     )
 
 
-def rarest(found: Rarity) -> Array:
-    """Decimal orders of rarity of the distance from the levels, for short histories.
+def rarest(found: Rarity, where: tuple[Array, ...] | None = None) -> Array:
+    """Decimal orders of rarity of the distance from the levels, for short histories; ``where``: there alone.
 
     Few samples do not tell a tail: beyond all that was seen a usual one is taken, within it little is rare.
     """
-    levels = [CHANNELS.index(name) for name in ("fast", "slow")]
-    units = np.exp2(found.ratio[levels]) / np.float32(LIMIT)
+    parts = (part[_LEVELS] for part in (found.ratio, found.record, found.orders))
+    ratio, record, orders = (part if where is None else part[:, where[0], where[1]] for part in parts)
+    units = np.exp2(ratio) / np.float32(LIMIT)
     usual = KNEE * np.minimum(units, 1.0) + np.log10(np.maximum(units, 1.0)) / SHORT_EXPONENT
-    within = np.minimum(found.orders[levels], SEEN_ORDERS)
-    return np.asarray(np.where(found.record[levels] > BEYOND, usual, within).max(axis=0))
+    return np.asarray(np.where(record > BEYOND, usual, np.minimum(orders, SEEN_ORDERS)).max(axis=0))
+
+
+def may_be_as_rare(found: Rarity, orders: float) -> Array:
+    """Where ``rarest`` may be as much as so many orders, which are more than SEEN_ORDERS: [series, time]."""
+    least = np.log2(LIMIT) + (orders - KNEE) * SHORT_EXPONENT * np.log2(10.0)
+    far = found.ratio[_LEVELS] >= np.float32(least - 1e-3)
+    return np.asarray((far & (found.record[_LEVELS] > BEYOND)).any(axis=0))
 
 
 def _extra(inputs: Array, state: State, block: Block, left: Residuals, found: Rarity) -> None:
@@ -164,11 +178,11 @@ def _extra(inputs: Array, state: State, block: Block, left: Residuals, found: Ra
         np.sign(change),
         np.sign(slow),
         np.sign(left.sizes["season"]),
-        np.clip(np.log2((left.shaken + a_little) / (steady + a_little)), -8.0, 10.0),
+        _log_two((left.shaken + a_little) / (steady + a_little), -8, 10),
         np.clip(np.abs(slow) / (np.abs(left.slow) + left.spread + 1e-9), 0.0, 10.0),
         sample == 0,
         change == 0,
-        np.clip(np.log2((steady + 1e-12) / (left.spread + 1e-12) + 1e-3), -10.0, 10.0),
+        _log_two((steady + 1e-12) / (left.spread + 1e-12) + 1e-3, -10, 10),
         np.log10(block.clock.interval_ms / 1000.0) if block.clock.season else 0.0,
         float(block.clock.season),
         fit[:, :1],
@@ -177,3 +191,8 @@ def _extra(inputs: Array, state: State, block: Block, left: Residuals, found: Ra
     ]
     for at, one in enumerate(extra):
         inputs[at] = one
+
+
+def _log_two(number: Array, least: int, most: int) -> Array:
+    """The logarithm of base 2 between these, float32: single precision takes a third of the time of double."""
+    return np.asarray(np.log2(np.clip(number, 2.0**least, 2.0**most).astype(np.float32)))

@@ -15,7 +15,7 @@ from watchkeeper.model.series import FloatArray, IntArray
 
 from . import alarm, base, channels, daily, fusion, moving, predictor, residuals, wide
 from .local import Places
-from .one_thread import one_thread
+from .one_thread import keep_memory, one_thread
 
 #: Cells [series x time] of one block: small enough for the processor's cache.
 CELLS = 1 << 14
@@ -143,6 +143,7 @@ class Ensemble:
         they are something else. Without ``band`` the first two alone.
         """
         one_thread()
+        keep_memory()
         moments = walls[0] if times is None else times
         clock = self._clock(state, moments, steady=steady)
         moment = self._moment(state, seen, walls, clock)
@@ -176,17 +177,15 @@ class Ensemble:
         enough = before.count >= self.min_history
         enough = enough if moment.known is None else enough & moment.known[:, None]
         budget = alarm.Budget(self.false_alarms_a_day, self._samples_a_day(clock))
-        begins, value, rarest = fused.begins, fusion.unit(fused.score), channels.rarest(view.found)
+        begins, value = fused.begins, fusion.unit(fused.score)
         if clock.slow:
+            rarest = channels.rarest(view.found)
             begins, value = rarest - base.HALF_RARITY + alarm.LIMIT, base.rarity_score(rarest)
-        else:  # whatever the networks make of it, what is this far beyond all that was seen is worth a look
-            plain = rarest >= PLAIN_ORDERS
-            if plain.any():
-                value = np.where(plain, np.maximum(value, base.rarity_score(rarest)), value)
-                begins = np.where(plain, np.maximum(begins, rarest - PLAIN_ORDERS + alarm.LIMIT), begins)
+        else:
+            _say_what_is_plain(view, begins, value)
         begins = begins - alarm.doubt(state, view.left.timed, budget)
         opened = alarm.judge(state, begins, enough, before.count, budget)
-        answers = [np.where(view.still, 0.0, value), opened]
+        answers = [value if view.still is None else np.where(view.still, 0.0, value), opened]
         if band:
             expected, reach = channels.band(view)
             answers += [expected, expected - reach, expected + reach]
@@ -202,6 +201,18 @@ class Ensemble:
 
     def _samples_a_day(self, clock: residuals.Clock) -> float:
         return daily.DAY_MS / clock.interval_ms if self.season else CLOCKLESS_DAY
+
+
+def _say_what_is_plain(view: channels.View, begins: FloatArray, value: FloatArray) -> None:
+    """Raise both where a sample is far beyond all that was seen: whatever the networks say, it is worth a look."""
+    places = np.nonzero(channels.may_be_as_rare(view.found, PLAIN_ORDERS))
+    if not len(places[0]):
+        return
+    rarest = channels.rarest(view.found, places)
+    plain = rarest >= PLAIN_ORDERS
+    places, rarest = tuple(one[plain] for one in places), rarest[plain]
+    value[places] = np.maximum(value[places], base.rarity_score(rarest))
+    begins[places] = np.maximum(begins[places], rarest - PLAIN_ORDERS + alarm.LIMIT)
 
 
 def _move_on(state: base.State, times: IntArray, clock: residuals.Clock) -> None:

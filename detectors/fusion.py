@@ -84,9 +84,7 @@ def remember(rows: moving.Rows, begins: Array, seen: moving.Seen, known: Array |
 
 def _shares(rows: moving.Rows, begins: Array, seen: moving.Seen, known: Array | None, day: float) -> Array:
     """Logarithms of the share of samples that began something, over the past of each mean: [mean, series, time]."""
-    chances = moving.room(len(_MEANS), *begins.shape)
-    for at, level in enumerate(LEVELS):
-        chances[at * len(DAYS) : (at + 1) * len(DAYS)] = chance(begins - level)
+    chances = [one for one in (chance(begins - level) for level in LEVELS) for _ in DAYS]
     spans = [days * day for _, days in _MEANS]
     gains = [moving.gain_of(span) for span in spans]
     held = {"shares": rows["shares"].T}
@@ -94,13 +92,14 @@ def _shares(rows: moving.Rows, begins: Array, seen: moving.Seen, known: Array | 
     rows["shares"] = held["shares"].T
     prior = np.array([min(1.0, PRIOR / span) for span in spans])[:, None, None]
     counted = np.where(seen.count == 0, 0.0, seen.weights(gains))
-    return np.asarray(np.log((before + USUAL_SHARE * prior) / (counted + prior)))
+    return np.asarray(np.log(((before + USUAL_SHARE * prior) / (counted + prior)).astype(np.float32)))
 
 
 def chance(logit: Array) -> Array:
-    """The probability of a logit."""
-    answer: Array = 1.0 / (1.0 + np.exp(-np.clip(logit, -60.0, 60.0)))
-    return answer
+    """The probability of a logit; odds in single precision, which take a quarter of the time of double."""
+    answer = np.exp(np.clip(-logit, -60.0, 60.0).astype(np.float32)).astype(np.float64)
+    answer += 1.0
+    return np.divide(1.0, answer, out=answer)
 
 
 def joined(begins: Array, lasts: Array) -> Array:

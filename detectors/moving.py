@@ -55,30 +55,64 @@ def _keep(rows: Rows, key: Key, now: Array, known: Array | None, before: Array) 
     return now
 
 
-def follow(rows: Rows, key: Key, sample: Array, gain: float | Array, known: Array | None) -> tuple[Array, Array]:
+def follow(
+    rows: Rows, key: Key, sample: Array | Sequence[Array], gain: float | Array, known: Array | None
+) -> tuple[Array, Array]:
     """The weighted sum before and after each sample; the state becomes the last one.
 
-    Several keys are the first axis of ``sample``; gains may differ, then they have its axes but for the time.
+    Several keys are the first axis of ``sample``; gains may differ, then they have its axes but for the time. A
+    sequence of arrays [series, time] or [some, series, time], one after the other for the keys or rows of the state,
+    is followed in the state's own precision.
     """
-    before, share = _held(rows, key), np.asarray(gain, sample.dtype)
-    rest = 1 - share if isinstance(gain, np.ndarray) else sample.dtype.type(1.0 - gain)
-    if sample.shape[-1] == 1:
-        now = _keep(rows, key, share * sample[..., 0] + rest * before, known, before)
-        return before[..., None], now[..., None]
-    whole = np.empty((sample.shape[-1] + 1, *before.shape), sample.dtype)
-    whole[0] = before
-    steps = _time_first(share[..., None] * sample)
-    if before.size < FEW:
-        _filtered(whole, steps, rest)
+    whole = _steps(_held(rows, key), sample, gain)
+    dtype = whole.dtype.type
+    rest = 1 - gain.astype(dtype) if isinstance(gain, np.ndarray) else dtype(1.0 - gain)
+    if len(whole) == 2:
+        whole[1] += rest * whole[0]
+        whole[1] = _keep(rows, key, whole[1], known, whole[0])
     else:
-        for old, new, step in zip(whole[:-1], whole[1:], steps, strict=True):
-            np.multiply(old, rest, out=new)
-            np.add(new, step, out=new)
-    _keep(rows, key, whole[-1].copy(), None, before)
+        if whole[0].size < FEW:
+            _filtered(whole, rest)
+        else:
+            _walked(whole, rest)
+        _keep(rows, key, whole[-1].copy(), None, whole[0])
     return _time_last(whole[:-1]), _time_last(whole[1:])
 
 
-def _filtered(whole: Array, steps: Array, rest: Array) -> None:
+def _steps(before: Array, sample: Array | Sequence[Array], gain: float | Array) -> Array:
+    """[1 + time, ...]: the state, and each sample times its gain."""
+    if isinstance(sample, np.ndarray):
+        whole = np.empty((sample.shape[-1] + 1, *before.shape), sample.dtype)
+        np.multiply(_time_first(sample), _full(gain, before.shape, sample.dtype), out=whole[1:])
+    else:
+        whole, first = np.empty((sample[0].shape[-1] + 1, *before.shape), before.dtype), 0
+        gains = np.broadcast_to(np.asarray(gain, before.dtype), (*before.shape[:-1], 1))
+        for one in sample:
+            until = first + (len(one) if one.ndim > 2 else 1)
+            into = whole[1:, first:until] if one.ndim > 2 else whole[1:, first]
+            np.multiply(_time_first(one), gains[first], out=into, dtype=whole.dtype)
+            first = until
+    whole[0] = before
+    return whole
+
+
+def _full(number: float | Array, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+    """An array of it: arithmetic between arrays of one shape is several times as fast as with a number or a column."""
+    return np.broadcast_to(np.asarray(number, dtype), shape).copy()
+
+
+def _walked(whole: Array, rest: Array) -> None:
+    """From state and steps to the sums, in place: a moment of all series at a time."""
+    kept = _full(rest, whole.shape[1:], whole.dtype).ravel()
+    moments = list(whole.reshape(len(whole), -1))  # all views at once: one by one they cost as much as the sums
+    old, held = moments[0], np.empty_like(kept)
+    for new in moments[1:]:
+        np.multiply(old, kept, held)
+        np.add(held, new, new)
+        old = new
+
+
+def _filtered(whole: Array, rest: Array) -> None:
     """The same for few series: all moments by a compiled filter, to the last digit alike."""
     from scipy.signal import lfilter  # a second of every start, where no block of columns is scored
 
@@ -87,7 +121,7 @@ def _filtered(whole: Array, steps: Array, rest: Array) -> None:
     for part, kept in parts:
         start = kept * whole[0, part]
         backwards = np.array([1.0, -kept], whole.dtype)
-        whole[1:, part], _ = lfilter(one, backwards, steps[:, part], axis=0, zi=start[None])
+        whole[1:, part], _ = lfilter(one, backwards, whole[1:, part], axis=0, zi=start[None])
 
 
 class Seen:
@@ -124,28 +158,40 @@ def largest(rows: Rows, key: str, size: Array, fall: float | Array, known: Array
 
     Several falls, [fall, 1], are as many arrays [fall, series, time]; the state is then [fall, series].
     """
-    before, step = rows[key], np.asarray(fall, np.float64)
-    if size.shape[-1] == 1:
-        fallen = before - step
-        now = _keep(rows, key, np.maximum(fallen, size[..., 0]), known, before)
-        return fallen[..., None], now[..., None]
+    before = rows[key]
     fallen, with_it = room(*before.shape, size.shape[-1]), room(*before.shape, size.shape[-1])
-    if before.size < FEW:
-        slope = step[..., None] * np.arange(1, size.shape[-1] + 1)
-        raised = np.empty((*before.shape, size.shape[-1] + 1))
+    last = _raised(before, size, np.asarray(fall, np.float64), fallen, with_it)
+    _keep(rows, key, last.copy(), known, before)
+    return fallen, with_it
+
+
+def largest_before(rows: Rows, key: str, size: Array, fall: Array, known: Array | None) -> Array:
+    """The first of ``largest`` alone, for less."""
+    before = rows[key]
+    fallen = room(*before.shape, size.shape[-1])
+    _keep(rows, key, _raised(before, size, fall, fallen, None), known, before)
+    return fallen
+
+
+def _raised(before: Array, size: Array, step: Array, fallen: Array, with_it: Array | None) -> Array:
+    """Fill ``fallen`` and ``with_it`` [..., series, time]; answers the last moment of the latter."""
+    length = size.shape[-1]
+    if before.size < FEW and length > 1:
+        slope = step[..., None] * np.arange(1, length + 1)
+        raised = np.empty((*before.shape, length + 1))
         raised[..., 0] = before
         np.add(size, slope, out=raised[..., 1:])
         np.maximum.accumulate(raised, axis=-1, out=raised)
-        np.subtract(raised[..., 1:], slope, out=with_it)
         np.subtract(raised[..., :-1], slope, out=fallen)
-    else:
-        now = before
-        by_time = (_time_first(one) for one in (fallen, with_it, size))
-        for less, new, one in zip(*by_time, strict=True):
-            np.subtract(now, step, out=less)
-            now = np.maximum(less, one, out=new)
-    _keep(rows, key, with_it[..., -1].copy(), None, before)
-    return fallen, with_it
+        held = np.subtract(raised[..., 1:], slope, out=with_it)
+        return np.asarray(held[..., -1])
+    now, full = before, _full(step, before.shape, np.float64)
+    moments = [np.empty(before.shape)] * length if with_it is None else list(_time_first(with_it))
+    sizes = _time_first(size.astype(np.float64, copy=False))
+    for less, new, one in zip(list(_time_first(fallen)), moments, list(sizes), strict=True):
+        np.subtract(now, full, less)
+        now = np.maximum(less, one, out=new)
+    return now
 
 
 def trailing(rows: Rows, key: str, sample: Array, known: Array | None) -> list[Array]:

@@ -19,7 +19,7 @@ from .base import Array
 FILE = "ensemble_weights.json"
 #: Points that go through a network at once, and those beside them on either side that go along. Products of one shape
 #: add up in one order but at their edges: what a point says depends on no other, to the last bit.
-SLICE, BESIDE = 240, 8
+SLICE, BESIDE = 496, 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,16 +32,22 @@ class Network:
     bias: Array  #: [answers]
 
     def __call__(self, inputs: Array) -> Array:
-        """[input, series, time] to [answer, series, time], float64; inputs beyond those that it knows are left out."""
+        """[input, series, time] to [answer, series, time], float64; inputs beyond those that it knows are left out.
+
+        A unit is max(sum + bias, 0) = max(sum, -bias) + bias, of which the last is left to the answer's own bias. So
+        each product is gone over once, and with an array, which is four times as fast as with a number.
+        """
         known = inputs[: self.hidden.shape[1]].swapaxes(1, 2)
         held = known.reshape(len(known), -1)
         answer = np.empty((len(self.output), held.shape[1]))
+        units = np.empty((len(self.hidden), SLICE + 2 * BESIDE), np.float32)
+        least = np.repeat(-self.hidden_bias[:, None], units.shape[1], axis=1)
         for at in range(0, held.shape[1], SLICE):
-            units = self.hidden @ _with_neighbours(held, at)
-            units += self.hidden_bias[:, None]
-            np.maximum(units, 0, out=units)
-            answer[:, at : at + SLICE] = (self.output @ units)[:, BESIDE : BESIDE + held.shape[1] - at][:, :SLICE]
-        answer += self.bias[:, None]
+            np.matmul(self.hidden, _with_neighbours(held, at), out=units)
+            np.maximum(units, least, out=units)
+            for said, weights in zip(answer, self.output, strict=True):
+                said[at : at + SLICE] = np.dot(weights, units)[BESIDE : BESIDE + held.shape[1] - at][:SLICE]
+        answer += (self.bias + self.output.astype(np.float64) @ self.hidden_bias)[:, None]
         return answer.reshape(-1, *known.shape[1:]).swapaxes(1, 2)
 
 

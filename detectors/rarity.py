@@ -28,6 +28,8 @@ PARTS = ("size", "share", "excess", "record")
 NOTHING = -60.0
 _LOG_TWO, _LOG_TEN = np.float32(np.log(2.0)), np.float32(np.log(10.0))
 _LITTLE = np.float32(1e-3)
+#: Divides safely.
+_NEXT_TO_NOTHING = np.float32(1e-30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,70 +64,103 @@ def start_rows(count: int, channels: int, long: int) -> dict[str, Array]:
     return rows | {"size": np.zeros((count, both), np.float32), "record": np.full((count, both), NOTHING)}
 
 
+def inputs_of(channels: int, long: int) -> int:
+    """How many arrays ``rarity`` writes to ``to``."""
+    return 3 * channels + 2 * long
+
+
 def rarity(
-    rows: moving.Rows, size: Array, floor: Array, limit: Array, seen: moving.Seen, pace: Pace, known: Array | None
+    rows: moving.Rows,
+    size: Array,
+    floor: Array,
+    limit: Array,
+    seen: moving.Seen,
+    pace: Pace,
+    known: Array | None,
+    to: Array,
 ) -> Rarity:
-    """Judge each size by those before it, then learn it. ``limit`` is one number a channel, [channel, 1, 1]."""
+    """Judge each size by those before it, then learn it. ``limit`` is one number a channel, [channel, 1, 1].
+
+    ``to`` [inputs_of, series, time] is where orders, ratios, records, and the latter two by months are written.
+    """
     held = {part: rows[part].T for part in PARTS}  # [channel, series]
-    count = len(size)
-    usual, record = _scales(held, size, floor, seen, pace, known)
+    count, both = len(size), len(held["size"])
+    long = both - count
+    orders, ratio, record, long_ratio, long_record = np.split(to, np.cumsum([count, count, count, long]))
+    usual = _usual(held, size, floor, seen, pace, known)
+    _records(held, size, floor, pace, known, (record, long_record))
     units = size / usual[:count]
     units += _LITTLE
     grown = np.log(units)
-    far = np.maximum(grown - np.log(limit), np.float32(0))
+    knee = np.repeat(np.log(limit), units.shape[1], axis=1)  # as wide as a moment: see moving
+    far = np.maximum(grown, knee)
+    far -= knee
     share, exponent = _tail(held, far, seen, pace, known)
-    units /= limit
-    np.minimum(units, np.float32(1), out=units)
+    _scaled(grown, ratio)
+    units *= np.repeat(1 / limit, units.shape[1], axis=1)
+    np.clip(units, 0, np.float32(1), out=units)
     units *= np.log(share)
-    orders = (far / exponent - units) / _LOG_TEN
-    grown /= _LOG_TWO
-    long = np.log2(size[: len(usual) - count] / usual[count:] + _LITTLE)
+    far /= exponent
+    far -= units
+    far *= 1 / _LOG_TEN
+    np.clip(far, -MOST_RARITY, MOST_RARITY, out=orders)
+    apart = size[:long] / usual[count:]
+    apart += _LITTLE
+    _scaled(np.log(apart, out=apart), long_ratio)
     rows |= {part: array.T for part, array in held.items()}
-    return Rarity(
-        orders=np.minimum(orders, MOST_RARITY, out=orders),
-        ratio=np.clip(grown, np.float32(-6), np.float32(14), out=grown),
-        record=record[:count],
-        share=share,
-        exponent=exponent,
-        usual=usual[:count],
-        long_ratio=np.clip(long, np.float32(-6), np.float32(14), out=long),
-        long_record=record[count:],
-    )
+    return Rarity(orders, ratio, record, share, exponent, usual[:count], long_ratio, long_record)
 
 
-def _scales(
-    held: moving.Rows, size: Array, floor: Array, seen: moving.Seen, pace: Pace, known: Array | None
-) -> tuple[Array, Array]:
-    """(usual size, size over the largest so far), of all channels and once more of those with a past of months."""
+def _scaled(logarithm: Array, to: Array) -> None:
+    """Write a natural logarithm as one of base 2, within reason; what is given is used up."""
+    logarithm *= 1 / _LOG_TWO
+    np.clip(logarithm, np.float32(-6), np.float32(14), out=to)
+
+
+def _usual(held: moving.Rows, size: Array, floor: Array, seen: moving.Seen, pace: Pace, known: Array | None) -> Array:
+    """Usual sizes, of all channels and once more of those with a past of months."""
     count, both = len(size), len(held["size"])
-    roots, sized = (moving.room(both, *size.shape[1:], dtype=np.float32) for _ in range(2))
-    np.sqrt(size, out=roots[:count])
-    np.log(size + _LITTLE * floor, out=sized[:count])
-    roots[count:], sized[count:] = roots[: both - count], sized[: both - count]
-    gains, falls = np.full(both, pace.scale), np.full((both, 1), pace.fall)
-    gains[count:], falls[count:] = pace.long_scale, pace.long_fall
-    usual = moving.follow(held, "size", roots, gains[:, None], known)[0]
-    usual[:count] /= seen.weight32(pace.scale)
-    usual[count:] /= seen.weight32(pace.long_scale)
+    roots, gains = np.sqrt(size), np.full((both, 1), pace.scale)
+    gains[count:] = pace.long_scale
+    usual = moving.follow(held, "size", [roots, roots[: both - count]], gains, known)[0]
+    for part, gain in ((usual[:count], pace.scale), (usual[count:], pace.long_scale)):
+        weight = seen.weight32(gain)
+        if isinstance(weight, np.ndarray):
+            part /= weight
     np.multiply(usual, usual, out=usual)
     usual[:count] += floor
     usual[count:] += floor[: both - count]
-    before = moving.largest(held, "record", sized, falls, known)[0]
-    record = np.subtract(sized, before, dtype=np.float32, casting="same_kind")
-    record /= _LOG_TWO
-    return usual, np.clip(record, np.float32(-8), np.float32(8), out=record)
+    return usual
+
+
+def _records(
+    held: moving.Rows, size: Array, floor: Array, pace: Pace, known: Array | None, to: tuple[Array, Array]
+) -> None:
+    """Write sizes over the largest so far, log2, of all channels and once more of those with a past of months."""
+    count, both = len(size), len(held["size"])
+    little = _LITTLE * floor
+    little += size
+    np.log(little, out=little)
+    sized, falls = moving.room(both, *size.shape[1:]), np.full((both, 1), pace.fall)
+    sized[:count], sized[count:], falls[count:] = little, little[: both - count], pace.long_fall
+    before = moving.largest_before(held, "record", sized, falls, known).astype(np.float32)
+    for part, beside, into in zip((before[:count], before[count:]), (little, little[: both - count]), to, strict=True):
+        np.subtract(beside, part, out=part)
+        part *= 1 / _LOG_TWO
+        np.clip(part, np.float32(-8), np.float32(8), out=into)
 
 
 def _tail(held: moving.Rows, far: Array, seen: moving.Seen, pace: Pace, known: Array | None) -> tuple[Array, Array]:
     """(share of samples beyond the limit, Hill's exponent there), from the samples before each and the prior."""
     counted = np.minimum(seen.count, 1.0 / pace.tail).astype(np.float32)
-    full = counted / seen.weight32(pace.tail)
-    beyond = moving.room(2, *far.shape, dtype=np.float32)
-    np.greater(far, 0, out=beyond[0], casting="unsafe")
-    np.minimum(far, MOST_EXCESS, out=beyond[1])
-    share, exponent = moving.follow(held, ("share", "excess"), beyond, pace.tail, known)[0] * full
-    share += USUAL_SHARE * PRIOR
-    exponent += PRIOR * USUAL_SHARE * USUAL_EXPONENT
+    full = np.maximum(counted / seen.weight32(pace.tail), _NEXT_TO_NOTHING)
+    excess = np.clip(far, 0, MOST_EXCESS)
+    stacked = {"share": held["share"], "excess": held["excess"]}
+    found = moving.follow(stacked, ("share", "excess"), [np.sign(far)[None], excess[None]], pace.tail, known)[0]
+    held |= stacked
+    share, exponent = found
+    share += USUAL_SHARE * PRIOR / full
+    exponent += PRIOR * USUAL_SHARE * USUAL_EXPONENT / full
     exponent /= share
-    share /= counted + PRIOR
-    return share, np.maximum(exponent, np.float32(0.1), out=exponent)
+    share *= full / (counted + PRIOR)
+    return share, np.clip(exponent, np.float32(0.1), MOST_EXCESS, out=exponent)

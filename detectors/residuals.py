@@ -73,13 +73,10 @@ class Block:
 
     def levels(self, state: State, of: Mapping[str, tuple[Array, float]], more: int = 0) -> list[Array]:
         """The mean of each array over about so many samples, before each sample; ``more`` 1: with the sample itself."""
-        spans = [moving.gain_of(span) for _, span in of.values()]
-        stacked = moving.room(len(of), *self.sample.shape)
-        for at, (values, _) in enumerate(of.values()):
-            stacked[at] = values
-        found = moving.follow(state.rows, tuple(of), stacked, np.array(spans)[:, None], self.known)[more]
+        spans, samples = [moving.gain_of(span) for _, span in of.values()], [values for values, _ in of.values()]
+        found = moving.follow(state.rows, tuple(of), samples, np.array(spans)[:, None], self.known)[more]
         mean = found / self.seen.weights(spans, more)
-        return list(np.where(self.seen.count == 0, stacked, mean) if self.seen.starts and not more else mean)
+        return list(np.where(self.seen.count == 0, np.stack(samples), mean) if self.seen.starts and not more else mean)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
