@@ -17,11 +17,13 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.changed_answers import LANES, NOON, SHORT, Lane, build, outcome, over_tcp, streams, tcp_server
+from support.changed_answers import LANES, NOON, Lane, Reader, outcome, over_tcp, tls_lanes
+from support.good_servers import SHORT, build, streams, tcp_server
 from support.journal import add, entry, journalctl
 from support.memory_net import SERVER, memory_network
 from support.mutations import datagrams, mutated
@@ -85,49 +87,36 @@ LINES = (
 
 
 def of_files(kind: str, folder: Path) -> list[Lane]:
-    """Files with changed lines."""
-    number = 0
+    """Files with changed lines, all of one name: patterns of names are compiled once."""
+    place = folder / "changed.log"
     outbound = Outbound(allow_private=True, verify=TRUST)
 
     async def once(dice: random.Random) -> str:
-        nonlocal number
-        number += 1
-        place = folder / f"{number}.log"
         place.write_bytes(mutated(LINES, dice))
         options = {"paths": [str(place)], "from_beginning": True}
         if kind == "log_file" and dice.random() < 0.3:
             options |= {"encoding": "gb18030", "multiline_start": "[0-9]"}
-        try:
-            return await outcome(build(kind, options), outbound)
-        finally:
-            place.unlink()
+        return await outcome(build(kind, options), outbound)
 
     return [Lane(once)]
 
 
 def of_sqlite(kind: str, folder: Path) -> list[Lane]:
-    """A database whose file is changed."""
+    """A database whose file is changed between two readings."""
     whole = folder / "whole.db"
     with sqlite3.connect(whole) as database:
         database.execute("create table t (n, w)")
         database.executemany("insert into t values (?, ?)", [(number, f"w{number}") for number in range(20)])
     database.close()
-    body = whole.read_bytes()
-    outbound = Outbound(allow_private=True, verify=TRUST)
-    number = 0
+    body, place = whole.read_bytes(), folder / "changed.db"
+    asked = {"queries": [{"name": "q", "sql": "select n, w from t", "values": ["n"], "labels": ["w"]}]}
+    options = asked if kind == "sql_query" else {"sql": "select n from t", "expect": "1"}
+    make = partial(build, kind, {"url": f"sqlite:///{place}", **options})
+    read = Reader(make, Outbound(allow_private=True, verify=TRUST))
 
     async def once(dice: random.Random) -> str:
-        nonlocal number
-        number += 1
-        place = folder / f"{number}.db"
         place.write_bytes(mutated(body, dice))
-        url = f"sqlite:///{place}"
-        asked = {"queries": [{"name": "q", "sql": "select n, w from t", "values": ["n"], "labels": ["w"]}]}
-        options = asked if kind == "sql_query" else {"sql": "select n from t", "expect": "1"}
-        try:
-            return await outcome(build(kind, {"url": url, **options}), outbound)
-        finally:
-            place.unlink()
+        return await read(dice)
 
     return [Lane(once)]
 
@@ -196,6 +185,9 @@ async def attempts(kind: str, folder: Path, seed: int) -> AsyncIterator[list[Lan
     elif kind == "snmp":
         async with snmp_lanes(seed) as lanes:
             yield lanes
+    elif kind == "tls_probe":
+        async with AsyncExitStack() as stack:
+            yield await tls_lanes(folder, seed, stack)
     else:
         async with AsyncExitStack() as stack:
             name, _, protocol = kind.partition("/")

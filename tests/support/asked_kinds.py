@@ -9,8 +9,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from support.changed_answers import HTTP, build, http_server, streams, tcp_server
 from support.fault_way import GARBAGE, HUGE, Fault, Way, Words, fault_way
+from support.good_servers import HTTP, build, http_server, streams, tcp_server
 from support.mutations import datagrams
 from support.servers import shared_mariadb, shared_postgres
 from support.snmp_agents import shared_snmpd

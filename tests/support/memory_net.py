@@ -23,6 +23,10 @@ class _Named:
     """What clients ask of a socket besides its bytes."""
 
     family = socket.AF_INET
+    ended = False  #: the other side has: a pool looks whether there is something to read, and keeps it no longer
+
+    def setsockopt(self, *_: object) -> None:
+        """It has none."""
 
     def getpeername(self) -> tuple[str, int]:
         return "127.0.0.1", 1
@@ -31,7 +35,13 @@ class _Named:
         return "127.0.0.1", 2
 
     def fileno(self) -> int:
-        return never_readable()
+        return always_readable() if self.ended else never_readable()
+
+
+@cache
+def always_readable() -> int:
+    """A file descriptor with something to read."""
+    return os.eventfd(1, os.EFD_CLOEXEC)
 
 
 @cache
@@ -46,7 +56,8 @@ class Wire(asyncio.Transport):
     peer: Wire
 
     def __init__(self, loop: asyncio.AbstractEventLoop, protocol: asyncio.BaseProtocol) -> None:
-        super().__init__({"peername": _Named().getpeername(), "socket": _Named()})
+        self._named = _Named()
+        super().__init__({"peername": self._named.getpeername(), "socket": self._named})
         self._loop, self._protocol = loop, protocol
         self._closing = self._lost = self._paused = False
         self._kept = deque[bytes]()  #: came while reading was paused; b"" is the end
@@ -94,6 +105,7 @@ class Wire(asyncio.Transport):
 
     def _come(self, data: bytes) -> None:
         self._kept.append(data)
+        self._named.ended |= not data
         self._go_on()
 
     def _go_on(self) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from unittest import mock
 
 from support.memory_net import SERVER, never_readable
-from support.mutations import mutated
+from support.mutations import mutated, values_changed
 
 #: One in how many changed conversations is left open: waiting must end too.
 HANGING = 32
@@ -71,15 +71,11 @@ class Changes:
 
     recorded: Recorded
     dice: random.Random
-    before: Sequence[int]  #: pieces of a conversation that go through before one is changed
+    first: Sequence[int]  #: pieces of a conversation that go through before one is changed
+    before: Sequence[int]  #: and before the next, where it goes on
     at_once: bool  #: a changed answer is the last
+    values: bool = False  #: values are changed, and the frames around them stay whole
     changed: int = 0
-    open: set[asyncio.Transport] = field(default_factory=set)
-
-    def over(self) -> None:
-        """Whoever still waits, waits no longer: threads could not end."""
-        for one in list(self.open):
-            one.abort()
 
 
 class Conversation:
@@ -87,7 +83,7 @@ class Conversation:
 
     def __init__(self, way: Changes) -> None:
         self._way, self._asked = way, Counter[bytes]()
-        self._left, self._changed = way.dice.choice(way.before), False
+        self._left, self._changed = way.dice.choice(way.first), False
         self._hangs = not way.dice.randrange(HANGING)
 
     @property
@@ -102,32 +98,33 @@ class Conversation:
         return b"".join(map(self._said, self._way.recorded.after(asked, self._asked)))
 
     def _said(self, piece: bytes) -> bytes:
-        if self._left == 0:
-            piece, self._changed = mutated(piece, self._way.dice), True
+        if self._left:
+            self._left -= 1
+            return piece
+        said = (values_changed if self._way.values else mutated)(piece, self._way.dice)
+        if said != piece:
+            self._changed = True
             self._way.changed += 1
-            self._left = self._way.dice.choice(self._way.before) + 1  # those that are kept go on so
-        self._left -= 1
-        return piece
+            self._left = self._way.dice.choice(self._way.before)  # those that are kept go on so
+        return said
 
 
 class Replay(asyncio.Protocol):
     """The server's side of a connection in an event loop."""
 
-    def __init__(self, way: Changes, quiet: float = QUIET_SECONDS) -> None:
-        self._talk, self._at_once, self._quiet, self._open = Conversation(way), way.at_once, quiet, way.open
+    def __init__(self, talk: Conversation, at_once: bool) -> None:
+        self._talk, self._at_once = talk, at_once
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._open.add(transport)
         self._say(self._talk.greeting())
 
     def data_received(self, data: bytes) -> None:
         self._say(self._talk.answer(data))
 
     def connection_lost(self, _: Exception | None) -> None:
-        self._open.discard(self._transport)
         if self._timer is not None:
             self._timer.cancel()
 
@@ -138,7 +135,7 @@ class Replay(asyncio.Protocol):
         if self._talk.over and self._at_once:
             self._transport.close()
         elif self._talk.over:
-            self._timer = asyncio.get_running_loop().call_later(self._quiet, self._transport.close)
+            self._timer = asyncio.get_running_loop().call_later(QUIET_SECONDS, self._transport.close)
 
 
 class Tap(asyncio.Protocol):
