@@ -20,7 +20,9 @@ from watchkeeper.promql import selectors
 #: What a service needs to count as watched.
 PARTS = ("golden", "logs", "rule", "owner")
 #: Collectors that bring log lines.
-LOGS = ("log_file", "journald", "syslog", "container_logs", "loki", "elasticsearch_logs", "otlp_logs", "kubernetes")
+LOGS = (
+    "log_file", "journald", "syslog", "container_logs", "loki_logs", "elasticsearch_logs", "otlp_logs", "kubernetes",
+)  # fmt: skip
 #: Where a kind says nothing, or there is none: the signals that every source is turned into.
 USUAL = {
     "latency": 'api_response_times{service="$service"}',

@@ -146,19 +146,21 @@ def _sources(place: Place, ports: Mapping[str, int], servers: Servers, shop: str
                 }
             ],
         },
-        {
-            "kind": "log_file",
-            "name": "shop-logs",
-            "interval": "2s",
-            "service": "gateway",
-            "paths": [f"{place.logs}/*.log"],
-            "from_beginning": True,
-        },
+        *(_lines(place, service, files) for service, files in LOGS.items()),
     ]
     if servers.haproxy:
         found.insert(2, _probe("probe-front", ports["front"], "checkout", copy="front"))
         found.append(_page("proxy", ports["figures"], "checkout"))
     return found
+
+
+#: Service -> its log files.
+LOGS = {"checkout": "checkout-*.log", "payment": "payment.log", "storage": "storage.*log", "gateway": "gateway.log"}
+
+
+def _lines(place: Place, service: str, files: str) -> dict[str, Any]:
+    source = {"kind": "log_file", "name": f"{service}-logs", "interval": "2s", "service": service}
+    return {**source, "paths": [f"{place.logs}/{files}"], "from_beginning": True}
 
 
 #: The seconds of now and the beginning of today, as each database says it.
