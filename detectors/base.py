@@ -85,6 +85,8 @@ def observed(matrix: Matrix) -> FloatArray:
 
 def usable(values: FloatArray) -> FloatArray:
     """Finite numbers cut to what float32 can be reckoned with; NaN for all others."""
+    if (np.abs(values) <= LARGEST).all():
+        return values
     return np.where(np.isfinite(values), np.clip(np.nan_to_num(values), -LARGEST, LARGEST), np.nan)
 
 

@@ -123,22 +123,21 @@ def _still(rows: moving.Rows, change: Array, known: Array | None) -> Array | Non
 
 def _rarities(state: State, block: Block, left: Residuals, to: Array) -> Rarity:
     sizes = moving.room(len(CHANNELS), *block.sample.shape, dtype=np.float32)
-    floors = np.empty_like(sizes)
+    floors, shape = np.empty_like(sizes), CHANNELS.index("shape")
+    floors[:shape], floors[shape], floors[shape + 1 :] = left.floor.astype(np.float32), UNIT, UNIT**2
     for at, name in enumerate(CHANNELS):
         energy = left.energies.get(name)
         if energy is None:
             np.abs(left.sizes[name], out=sizes[at], casting="same_kind")
         else:
             sizes[at] = energy
-        floors[at] = left.floor if energy is None else UNIT**2
-    floors[CHANNELS.index("shape")] = UNIT
     return rarity(state.rows, sizes, floors, _LIMITS, block.seen, block.clock.pace, block.known, to)
 
 
 def _reach(found: Rarity, name: str) -> Array:
     """The residual of a channel that is as rare as one in BAND."""
     at = CHANNELS.index(name)
-    beyond = np.maximum(np.log(BAND * found.share[at]), 0.0)
+    beyond = np.maximum(found.log_share[at] + np.float32(np.log(BAND)), 0.0)
     return np.asarray(
         found.usual[at] * LIMIT * np.exp(np.minimum(found.exponent[at], MOST_EXPONENT) * beyond), np.float64
     )
@@ -172,9 +171,9 @@ def _extra(inputs: Array, state: State, block: Block, left: Residuals, found: Ra
     a_little = 0.05 * left.floor + 1e-300
     extra: list[Array | float] = [
         np.log(found.exponent[at_change]),
-        np.log(found.share[at_change]),
+        found.log_share[at_change],
         np.log(found.exponent[at_slow]),
-        np.log(found.share[at_slow]),
+        found.log_share[at_slow],
         np.sign(change),
         np.sign(slow),
         np.sign(left.sizes["season"]),

@@ -70,8 +70,8 @@ def expected(state: State, at: Places) -> Array:
     if len(at.part) == 1:
         here, there = profile[:, at.part[0]], profile[:, beside[0]]
     else:
-        first = np.arange(0, profile.size, BINS)[:, None]
-        here, there = profile.ravel()[at.part + first], profile.ravel()[beside + first]
+        rows = np.arange(len(profile))[:, None]
+        here, there = profile[rows, at.part], profile[rows, beside]
     drawn = here + np.abs(at.inside) * (there.astype(np.float64) - here)
     return np.where(np.isnan(drawn), here, drawn) + state.rows["anchor"][:, None]
 
@@ -85,6 +85,10 @@ def learn(state: State, sample: Array, at: Places, interval_ms: int, known: Arra
     moved = np.subtract(sample, np.nan_to_num(anchor)[:, None], order="C")
     moved = moved if known is None else np.where(known[:, None], moved, 0.0)
     weight = np.ones(len(moved)) if known is None else known.astype(np.float64)
+    if moved.shape[1] == 1 and (at.part[:, 0] == state.rows["part"][:, 0]).all():  # all are where they were
+        state.rows["visit"][:, 0] += moved[:, 0]
+        state.rows["visit"][:, 1] += weight
+        return
     visits = _visits(state, moved, weight, at.part)
     _fold(state, _over(state, visits), interval_ms)
     _leave_open(state, visits)

@@ -18,7 +18,7 @@ from .local import Places
 from .one_thread import keep_memory, one_thread
 
 #: Cells [series x time] of one block: small enough for the processor's cache.
-CELLS = 1 << 14
+CELLS = 1 << 15
 #: Samples that are taken for a day where time stamps are not real.
 CLOCKLESS_DAY = 288.0
 #: Orders of rarity from which a residual larger than all before needs no network: some thirty times its usual size.
@@ -149,7 +149,10 @@ class Ensemble:
         moment = self._moment(state, seen, walls, clock)
         answer = np.empty((5 if band else 2, *seen.shape))
         for rows, part in wide.parts(state):
-            answer[:, rows] = self._judged(part, seen[rows], moment.rows(rows), clock, band=band)
+            for into, one in zip(
+                answer, self._judged(part, seen[rows], moment.rows(rows), clock, band=band), strict=True
+            ):
+                into[rows] = one
         _move_on(state, moments, clock)
         return answer
 
@@ -170,7 +173,7 @@ class Ensemble:
 
     def _judged(
         self, state: base.State, seen: FloatArray, moment: channels.Moment, clock: residuals.Clock, *, band: bool
-    ) -> FloatArray:
+    ) -> list[FloatArray]:
         before = moving.Seen(state.rows["seen"], seen.shape[1])
         view = self._looked(state, seen, moment, clock)
         fused = fusion.fuse(state, view.inputs, before, moment.known, clock.day)
@@ -189,7 +192,7 @@ class Ensemble:
         if band:
             expected, reach = channels.band(view)
             answers += [expected, expected - reach, expected + reach]
-        return np.asarray(answers) if enough.all() else np.where(enough, np.stack(answers), np.nan)
+        return answers if enough.all() else [np.where(enough, one, np.nan) for one in answers]
 
     def _clock(self, state: base.State, times: IntArray, *, steady: bool) -> residuals.Clock:
         """The interval is read from the second sample, and unless steady again whenever the predictor is solved."""

@@ -72,26 +72,31 @@ def remember(rows: moving.Rows, begins: Array, seen: moving.Seen, known: Array |
     before, now = moving.largest(held, "held", np.broadcast_to(raised, (len(falls), *raised.shape)), falls, known)
     rows["held"] = held["held"].T
     gain, short = moving.gain_of(RECENT), len(FALLS)
-    _, recent = moving.follow(rows, "recent", np.maximum(begins, -8.0) + LEAST, gain, known)
+    shares, recent = _means(rows, begins, gain, day, known)
     to[0] = begins
-    to[1 : short + 1] = np.maximum(now[:short], 0.0) - LEAST
+    np.subtract(now[:short], LEAST, out=to[1 : short + 1], casting="same_kind")
     to[short + 1] = recent / seen.weight(gain, 1) - LEAST
     above = begins - (np.maximum(before[short:], 0.0) - LEAST)
     to[short + 2] = above[0]
     to[short + 3 : short + 3 + len(FALLS_A_DAY)] = np.clip(above[1:], MOST_BELOW, MOST_ABOVE)
-    to[-len(_MEANS) :] = _shares(rows, begins, seen, known, day)
+    to[-len(_MEANS) :] = _shares(shares, seen, day)
 
 
-def _shares(rows: moving.Rows, begins: Array, seen: moving.Seen, known: Array | None, day: float) -> Array:
-    """Logarithms of the share of samples that began something, over the past of each mean: [mean, series, time]."""
+def _means(rows: moving.Rows, begins: Array, gain: float, day: float, known: Array | None) -> tuple[Array, Array]:
+    """(the share of samples that began something before each of these, of each mean; evidence of late with it)."""
     chances = [one for one in (chance(begins - level) for level in LEVELS) for _ in DAYS]
+    held = {"both": np.concatenate([rows["shares"].T, rows["recent"][None]])}
+    gains = np.array([*(moving.gain_of(days * day) for _, days in _MEANS), gain])[:, None]
+    before, now = moving.follow(held, "both", [*chances, np.maximum(begins, -8.0) + LEAST], gains, known)
+    rows["shares"], rows["recent"] = held["both"][:-1].T, held["both"][-1]
+    return before[:-1], now[-1]
+
+
+def _shares(before: Array, seen: moving.Seen, day: float) -> Array:
+    """Logarithms of the share of samples that began something, over the past of each mean: [mean, series, time]."""
     spans = [days * day for _, days in _MEANS]
-    gains = [moving.gain_of(span) for span in spans]
-    held = {"shares": rows["shares"].T}
-    before, _ = moving.follow(held, "shares", chances, np.array(gains)[:, None], known)
-    rows["shares"] = held["shares"].T
     prior = np.array([min(1.0, PRIOR / span) for span in spans])[:, None, None]
-    counted = np.where(seen.count == 0, 0.0, seen.weights(gains))
+    counted = np.where(seen.count == 0, 0.0, seen.weights([moving.gain_of(span) for span in spans]))
     return np.asarray(np.log(((before + USUAL_SHARE * prior) / (counted + prior)).astype(np.float32)))
 
 

@@ -83,7 +83,7 @@ def _steps(before: Array, sample: Array | Sequence[Array], gain: float | Array) 
     """[1 + time, ...]: the state, and each sample times its gain."""
     if isinstance(sample, np.ndarray):
         whole = np.empty((sample.shape[-1] + 1, *before.shape), sample.dtype)
-        np.multiply(_time_first(sample), _full(gain, before.shape, sample.dtype), out=whole[1:])
+        np.multiply(_time_first(sample), full(gain, before.shape, sample), out=whole[1:])
     else:
         whole, first = np.empty((sample[0].shape[-1] + 1, *before.shape), before.dtype), 0
         gains = np.broadcast_to(np.asarray(gain, before.dtype), (*before.shape[:-1], 1))
@@ -96,14 +96,18 @@ def _steps(before: Array, sample: Array | Sequence[Array], gain: float | Array) 
     return whole
 
 
-def _full(number: float | Array, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
-    """An array of it: arithmetic between arrays of one shape is several times as fast as with a number or a column."""
-    return np.broadcast_to(np.asarray(number, dtype), shape).copy()
+def full(number: float | Array, shape: tuple[int, ...], like: Array) -> Array:
+    """An array of that shape, in the precision of ``like`` [..., time]; of one column the number itself.
+
+    Arithmetic between arrays of one shape is several times as fast as with a number or a column.
+    """
+    one = np.asarray(number, like.dtype)
+    return one if like.shape[-1] == 1 else np.broadcast_to(one, shape).copy()
 
 
 def _walked(whole: Array, rest: Array) -> None:
     """From state and steps to the sums, in place: a moment of all series at a time."""
-    kept = _full(rest, whole.shape[1:], whole.dtype).ravel()
+    kept = np.broadcast_to(np.asarray(rest, whole.dtype), whole.shape[1:]).ravel()
     moments = list(whole.reshape(len(whole), -1))  # all views at once: one by one they cost as much as the sums
     old, held = moments[0], np.empty_like(kept)
     for new in moments[1:]:
@@ -160,38 +164,49 @@ def largest(rows: Rows, key: str, size: Array, fall: float | Array, known: Array
     """
     before = rows[key]
     fallen, with_it = room(*before.shape, size.shape[-1]), room(*before.shape, size.shape[-1])
-    last = _raised(before, size, np.asarray(fall, np.float64), fallen, with_it)
-    _keep(rows, key, last.copy(), known, before)
+    _raised(before, size, np.asarray(fall, np.float64), fallen, with_it)
+    _keep(rows, key, with_it[..., -1].copy(), known, before)
     return fallen, with_it
 
 
-def largest_before(rows: Rows, key: str, size: Array, fall: Array, known: Array | None) -> Array:
-    """The first of ``largest`` alone, for less."""
-    before = rows[key]
-    fallen = room(*before.shape, size.shape[-1])
-    _keep(rows, key, _raised(before, size, fall, fallen, None), known, before)
-    return fallen
+def over_largest(rows: Rows, key: str, size: Array, fall: Array, known: Array | None) -> Array:
+    """How far each ``size`` is over the largest before it, as ``largest`` has it, which then knows it; float32.
 
-
-def _raised(before: Array, size: Array, step: Array, fallen: Array, with_it: Array | None) -> Array:
-    """Fill ``fallen`` and ``with_it`` [..., series, time]; answers the last moment of the latter."""
-    length = size.shape[-1]
+    Reckoned from where the block begins, as if samples rose and the largest did not fall: single precision has no
+    room for many small falls from a large number.
+    """
+    before, length = rows[key], size.shape[-1]
     if before.size < FEW and length > 1:
-        slope = step[..., None] * np.arange(1, length + 1)
-        raised = np.empty((*before.shape, length + 1))
+        return np.asarray((size - largest(rows, key, size, fall, known)[0]).astype(np.float32))
+    start = before.astype(np.float32)
+    over = np.subtract(_time_first(size), start)
+    over += (np.arange(1, length + 1)[:, None, None] * fall).astype(np.float32)
+    now = (before - start).astype(np.float32)
+    held = np.empty_like(now)
+    for one in list(over):
+        np.maximum(now, one, out=held)
+        np.subtract(one, now, out=one)
+        now, held = held, now
+    _keep(rows, key, start.astype(np.float64) + now - length * fall, known, before)
+    return _time_last(over)
+
+
+def _raised(before: Array, size: Array, step: Array, fallen: Array, with_it: Array) -> None:
+    """Fill ``fallen`` and ``with_it`` [..., series, time]."""
+    if before.size < FEW and size.shape[-1] > 1:
+        slope = step[..., None] * np.arange(1, size.shape[-1] + 1)
+        raised = np.empty((*before.shape, size.shape[-1] + 1))
         raised[..., 0] = before
         np.add(size, slope, out=raised[..., 1:])
         np.maximum.accumulate(raised, axis=-1, out=raised)
         np.subtract(raised[..., :-1], slope, out=fallen)
-        held = np.subtract(raised[..., 1:], slope, out=with_it)
-        return np.asarray(held[..., -1])
-    now, full = before, _full(step, before.shape, np.float64)
-    moments = [np.empty(before.shape)] * length if with_it is None else list(_time_first(with_it))
+        np.subtract(raised[..., 1:], slope, out=with_it)
+        return
+    now, less_by = before, full(step, before.shape, fallen)
     sizes = _time_first(size.astype(np.float64, copy=False))
-    for less, new, one in zip(list(_time_first(fallen)), moments, list(sizes), strict=True):
-        np.subtract(now, full, less)
+    for less, new, one in zip(list(_time_first(fallen)), list(_time_first(with_it)), list(sizes), strict=True):
+        np.subtract(now, less_by, less)
         now = np.maximum(less, one, out=new)
-    return now
 
 
 def trailing(rows: Rows, key: str, sample: Array, known: Array | None) -> list[Array]:

@@ -52,15 +52,16 @@ def predict(state: State, sample: Array, ticks: int) -> Array:
     """What is foreseen for each sample [series, time] of a block that crosses no ``horizon``; float32."""
     ring, weights = state.rows["ring"], state.rows["weights"]
     size, length = ring.shape[1], sample.shape[1]
-    foreseen = np.zeros(sample.shape, np.float32)
+    foreseen, part = (np.zeros((length, len(ring)), np.float32) for _ in range(2))  # a moment of all series at a time
     if length == 1:
-        for at, lag in enumerate(LAGS.tolist()):
-            foreseen[:, 0] += weights[:, at] * ring[:, (ticks - lag) % size]
-        return foreseen
-    whole = np.concatenate([ring[:, (ticks + np.arange(-REACH, 0)) % size], sample], axis=1)
-    for at, lag in enumerate(LAGS.tolist()):
-        foreseen += weights[:, at : at + 1] * whole[:, REACH - lag : REACH - lag + length]
-    return foreseen
+        past = [ring[:, (ticks - lag) % size] for lag in LAGS.tolist()]
+    else:
+        whole = np.concatenate([ring.T[(ticks + np.arange(-REACH, 0)) % size], sample.T])
+        past = [whole[REACH - lag : REACH - lag + length] for lag in LAGS.tolist()]
+    for share, lagged in zip(np.ascontiguousarray(weights.T), past, strict=True):
+        np.multiply(share, lagged, out=part)
+        foreseen += part
+    return foreseen.T
 
 
 def in_turns(state: State) -> bool:
@@ -109,12 +110,16 @@ def learn(state: State, rows: slice, ticks: int) -> None:
     keep = np.float32((1.0 - 2.0 / (MEMORY + 1.0)) ** CHUNK)
     picked = np.arange(0, CHUNK, 1 if ticks <= DENSE else STRIDE)  # how far before the newest sample
     places = (ticks - 1 - picked[:, None] - _BACK[None, :]) % ring.shape[1]
-    lagged = np.take(ring, places.ravel(), axis=1, mode="clip").reshape(
-        len(ring), *places.shape
-    )  # [series, moment, lag]
+    if ring.flags.c_contiguous:
+        lagged = np.take(ring, places.ravel(), axis=1, mode="clip")
+    else:  # by columns: see wide
+        lagged = np.ascontiguousarray(np.take(ring.T, places.ravel(), axis=0, mode="clip").T)
+    lagged = lagged.reshape(len(ring), *places.shape)  # [series, moment, lag]
     total = np.matmul(lagged.transpose(0, 2, 1), lagged).reshape(len(ring), -1)
     products *= keep
-    products += (1 - keep) / np.float32(len(picked)) * np.take(total, _KEPT, axis=1, mode="clip")
+    total = np.take(total, _KEPT, axis=1, mode="clip")
+    total *= (1 - keep) / np.float32(len(picked))
+    products += total
 
 
 def solve(state: State, asked: Array) -> None:

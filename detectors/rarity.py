@@ -50,7 +50,7 @@ class Rarity:
     orders: Array  #: decimal orders of rarity
     ratio: Array  #: residual over its usual size, log2
     record: Array  #: residual over the largest so far, log2
-    share: Array  #: share of samples beyond the limit
+    log_share: Array  #: natural logarithm of the share of samples beyond the limit
     exponent: Array  #: Hill's exponent
     usual: Array  #: usual size of the residual
     long_ratio: Array  #: the same by a past of months, of the first channels alone
@@ -92,14 +92,15 @@ def rarity(
     units = size / usual[:count]
     units += _LITTLE
     grown = np.log(units)
-    knee = np.repeat(np.log(limit), units.shape[1], axis=1)  # as wide as a moment: see moving
+    knee, share_of_limit = (moving.full(one, (count, units.shape[1], 1), units) for one in (np.log(limit), 1 / limit))
     far = np.maximum(grown, knee)
     far -= knee
     share, exponent = _tail(held, far, seen, pace, known)
     _scaled(grown, ratio)
-    units *= np.repeat(1 / limit, units.shape[1], axis=1)
+    units *= share_of_limit
     np.clip(units, 0, np.float32(1), out=units)
-    units *= np.log(share)
+    log_share = np.log(share, out=share)
+    units *= log_share
     far /= exponent
     far -= units
     far *= 1 / _LOG_TEN
@@ -108,7 +109,7 @@ def rarity(
     apart += _LITTLE
     _scaled(np.log(apart, out=apart), long_ratio)
     rows |= {part: array.T for part, array in held.items()}
-    return Rarity(orders, ratio, record, share, exponent, usual[:count], long_ratio, long_record)
+    return Rarity(orders, ratio, record, log_share, exponent, usual[:count], long_ratio, long_record)
 
 
 def _scaled(logarithm: Array, to: Array) -> None:
@@ -138,15 +139,14 @@ def _records(
 ) -> None:
     """Write sizes over the largest so far, log2, of all channels and once more of those with a past of months."""
     count, both = len(size), len(held["size"])
-    little = _LITTLE * floor
+    sized, falls = moving.room(both, *size.shape[1:], dtype=np.float32), np.full((both, 1), pace.fall)
+    little = np.multiply(_LITTLE, floor, out=sized[:count])
     little += size
     np.log(little, out=little)
-    sized, falls = moving.room(both, *size.shape[1:]), np.full((both, 1), pace.fall)
-    sized[:count], sized[count:], falls[count:] = little, little[: both - count], pace.long_fall
-    before = moving.largest_before(held, "record", sized, falls, known).astype(np.float32)
-    for part, beside, into in zip((before[:count], before[count:]), (little, little[: both - count]), to, strict=True):
-        np.subtract(beside, part, out=part)
-        part *= 1 / _LOG_TWO
+    sized[count:], falls[count:] = little[: both - count], pace.long_fall
+    over = moving.over_largest(held, "record", sized, falls, known)
+    over *= 1 / _LOG_TWO
+    for part, into in zip((over[:count], over[count:]), to, strict=True):
         np.clip(part, np.float32(-8), np.float32(8), out=into)
 
 

@@ -6,7 +6,7 @@ five samples against the mean before them; the energy of the predictor's residua
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -75,8 +75,12 @@ class Block:
         """The mean of each array over about so many samples, before each sample; ``more`` 1: with the sample itself."""
         spans, samples = [moving.gain_of(span) for _, span in of.values()], [values for values, _ in of.values()]
         found = moving.follow(state.rows, tuple(of), samples, np.array(spans)[:, None], self.known)[more]
-        mean = found / self.seen.weights(spans, more)
-        return list(np.where(self.seen.count == 0, np.stack(samples), mean) if self.seen.starts and not more else mean)
+        means = [
+            one / weight for one, weight in zip(found, (self.seen.weight(span, more) for span in spans), strict=True)
+        ]
+        if self.seen.starts and not more:
+            return [np.where(self.seen.count == 0, *both) for both in zip(samples, means, strict=True)]
+        return means
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,13 +120,14 @@ def residuals(state: State, block: Block) -> Residuals:
     )
     usual = _usual(state, block)
     timed = ~np.isnan(usual)
-    away = np.where(timed, three - usual, 0.0)
+    if_timed = _chooser(timed)
+    away = if_timed(three - usual, 0.0)
     strayed, offset = block.levels(
         state, {"deviation": (np.sqrt(np.abs(sample - level)), 5 * day), "offset": (away, OFFSET)}
     )
     spread = strayed * strayed
     least = 1e-9 * (np.abs(slow) + 1e-3)
-    far = ((sample - np.where(timed, usual, centre)) / (1.5 * (spread + least))).astype(np.float32)
+    far = ((sample - if_timed(usual, centre)) / (1.5 * (spread + least))).astype(np.float32)
     np.clip(far, -TOLD, TOLD, out=far)
     near = np.clip(far, -LEARNED, LEARNED)
     near = near if block.known is None else np.where(block.known[:, None], near, np.float32(0))
@@ -136,7 +141,7 @@ def residuals(state: State, block: Block) -> Residuals:
             "change": change,
             "fast": sample - fast,
             "slow": sample - slow,
-            "season": np.where(timed, sample - usual - offset, 0.0),
+            "season": if_timed(sample - usual - offset, 0.0),
             "shift": (last[0] + last[1] + last[2] + last[3] + last[4]) * 0.2 - shifted,
             "shape": shape,
         },
@@ -145,10 +150,17 @@ def residuals(state: State, block: Block) -> Residuals:
         spread=spread,
         floor=1e-2 * spread + least,
         slow=slow,
-        expected=np.where(timed, usual + offset, fast),
+        expected=if_timed(usual + offset, fast),
         timed=timed,
         near=near,
     )
+
+
+def _chooser(chosen: Array) -> Callable[[Array, Array | float], Array]:
+    """``np.where`` of that condition, at no cost where it holds everywhere, as it mostly does."""
+    if chosen.all():
+        return lambda yes, _no: yes
+    return lambda yes, no: np.where(chosen, yes, no)
 
 
 def _usual(state: State, block: Block) -> Array:
