@@ -181,13 +181,14 @@ class Ensemble:
         enough = enough if moment.known is None else enough & moment.known[:, None]
         budget = alarm.Budget(self.false_alarms_a_day, self._samples_a_day(clock))
         begins, value = fused.begins, fusion.unit(fused.score)
+        lasts: base.Array | None = fused.lately
         if clock.slow:
             rarest = channels.rarest(view.found)
-            begins, value = rarest - base.HALF_RARITY + alarm.LIMIT, base.rarity_score(rarest)
+            begins, value, lasts = rarest - base.HALF_RARITY + alarm.LIMIT, base.rarity_score(rarest), None
         else:
             _say_what_is_plain(view, begins, value)
-        begins = begins - alarm.doubt(state, view.left.timed, budget)
-        opened = alarm.judge(state, begins, enough, before.count, budget)
+        less = alarm.doubt(state, view.left.timed, budget) - (0.0 if self.season else alarm.CLOCKLESS)
+        opened = alarm.judge(state, alarm.Evidence(begins, lasts, less), enough, before.count, budget)
         answers = [value if view.still is None else np.where(view.still, 0.0, value), opened]
         if band:
             expected, reach = channels.band(view)

@@ -20,7 +20,7 @@ from .base import Array, State
 from .findings import MOST, Finding, Kind, finding
 
 #: Changes with the rows of the state: what was kept of another form is learned anew.
-FORM = 2
+FORM = 3
 #: Samples remembered to tell kinds apart.
 RECENT = 64
 #: An episode is open for at least and at most so long.

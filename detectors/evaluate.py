@@ -125,6 +125,6 @@ def _joined(
     known, begins = ~np.isnan(distance), groups.begins(distance)
     budget = alarm.Budget(Ensemble().false_alarms_a_day, samples_a_day)
     state, seen = base.State(alarm.start_rows(1)), np.arange(len(distance))[None]
-    opened = alarm.judge(state, begins[None], known[None], seen, budget)[0] > 0
+    opened = alarm.judge(state, alarm.Evidence(begins[None]), known[None], seen, budget)[0] > 0
     value = groups.value(np.nan_to_num(distance), groups.mean_logit(np.stack(scores)))
     return value, np.where(known, opened, rings)

@@ -34,6 +34,8 @@ USUAL_SHARE, PRIOR = 0.002, 60.0
 SPREAD = 2.0
 #: Samples of the recent mean of evidence.
 RECENT = 8
+#: The same of the evidence that something goes on, which is remembered from this logit on.
+LATELY, LEAST_LASTING = 3, -3.0
 
 _MEANS = tuple((level, days) for level in LEVELS for days in DAYS)
 #: What the second network sees beside the channels: evidence, four memories, its recent mean, what is new; and of days
@@ -46,12 +48,14 @@ class Fused:
     """Logits [series, time]."""
 
     begins: Array
+    lately: Array  #: that something odd goes on, the mean of some samples
     score: Array
 
 
 def start_rows(count: int) -> dict[str, Array]:
     held = np.zeros((count, len(FALLS) + 1 + len(FALLS_A_DAY)))
-    return {"held": held, "recent": np.zeros(count), "shares": np.zeros((count, len(_MEANS)))}
+    means: dict[str, Array] = {"recent": np.zeros(count), "lately": np.zeros(count, np.float32)}
+    return means | {"held": held, "shares": np.zeros((count, len(_MEANS)))}
 
 
 def fuse(state: State, inputs: Array, seen: moving.Seen, known: Array | None, day: float) -> Fused:
@@ -61,7 +65,9 @@ def fuse(state: State, inputs: Array, seen: moving.Seen, known: Array | None, da
     """
     remember(state.rows, weights().begins(inputs)[0], seen, known, day, inputs[-MEMORIES:])
     begins, lasts = weights().judges(inputs)
-    return Fused(begins=begins, score=joined(begins, lasts))
+    raised = np.maximum(lasts - LEAST_LASTING, 0.0).astype(np.float32)
+    _, lately = moving.follow(state.rows, "lately", raised, moving.gain_of(LATELY), known)
+    return Fused(begins=begins, lately=lately + LEAST_LASTING, score=joined(begins, lasts))
 
 
 def remember(rows: moving.Rows, begins: Array, seen: moving.Seen, known: Array | None, day: float, to: Array) -> None:

@@ -94,7 +94,7 @@ def _judge(state: State, evidence: Array, known: Array, budget: alarm.Budget, mo
     rows = {name: state.shared[f"group_{name}"] for name in alarm.start_rows(1)}
     rows["alarm_moved"] = np.array([moved])
     own, seen = State(rows), state.shared["group_seen"]
-    answer = alarm.judge(own, evidence, known, seen[None], budget)[0]
+    answer = alarm.judge(own, alarm.Evidence(evidence), known, seen[None], budget)[0]
     state.shared |= {f"group_{name}": array for name, array in own.rows.items()}
     state.shared["group_seen"] = seen + 1
     return np.asarray(answer > 0)

@@ -8,7 +8,7 @@ import pytest
 from support.matrices import MINUTE_MS, columns, matrix
 
 from detectors import alarm, channels, predictor, wide
-from detectors.alarm import Budget, judge
+from detectors.alarm import Budget, Evidence, judge
 from detectors.base import State
 from detectors.ensemble import Ensemble
 from detectors.network import weights
@@ -144,17 +144,17 @@ def test_a_series_that_pages_over_its_budget_needs_stronger_evidence() -> None:
     weak = np.full((1, 3000), -10.0)
     weak[0, ::100] = alarm.LIMIT + 1.0
     enough = np.ones(weak.shape, np.bool_)
-    opened = judge(state, weak, enough, np.arange(3000)[None], budget)
+    opened = judge(state, Evidence(weak), enough, np.arange(3000)[None], budget)
     assert 2 <= opened.sum() < 15
     strong = np.full((1, 1), alarm.LIMIT + 12.0)
-    assert judge(state, strong, enough[:, :1], np.array([[3000]]), budget).sum() == 1
+    assert judge(state, Evidence(strong), enough[:, :1], np.array([[3000]]), budget).sum() == 1
 
 
 def test_one_episode_opens_one_alarm() -> None:
     state = State(alarm.start_rows(1))
     episode = np.array([[-9.0, 3.0, 2.6, 2.3, 2.0, 1.5, 1.0, -9.0]])
     enough, seen = np.ones(episode.shape, np.bool_), np.arange(500, 508)[None]
-    opened = judge(state, episode, enough, seen, Budget(a_day=0.15, samples_a_day=288.0))
+    opened = judge(state, Evidence(episode), enough, seen, Budget(a_day=0.15, samples_a_day=288.0))
     assert opened[0].tolist() == [0, 1, 0, 0, 0, 0, 0, 0]
 
 
