@@ -146,6 +146,8 @@ def test_a_sample_counts_once_however_often_it_is_looked_at() -> None:
     assert confirm.agreeing(sampled((0, True), (0, False), (1, True)), 2, 4) == ["rule"]  # as of the last look at it
     thrice = sampled(*((at, at != 2) for at in range(4) for _ in range(3)))
     assert confirm.agreeing(thrice, 3, 4) == ["rule"]  # of eight looks: three samples, two of them bad
+    assert confirm.agreeing(sampled((0, True), (1, True), (9, None)), 2, 2) == ["rule"]  # unknown takes a place
+    assert confirm.agreeing(sampled((0, True), (1, True), (9, None), (1, True)), 2, 2) == ["rule"]  # and keeps it
     stuck = [replace(one, newest_sample_at=NOON) for one in seen(True, True, True)]
     assert confirm.agreeing(stuck, 2, 4) == ["probe"]
 
