@@ -24,6 +24,7 @@ from watchkeeper.model import (
     Tick,
 )
 from watchkeeper.outbound import Outbound
+from watchkeeper.person import Person
 
 # --- samples ---------------------------------------------------------------------------------------------------------
 
@@ -127,6 +128,10 @@ class LogStore(LineKeeper, Protocol):
         ...
 
     def keep_for(self, retention: timedelta, classes: Sequence[Any], retention_bytes: int | None) -> None: ...
+
+    def erase(self, person: Person, now: datetime, *, dry_run: bool) -> Any:
+        """Take out every line that names the person: lines, segments, unreadable. Raises StoreError: ask again."""
+        ...
 
     def maintain(self, now: datetime) -> Mapping[str, int]:
         """Seal, drop what retention allows; returns counts for the log."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import tzinfo
 
@@ -39,6 +40,15 @@ class Entity:
         else:
             self._succeeded(act, zone)
         self._amounts(act, zone, peers)
+
+    def part_with(self, named: Callable[[str], bool]) -> None:
+        """Forget reasons and refusals that tell of those names."""
+        reasons = self.risk.reasons
+        for name in [name for name, one in reasons.items() if named(str(dict(one.detail)))]:
+            del reasons[name]
+        if self.refusals is not None:
+            others = self.refusals.others
+            self.refusals.others = {name: at for name, at in others.items() if not named(name)}
 
     def settled(self) -> bool:
         """Seen on more than one day, so worth more than a name somebody has just made up."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
@@ -79,6 +79,19 @@ class Entities:
         for known in self.known.values():
             for name in [name for name, one in known.items() if now - one.last > FORGOTTEN]:
                 del known[name]
+
+    def remove(self, named: Callable[[str], bool], *, dry_run: bool = False) -> int:
+        """Entities of these names, and reasons of others that tell of them; how many there were."""
+        found = 0
+        for known in self.known.values():
+            gone = [name for name in known if named(name)]
+            found += len(gone)
+            for name in gone if not dry_run else ():
+                del known[name]
+        if not dry_run:
+            for entity in [one for known in self.known.values() for one in known.values()]:
+                entity.part_with(named)
+        return found
 
     def counts(self) -> dict[str, int]:
         return {kind: len(known) for kind, known in self.known.items()}

@@ -12,6 +12,7 @@ from watchkeeper.access.errors import ForbiddenError, UnknownUserError, WeakPass
 from watchkeeper.access.passwords import HASHER, check_password, hash_password
 from watchkeeper.access.roles import Role, parse_role
 from watchkeeper.clock import time_zones
+from watchkeeper.person import Person
 from watchkeeper.store.state import State, Unit
 from watchkeeper.store.state.repositories.people import User
 
@@ -92,6 +93,18 @@ def set_preferences(
         unit.people.save_user(changed)
         detail = {"language": changed.language, "time_zone": changed.time_zone}
         unit.audit.append(name, "user.preferences", name, detail, at=now)
+
+
+def remove_accounts(unit: Unit, names: list[str], person: Person, *, caller: str) -> None:
+    """Accounts of one person with their sessions and tokens. Raises ForbiddenError for the caller's and the last admin.
+
+    The row of the audit is the caller's to write: it names nobody.
+    """
+    for name in names:
+        if name == caller:
+            raise ForbiddenError("this is your own account; let another administrator erase it")
+        _keep_an_admin(unit, existing(unit, name), stays=False)
+    unit.persons.remove_accounts(names, person)
 
 
 def existing(unit: Unit, name: str) -> User:

@@ -18,6 +18,7 @@ from watchkeeper.app.events_cli import app as events_app
 from watchkeeper.app.import_cli import app as import_app
 from watchkeeper.app.logs_cli import logs_app
 from watchkeeper.app.plans_cli import plans_app
+from watchkeeper.app.privacy_cli import privacy_app
 from watchkeeper.app.risk_cli import risk
 from watchkeeper.app.rootcause_cli import rootcause
 from watchkeeper.app.rules_promote_cli import promote
@@ -52,6 +53,7 @@ app.add_typer(collectors_app, name="collectors")
 app.add_typer(events_app, name="events")
 app.add_typer(logs_app, name="logs")
 app.add_typer(security_app, name="security")
+app.add_typer(privacy_app, name="privacy")
 app.add_typer(actions_app, name="actions")
 app.add_typer(plans_app, name="plans")
 app.add_typer(switch_app, name="kill-switch")

@@ -62,8 +62,8 @@ class Client:
         tail = f"?{urllib.parse.urlencode(query)}" if query else ""
         return self._json(self.raw("GET", path + tail))
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        return self._json(self.raw("POST", path, json.dumps(body).encode()))
+    def post(self, path: str, body: Mapping[str, Any], *, timeout: float = TIMEOUT) -> Any:
+        return self._json(self.raw("POST", path, json.dumps(body).encode(), timeout=timeout))
 
     def _json(self, answer: bytes) -> Any:
         try:
@@ -71,7 +71,7 @@ class Client:
         except ValueError:
             raise ClientError(f"what answers at {self.url} is not an engine: its answer is no JSON") from None
 
-    def raw(self, method: str, path: str, body: bytes | None = None) -> bytes:
+    def raw(self, method: str, path: str, body: bytes | None = None, *, timeout: float = TIMEOUT) -> bytes:
         headers = {**self._who, "Content-Type": "application/json"}
         request = urllib.request.Request(self.url + path, data=body, method=method, headers=headers)  # noqa: S310 - our own engine's address
         # an environment's proxy must not see the token of an engine on this machine
@@ -79,7 +79,7 @@ class Client:
         if self._certificate:
             ways.append(urllib.request.HTTPSHandler(context=pinned(Path(self._certificate))))
         try:
-            with urllib.request.build_opener(*ways).open(request, timeout=TIMEOUT) as response:
+            with urllib.request.build_opener(*ways).open(request, timeout=timeout) as response:
                 found: bytes = response.read()
                 return found
         except urllib.error.HTTPError as error:

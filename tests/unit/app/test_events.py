@@ -271,7 +271,7 @@ def test_a_writer_tells_events_and_lists_them_by_kind_service_and_time(house: En
 
 def test_rules_that_were_promoted_stand_among_the_changes(house: Engine, api: TestClient) -> None:
     class Here(Client):
-        def raw(self, method: str, path: str, body: bytes | None = None) -> bytes:
+        def raw(self, method: str, path: str, body: bytes | None = None, *, timeout: float = 0) -> bytes:
             headers = {**bearer(house), "Content-Type": "application/json"}
             return api.request(method, path, content=body, headers=headers).content
 

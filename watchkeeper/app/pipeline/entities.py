@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -141,6 +141,14 @@ class Watching:
         with self._lock:
             found = self.known.standing(kind, name, self._clock.now().timestamp())
             return None if found is None else (found, self.known.detail(found))
+
+    def erase(self, named: Callable[[str], bool], *, dry_run: bool) -> int:
+        """What was learned of these names is forgotten, in the file too; how many there were."""
+        with self._lock:
+            found = self.known.remove(named, dry_run=dry_run)
+            if self.enabled and not dry_run:
+                self._save()
+        return found
 
     def counts(self) -> dict[str, int]:
         """Entities that are known, by kind."""

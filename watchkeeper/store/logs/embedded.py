@@ -12,7 +12,9 @@ import structlog
 
 from watchkeeper.errors import StoreError, StoreFullError
 from watchkeeper.model import LogBatch
+from watchkeeper.person import Person
 from watchkeeper.store.logs.active import Active, Known, create, reopen, unsealed
+from watchkeeper.store.logs.erasing import ErasedLines, count, erase, newest
 from watchkeeper.store.logs.piece import of_batches, pack_piece
 from watchkeeper.store.logs.retention import DEFAULT, RetentionClass
 from watchkeeper.store.logs.sealed import Sealed, of_path, seal
@@ -76,6 +78,7 @@ class LogLines:
                 self._disk.unlink(path)
             elif one is not None:
                 self._sealed.append(one)
+        self._sealed = newest(self._sealed, self._disk)
         return known.positions, known.sequence
 
     def keep_for(self, retention: timedelta, classes: Sequence[RetentionClass], retention_bytes: int | None) -> None:
@@ -182,6 +185,40 @@ class LogLines:
             self._closed.remove(active)
             self._sealed += made
         return 1
+
+    def erase(self, person: Person, now: datetime, *, dry_run: bool) -> ErasedLines:
+        """Take every line out that names the person; ``dry_run`` counts them. Raises StoreError: some may be left."""
+        found = ErasedLines()
+        try:
+            with self._sealing:
+                for one in self._all_sealed(now):
+                    if dry_run:
+                        count(one, person, self._damage, found)
+                    else:
+                        self._replace(one, erase(one, person, self._disk, self._damage, found))
+        except OSError as error:
+            why = f"not every line could be looked at in {self._directory}: {error.strerror}"
+            raise StoreError(f"{why}; {found.lines} are done, ask again") from error
+        return found
+
+    def _all_sealed(self, now: datetime) -> list[Sealed]:
+        """Everything kept so far. Raises OSError, StoreError where the newest lines cannot be sealed."""
+        with self._lock:
+            if self._active is not None and self._active.places:
+                self._abandon()
+                self._current(now)
+            closed = list(self._closed)
+        if sum(self._seal(active) for active in closed) < len(closed):
+            raise StoreError(f"the newest lines in {self._directory} cannot be sealed now; ask again")
+        with self._lock:
+            return list(self._sealed)
+
+    def _replace(self, one: Sealed, other: Sealed | None) -> None:
+        if other is one:
+            return
+        with self._lock:
+            self._sealed = [found for found in self._sealed if found is not one] + ([other] if other else [])
+        self._disk.unlink(one.path)
 
     def _drop(self, now: datetime) -> int:
         keep = {one.name: one.retention for one in self.classes}

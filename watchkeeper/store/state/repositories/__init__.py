@@ -17,6 +17,7 @@ from watchkeeper.store.state.repositories.incidents import Incidents
 from watchkeeper.store.state.repositories.kpis import Kpis
 from watchkeeper.store.state.repositories.outbox import Outbox
 from watchkeeper.store.state.repositories.people import People
+from watchkeeper.store.state.repositories.persons import Persons
 from watchkeeper.store.state.repositories.plans import Plans
 from watchkeeper.store.state.repositories.transitions import Transition, Transitions
 
@@ -60,6 +61,10 @@ class Unit:
     @cached_property
     def people(self) -> People:
         return People(self.connection)
+
+    @cached_property
+    def persons(self) -> Persons:
+        return Persons(self.connection)
 
     @cached_property
     def kpis(self) -> Kpis:

@@ -1,4 +1,4 @@
-"""What happened, as it was told: rows are added and never changed; telling the same again adds nothing."""
+"""What happened, as it was told: telling the same again adds nothing. Rows change only where a person is erased."""
 
 from __future__ import annotations
 
