@@ -20,20 +20,6 @@ collectors_app = typer.Typer(help="What is collected: list, try.", no_args_is_he
 ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file.")]
 #: Samples printed by ``try`` unless all are asked for.
 SHOWN = 20
-#: Reason of a failed reading -> what to look at first.
-REMEDIES = {
-    "connect": "does it run and listen there, and does a firewall let this machine through? See its address or url",
-    "resolve": "is the name spelled right, and does this machine's name server know it?",
-    "timeout": "is it reachable from here, and is the source's timeout long enough for it?",
-    "tls": "does the certificate fit the name, and is its authority known (ca_file)? Does that port speak TLS at all?",
-    "protocol": "is this the right port? What answers there speaks something else",
-    "parse": "is this the right page or path? What came is not what this kind reads",
-    "token": "are user, password or token right, and may they read this? See the grants in docs/databases.md",
-    "status": "is the path right, and may this user or token read it?",
-    "redirect": "name the address that it points to: redirects are not followed",
-    "too_large": "is this the right page? If so, raise the source's max_bytes",
-    "refused_address": "name another address: this one is never reached, or the scheme is not http or https",
-}
 
 
 def say(text: str) -> None:
@@ -95,6 +81,7 @@ def attempt(
     """Read one source now and print what would be collected, or why not; nothing is stored. Exit code 1 on failure."""
     from watchkeeper.app.catalogue import read
     from watchkeeper.app.compose import configured_sources
+    from watchkeeper.app.tried import REMEDIES
     from watchkeeper.config import default_path
     from watchkeeper.errors import CollectError
 
@@ -129,6 +116,7 @@ async def _collect(source: Source) -> Collected:
 
 
 def _tell(found: Collected, *, whole: bool) -> None:
+    from watchkeeper.app.tried import advice
     from watchkeeper.model import format_series, is_stale, metric_name
 
     rows: list[tuple[Any, float]] = [
@@ -148,3 +136,5 @@ def _tell(found: Collected, *, whole: bool) -> None:
     say(f"{len(rows)} samples of {len(names)} metrics, {lines} log lines, {found.body_bytes} bytes read")
     for reason, count in sorted(found.rejected.items()):
         say(f"rejected {count}: {reason}")
+    for sentence in advice(rows):
+        say(sentence)

@@ -1,0 +1,58 @@
+"""``collectors try`` says what to look at where a source was read and is not well."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+
+import pytest
+from support.targets import answer, target
+from typer.testing import CliRunner
+
+import collectors
+from watchkeeper.app.services_cli import collectors_app
+from watchkeeper.app.tried import PROBES, REMEDIES, advice
+from watchkeeper.model import labels
+
+PROBE_FILES = Path(collectors.__file__).parent
+
+
+def tried(folder: Path, source: str) -> str:
+    file = folder / "watchkeeper.yaml"
+    file.write_text(f"discover: off\ncollect: {{host: off, sources: [{source}]}}\n")
+    found = CliRunner().invoke(collectors_app, ["try", "it", "--config", str(file)])
+    assert found.exit_code == 0, found.output
+    return found.output
+
+
+async def test_a_probe_that_fails_says_where_and_why(tmp_path: Path) -> None:
+    async with target(health=answer(b'{"status": "down"}')) as server:
+        steps = f'[{{name: health, url: "{server.url("/health")}", expect_json: {{status: ok}}}}]'
+        said = await asyncio.to_thread(tried, tmp_path, f"{{kind: http_probe, name: it, steps: {steps}}}")
+    assert "the probe failed at step health (json); it answered, and a value in its JSON is not the" in said
+
+
+def test_patterns_that_match_no_file_are_told(tmp_path: Path) -> None:
+    said = tried(tmp_path, f'{{kind: log_file, name: it, paths: ["{tmp_path}/none-*.log"]}}')
+    assert "no file was found: do the patterns in paths match" in said
+    (tmp_path / "none-1.log").write_text("a\n")
+    assert "no file" not in tried(tmp_path, f'{{kind: log_file, name: it, paths: ["{tmp_path}/none-*.log"]}}')
+
+
+def test_ignored_files_and_unknown_reasons_are_told_too() -> None:
+    rows = [
+        (labels("watchkeeper_log_files_ignored", job="it"), 3.0),
+        (labels("probe_failure_info", reason="strange"), 1.0),
+        (labels("probe_success"), 0.0),
+    ]
+    assert list(advice(rows)) == [
+        "3 files are ignored: raise max_files, or name fewer in paths",
+        "the probe failed (strange)",
+    ]
+
+
+@pytest.mark.parametrize("file", [*sorted(PROBE_FILES.glob("*_probe.py")), PROBE_FILES / "http_steps.py"])
+def test_every_reason_of_a_probe_has_its_advice(file: Path) -> None:
+    reasons = set(re.findall(r'(?:failed\(\s*|return |return "", )"([a-z_]+)"', file.read_text()))
+    assert reasons <= {*PROBES, *REMEDIES}

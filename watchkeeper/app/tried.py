@@ -1,0 +1,58 @@
+"""What to look at first when a source was read and it is not well: by the reason of a failure, or by what it said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from watchkeeper.model import Labels, metric_name
+
+#: Reason of a failed reading -> what to look at first.
+REMEDIES = {
+    "connect": "does it run and listen there, and does a firewall let this machine through? See its address or url",
+    "resolve": "is the name spelled right, and does this machine's name server know it?",
+    "timeout": "is it reachable from here, and is the source's timeout long enough for it?",
+    "tls": "does the certificate fit the name, and is its authority known (ca_file)? Does that port speak TLS at all?",
+    "protocol": "is this the right port? What answers there speaks something else",
+    "parse": "is this the right page or path? What came is not what this kind reads",
+    "token": "are user, password or token right, and may they read this? See the grants in docs/databases.md",
+    "status": "is the path right, and may this user or token read it?",
+    "redirect": "name the address that it points to: redirects are not followed",
+    "too_large": "is this the right page? If so, raise the source's max_bytes",
+    "refused_address": "name another address: this one is never reached, or the scheme is not http or https",
+}
+#: Reason of a probe's failure -> the same, where the target answered otherwise than it should.
+PROBES = {
+    "body": "it answered, and the text that is expected is not in the answer: see the patterns and texts of the source",
+    "json": "it answered, and a value in its JSON is not the expected one: see expect_json",
+    "path": "it answered, and a value to carry on is not in its JSON: see carry",
+    "status": "it answered with another status than expected: is the path right, or is it really broken?",
+    "slow": "it answered rightly, later than it may: see max_seconds",
+    "query": "the server does not take the statement or question: try it with the server's own program",
+    "answers": "the answer has fewer or more rows or records than expected",
+    "rcode": "the name server answered with an error: does the name exist?",
+    "console": "the page wrote more errors to the browser's console than it may",
+    "untrusted": "the certificate is signed by nobody that is trusted here: name its authority by ca_file",
+    "host_name": "the certificate is for another name: see server_name",
+    "expired": "the certificate has ended: renew it",
+    "not_yet_valid": "the certificate is not valid yet: compare the clocks",
+    "expires": "the certificate ends sooner than min_days",
+}
+
+
+def advice(rows: Sequence[tuple[Labels, float]]) -> Iterator[str]:
+    """Sentences about what was read that is not well."""
+    for series, value in rows:
+        name, found = metric_name(series), dict(series)
+        if name == "probe_failure_info":
+            yield _of_probe(found)
+        elif name == "watchkeeper_log_files" and not value:
+            yield "no file was found: do the patterns in paths match, and may this user look into the folders?"
+        elif name == "watchkeeper_log_files_ignored" and value:
+            yield f"{value:g} files are ignored: raise max_files, or name fewer in paths"
+
+
+def _of_probe(found: Mapping[str, str]) -> str:
+    reason = found.get("reason", "")
+    place = next((f" at {name} {found[name]}" for name in ("step", "turn") if name in found), "")
+    remedy = PROBES.get(reason) or REMEDIES.get(reason)
+    return f"the probe failed{place} ({reason})" + (f"; {remedy}" if remedy else "")
