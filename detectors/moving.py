@@ -86,11 +86,11 @@ def _steps(before: Array, sample: Array | Sequence[Array], gain: float | Array) 
         np.multiply(_time_first(sample), full(gain, before.shape, sample), out=whole[1:])
     else:
         whole, first = np.empty((sample[0].shape[-1] + 1, *before.shape), before.dtype), 0
-        gains = np.broadcast_to(np.asarray(gain, before.dtype), (*before.shape[:-1], 1))
+        gains = np.asarray(gain, before.dtype)
         for one in sample:
             until = first + (len(one) if one.ndim > 2 else 1)
             into = whole[1:, first:until] if one.ndim > 2 else whole[1:, first]
-            np.multiply(_time_first(one), gains[first], out=into, dtype=whole.dtype)
+            np.multiply(_time_first(one), gains[first] if gains.ndim else gains, out=into, dtype=whole.dtype)
             first = until
     whole[0] = before
     return whole
@@ -135,15 +135,15 @@ class Seen:
         alike = len(before) > 0 and bool((before == before[0]).all())
         self.count = (before[:1] if alike else before)[:, None] + np.arange(length)  #: [series or 1, time]
         self.starts = bool((self.count[:, :1] == 0).any())  #: whether any series begins with this block
+        self._least = float(self.count.min()) if self.count.size else np.inf
         self._weights: dict[tuple[float, int], Array | float] = {}
 
     def weight(self, gain: float, more: int = 0) -> Array | float:
         """Divide a weighted sum by this to get a mean; 1 once settled. ``more`` 1: with the sample itself."""
         key = (gain, more)
         if key not in self._weights:
-            count = self.count + more
-            settled = not count.size or float(count.min()) * gain > SETTLED
-            self._weights[key] = 1.0 if settled else -np.expm1(np.maximum(count, 0.5) * np.log1p(-gain))
+            settled = (self._least + more) * gain > SETTLED
+            self._weights[key] = 1.0 if settled else -np.expm1(np.maximum(self.count + more, 0.5) * np.log1p(-gain))
         return self._weights[key]
 
     def weights(self, gains: Sequence[float], more: int = 0) -> Array:

@@ -7,7 +7,7 @@ kept as numbers in ``ensemble_weights.json``. One hidden layer each.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -30,6 +30,10 @@ class Network:
     hidden_bias: Array  #: [units]
     output: Array  #: [answers, units]
     bias: Array  #: [answers]
+    _least: Array = field(init=False, repr=False)  #: [units, points of a product]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_least", np.repeat(-self.hidden_bias[:, None], SLICE + 2 * BESIDE, axis=1))
 
     def __call__(self, inputs: Array) -> Array:
         """[input, series, time] to [answer, series, time], float64; inputs beyond those that it knows are left out.
@@ -40,11 +44,10 @@ class Network:
         known = inputs[: self.hidden.shape[1]].swapaxes(1, 2)
         held = known.reshape(len(known), -1)
         answer = np.empty((len(self.output), held.shape[1]))
-        units = np.empty((len(self.hidden), SLICE + 2 * BESIDE), np.float32)
-        least = np.repeat(-self.hidden_bias[:, None], units.shape[1], axis=1)
+        units = np.empty_like(self._least)
         for at in range(0, held.shape[1], SLICE):
             np.matmul(self.hidden, _with_neighbours(held, at), out=units)
-            np.maximum(units, least, out=units)
+            np.maximum(units, self._least, out=units)
             for said, weights in zip(answer, self.output, strict=True):
                 said[at : at + SLICE] = np.dot(weights, units)[BESIDE : BESIDE + held.shape[1] - at][:SLICE]
         answer += (self.bias + self.output.astype(np.float64) @ self.hidden_bias)[:, None]
