@@ -8,7 +8,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 #: Bytes up to which an array is taken from the memory that is kept.
-KEPT = 16 << 20
+KEPT = 24 << 20
 
 
 @cache
