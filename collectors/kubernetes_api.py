@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -100,15 +101,10 @@ class KubernetesApi:
         return path
 
     def _list(self, host: str, path: str, asked: Mapping[str, str], token: str, authority: str) -> list[dict[str, Any]]:
-        import urllib3
-        from kubernetes.client import ApiClient, Configuration
+        from kubernetes.client import ApiClient
 
-        settings = Configuration(host=host)
-        settings.ssl_ca_cert = authority or None
-        settings.proxy = None
-        settings.retries = urllib3.Retry(total=0, connect=0, read=0, redirect=False, status=0)
         headers = {"accept": "application/json", **({"authorization": f"Bearer {token}"} if token else {})}
-        with ApiClient(settings) as client:
+        with ApiClient(_settings(host, authority)) as client:
             return self._pages(client, f"{host}/{path}", asked, headers)
 
     def _pages(
@@ -145,6 +141,20 @@ class KubernetesApi:
             return bytes(body)
         finally:
             answer.close()
+
+
+@lru_cache(64)
+def _settings(host: str, authority: str) -> Any:
+    """Of the client. Made once: it looks at the whole environment and at the processors each time."""
+    import urllib3
+    from kubernetes.client import Configuration
+
+    settings = Configuration(host=host)
+    settings.ssl_ca_cert = authority or None
+    settings.proxy = None
+    settings.connection_pool_maxsize = 1
+    settings.retries = urllib3.Retry(total=0, connect=0, read=0, redirect=False, status=0)
+    return settings
 
 
 @contextmanager

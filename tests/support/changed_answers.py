@@ -110,6 +110,8 @@ def _changes(recorded: Recorded, kind: str, seed: int, *, at_once: bool) -> Iter
     less, size = fewer_rows(recorded, ROWS.get(kind)), recorded.size()
     anywhere = (0,) if at_once else (0, 0, 0, *range(size))
     beyond, near = ((0,), (0,)) if at_once else ((0, *range(2, size)), (0, 0, 1))
+    if kind == "kubernetes":  # a connection for every list
+        anywhere = beyond = (0, 1, 2)
     for number in range(LANES):
         dice = random.Random(f"{seed}/{number}")
         if number < WILD or kind == "event_stream/kafka":  # whose client asks and asks where a name was changed
