@@ -12,7 +12,17 @@ from support.engines import clock_of, engine
 
 from detectors import together
 from watchkeeper.app.engine import Engine
-from watchkeeper.app.pipeline.groups import LEARNING, MOST, SCORE, SHARE, Grouping, chosen, keys_of
+from watchkeeper.app.pipeline.groups import (
+    FRESH_MS,
+    LEARNING,
+    MOST,
+    SCORE,
+    SHARE,
+    Grouping,
+    chosen,
+    folded,
+    keys_of,
+)
 from watchkeeper.clock import to_ms
 from watchkeeper.model import (
     Incident,
@@ -26,6 +36,7 @@ from watchkeeper.model import (
     labels,
     metric_name,
 )
+from watchkeeper.model.series import FloatArray
 
 CATALOGUE = {"services": [{"name": "shop", "pool": "rack"}]}
 METRICS = ("load", "heat", "noise", "draw")
@@ -141,6 +152,31 @@ def test_metrics_that_come_with_another_target_while_a_group_is_young_belong_to_
     group = part.all["host", "a"]
     assert len(group.columns) == 7
     assert {target: len(rows) for target, (rows, _) in group.places.items()} == {"node": 6, "mysql": 2}
+
+
+def test_a_column_is_the_mean_of_what_each_target_said_last_and_lately_whoever_joins_or_speaks_again() -> None:
+    part, own = grouping(), [labels(f"m{at}", job="shop") for at in range(4)]
+    seconds = iter(range(60_000, 600_000, 1000))
+
+    def says(target: str, value: float) -> FloatArray:
+        now = next(seconds)
+        part.take(target, np.full(4, value), np.full(4, value / 100.0), now)
+        values, scores = folded(part.all["service", "shop"], now)
+        np.testing.assert_allclose(scores, values / 100.0)
+        return values
+
+    for target in ("a", "b"):
+        part.joins(target, own, 0)
+    says("a", 1.0)
+    assert says("b", 3.0).tolist() == [2.0] * 4
+    assert says("b", 7.0).tolist() == [4.0] * 4
+    part.joins("c", own[1:], 0)
+    part.take("c", np.full(3, 10.0), np.full(3, 0.1), next(seconds))
+    assert says("b", 7.0).tolist() == [4.0, 6.0, 6.0, 6.0]
+    part.joins("a", [], 0)
+    assert says("b", 7.0).tolist() == [7.0, 8.5, 8.5, 8.5]
+    values, _ = folded(part.all["service", "shop"], 60_000 + FRESH_MS + 4000)
+    assert values.tolist() == [7.0] * 4, "what c said is of too long ago"
 
 
 def test_too_few_metrics_are_no_group() -> None:

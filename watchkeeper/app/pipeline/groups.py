@@ -50,6 +50,38 @@ class Heard:
     scores: FloatArray
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Together:
+    """What all targets said of a group, one after the other: a target that speaks again changes its own part alone."""
+
+    parts: dict[str, tuple[slice, IntArray]]  #: target -> its part, and the very columns that it is of
+    columns: IntArray
+    at_ms: IntArray
+    values: FloatArray
+    scores: FloatArray
+
+    @classmethod
+    def of(cls, heard: Mapping[str, Heard]) -> Together:
+        ends = np.cumsum([len(one.columns) for one in heard.values()], dtype=np.int64).tolist()
+        parts = {
+            target: (slice(end - len(one.columns), end), one.columns)
+            for (target, one), end in zip(heard.items(), ends, strict=True)
+        }
+        columns = np.concatenate([np.empty(0, np.int64), *(one.columns for one in heard.values())])
+        found = cls(parts, columns, np.zeros(len(columns), np.int64), *(np.empty(len(columns)) for _ in range(2)))
+        for target, one in heard.items():
+            found.hear(target, one)
+        return found
+
+    def hear(self, target: str, one: Heard) -> bool:
+        """Whether that target has a part of these columns, which is then what it said last."""
+        part, columns = self.parts.get(target, (slice(0), None))
+        if columns is not one.columns:
+            return False
+        self.at_ms[part], self.values[part], self.scores[part] = one.at_ms, one.values, one.scores
+        return True
+
+
 @dataclass(slots=True, eq=False)
 class Group:
     """One host, service or pool."""
@@ -60,6 +92,7 @@ class Group:
     places: dict[str, tuple[IntArray, IntArray]] = field(default_factory=dict)  #: target -> rows, columns
     state: State | None = None
     heard: dict[str, Heard] = field(default_factory=dict)
+    together: Together | None = None  #: the same, until somebody joins or leaves
     round: set[str] = field(default_factory=set)
     stepped_ms: int = 0
     published: Published = field(default_factory=lambda: Published(""))
@@ -107,6 +140,7 @@ class Grouping:
     def joins(self, target: str, series: Sequence[Labels], now_ms: int) -> None:
         """A target's scored series, from now on."""
         for group in self._of.pop(target, []):
+            group.together = None
             for part in (group.members, group.places, group.heard):
                 part.pop(target, None)
         found: dict[Key, list[tuple[int, Labels]]] = {}
@@ -140,7 +174,7 @@ class Grouping:
         young = group.state is None or groups.learned(group.state) < SETTLED
         if not young and 2 * len(set(wanted) & set(group.columns)) >= max(len(group.columns), len(wanted)):
             return
-        group.columns, group.heard, group.round, group.places = wanted, {}, set(), {}
+        group.columns, group.heard, group.round, group.places, group.together = wanted, {}, set(), {}, None
         group.state = groups.start(len(wanted)) if len(wanted) >= LEAST else None
 
     def take(self, target: str, values: FloatArray, scores: FloatArray, time_ms: int) -> list[Tick]:
@@ -153,6 +187,8 @@ class Grouping:
                 ticks.append(self._step(group, time_ms))
             rows, columns = group.places[target]
             group.heard[target] = Heard(time_ms, columns, values[rows], scores[rows])
+            if group.together is not None and not group.together.hear(target, group.heard[target]):
+                group.together = None
             group.round.add(target)
             if len(group.round) == len(group.members):
                 ticks.append(self._step(group, time_ms))
@@ -164,7 +200,7 @@ class Grouping:
             return None
         interval = time_ms - group.stepped_ms if group.stepped_ms else 60_000
         group.stepped_ms = time_ms
-        values, scores = _folded(group, time_ms)
+        values, scores = folded(group, time_ms)
         joint = groups.step(
             group.state,
             values,
@@ -199,16 +235,14 @@ def _paired(pairs: Sequence[tuple[int, int]]) -> tuple[IntArray, IntArray]:
     return both[:, 0], both[:, 1]
 
 
-def _folded(group: Group, time_ms: int) -> tuple[FloatArray, FloatArray]:
+def folded(group: Group, time_ms: int) -> tuple[FloatArray, FloatArray]:
     """(values, scores) of every column: means over what its targets said lately; NaN where none did."""
-    fresh = [one for one in group.heard.values() if time_ms - one.at_ms <= FRESH_MS]
-    places = np.concatenate([one.columns for one in fresh]) if fresh else np.empty(0, np.int64)
-    found = []
-    for parts in ([one.values for one in fresh], [one.scores for one in fresh]):
-        every = np.concatenate(parts) if parts else np.empty(0)
-        known = np.isfinite(every)
-        total = np.bincount(places[known], every[known], len(group.columns))
-        count = np.bincount(places[known], minlength=len(group.columns))
+    said = group.together = group.together or Together.of(group.heard)
+    fresh, found = time_ms - said.at_ms <= FRESH_MS, []
+    for every in (said.values, said.scores):
+        known = fresh & np.isfinite(every)
+        total = np.bincount(said.columns[known], every[known], len(group.columns))
+        count = np.bincount(said.columns[known], minlength=len(group.columns))
         found.append(np.where(count > 0, total / np.maximum(count, 1), np.nan))
     return found[0], found[1]
 
