@@ -230,6 +230,13 @@ def told_to_nobody() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def collected_here() -> Iterator[None]:
+    """Connections that broke half way are collected while their warnings are expected, and not in somebody's test."""
+    yield
+    gc.collect()
+
+
 @pytest.fixture(scope="module")
 def deadline() -> float:
     """When the long form is over; what one kind leaves of its share is the others'."""
