@@ -10,7 +10,7 @@ import pytest
 from support.asking import asked
 from support.engines import clock_of, engine
 
-from detectors import together
+from detectors import Finding, together
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.pipeline.groups import (
     FRESH_MS,
@@ -23,8 +23,10 @@ from watchkeeper.app.pipeline.groups import (
     folded,
     keys_of,
 )
+from watchkeeper.app.pipeline.published import Row
 from watchkeeper.clock import to_ms
 from watchkeeper.model import (
+    METRIC_NAME,
     Incident,
     IncidentState,
     Labels,
@@ -177,6 +179,39 @@ def test_a_column_is_the_mean_of_what_each_target_said_last_and_lately_whoever_j
     assert says("b", 7.0).tolist() == [7.0, 8.5, 8.5, 8.5]
     values, _ = folded(part.all["service", "shop"], 60_000 + FRESH_MS + 4000)
     assert values.tolist() == [7.0] * 4, "what c said is of too long ago"
+
+
+def rung(series: dict[str, list[Labels]], pool: str = "") -> set[tuple[tuple[str, str], ...]]:
+    """What rings, by labels, when all metrics of these targets jump together."""
+    found: set[tuple[tuple[str, str], ...]] = set()
+
+    def told(one: Labels, _found: Finding, _at: int) -> list[Row]:
+        found.add(tuple(pair for pair in one if pair[0] != METRIC_NAME))
+        return []
+
+    part = Grouping(0, 0.15, lambda _series: 0.0, told, lambda _service: pool)
+    for target, own in series.items():
+        part.joins(target, own, 0)
+    chance = np.random.default_rng(3)
+    for at in range(1, 60):
+        for target, own in series.items():
+            load, away = chance.normal(0.0, 2.0), 60.0 if at > 50 else 0.0
+            values = np.array([load * (one + 1) + chance.normal(0.0, 0.1) for one in range(len(own))])
+            values[1] += away
+            part.take(target, values, np.zeros(len(own)), at * MINUTE_MS)
+    return found
+
+
+def test_groups_of_the_same_series_ring_once_by_the_name_that_says_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(together, "FIRST", 32)
+    shop = {"t": list(instance("a").series)}
+    assert rung(shop) == {(("host", "a"), ("scope", "service"), ("service", "shop"))}
+    assert rung(shop, pool="rack") == {(("host", "a"), ("pool", "rack"), ("scope", "service"), ("service", "shop"))}
+    node = {"t": [labels(metric, instance="db:9100", job="node") for metric in METRICS]}
+    assert rung(node) == {(("host", "db"), ("scope", "host"), ("service", "node"))}, "a job says less than a host"
+    more = {"t": list(instance("a").series), "n": [labels(f"n{at}", instance="a:1") for at in range(4)]}
+    names = {tuple(pair[0] for pair in one) for one in rung(more)}
+    assert names == {("host", "scope"), ("scope", "service")}, "a host that has more than its service rings by itself"
 
 
 def test_too_few_metrics_are_no_group() -> None:

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from detectors import Budget, Finding, State, groups
+from detectors import Budget, Finding, State, groups, together
 from watchkeeper.app.catalogue.monitor import host
 from watchkeeper.app.pipeline.published import Published, Row
 from watchkeeper.app.pipeline.taught import service_of
 from watchkeeper.clock import from_ms
-from watchkeeper.model import METRIC_NAME, Labels, Tick, labels, metric_name
+from watchkeeper.model import METRIC_NAME, Labels, Tick, label, labels, metric_name
 from watchkeeper.model.series import FloatArray, IntArray
 
 SCORE, LEARNING = "watchkeeper_group_anomaly_score", "watchkeeper_group_learning"
@@ -96,11 +96,22 @@ class Group:
     round: set[str] = field(default_factory=set)
     stepped_ms: int = 0
     published: Published = field(default_factory=lambda: Published(""))
+    called: tuple[int, Labels] | None = None  #: what its alarm is called, as of which arrangement of all groups
 
     @property
     def series(self) -> Labels:
-        scope, name = self.key
-        return labels(SCORE, {"scope": scope, scope: name})
+        return labels(SCORE, _thing(self))
+
+    @property
+    def learned(self) -> bool:
+        """Whether it has a score, so that it may ring."""
+        return self.state is not None and groups.learned(self.state) >= together.FIRST
+
+    def is_of(self, members: Mapping[str, list[tuple[int, Labels]]]) -> bool:
+        """Whether its series are those of these members, whatever its columns go without."""
+        return self.members.keys() == members.keys() and all(
+            [row for row, _ in own] == [row for row, _ in members[target]] for target, own in self.members.items()
+        )
 
 
 def keys_of(series: Labels, pool_of: Callable[[str], str]) -> Iterator[tuple[Key, frozenset[str]]]:
@@ -136,9 +147,11 @@ class Grouping:
     recall: Callable[[str, int], tuple[tuple[Labels, ...], State] | None] = lambda _target, _now: None
     all: dict[Key, Group] = field(default_factory=dict)
     _of: dict[str, list[Group]] = field(default_factory=dict)
+    _arranged: int = 0  #: how often a target joined
 
     def joins(self, target: str, series: Sequence[Labels], now_ms: int) -> None:
         """A target's scored series, from now on."""
+        self._arranged += 1
         for group in self._of.pop(target, []):
             group.together = None
             for part in (group.members, group.places, group.heard):
@@ -201,6 +214,7 @@ class Grouping:
         interval = time_ms - group.stepped_ms if group.stepped_ms else 60_000
         group.stepped_ms = time_ms
         values, scores = folded(group, time_ms)
+        called = self._called(group)
         joint = groups.step(
             group.state,
             values,
@@ -208,14 +222,26 @@ class Grouping:
             time_ms,
             Budget(self.false_alarms_a_day, DAY_MS / max(interval, 1000)),
             learning_ms=self.learning_ms,
-            moved=self.moved(group.series),
+            moved=self.moved(called),
         )
         learning = 1.0 if np.isnan(joint.score) else np.nan
         rows = [(group.series, joint.score), (_named(group, LEARNING, {}), learning)]
         if joint.finding is not None or joint.score >= ODD:
             rows += _contributors(group, joint)
-        rows += self.told(group.series, joint.finding, time_ms) if joint.finding is not None else []
+        if joint.finding is not None and rings([one for one in self._twins(group) if one.learned]) is group:
+            rows += self.told(called, joint.finding, time_ms)
         return group.published.tick(rows, from_ms(time_ms))
+
+    def _twins(self, group: Group) -> list[Group]:
+        """The groups of the very same series, itself among them: a host of one service, which has one host."""
+        return [one for one in self._of[next(iter(group.members))] if one is group or one.is_of(group.members)]
+
+    def _called(self, group: Group) -> Labels:
+        """What its alarm is called: whatever else its series are all there is of is named too."""
+        if group.called is None or group.called[0] != self._arranged:
+            names = dict(one.key for one in self._twins(group))
+            group.called = self._arranged, labels(SCORE, {**names, **_thing(group)})
+        return group.called[1]
 
     def states(self, only: Set[str] | None = None) -> list[tuple[str, tuple[Labels, ...], State, int]]:
         """(target, columns, copy of the state, time) of these groups, or of all, that have learned something."""
@@ -247,9 +273,24 @@ def folded(group: Group, time_ms: int) -> tuple[FloatArray, FloatArray]:
     return found[0], found[1]
 
 
+def rings(twins: Sequence[Group]) -> Group:
+    """Of groups of the same series the one that rings for all.
+
+    A service that the series themselves name says most to people; one that is but the job they were scraped by says
+    less than their host does.
+    """
+    columns = (column for one in twins if one.key[0] == "host" for found in one.members.values() for _, column in found)
+    first = "host" if any(not label(column, "service") for column in columns) else "service"
+    return min(twins, key=lambda one: (one.key[0] != first, one.key[0] != "service", one.key[0]))
+
+
+def _thing(group: Group) -> dict[str, str]:
+    scope, name = group.key
+    return {"scope": scope, scope: name}
+
+
 def _named(group: Group, name: str, more: Mapping[str, str]) -> Labels:
-    scope, thing = group.key
-    return labels(name, {**more, "scope": scope, scope: thing})
+    return labels(name, {**more, **_thing(group)})
 
 
 def _contributors(group: Group, joint: groups.Joint) -> list[Row]:
