@@ -69,6 +69,8 @@ def prediction(caller: Caller, row: Mapping[str, Any]) -> Any:
 def healthy(caller: Caller, said: Mapping[str, Any], happened: Mapping[str, Any]) -> str:
     words = caller.words
     expected = words.number(said["healthy_after"], 0)
+    if unchecked := said.get("unchecked_after"):
+        expected = words("plan.unchecked", known=expected, count=words.number(unchecked, 0))
     found = happened.get("healthy")
     return expected if found is None else words("plan.was", said=expected, found=words.number(found, 0))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from watchkeeper.model import Observation
+from watchkeeper.model import Observation, RemedyRule
 
 #: Name of the rule's own expression among the observers.
 RULE = "rule"
@@ -15,6 +16,10 @@ OBSERVERS = 2
 LOOKS = 2
 #: Good observations in a row after which an episode is over.
 LEAVE_AFTER = 10
+#: What a look says that found the rule bad, and no more than that.
+MET = "condition_met"
+#: Characters of an expression that a reason repeats.
+LONGEST = 160
 
 
 def agreeing(history: Sequence[Observation], k: int, n: int) -> list[str]:
@@ -55,6 +60,15 @@ def confirmed(history: Sequence[Observation], k: int, n: int) -> bool:
     """The rule itself and at least one more observer."""
     voices = agreeing(history, k, n)
     return RULE in voices and len(voices) >= OBSERVERS
+
+
+def why(rule: RemedyRule, said: str, voices: Sequence[str]) -> str:
+    """What a plan says to whoever reads it: what was found bad and who else saw it, unless ``said`` tells more."""
+    if said != MET:
+        return said
+    asked = textwrap.shorten(rule.when, LONGEST, placeholder="…")
+    others = [name for name in voices if name != RULE]
+    return f"{asked} is bad, and so says {', '.join(others)}" if others else f"{asked} is bad"
 
 
 def cleared(history: Sequence[Observation]) -> bool:

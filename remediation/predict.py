@@ -38,6 +38,7 @@ def prediction(
         "symptom_before": _there(query, rule.verify, at),
         "touched": list(planned.impact.touched),
         "healthy_after": planned.impact.healthy_after,
+        "unchecked_after": planned.impact.unchecked_after,
         "cost": _cost(rule, settings, counted),
     }
 

@@ -19,12 +19,13 @@ class Impact:
     """What a plan would do to its target, told by the kind from the reading alone."""
 
     touched: Sequence[str]  #: members whose state would differ; the blast radius counts them
-    healthy_after: float
+    healthy_after: float  #: members known to be healthy
     total: float
     floor: float  #: declared; never below
     ceiling: float  #: declared; never above
     direction: str  #: "in" takes capacity away, "out" adds or gives back, "switch:<to>", "same"
     risk: RiskClass
+    unchecked_after: float = 0.0  #: members that would serve and whose health nobody looks at yet: no gate counts them
     scaling: bool = False  #: the size of a pool changes, within floor and ceiling
     problem: str = ""  #: why the kind itself would refuse
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 
-from watchkeeper.model import RemedyRule
-from watchkeeper.model.action import Mode
 from watchkeeper.promql import metric_names, nodes, parse
 
 from . import shapes
@@ -13,6 +11,7 @@ from .alerts import DEFAULT_SEVERITIES
 from .book import AlertRule, Group, RuleBook
 from .findings import Finding, Level
 from .ladder import ladders
+from .lint_remedies import remediation
 
 Found = Iterator[tuple[Level, str, dict[str, str], str]]  #: level, code, parameters, proposal
 #: Functions that count happenings in a window.
@@ -39,7 +38,7 @@ def lint(
     found += _duplicates(book)
     found += ladders(book)
     for remedy in book.remedies:
-        found += list(_remedy(remedy))
+        found += list(remediation(remedy))
     return found
 
 
@@ -132,7 +131,7 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-# --- across rules, and remediations --------------------------------------------------------------------------------
+# --- across rules --------------------------------------------------------------------------------
 
 
 def _duplicates(book: RuleBook) -> list[Finding]:
@@ -144,39 +143,3 @@ def _duplicates(book: RuleBook) -> list[Finding]:
             found.append(_plain(group.file, rule.key, rule.line, "duplicate", other=seen[same]))
         seen.setdefault(same, rule.key)
     return found
-
-
-def _witnesses(rule: RemedyRule) -> Iterator[tuple[str, dict[str, str]]]:
-    """Why the rule and its observers are not two that can be believed: code and parameters."""
-    if not rule.observers and not rule.link:
-        yield "remedy_no_observer", {}
-    asked = shapes.unplaced(parse(rule.when))
-    for name, expr in rule.observers.items():
-        if shapes.unplaced(parse(expr)) == asked:
-            yield "remedy_same_observer", {"observer": name}
-    if _anybody(rule.when) and any(map(_anybody, rule.observers.values())):
-        yield "remedy_any_target", {}
-
-
-def _anybody(expr: str) -> bool:
-    """True when series of any target count: job and instance alone are set by us, whatever a target says."""
-    asked = [part for part in nodes.walk(parse(expr)) if isinstance(part, nodes.Selector)]
-    return any(not {matcher.name for matcher in part.matchers} & {"job", "instance"} for part in asked)
-
-
-def _remedy(rule: RemedyRule) -> Iterator[Finding]:
-    def finding(code: str, level: Level = Level.WARNING, **parameters: str) -> Finding:
-        return _plain(rule.file, rule.name, rule.line, code, level, **parameters)
-
-    if not rule.verify:
-        yield finding("remedy_no_verify", Level.ERROR)
-    if not rule.owner:
-        yield finding("remedy_no_owner")
-    if not rule.target:
-        yield finding("remedy_no_target", Level.ERROR)
-    for code, parameters in _witnesses(rule):
-        yield _plain(rule.file, rule.name, rule.line, code, Level.WARNING, **parameters)
-    if rule.rollback == "none":
-        yield finding("remedy_no_rollback")
-    if rule.mode is Mode.AUTO:
-        yield finding("remedy_auto")

@@ -59,7 +59,8 @@ class Haproxy:
             raise ActionError(f"{target.name}: backend {options.backend!r} has no servers or does not exist")
         state = {row["srv_name"]: {"state": _admin(row), "weight": int(row["srv_uweight"])} for row in rows}
         up = {row["srv_name"]: row["srv_op_state"] == RUNNING for row in rows}
-        capacity: dict[str, float] = {f"up.{name}": float(up[name]) for name in state}
+        known = [name for name in state if state[name]["state"] != "maint"]  # nothing is checked under maintenance
+        capacity: dict[str, float] = {f"up.{name}": float(up[name]) for name in known}
         capacity |= {
             "healthy": float(sum(up[name] and _share(state[name]) > 0 for name in state)),
             "total": float(len(state)),
@@ -81,7 +82,7 @@ class Haproxy:
             _members(reading),
             desired,
             share=_share,
-            up=lambda name: reading.capacity.get(f"up.{name}", 0.0) > 0,
+            up=members.known_up(reading),
             floor=options.floor,
         )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from remediation.situation import Impact
 from watchkeeper.model import RiskClass
+from watchkeeper.ports import Reading
 
 from . import said
 from .base import mapping, names_in
@@ -64,12 +65,22 @@ def before(now: Members, wanted: Mapping[str, Mapping[str, object]]) -> dict[str
     return {name: {key: now[name][key] for key in change} for name, change in wanted.items()}
 
 
+def known_up(reading: Reading) -> Callable[[str], bool | None]:
+    """Is this server healthy? None: its balancer does not look at it now."""
+
+    def up(name: str) -> bool | None:
+        found = reading.capacity.get(f"up.{name}")
+        return None if found is None else found > 0
+
+    return up
+
+
 def impact_of(
     now: Members,
     desired: Mapping[str, object],
     *,
     share: Callable[[Mapping[str, Any]], int],
-    up: Callable[[str], bool],
+    up: Callable[[str], bool | None],
     floor: float,
 ) -> Impact:
     """Some get more and some less is a switch, class A2; ``share``: of a server's state, 0 takes no traffic."""
@@ -78,9 +89,11 @@ def impact_of(
     given = [name for name in touched if share(after[name]) > share(now[name])]
     taken = [name for name in touched if share(after[name]) < share(now[name])]
     switch = bool(given and taken)
+    serving = [up(name) for name in after if share(after[name]) > 0]
     return Impact(
         touched=touched,
-        healthy_after=float(sum(up(name) and share(after[name]) > 0 for name in after)),
+        healthy_after=float(serving.count(True)),
+        unchecked_after=float(serving.count(None)),
         total=float(len(now)),
         floor=floor,
         ceiling=float(len(now)),

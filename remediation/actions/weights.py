@@ -90,7 +90,7 @@ class Weights(ABC):
             _members(reading),
             desired,
             share=lambda each: int(each["weight"]),
-            up=lambda name: reading.capacity.get(f"up.{name}", 0.0) > 0,
+            up=members.known_up(reading),
             floor=options.floor,
         )
 

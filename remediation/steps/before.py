@@ -107,14 +107,15 @@ async def _propose(run: Run, record: ActionRecord, rule: RemedyRule) -> ActionRe
         return await run.move(record, S.CLEARED, enough)
     history = run.history(rule.name)
     voices = confirm.agreeing(history.seen, rule.confirm_k, rule.confirm_n)
+    plan = replace(planned.plan, reason=confirm.why(rule, planned.plan.reason, voices))
     progress = {"impact": dict(planned.plan.evidence).get("impact"), "problem": planned.impact.problem}
     return await run.move(
         record,
         S.PROPOSED,
-        planned.plan.reason,
-        plan=planned.plan,
+        plan.reason,
+        plan=plan,
         progress={**progress, "deadline": later(run.tick.now, run.settings.deadline)},
-        evidence={**planned.plan.evidence, "voices": voices},
+        evidence={**plan.evidence, "voices": voices},
     )
 
 

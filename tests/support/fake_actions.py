@@ -6,7 +6,7 @@ from typing import Any
 
 PREDICTION = {
     "metrics": [{"metric": "errors", "sense": "at_most", "value": 0.1, "before": 0.4}],
-    "symptom_before": True, "touched": ["web-1"], "healthy_after": 3.0,
+    "symptom_before": True, "touched": ["web-1"], "healthy_after": 3.0, "unchecked_after": 1.0,
     "cost": {"before": 1.0, "after": 1.5, "change": 0.5},
 }  # fmt: skip
 HAPPENED = {

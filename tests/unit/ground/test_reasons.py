@@ -121,6 +121,7 @@ def test_a_source_that_moved_away_is_noticed() -> None:
     ("reason", "english", "chinese"),
     [
         ("condition_met", "The condition is met", "条件已满足"),
+        ("up == 0 is bad, and so says a, b", "up == 0 is bad, and so says a, b", "up == 0 异常，a、b 也已确认"),
         ("the symptom is gone and stayed away", "the symptom is gone and stayed away", "症状已消失且未再出现"),
         ("verified, holding for 0:00:20", "verified, holding for 20 s", "验证通过，继续观察 20 秒"),
         (

@@ -58,6 +58,7 @@ def test_applying_twice_is_as_applying_once(web: Proxy) -> None:
         KIND.apply(desired, intent_of(PLAN), web.target)
         reading = KIND.read(TARGET, web.target)
         assert reading.state["web1"] == {"state": "maint", "weight": 7}
+        assert "up.web1" not in reading.capacity  # HAProxy checks nothing that is under maintenance
     KIND.apply({"web1": {"state": "ready", "weight": 100}}, intent_of(PLAN), web.target)
     wait_until(lambda: KIND.read(TARGET, web.target).capacity["healthy"] == 2)
 
@@ -133,6 +134,17 @@ def test_the_impact_says_what_would_be_left(
 ) -> None:
     impact = KIND.impact(READING, desired, OPTIONS)
     assert (impact.direction, impact.risk, impact.touched, impact.healthy_after) == (direction, risk, touched, healthy)
+
+
+def test_a_server_under_maintenance_is_neither_called_healthy_nor_dead() -> None:
+    capacity = {"up.web1": 1.0, "healthy": 1.0, "total": 2.0}
+    state = {"web1": {"state": "ready", "weight": 100}, "web2": {"state": "maint", "weight": 100}}
+    impact = KIND.impact(
+        Reading(state=state, epoch="e", capacity=capacity),
+        {"web1": {"state": "drain"}, "web2": {"state": "ready"}},
+        OPTIONS,
+    )
+    assert (impact.healthy_after, impact.unchecked_after) == (0, 1)
 
 
 def test_a_foreign_change_of_a_server_we_name_is_seen() -> None:

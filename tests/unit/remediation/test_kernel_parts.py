@@ -152,6 +152,15 @@ def test_a_sample_counts_once_however_often_it_is_looked_at() -> None:
     assert confirm.agreeing(stuck, 2, 4) == ["probe"]
 
 
+def test_a_plan_says_what_was_bad_and_who_else_saw_it() -> None:
+    rule = replace(RULE, when="up\n  == 0")
+    assert confirm.why(rule, confirm.MET, ["rule", "probe", "proxy"]) == "up == 0 is bad, and so says probe, proxy"
+    assert confirm.why(rule, confirm.MET, ["rule"]) == "up == 0 is bad"
+    assert confirm.why(rule, "ada: it smells", ["rule", "probe"]) == "ada: it smells"
+    long = confirm.why(replace(rule, when="up + " * 99 + "up"), confirm.MET, ["rule"])
+    assert len(long) <= confirm.LONGEST + len(" is bad")
+
+
 def test_ten_good_ones_in_a_row_end_an_episode_and_nine_do_not() -> None:
     assert confirm.cleared(seen(True, *[False] * 10))
     assert not confirm.cleared(seen(*[False] * 9))

@@ -39,6 +39,7 @@ def test_a_plan_says_which_number_moves_whom_it_touches_and_whether_the_symptom_
     found = said(replace(RULE, expect=ERRORS), {"errors": 0.4, RULE.verify: 1.0})
     assert found["metrics"] == [{"metric": "errors", "sense": "at_most", "value": 0.1, "before": 0.4}]
     assert (found["touched"], found["healthy_after"], found["symptom_before"]) == (["web1"], 3.0, True)
+    assert found["unchecked_after"] == 0.0
     assert found["cost"] is None
 
 

@@ -265,6 +265,38 @@ def test_lint_knows_remediations_that_cannot_be_trusted() -> None:
     assert "remedy_any_target" not in codes(pinned)
 
 
+AWAY = """
+remediations:
+- name: failover
+  when: 'probe_success{job="shop", copy="primary"} == 0'
+  observers: {proxy: 'proxy_up == 0'}
+  action: haproxy
+  target: web
+  owner: ops
+  %s
+  verify: '%s'
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "verify", "found"),
+    [
+        ("link: shop", 'probe_success{job="shop"} == 0', {"remedy_verify_stays"}),
+        ("link: shop", 'min(probe_success{job="shop"}) == 0', {"remedy_verify_stays"}),
+        ("parameters: {drain: web1}", 'probe_success{job="shop"} == 0', {"remedy_verify_stays"}),
+        ("link: shop", 'probe_success{job="shop", copy="front"} == 0', set()),
+        ("link: shop", 'sum(probe_success{job="shop"}) == 0', set()),  # one bad copy does not make it bad
+        ("link: shop", 'probe_success{job="shop", copy="primary"} == 0', set()),  # through the proxy, it may go
+        ("parameters: {restart: web1}", 'probe_success{job="shop"} == 0', set()),
+        ("parameters: {ready: web2, maint: web1}", 'probe_success{copy="front"} == 0', {"remedy_switch_no_link"}),
+    ],
+)
+def test_lint_says_that_what_traffic_leaves_stays_bad_and_that_two_need_a_link(
+    how: str, verify: str, found: set[str]
+) -> None:
+    assert codes(AWAY % (how, verify)) == found
+
+
 def test_both_languages_have_the_same_texts() -> None:
     zh, en = (json.loads((LOCALES / f"{name}.json").read_text(encoding="utf-8")) for name in ("zh-CN", "en"))
     assert zh.keys() == en.keys()
