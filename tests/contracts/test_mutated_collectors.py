@@ -129,17 +129,22 @@ SENT = {
 
 @asynccontextmanager
 async def listening(kind: str) -> AsyncIterator[list[Lane]]:
-    """A listener that is sent changed datagrams."""
+    """A listener that is sent changed datagrams, several between two readings."""
     part = build(kind, {"listen": "127.0.0.1:0"})
     outbound = Outbound(allow_private=True, verify=TRUST)
     await part.collect(NOON, outbound)
     place = ("127.0.0.1", part.port)
     loop = asyncio.get_running_loop()
     sender, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, remote_addr=place)
+    sent = 0
 
     async def once(dice: random.Random) -> str:
+        nonlocal sent
         sender.sendto(mutated(SENT[kind], dice)[:60_000])
         await asyncio.sleep(0)
+        sent += 1
+        if sent % 10:
+            return ""
         found = await part.collect(NOON, outbound)
         for tick in found.ticks:
             assert len(set(tick.layout.series)) == len(tick.layout)
