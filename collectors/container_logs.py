@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from watchkeeper.clock import to_ms
 from watchkeeper.model import LogBatch, labels
 
 from .base import STRICT
@@ -15,6 +17,7 @@ from .log_file import LogFile
 from .log_severity import severities
 from .log_tail import Raw
 from .log_text import decode
+from .log_words import Buffer
 
 
 @dataclass(kw_only=True, config=STRICT)
@@ -22,7 +25,7 @@ class ContainerLogs(LogFile):
     """New lines of containers with their own times, labelled by namespace, pod and container, or by Docker's name.
 
     Good for: a node of Kubernetes, a host with Docker. Not for: other log drivers (journald, syslog have their own
-    kinds). Options are those of ``log_file``.
+    kinds). Options are those of ``log_file`` but ``line_times`` and ``time_zone``.
     """
 
     paths: list[str] = Field(
@@ -31,10 +34,16 @@ class ContainerLogs(LogFile):
 
     kind = "container_logs"
 
-    def _batches(self, path: str, raw: Raw, time_ms: int) -> list[LogBatch]:
+    def __post_init__(self) -> None:
+        if self.time_zone or not self.line_times:
+            raise ValueError("line_times and time_zone are options of log_file: the runtime states every line's time")
+        super().__post_init__()
+
+    def _batches(self, path: str, raw: Raw, now: datetime, *, live: bool) -> list[LogBatch]:  # noqa: ARG002
+        time_ms = to_ms(now)
         lines = [line for piece in raw.pieces for line in piece.split(b"\n")[:-1]]
         pairs = list(unwrapped(lines, time_ms))
         texts = [decode(text, self.encoding).decode() for _, text in pairs]
         own = labels(None, {**path_labels(path), **self.target_labels, "file": path})
         made = LogBatch.of(own, texts, [at for at, _ in pairs])
-        return [replace(made, severity=severities(made.data, made.ends))]
+        return [replace(made, severity=severities(Buffer.of(made.data), made.ends))]

@@ -14,19 +14,21 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from watchkeeper.clock import to_ms
+from watchkeeper.clock import time_zones, to_ms
 from watchkeeper.errors import CollectError
 from watchkeeper.model import SEVERITIES, Labels, LogBatch, Tick, labels
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Collected
 
 from .base import STRICT, Reading, Sheet, target_labels
+from .log_clock import LineClock
 from .log_compressed import COMPRESSED
 from .log_rotation import Family
 from .log_severity import severities
 from .log_siblings import is_rotated
 from .log_tail import Raw
 from .log_text import decode, join, line_ends
+from .log_words import Buffer
 
 _NO_LINES = np.zeros(len(SEVERITIES), np.int64)
 
@@ -50,6 +52,8 @@ class LogFile:
     max_files: int = Field(default=500, ge=1)  #: files followed; further ones are counted and left alone
     from_beginning: bool = False  #: also read what is there at the first look
     multiline_start: str = ""  #: RE2 pattern that begins a record; other lines are joined to it. Empty: off
+    line_times: bool = True  #: lines happened when they say; off: when they were read
+    time_zone: str = ""  #: IANA name, of times that state none; empty: this machine's, and times far off are doubted
     timeout: float = Field(default=30.0, gt=0, le=300)  #: seconds for one look
 
     kind = "log_file"
@@ -62,9 +66,12 @@ class LogFile:
                 join(["x"], self.multiline_start)
             except ValueError as error:  # pyarrow's ArrowInvalid is one
                 raise ValueError(f"multiline_start is no RE2 pattern: {error}") from None
+        if self.time_zone and self.time_zone not in time_zones():
+            raise ValueError(f"time_zone {self.time_zone!r} is no IANA zone, such as Asia/Shanghai or UTC")
         self.target_labels = target_labels(self.name, self.labels, default_instance=os.uname().nodename)
         self._sheet = Sheet(f"{self.kind}/{self.name}", self.target_labels)
         self._families: dict[str, Family] = {}
+        self._clocks: dict[str, LineClock] = {}
         self._saved: dict[str, Any] = {}
         self._seen_before = False
         self._ignored = 0
@@ -115,6 +122,7 @@ class LogFile:
             if family.empty:
                 family.close()
                 del self._families[path]
+                self._clocks.pop(path, None)
         self._seen_before = True
         return Collected(ticks=[self._sheet.tick(now, self._readings())], logs=found, body_bytes=used)
 
@@ -146,7 +154,8 @@ class LogFile:
             self._count("watchkeeper_log_errors_total", path, 1)
             return [], 0
         size = sum(map(len, raw.pieces))
-        batches = self._batches(path, raw, to_ms(now))
+        batches = self._batches(path, raw, now, live=family.caught_up)
+        family.caught_up = size < budget
         codes = sum((np.bincount(batch.severity, minlength=len(SEVERITIES)) for batch in batches), _NO_LINES)
         for code in np.flatnonzero(codes).tolist():
             key = (path, SEVERITIES[code] or "none")
@@ -156,17 +165,31 @@ class LogFile:
         self._count("watchkeeper_log_cut_lines_total", path, raw.cut)
         self._count("watchkeeper_log_lost_ends_total", path, family.lost_tails)
         family.lost_tails = 0
+        self._doubted(path, at_end=family.caught_up)
         return batches, size
 
-    def _batches(self, path: str, raw: Raw, time_ms: int) -> list[LogBatch]:
-        """One for each piece; one in all where lines are joined, for a record may stand in two pieces."""
+    def _batches(self, path: str, raw: Raw, now: datetime, *, live: bool) -> list[LogBatch]:
+        """One for each piece; one in all where lines are joined, for a record may stand in two pieces.
+
+        ``live``: all of it was written since the last look.
+        """
         own = labels(None, {**self.target_labels, "file": path})
         pieces = [decode(piece, self.encoding) for piece in raw.pieces]
         if self.multiline_start and pieces:
             texts = b"".join(pieces).decode().split("\n")[:-1]
-            made = LogBatch.of(own, join(texts, self.multiline_start), time_ms)
-            return [replace(made, severity=severities(made.data, made.ends))]
-        return [_batch(own, piece, time_ms) for piece in pieces]
+            made = [LogBatch.of(own, join(texts, self.multiline_start), 0)]
+        else:
+            made = [_batch(own, piece) for piece in pieces]
+        clock = self._clocks.setdefault(path, LineClock(self.time_zone)) if self.line_times else None
+        return [_told(batch, clock, now, live=live) for batch in made]
+
+    def _doubted(self, path: str, *, at_end: bool) -> None:
+        clock = self._clocks.get(path)
+        if clock is not None:
+            self._count("watchkeeper_log_doubtful_times_total", path, clock.doubted)
+            clock.doubted = 0
+            if at_end:
+                clock.pause()
 
     def _count(self, name: str, path: str, by: int) -> None:
         self._counts[name, path] = self._counts.get((name, path), 0) + by
@@ -183,7 +206,21 @@ class LogFile:
         return readings
 
 
-def _batch(own: Labels, data: bytes, time_ms: int) -> LogBatch:
+def _batch(own: Labels, data: bytes) -> LogBatch:
+    """Lines of which neither time nor severity is known yet."""
     ends = line_ends(data)
-    times = np.full(len(ends), time_ms, np.int64)
-    return LogBatch(labels=own, data=data, ends=ends, times=times, severity=severities(data, ends))
+    return LogBatch(
+        labels=own, data=data, ends=ends, times=np.zeros(len(ends), np.int64), severity=np.zeros(len(ends), np.uint8)
+    )
+
+
+def _told(batch: LogBatch, clock: LineClock | None, now: datetime, *, live: bool) -> LogBatch:
+    """The lines with what they say of time and severity; a record says the time in its first line."""
+    buffer, ends = Buffer.of(batch.data), batch.ends
+    if clock is None:
+        times = np.full(len(ends), to_ms(now), np.int64)
+    else:
+        newlines = line_ends(batch.data)
+        stop = ends if len(newlines) == len(ends) else newlines[np.searchsorted(newlines, batch.starts)]
+        times = clock.times(buffer, ends, stop, now, live=live)
+    return replace(batch, times=times, severity=severities(buffer, ends))

@@ -21,6 +21,7 @@ from .base import STRICT, Reading
 from .log_rows import Counts, Row, batches, severity_code
 from .log_severity import severities
 from .log_window import Found, Window
+from .log_words import Buffer
 from .part import HttpPart
 
 #: Labels by which stores tell the severity of a line.
@@ -87,7 +88,7 @@ class LogQuery(HttpPart):
     def _rows(self, found: Sequence[Found]) -> list[Row]:
         texts = [row.text.replace("\0", "\ufffd") for row in found]
         made = LogBatch.of((), texts, 0)
-        stated = severities(made.data, made.ends) if len(made) else np.empty(0, np.uint8)
+        stated = severities(Buffer.of(made.data), made.ends) if len(made) else np.empty(0, np.uint8)
         rows = []
         for row, text, code in zip(found, texts, stated.tolist(), strict=True):
             told = next((word for name, word in row.labels if name in SEVERITY_LABELS), "")

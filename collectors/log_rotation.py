@@ -41,6 +41,7 @@ class Family:
         self._first = True
         self._compressed = False  #: the restored position knows which compressed files were read
         self._unreadable: dict[tuple[int, int], int] = {}  #: compressed files that are not whole, by their size
+        self.caught_up = False  #: the last look read everything that was there
         self.lost_tails = 0  #: times the unread end of an emptied file could not be found
 
     def read(self, now: float, budget: int) -> Raw:

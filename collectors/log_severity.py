@@ -35,11 +35,11 @@ _FEW = 4
 _V, _A, _CASE = np.uint8(ord("v")), np.uint8(ord("a")), np.uint8(0x20)
 
 
-def severities(data: bytes, ends: IntArray) -> CodeArray:
-    """A code of ``SEVERITIES`` for each line of ``data`` that ends at one of ``ends``."""
+def severities(buffer: Buffer, ends: IntArray) -> CodeArray:
+    """A code of ``SEVERITIES`` for each line of the buffer that ends at one of ``ends``."""
     found = np.zeros(len(ends), np.uint8)
     if len(ends):
-        buffer, begins = Buffer.of(data), line_starts(ends)
+        begins = line_starts(ends)
         stop = np.minimum(ends, begins + LOOK)
         _fields(buffer, begins, stop, found)
         _words(buffer, begins, stop, found)

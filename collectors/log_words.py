@@ -21,8 +21,8 @@ WORDS = {
     "info": (("info", "information", "notice"), ("信息", "提示")),
     "debug": (("debug", "trace", "verbose"), ("调试",)),
 }
-#: Bytes behind the data that may be looked at.
-_BEHIND = 96
+#: Bytes before and behind the data that may be looked at.
+_BEFORE, _BEHIND = 16, 96
 #: Bytes of a window of a line.
 WINDOW = 48
 #: Sets the case bit of eight letters.
@@ -67,25 +67,29 @@ _CODE = np.array(list(_CODES.values()), np.uint8)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Buffer:
-    """Data that can be read as numbers at any place, one before its begin and some behind its end included."""
+    """Data that can be read as numbers at any place, some before its begin and behind its end included."""
 
     data: bytes
     octets: CodeArray  #: of the data, with some behind them
     fours: NDArray[np.uint32]
     eights: NDArray[np.uint64]
+    last_eights: NDArray[np.uint64]  #: the eight bytes before the place
+    last_but: NDArray[np.uint64]  #: the eight bytes before those
     windows: NDArray[np.void]  #: ``WINDOW`` bytes, the first of them one before the place
     kinds: tuple[bool, ...]  #: whether words are plain, for each kind of words that there may be
 
     @classmethod
     def of(cls, data: bytes) -> Buffer:
-        held = b"".join((b"\n", data, bytes(_BEHIND)))
-        size = len(data) + 16
+        held = b"".join((bytes(_BEFORE - 1), b"\n", data, bytes(_BEHIND)))
+        size = len(data) + _BEHIND - 16
         return cls(
             data=data,
-            octets=np.ndarray(size, np.uint8, held, 1),
-            fours=np.ndarray(size, "<u4", held, 1, (1,)),
-            eights=np.ndarray(size, "<u8", held, 1, (1,)),
-            windows=np.ndarray(size, f"V{WINDOW}", held, 0, (1,)),
+            octets=np.ndarray(size, np.uint8, held, _BEFORE),
+            fours=np.ndarray(size, "<u4", held, _BEFORE, (1,)),
+            eights=np.ndarray(size, "<u8", held, _BEFORE, (1,)),
+            last_eights=np.ndarray(size, "<u8", held, _BEFORE - 8, (1,)),
+            last_but=np.ndarray(size, "<u8", held, _BEFORE - 16, (1,)),
+            windows=np.ndarray(len(data) + 16, f"V{WINDOW}", held, _BEFORE - 1, (1,)),
             kinds=(True,) if data.isascii() else (True, False),
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import lru_cache
 
 from watchkeeper.clock import to_ms
 
@@ -11,14 +12,20 @@ from .log_rows import SYSLOG, Row
 
 _PRI = re.compile(r"<(\d{1,3})>")
 _NEW = re.compile(r"1 (\S+) (\S+) (\S+) (\S+) (\S+) (-|(?:\[(?:[^\]\\]|\\.)*\])+) ?")
-_OLD = re.compile(r"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d (\S+) ")
+#: RFC 3164, and the longer time that relays write in its place.
+_OLD = re.compile(r"(?:([A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d)|(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*)) (\S+) ")
 _TAG = re.compile(r"([A-Za-z0-9_./\-]{1,48})(?:\[\d+\])?: ?")
 #: A name longer than this is no host and no program.
 MOST_NAME = 100
+#: A sender's clock that is further off, or of another zone, does not count.
+APART_MS = 25 * 60 * 1000
 
 
 def parse(raw: bytes, now_ms: int) -> Row:
-    """Any bytes are a line; what cannot be told is left out. A time of RFC 3164 has no year and no zone: it is now."""
+    """Any bytes are a line; what cannot be told is left out.
+
+    A time of RFC 3164 has no year and no zone: it is this machine's, or now, where the two are too far apart.
+    """
     text = raw.rstrip(b"\r\n\0").decode("utf-8", "replace").removeprefix("\ufeff")
     pri = _PRI.match(text)
     if pri is None or int(pri[1]) > 191:
@@ -31,14 +38,32 @@ def parse(raw: bytes, now_ms: int) -> Row:
         body = data + rest[new.end() :].removeprefix("\ufeff")
         return Row(_ms(stamp, now_ms), severity, _own(host, app), body)
     old = _OLD.match(rest)
-    host, body = (old[1], rest[old.end() :]) if old else ("", rest)
+    host, body = (old[3], rest[old.end() :]) if old else ("", rest)
+    at = now_ms
+    if old:
+        at = _ms(old[2], now_ms) if old[2] else _near(old[1], now_ms)
     tag = _TAG.match(body)
-    return Row(now_ms, severity, _own(host, tag[1] if tag else ""), body[tag.end() :] if tag else body)
+    return Row(at, severity, _own(host, tag[1] if tag else ""), body[tag.end() :] if tag else body)
 
 
 def _own(host: str, app: str) -> tuple[tuple[str, str], ...]:
     pairs = (("app", app), ("hostname", host))
     return tuple((name, value[:MOST_NAME]) for name, value in pairs if value not in ("", "-"))
+
+
+def _near(text: str, now_ms: int) -> int:
+    """A local time without a year, where it is about now."""
+    year = datetime.fromtimestamp(now_ms / 1000).year  # noqa: DTZ006 - as the sender means it
+    found = (_local_ms(text, one) for one in (year, year - 1, year + 1))
+    return next((at for at in found if abs(at - now_ms) <= APART_MS), now_ms)
+
+
+@lru_cache(1000)
+def _local_ms(text: str, year: int) -> int:
+    try:
+        return round(datetime.strptime(f"{year} {text}", "%Y %b %d %H:%M:%S").timestamp() * 1000)  # noqa: DTZ007
+    except (ValueError, OverflowError):
+        return -APART_MS
 
 
 def _ms(text: str, now_ms: int) -> int:

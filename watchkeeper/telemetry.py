@@ -111,6 +111,12 @@ class Telemetry:
             ["outcome"],
             registry=registry,
         )
+        self.log_times = Counter(
+            "watchkeeper_log_times_replaced",
+            "Log lines kept under the time they were read, for their own cannot be: ahead, or older than retention.",
+            ["source", "reason"],
+            registry=registry,
+        )
         self.log_masked = Counter(
             "watchkeeper_log_masked", "Places of log lines that were masked.", ["rule"], registry=registry
         )

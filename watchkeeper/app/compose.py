@@ -158,6 +158,8 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
         telemetry,
         clock,
         threads["lines"],
+        retention=config.logs.retention,
+        classes=classes_of(loaded),
     )
     engine.collecting = Collecting(
         store=samples,
@@ -182,6 +184,7 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
         environment,
         engine.collecting.append_derived,
         LineTemplates(data.templates, config.logs.templates, clock.now()),
+        config.logs.count_within,
     )
     if engine.log_metrics.any:
         engine.sources[LOG_METRICS] = engine.log_metrics.source

@@ -132,7 +132,8 @@ async def _count_lines(engine: Engine, prepared: Prepared, now: datetime) -> Non
     """The source of logs' metrics comes with the first rule and goes with the last, that of risks by its switch."""
     from watchkeeper.app.lifecycle import schedule_source
 
-    engine.log_metrics.use(prepared.log_rules, prepared.loaded.config.logs.templates)
+    section = prepared.loaded.config.logs
+    engine.log_metrics.use(prepared.log_rules, section.templates, section.count_within)
     engine.entities.use(prepared.entities)
     parts = ((engine.log_metrics.source, engine.log_metrics.any), (engine.entities.source, engine.entities.enabled))
     for source, wanted in parts:

@@ -71,6 +71,7 @@ class Logs(Section):
     classes: list[LogClass] = []  #: the first that matches says how long a line is kept
     masking: Masking = Masking()
     metrics: list[LogMetric] = []  #: lines that become series
+    count_within: Duration = timedelta(hours=1)  #: lines that happened longer ago when they are read are not counted
     packs: list[Literal["security"]] = []  #: shipped rules of that kind
     templates: Templates = Templates()
 

@@ -41,6 +41,13 @@ class LogBatch:
         pairs = zip(self.starts.tolist(), self.ends.tolist(), strict=True)
         return [self.data[start:end].decode("utf-8", "replace") for start, end in pairs]
 
+    def pick(self, rows: IntArray) -> LogBatch:
+        """Those lines, in that order."""
+        pairs = zip(self.starts[rows].tolist(), self.ends[rows].tolist(), strict=True)
+        data = b"".join([self.data[start : end + 1] for start, end in pairs])
+        ends = np.cumsum(self.ends[rows] - self.starts[rows] + 1) - 1
+        return LogBatch(labels=self.labels, data=data, ends=ends, times=self.times[rows], severity=self.severity[rows])
+
     @classmethod
     def of(
         cls, labels: Labels, texts: Sequence[str], times: Any, severity: CodeArray | Sequence[int] | None = None

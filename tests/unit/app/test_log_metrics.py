@@ -18,9 +18,11 @@ from watchkeeper.app.lifecycle import stop
 from watchkeeper.app.pipeline.log_metrics import Counting
 from watchkeeper.app.pipeline.log_rules import LogRule
 from watchkeeper.app.reload import reload
+from watchkeeper.clock import to_ms
 from watchkeeper.config.logs import LogMetric
 from watchkeeper.errors import ConfigError, StoreFullError
 from watchkeeper.model import LogBatch, labels
+from watchkeeper.store.logs import Question
 
 ACCESS = r'"(?P<verb>[A-Z]+) \S+ HTTP/1\.[01]" status: (?P<status>\d+) len: \d+ time: (?P<seconds>[0-9.]+)'
 LINES = (
@@ -246,4 +248,26 @@ async def test_lines_that_come_again_after_a_refusal_are_counted_once_and_those_
         assert seen == [2]
     assert engine.lines.put("agent", sent)
     assert seen == [2, 2]
+    await stop(engine)
+
+
+async def test_yesterdays_lines_are_kept_under_their_time_and_are_no_rate_of_today(tmp_path: Path) -> None:
+    log = tmp_path / "app.log"
+    hours = {"half an hour ago": -0.5, "yesterday": -24, "tomorrow": 24, "years ago": -24 * 3650}
+    log.write_text(
+        "".join(f"{NOON + timedelta(hours=ago):%Y-%m-%dT%H:%M:%SZ} ERROR {word}\n" for word, ago in hours.items())
+    )
+    logs = {"metrics": [{"name": "errors_total", "severities": ["error"]}], "templates": {"enabled": True}}
+    engine = build(tmp_path, collect=collect(log, from_beginning=True), logs=logs)
+    await begin(engine)
+    await walk(engine, 12)
+    found = engine.lines.store.search(Question()).lines
+    ago = {line.text.partition("ERROR ")[2]: round((line.time_ms - to_ms(NOON)) / 3_600_000, 1) for line in found}
+    assert ago == {"years ago": 0, "tomorrow": 0, "half an hour ago": -0.5, "yesterday": -24}
+    assert sum(asked(engine, "errors_total").values()) == 3, "a time that cannot be says nothing: such lines are new"
+    assert sum(asked(engine, "log_template_lines_total").values()) == 3
+    assert asked(engine, "watchkeeper_log_late_lines_total") == {(): 1}
+    for reason in ("ahead", "old"):
+        assert engine.telemetry.log_times.labels("app", reason)._value.get() == 1
+    assert_ledgers(engine)
     await stop(engine)

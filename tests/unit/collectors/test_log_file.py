@@ -22,7 +22,7 @@ from collectors.log_severity import severities
 from collectors.log_siblings import is_rotated
 from collectors.log_tail import print_of
 from collectors.log_text import decode, join, line_ends
-from collectors.log_words import WORDS
+from collectors.log_words import WORDS, Buffer
 from watchkeeper.model import SEVERITIES, Tick, label, metric_name
 from watchkeeper.outbound import Outbound
 
@@ -435,7 +435,7 @@ def test_names_that_rotation_makes(name: str, *, rotated: bool) -> None:
 )
 def test_severity_is_what_the_line_states_or_its_first_word(text: str, word: str) -> None:
     data = text.encode() + b"\n"
-    assert SEVERITIES[severities(data, line_ends(data)[-1:])[0]] == word
+    assert SEVERITIES[severities(Buffer.of(data), line_ends(data)[-1:])[0]] == word
 
 
 VALUES = b"|".join(
@@ -484,7 +484,7 @@ def test_severities_of_many_lines_are_what_patterns_find_in_each(seed: int) -> N
     texts = ["".join(dice.choices(parts, k=dice.choice((0, 2, 9, 60)))).encode() for _ in range(200 * (1 + seed % 2))]
     texts += [b"y" * 40 + b" " + text[: dice.randrange(60)] for text in texts] if seed % 4 < 2 else []
     data, ends = b"".join(text + b"\n" for text in texts), np.cumsum([len(text) + 1 for text in texts]) - 1
-    assert [SEVERITIES[code] for code in severities(data, ends)] == [plainly(text) for text in texts]
+    assert [SEVERITIES[code] for code in severities(Buffer.of(data), ends)] == [plainly(text) for text in texts]
 
 
 def test_decode_and_join_take_edge_cases() -> None:

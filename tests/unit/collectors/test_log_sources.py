@@ -138,6 +138,14 @@ async def test_a_journalctl_that_fails_or_is_missing_is_a_reason(tmp_path: Path)
             Row(MS, 2, (("app", "evntslog"),), '[ex@1 a="b\\]"] text'),
         ),
         (b"<11>Nov 22 12:00:00 sw1 sshd[42]: bad\n", Row(MS, 4, (("app", "sshd"), ("hostname", "sw1")), "bad")),
+        (
+            b"<11>Nov 22 08:00:00 sw1 sshd[42]: of another zone\n",
+            Row(MS, 4, (("app", "sshd"), ("hostname", "sw1")), "of another zone"),
+        ),
+        (
+            b"<13>2026-11-22T20:00:01.5+08:00 sw1 sshd: relayed",
+            Row(MS + 1500, 2, (("app", "sshd"), ("hostname", "sw1")), "relayed"),
+        ),
         (b"<190>%LINK-3-UPDOWN: down", Row(MS, 2, (), "%LINK-3-UPDOWN: down")),
         (b"<999>x", Row(MS, 0, (), "<999>x")),
         (b"<12>\xd6\xd0 bad bytes", Row(MS, 3, (), "\ufffd\ufffd bad bytes")),

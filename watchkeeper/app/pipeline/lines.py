@@ -17,15 +17,17 @@ from watchkeeper.clock import Clock, to_ms
 from watchkeeper.config import Loaded
 from watchkeeper.errors import StoreError, StoreFullError
 from watchkeeper.masking import Masker
-from watchkeeper.model import LogBatch
+from watchkeeper.model import Labels, LogBatch
 from watchkeeper.ports import LineKeeper, LogStore
-from watchkeeper.store.logs import RetentionClass
+from watchkeeper.store.logs import RetentionClass, class_of
 from watchkeeper.telemetry import Telemetry, logger
 
 log = logger(__name__)
 
 #: A line that says it comes from further ahead is taken to come from now: it would be kept for ever.
 AHEAD = timedelta(minutes=10)
+#: Sets of labels of which it is remembered how long their lines are kept.
+MOST_STREAMS = 10_000
 
 
 @dataclass(slots=True, eq=False)
@@ -58,7 +60,7 @@ class Keeping:
     ) -> bool:
         """``keep``, in the thread of the executor. ``again``: lines that are refused come again, and count then."""
         received = sum(map(len, batches))
-        kept = [self._ready(batch) for batch in batches if len(batch)]
+        kept = [self.masker.mask(self._in_time(name, batch)) for batch in batches if len(batch)]
         try:
             stored, reason = self.store.append(name, kept, position, self.clock.now()), ""
         except StoreError as error:
@@ -72,11 +74,20 @@ class Keeping:
         self._told = dict(self.masker.masked)
         return not reason
 
-    def _ready(self, batch: LogBatch) -> LogBatch:
-        latest = to_ms(self.clock.now() + AHEAD)
-        if (batch.times > latest).any():
-            batch = replace(batch, times=np.where(batch.times > latest, to_ms(self.clock.now()), batch.times))
-        return self.masker.mask(batch)
+    def _in_time(self, name: str, batch: LogBatch) -> LogBatch:
+        """Lines that come from further ahead, or from before all that is kept, come from now."""
+        now = self.clock.now()
+        ahead = batch.times > to_ms(now + AHEAD)
+        old = batch.times < to_ms(now) - self.kept_ms(batch.labels)
+        for reason, wrong in (("ahead", ahead), ("old", old)):
+            if count := int(np.count_nonzero(wrong)):
+                self.telemetry.log_times.labels(name, reason).inc(count)
+                batch = replace(batch, times=np.where(wrong, to_ms(now), batch.times))
+        return batch
+
+    def kept_ms(self, _labels: Labels) -> int:
+        """How old lines with these labels may become; here, any age."""
+        return 1 << 60
 
     def restore(self, sources: Mapping[str, Source]) -> None:
         """Sources that know positions go on where their lines end."""
@@ -91,11 +102,25 @@ class Lines(Keeping):
     """Lines of an engine, kept for as long as its configuration says."""
 
     store: LogStore
+    retention: timedelta = timedelta(days=15)
+    classes: Sequence[RetentionClass] = ()
+    _kept: dict[Labels, int] = field(default_factory=dict)
+
+    def kept_ms(self, labels: Labels) -> int:
+        found = self._kept.get(labels)
+        if found is None:
+            if len(self._kept) >= MOST_STREAMS:
+                self._kept.clear()
+            spans = {one.name: one.retention for one in self.classes}
+            span = spans.get(class_of(labels, self.classes), self.retention)
+            found = self._kept[labels] = round(span.total_seconds() * 1000)
+        return found
 
     def use(self, loaded: Loaded) -> None:
         """Retention and rules of a new configuration, checked before."""
         section = loaded.config.logs
-        self.store.keep_for(section.retention, classes_of(loaded), section.retention_bytes)
+        self.retention, self.classes, self._kept = section.retention, classes_of(loaded), {}
+        self.store.keep_for(self.retention, self.classes, section.retention_bytes)
         self.masker, self._told = masker_of(loaded), {}
 
 

@@ -117,6 +117,7 @@ class LogMetrics:
         labels: dict[str, str],
         append: Callable[[str, Sequence[Tick]], Awaitable[object]],
         templates: LineTemplates,
+        within: timedelta,
     ) -> None:
         self._clock, self._append, self._lock = clock, append, threading.Lock()
         self._labels = {"job": SOURCE, **labels}
@@ -124,7 +125,7 @@ class LogMetrics:
         self._read_at = clock.now()  #: of the last reading
         self._known: frozenset[Labels] = frozenset()
         self._counting = [Counting(rule, clock.now()) for rule in rules]
-        self.templates = templates
+        self.templates, self._within, self._late = templates, within, 0
         self.source = Source(SOURCE, SOURCE, interval, self, dict(self._labels), target="logs.metrics")
 
     @property
@@ -135,10 +136,11 @@ class LogMetrics:
     def _everything(self) -> list[Counting | LineTemplates]:
         return [*self._counting, *([self.templates] if self.templates.enabled else [])]
 
-    def use(self, rules: Sequence[LogRule], templates: Templates) -> None:
+    def use(self, rules: Sequence[LogRule], templates: Templates, within: timedelta) -> None:
         """Rules of a new configuration; one that stayed the same goes on counting."""
         with self._lock:
             self.templates.use(templates)
+            self._within = within
             before = {one.options.name: one for one in self._counting}
             self._counting = [
                 known
@@ -148,20 +150,34 @@ class LogMetrics:
             ]
 
     def take(self, batches: Sequence[LogBatch]) -> None:
-        """Lines as they are kept: masked, so that no secret becomes a label."""
+        """Lines as they are kept: masked, so that no secret becomes a label.
+
+        Of lines that happened long ago kinds are learned; yesterday's are no rate of today.
+        """
         if not self.any:
             return
         now = self._clock.now()
         with self._lock:
+            recent = [batch for one in batches if len(batch := self._recent(one, now))]
             for one in self._everything():
-                for batch in batches:
+                for batch in recent:
                     one.take(batch, now)
+
+    def _recent(self, batch: LogBatch, now: datetime) -> LogBatch:
+        late = batch.times < to_ms(now - self._within)
+        if not late.any():
+            return batch
+        self._late += int(np.count_nonzero(late))
+        if self.templates.enabled:
+            self.templates.know(batch.pick(np.flatnonzero(late)))
+        return batch.pick(np.flatnonzero(~late))
 
     async def collect(self, now: datetime, outbound: Outbound) -> Collected:  # noqa: ARG002 - others come to us
         with self._lock:
             for one in self._everything():
                 one.forget(now)
             readings = [reading for one in self._everything() for reading in one.readings()]
+            readings.append(("watchkeeper_log_late_lines_total", (), float(self._late)))
         if begins := self._begins(now, readings):
             await self._append(SOURCE, begins)
         tick = self._sheet.tick(now, readings)

@@ -15,6 +15,7 @@ from detectors.templates import TemplateMiner
 from watchkeeper.app.paths import write_private
 from watchkeeper.app.pipeline.log_rules import KEPT
 from watchkeeper.app.pipeline.log_unusual import Unusual, UnusualLines
+from watchkeeper.clock import from_ms
 from watchkeeper.config.logs import Templates
 from watchkeeper.model import SEVERITIES, LogBatch
 from watchkeeper.store.logs.match import field
@@ -72,14 +73,24 @@ class LineTemplates:
             self._restore()
         self.options = options
 
-    def take(self, batch: LogBatch, now: datetime) -> None:
-        """Learn and count the lines of one source."""
+    def know(self, batch: LogBatch) -> None:
+        """Learn of lines that happened long ago: their kinds are not new, and nothing is counted."""
+        for name, at in zip(self._learn(batch), batch.times.tolist(), strict=True):
+            self._first.setdefault(name, from_ms(at))
+
+    def _learn(self, batch: LogBatch) -> list[str]:
+        """The kinds of lines that were learned with them."""
         texts = [_message(text) for text in batch.texts()]
-        own = dict(batch.labels)
-        kept = tuple((name, own[name]) for name in KEPT if own.get(name))
         self.miner.learn(texts)
         names = [name or OTHER for name, _ in self.miner.label(texts)]
         self._rename()
+        return names
+
+    def take(self, batch: LogBatch, now: datetime) -> None:
+        """Learn and count the lines of one source."""
+        names = self._learn(batch)
+        own = dict(batch.labels)
+        kept = tuple((name, own[name]) for name in KEPT if own.get(name))
         for (name, code), count in Counter(zip(names, batch.severity.tolist(), strict=True)).items():
             self._add((*kept, ("severity", SEVERITIES[code] or "none"), ("template", name)), count, now)
         new = frozenset(name for name in names if name not in self._first)

@@ -2,7 +2,7 @@
 
 from watchkeeper.store.logs.embedded import LogLines
 from watchkeeper.store.logs.queue import LineQueue
-from watchkeeper.store.logs.retention import RetentionClass
+from watchkeeper.store.logs.retention import RetentionClass, class_of
 from watchkeeper.store.logs.search import Found, Question
 
-__all__ = ["Found", "LineQueue", "LogLines", "Question", "RetentionClass"]
+__all__ = ["Found", "LineQueue", "LogLines", "Question", "RetentionClass", "class_of"]
