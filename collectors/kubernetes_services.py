@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from watchkeeper.model import Service
+from watchkeeper.model.environment import ENVIRONMENTS, environment_of
 
 from .base import Reading
 from .kubernetes_readings import quantity
@@ -29,12 +30,7 @@ LABELS = {
     "environment": ("environment", "env"),
     "region": ("topology.kubernetes.io/region",),
 }
-#: Namespaces that are named after their environment.
-NAMESPACES = {
-    "dev": "DEV", "development": "DEV", "test": "TEST", "testing": "TEST", "stage": "STAGING", "staging": "STAGING",
-    "prod": "PROD", "production": "PROD",
-}  # fmt: skip
-NAME = re.compile(r"[A-Za-z0-9_.-]{1,60}")
+NAME = re.compile(r"[\w.-]{1,60}")
 #: Between the names of ``depends-on``, ``contacts``.
 BETWEEN = re.compile(r"[\s,;，；、]+")
 #: What a text may be long.
@@ -77,7 +73,7 @@ def _service(kind: str, item: Object, wrong: list[Reading]) -> tuple[Service, st
         title=words.said("title"),
         tier=words.said("tier"),
         owner=words.said("owner"),
-        environment=words.said("environment") or NAMESPACES.get(space.lower(), ""),
+        environment=environment_of(words.said("environment")) or _named_after(space),
         region=words.said("region"),
         depends_on=words.names("depends-on"),
         replicas=int(1 if wanted is None else wanted),
@@ -90,6 +86,12 @@ def _service(kind: str, item: Object, wrong: list[Reading]) -> tuple[Service, st
         place=f"{space}/{title}/{name}",
     )
     return service, space
+
+
+def _named_after(space: str) -> str:
+    """The environment that a namespace is named after; empty for other names."""
+    found = environment_of(space)
+    return found if found in set(ENVIRONMENTS.values()) else ""
 
 
 def _each(containers: Sequence[Object], which: str) -> dict[str, float]:

@@ -23,6 +23,8 @@ PARTS = ("golden", "logs", "rule", "owner")
 #: A map of more boxes is a knot; the list and the pages of single services show the same.
 MAPPED = 60
 COLUMNS = ("state", "title", "kind", "tier", "owner", "environment", "region", "incidents", "missing", "depends_on")
+#: Cells of inventories that could not be used and are shown.
+LEFT_OUT = 20
 
 
 def layout(caller: Caller, request: Request) -> Any:
@@ -96,7 +98,7 @@ def register(callbacks: Callbacks) -> None:
         stamp = widgets.as_of(caller, data["looked_at"] or caller.now(), times=30.0)
         if not data["services"]:
             return [html.Div([stamp, widgets.empty(caller, KEY)]), [], []]
-        shown = html.Div([stamp, coverage(caller, data["coverage"])], className="wk-stack")
+        shown = html.Div([stamp, left_out(caller, data), coverage(caller, data["coverage"])], className="wk-stack")
         return [shown, [row(caller, one) for one in data["services"]], picture(caller, data)]
 
 
@@ -111,6 +113,15 @@ def coverage(caller: Caller, found: Mapping[str, Any]) -> Any:
     return widgets.card(
         facts, widgets.quiet(words("services.coverage_note")), title=words("services.coverage"), aside=aside
     )
+
+
+def left_out(caller: Caller, data: Mapping[str, Any]) -> Any:
+    """Cells of asset lists that could not be used; None when all could."""
+    if not data["left_out_in_all"]:
+        return None
+    words, rows = caller.words, data["left_out"][:LEFT_OUT]
+    title = words("services.left_out", count=data["left_out_in_all"])
+    return html.Div([widgets.notice(words("services.left_out_hint"), "orange", title=title), *map(widgets.quiet, rows)])
 
 
 def picture(caller: Caller, data: Mapping[str, Any]) -> Any:

@@ -376,4 +376,6 @@ def check(path: Path | None) -> list[str]:
         f"channels: {len(config.notify.channels)}",
         f"targets: {len(remediation.targets)}",
         f"business figures: {checked_figures(loaded)}",
+        *([f"left out of inventories: {len(loaded.left_out)}"] if loaded.left_out else []),
+        *(f"  {one}" for one in loaded.left_out),
     ]

@@ -9,13 +9,16 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from watchkeeper.config.types import Duration, Quantity, Switch
+from watchkeeper.model.environment import environment_of
 
-#: Names become values of the label ``service`` and parts of source names.
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,60}$")]
+LONGEST_NAME = 60
+#: Names become values of the label ``service`` and parts of source names; letters are those of every script.
+Name = Annotated[str, Field(pattern=r"^[\w.-]{1,60}$")]
+Environment = Annotated[str, AfterValidator(environment_of)]
 #: What an inventory's columns can say of a machine or service.
 FIELDS = (
-    "name", "kind", "title", "tier", "owner", "environment", "region", "pool", "addresses", "depends_on", "replicas",
-    "contacts", "cpu", "memory", "disk",
+    "name", "kind", "title", "tier", "owner", "environment", "region", "pool", "addresses", "port", "depends_on",
+    "replicas", "contacts", "cpu", "memory", "disk",
 )  # fmt: skip
 
 
@@ -37,7 +40,7 @@ class Entry(Section):
     title: str = ""  #: for people; empty: the name
     tier: str = ""  #: core, agent, support or one of objectives.tiers
     owner: str = ""  #: who answers for it
-    environment: str = ""  #: DEV, TEST, STAGING, PROD; empty: that of the engine
+    environment: Environment = ""  #: DEV, TEST, STAGING, PROD; empty: that of the engine
     region: str = ""
     pool: str = ""  #: machines that are bought together
     addresses: list[str] = []  #: host:port or URL, one an instance
@@ -67,8 +70,10 @@ class Inventory(Section):
 
     file: Path  #: relative to the configuration file
     encoding: str = ""  #: empty: found by looking, UTF-8 or GB 18030
-    #: field -> name of its column; empty: columns have the fields' own names
+    #: field -> name of its column; empty: found by the usual names, English and Chinese
     columns: dict[Annotated[str, AfterValidator(_field)], str] = {}
+    kinds: dict[str, str] = {}  #: word in the list -> service kind, beside the names that kinds have
+    options: dict[str, dict[str, Any]] = Field(default={}, repr=False)  #: kind -> options of its collectors
 
 
 class Catalogue(Section):

@@ -42,6 +42,7 @@ class Loaded:
     base: Path  #: folder that relative paths in the file start from
     path: Path | None = None  #: the file itself; none: built-in defaults
     services: tuple[Service, ...] = ()  #: the catalogue, once its monitor sets are in ``config``
+    left_out: tuple[str, ...] = ()  #: cells of inventories that could not be used, with file, line and column
 
     def section(self, path: Sequence[str | int], value: Any, options: type[Part]) -> Part:
         """A room's own section, checked by the room's options class."""

@@ -13,7 +13,7 @@ from watchkeeper.config.types import Duration
 
 Window = Literal["month", "year", "30d"]
 #: Names become values of the label ``objective``.
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,60}$")]
+Name = Annotated[str, Field(pattern=r"^[\w.-]{1,60}$")]
 #: Exact per cent; 100 leaves no error budget, and nothing could ever be measured against it.
 Percent = Annotated[Decimal, Field(gt=0, lt=100)]
 Minutes = Annotated[Decimal, Field(gt=0)]

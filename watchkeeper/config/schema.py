@@ -129,7 +129,7 @@ class Source(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     kind: str
-    name: str = Field(pattern=r"^[A-Za-z0-9_.:-]{1,100}$")
+    name: str = Field(pattern=r"^[\w.:-]{1,100}$")
     interval: Duration | None = None  #: default: collect.interval
     service: str = ""  #: service the samples belong to; becomes the label `service`
     labels: dict[str, str] = {}  #: labels added to every series

@@ -128,26 +128,6 @@ def test_two_services_of_one_name_are_refused_across_files(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("table", "told"),
-    [
-        ("name,kind\nweb,\nweb2,,\n", ""),
-        ("host,kind\nweb,\n", "machines.csv:1: has no column 'name'"),
-        ("name,replicas\nweb,two\n", "machines.csv:2: column 'replicas'"),
-        ("name,memory\nweb,lots\n", "machines.csv:2: column 'memory'"),
-    ],
-)
-def test_an_inventory_says_which_row_and_column_is_wrong(tmp_path: Path, table: str, told: str) -> None:
-    (tmp_path / "machines.csv").write_text(table, encoding="utf-8")
-    text = "catalogue:\n  inventories: [{file: machines.csv}]\n"
-    if not told:
-        assert [one.name for one in written(tmp_path, text).services] == ["web", "web2"]
-        return
-    with pytest.raises(ConfigError) as refused:
-        written(tmp_path, text)
-    assert told in str(refused.value)
-
-
-@pytest.mark.parametrize(
     ("address", "expected"),
     [
         ("10.0.0.5:9100", ("10.0.0.5", "9100")),

@@ -18,6 +18,8 @@ from watchkeeper.app.pipeline.catalogue import Cataloguing
 from watchkeeper.app.pipeline.collect import Source
 from watchkeeper.model import Edge, Service
 
+#: Cells of inventories that could not be used and are named in an answer.
+LEFT_OUT = 100
 router = APIRouter(prefix="/api/wk", dependencies=[Depends(read)])
 
 
@@ -50,6 +52,8 @@ def services(request: Request) -> dict[str, Any]:
             "target": engine.config.catalogue.coverage_target,
             "parts": {part: _known(ratio(found, part)) for part in PARTS},
         },
+        "left_out": list(engine.loaded.left_out[:LEFT_OUT]),
+        "left_out_in_all": len(engine.loaded.left_out),
     }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from watchkeeper.app.catalogue.kinds import Kind
+from watchkeeper.app.catalogue.words import kind as kind_of
 from watchkeeper.app.pipeline.ask import Ask
 from watchkeeper.app.pipeline.collect import Source
 from watchkeeper.clock import from_ms
@@ -100,5 +101,5 @@ def _filled(one: Service, found: Service | None) -> Service:
 
 def _known(one: Service, kinds: Mapping[str, Kind]) -> Service:
     """Of a kind that exists; a word that names none is left out."""
-    kind = kinds.get(one.kind)
-    return replace(one, kind=one.kind if kind else "", tier=one.tier or (kind.tier if kind else ""))
+    kind = kinds.get(kind_of(one.kind, kinds))
+    return replace(one, kind=kind.kind if kind else "", tier=one.tier or (kind.tier if kind else ""))

@@ -13,15 +13,19 @@ from pydantic import ValidationError
 from watchkeeper.app.catalogue import kinds as known_kinds
 from watchkeeper.app.catalogue.inventory import entries
 from watchkeeper.app.catalogue.kinds import Kind
-from watchkeeper.app.catalogue.monitor import Place, mistake, monitor_sources
+from watchkeeper.app.catalogue.monitor import Place, mistake, monitor_sources, with_port
 from watchkeeper.app.catalogue.promises import promises
+from watchkeeper.app.catalogue.words import kind as kind_of
 from watchkeeper.config import Config, Loaded, Source, load, yaml
 from watchkeeper.config.catalogue import Entry
 from watchkeeper.config.load import translate
 from watchkeeper.config.objectives import TIERS
+from watchkeeper.errors import ConfigError
 from watchkeeper.model import Service
 
 Placed = tuple[Place, Entry]
+#: Part of the place of an entry that came out of an asset list.
+INVENTORY = "inventories"
 
 
 def read(path: Path | None) -> Loaded:
@@ -31,10 +35,13 @@ def read(path: Path | None) -> Loaded:
 
 def expand(loaded: Loaded) -> Loaded:
     """``loaded`` with the sources, packs and objectives that its services bring. Raises ConfigError with the place."""
-    placed = list(_entries(loaded))
-    kinds = service_kinds(loaded) if placed else {}  # reading them all takes a while, and most engines start without
+    catalogue = loaded.config.catalogue
+    some = catalogue.services or catalogue.files or catalogue.inventories
+    kinds = service_kinds(loaded) if some else {}  # reading them all takes a while, and most engines start without
+    told: list[str] = []
+    placed = list(_entries(loaded, kinds, told))
     _check(loaded, kinds, placed)
-    found = [row for place, entry in placed for row in monitor_sources(loaded, place, entry, kinds)]
+    placed, found = _monitored(loaded, placed, kinds, told)
     _differ(loaded, found)
     used = {entry.kind for _, entry in placed if entry.kind}
     packs = [*loaded.config.rules.packs, *(pack for kind in sorted(used) for pack in kinds[kind].packs)]
@@ -54,7 +61,7 @@ def expand(loaded: Loaded) -> Loaded:
         }
     )
     services = tuple(service(entry, kinds, loaded.config, place[1]) for place, entry in placed)
-    return replace(loaded, config=config, services=services)
+    return replace(loaded, config=config, services=services, left_out=tuple(told))
 
 
 def service_kinds(loaded: Loaded) -> dict[str, Kind]:
@@ -82,19 +89,55 @@ def service(entry: Entry, kinds: Mapping[str, Kind], config: Config, place: Sequ
         requests=entry.requests,
         links=entry.links,
         contacts=tuple(entry.contacts),
-        origin="inventory" if "inventories" in place else "file",
+        origin="inventory" if INVENTORY in place else "file",
     )
 
 
-def _entries(loaded: Loaded) -> Iterator[Placed]:
+def _entries(loaded: Loaded, kinds: Mapping[str, Kind], told: list[str]) -> Iterator[Placed]:
+    """Every entry with its kind as kinds are called, and its addresses with a port where the kind has one."""
     catalogue = loaded.config.catalogue
     for index, entry in enumerate(catalogue.services):
-        yield (loaded.document, ("catalogue", "services", index)), entry
+        yield (loaded.document, ("catalogue", "services", index)), _spelt(entry, kinds)
     for file in catalogue.files:
-        yield from _of_file(loaded.base / file)
+        yield from ((place, _spelt(entry, kinds)) for place, entry in _of_file(loaded.base / file))
+    tiers = {*TIERS, *loaded.config.objectives.tiers}
     for index, inventory in enumerate(catalogue.inventories):
-        for entry in entries(inventory, loaded.base):
-            yield (loaded.document, ("catalogue", "inventories", index)), entry
+        found = entries(inventory, loaded.base, kinds, tiers)
+        told += found.told
+        for line, entry in zip(found.lines, found.entries, strict=True):
+            where = yaml.Document(str(loaded.base / inventory.file), None, {(): line})
+            yield (where, (INVENTORY, index)), _spelt(entry, kinds)
+
+
+def _spelt(entry: Entry, kinds: Mapping[str, Kind]) -> Entry:
+    name = kind_of(entry.kind, kinds)
+    kind = kinds.get(name)
+    addresses = [with_port(one, kind.port) for one in entry.addresses] if kind and kind.port else entry.addresses
+    return entry.model_copy(update={"kind": name, "addresses": addresses})
+
+
+def _monitored(
+    loaded: Loaded, placed: Sequence[Placed], kinds: Mapping[str, Kind], told: list[str]
+) -> tuple[list[Placed], list[tuple[Place, Source]]]:
+    """The entries, and the sources of each. A row of an inventory that its kind cannot watch is known without one."""
+    entries: list[Placed] = []
+    found: list[tuple[Place, Source]] = []
+    names = {entry.name for _, entry in placed}
+    for place, entry in placed:
+        kept = entry
+        try:
+            found += list(monitor_sources(loaded, place, entry, kinds))
+        except ConfigError as error:
+            if INVENTORY not in place[1]:
+                raise
+            told.append(f"{error}; it is known without its kind")
+            kept = entry.model_copy(update={"kind": ""})
+        entries.append((place, kept))
+        if INVENTORY in place[1]:
+            unknown = [one for one in entry.depends_on if one not in names]
+            names.update(unknown)
+            entries += [(place, Entry(name=one)) for one in unknown]
+    return entries, found
 
 
 def _of_file(path: Path) -> Iterator[Placed]:
@@ -124,7 +167,7 @@ def _check(loaded: Loaded, kinds: Mapping[str, Kind], placed: Sequence[Placed]) 
             raise mistake(place, f"unknown service kind {entry.kind!r}{_near(entry.kind, kinds)}", "kind")
         if entry.tier and entry.tier not in tiers:
             raise mistake(place, f"unknown tier {entry.tier!r}; known are {', '.join(sorted(tiers))}", "tier")
-        for other in entry.depends_on:
+        for other in entry.depends_on if INVENTORY not in place[1] else ():
             if other not in names:
                 hint = f"no service is named {other!r}{_near(other, names)}; a line with only its name is enough"
                 raise mistake(place, hint, "depends_on")

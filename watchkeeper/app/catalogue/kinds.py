@@ -93,6 +93,7 @@ class Kind(Part):
     about: Words
     family: Family = "infrastructure"
     tier: str = "support"  #: where the service names none
+    port: int = 0  #: of an address that names none; 0: addresses say it
     sources: list[KindSource] = []
     packs: list[str] = []  #: rule packs that are loaded as soon as such a service exists
     golden: dict[Literal["latency", "traffic", "errors", "saturation"], str] = {}  #: signal -> PromQL with $service

@@ -35,7 +35,8 @@ def monitor_sources(
         try:
             build_source(row, loaded.config, registry)
         except ConfigError as error:
-            raise mistake(place, f"its collector {row.kind} says: {error.message}", "options") from None
+            option = error.key.rpartition(".")[2]
+            raise mistake(place, f"its collector {row.kind} says: {option}: {error.message}", "options") from None
         yield place, row
 
 
@@ -93,6 +94,14 @@ def port(address: str) -> str:
     rest = (address.partition("://")[2] or address).partition("/")[0]
     tail = rest.rpartition(":")[2]
     return tail if tail.isdigit() and ":" in rest else ""
+
+
+def with_port(address: str, default: int) -> str:
+    """The address with the port that its kind usually has, where it names none itself; URLs stay."""
+    bare = address.count(":") > 1 and not address.startswith("[")  # IPv6
+    if "/" in address or not default or (port(address) and not bare):
+        return address
+    return f"[{address}]:{default}" if bare else f"{address}:{default}"
 
 
 def _short(address: str) -> str:

@@ -21,7 +21,7 @@ def _of(entry: Entry, kind: Kind | None, language: str) -> Iterator[Objective]:
         return
     for one in kind.objectives:
         yield Objective(
-            name=f"{entry.name}.{one.name}"[:60],
+            name=f"{entry.name[: 59 - len(one.name)]}.{one.name}",
             title=f"{entry.title or entry.name}: {one.title[language]}",
             service=entry.name,
             tier=entry.tier or kind.tier,

@@ -67,6 +67,8 @@ class Cataloguing:
         """Read once for each configuration."""
         if self._kinds is None or self._kinds[0] is not self.engine.loaded:
             self._kinds = (self.engine.loaded, service_kinds(self.engine.loaded))
+            for one in self.engine.loaded.left_out:
+                log.warning("left out of an inventory", what=one)
         return self._kinds[1]
 
     def pool_of(self, service: str) -> str:
@@ -123,6 +125,8 @@ class Cataloguing:
         for row in found:
             for part, there in row.parts.items():
                 yield labels("watchkeeper_service_covered", service=row.service, part=part), float(there)
+        if self.engine.config.catalogue.inventories:
+            yield labels("watchkeeper_inventory_left_out"), float(len(self.engine.loaded.left_out))
         for part in PARTS:
             yield labels("watchkeeper_coverage_ratio", part=part), ratio(found, part)
         yield labels("watchkeeper_coverage_ratio", part="all"), ratio(found)
