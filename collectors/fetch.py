@@ -6,8 +6,12 @@ from collections.abc import Mapping
 
 from watchkeeper.errors import CollectError, OutboundError
 from watchkeeper.outbound import Outbound, Response
+from watchkeeper.trust import Trust
 
 from .credentials import read_secret
+
+#: The authorities of this machine, and no certificate of ours.
+SYSTEM = Trust()
 
 
 def read_token(path: str) -> str:
@@ -30,6 +34,7 @@ async def fetch(
     bearer_token_file: str = "",
     statuses: tuple[int, ...] = (200,),
     large: bool = False,
+    trust: Trust = SYSTEM,
 ) -> Response:
     """The answer, if its status is one of ``statuses``; ``large``: a GET whose body may be megabytes, often.
 
@@ -39,10 +44,11 @@ async def fetch(
     if bearer_token_file:
         sent["authorization"] = f"Bearer {read_token(bearer_token_file)}"
     try:
+        client = outbound.trusting(trust) if trust else outbound
         if large:
-            response = await outbound.page(url, headers=sent, timeout=timeout, max_bytes=max_bytes)
+            response = await client.page(url, headers=sent, timeout=timeout, max_bytes=max_bytes)
         else:
-            response = await outbound.request(
+            response = await client.request(
                 method, url, headers=sent, content=content, timeout=timeout, max_bytes=max_bytes
             )
     except OutboundError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import field
 from datetime import datetime
-from urllib.parse import urlsplit
 
 import numpy as np
 from pydantic import Field
@@ -23,6 +22,7 @@ from .base import STRICT, target_labels
 from .exposition import Exposition, Metadata, Page
 from .exposition_line import LabelLimits
 from .fetch import fetch
+from .http_identity import HttpIdentity
 from .stamped import Stamped
 
 #: Classic text first: it has no exemplars, so the page keeps its shape and the fast path holds.
@@ -32,7 +32,7 @@ INLINE_BYTES = 128 << 10
 
 
 @dataclass(kw_only=True, config=STRICT)
-class Openmetrics:
+class Openmetrics(HttpIdentity):
     """All series of one exporter's page, with ``job`` and ``instance``; series that went away are marked stale.
 
     Good for: anything that speaks Prometheus text or OpenMetrics. Not for: another Prometheus's results (use
@@ -45,8 +45,6 @@ class Openmetrics:
     timeout: float = Field(default=10.0, gt=0, le=300)  #: seconds for the whole exchange
     max_bytes: int = Field(default=64 << 20, gt=0)  #: largest page, after decompression
     sample_limit: int = Field(default=100_000, gt=0)  #: series; known ones stay, new ones beyond it are refused
-    headers: dict[str, str] = field(default_factory=dict)  #: sent with the request
-    bearer_token_file: str = ""  #: file with a token, read for every request
     job: str = ""  #: job label; the collector's name when empty
     instance: str = ""  #: instance label; host:port of the URL when empty
     honor_labels: bool = False  #: keep the page's own job, instance, ... instead of renaming them exported_*
@@ -57,10 +55,7 @@ class Openmetrics:
     metric_relabel_configs: list[Rule] = field(default_factory=list)  #: Prometheus's rules over each new series
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("url must be http://host:port/path or https://...")
-        where = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+        where = self.check_url(self.url)
         self.target_labels = target_labels(
             self.name, self.labels, job=self.job, instance=self.instance, default_instance=where
         )
@@ -81,11 +76,12 @@ class Openmetrics:
             outbound,
             "GET",
             self.url,
-            headers={"accept": ACCEPT, **self.headers},
+            headers={"accept": ACCEPT, **self.headers, **self.basic()},
             timeout=self.timeout,
             max_bytes=self.max_bytes,
             bearer_token_file=self.bearer_token_file,
             large=True,
+            trust=self.trust,
         )
         _check_whole(response)
         kind = response.headers.get("content-type", "")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import ssl
-from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime
 from typing import ClassVar
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 from pydantic.dataclasses import dataclass
@@ -19,6 +17,7 @@ from watchkeeper.outbound import Outbound, Response
 from .base import STRICT, Sheet, target_labels
 from .credentials import one_secret, split_address, tls_context
 from .fetch import fetch
+from .http_identity import HttpIdentity
 
 
 @dataclass(kw_only=True, config=STRICT)
@@ -87,26 +86,14 @@ class ServerPart(Part):
 
 
 @dataclass(kw_only=True, config=STRICT)
-class HttpPart(Part):
+class HttpPart(Part, HttpIdentity):
     """One HTTP address, with a token, with a user, or open."""
 
     url: str  #: http or https address
     max_bytes: int = Field(default=16 << 20, gt=0)  #: largest answer, after decompression
-    headers: dict[str, str] = field(default_factory=dict)  #: sent with the request
-    bearer_token_file: str = ""  #: file with a token, read for every request
-    username: str = ""  #: of HTTP basic authentication
-    password: SecretStr | None = None
-    password_file: str = ""  #: file with the password, read for every request
-
-    def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("url must be http://host:port/path or https://...")
-        super().__post_init__()
 
     def place(self) -> str:
-        parts = urlsplit(self.url)
-        return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+        return self.check_url(self.url)
 
     async def ask(
         self,
@@ -117,17 +104,14 @@ class HttpPart(Part):
         headers: Mapping[str, str] | None = None,
     ) -> Response:
         """One answer of status 200 from ``path`` under ``url``. Raises CollectError."""
-        basic = {}
-        if self.username:
-            password = one_secret(self.password, self.password_file)
-            basic["authorization"] = f"Basic {b64encode(f'{self.username}:{password}'.encode()).decode()}"
         return await fetch(
             outbound,
             method,
             self.url.rstrip("/") + path if path else self.url,
-            headers={"accept": "application/json", **(headers or {}), **self.headers, **basic},
+            headers={"accept": "application/json", **(headers or {}), **self.headers, **self.basic()},
             timeout=self.timeout,
             max_bytes=self.max_bytes,
             content=content,
             bearer_token_file=self.bearer_token_file,
+            trust=self.trust,
         )

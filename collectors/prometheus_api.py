@@ -7,7 +7,7 @@ import json
 from dataclasses import field
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -20,6 +20,7 @@ from watchkeeper.ports import Collected
 from .base import STRICT, Reading, Sheet, target_labels
 from .exposition_line import number
 from .fetch import fetch
+from .http_identity import HttpIdentity
 
 #: Queries asked at the same time of one server.
 PARALLEL = 4
@@ -28,7 +29,7 @@ STATUSES = (200, 400, 422, 503)
 
 
 @dataclass(kw_only=True, config=STRICT)
-class PrometheusApi:
+class PrometheusApi(HttpIdentity):
     """Each query's instant vector as series named by its key, with the labels the server gave.
 
     Good for: Prometheus, VictoriaMetrics, Thanos, Mimir as a source of ready-made figures. Not for: copying a whole
@@ -42,17 +43,12 @@ class PrometheusApi:
     timeout: float = Field(default=10.0, gt=0, le=300)  #: seconds for all queries together
     max_bytes: int = Field(default=64 << 20, gt=0)  #: largest answer
     sample_limit: int = Field(default=100_000, gt=0)  #: series; known ones stay, new ones beyond it are refused
-    headers: dict[str, str] = field(default_factory=dict)  #: sent with the request, for example X-Scope-OrgID
-    bearer_token_file: str = ""  #: file with a token, read for every request
     honor_labels: bool = True  #: keep the results' own job and instance instead of renaming them exported_*
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("url must be http://host:port or https://...")
+        where = self.check_url(self.url)
         if not self.queries:
             raise ValueError("queries must name at least one query")
-        where = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
         self.target_labels = target_labels(self.name, self.labels, default_instance=where)
         target = f"prometheus_api/{self.name}"
         self._sheet = Sheet(target, self.target_labels, honor=self.honor_labels, limit=self.sample_limit)
@@ -105,12 +101,13 @@ class PrometheusApi:
                     outbound,
                     "POST",
                     f"{self.url.rstrip('/')}/api/v1/query",
-                    headers={"content-type": "application/x-www-form-urlencoded", **self.headers},
+                    headers={"content-type": "application/x-www-form-urlencoded", **self.headers, **self.basic()},
                     content=form,
                     timeout=self.timeout,
                     max_bytes=self.max_bytes,
                     bearer_token_file=self.bearer_token_file,
                     statuses=STATUSES,
+                    trust=self.trust,
                 )
                 return await asyncio.to_thread(_result, response.body), len(response.body)
             except CollectError as error:

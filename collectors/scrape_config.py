@@ -62,6 +62,18 @@ class Authorization:
 
 
 @dataclass(kw_only=True, config=STRICT)
+class TlsConfig:
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    insecure_skip_verify: bool = False
+
+    def __post_init__(self) -> None:
+        if self.insecure_skip_verify:
+            raise ValueError("insecure_skip_verify is not offered: name the server's authority as ca_file")
+
+
+@dataclass(kw_only=True, config=STRICT)
 class ScrapeConfig:
     """The keys of Prometheus that Watchkeeper takes; any other is refused by its name."""
 
@@ -83,6 +95,7 @@ class ScrapeConfig:
     authorization: Authorization | None = None
     bearer_token: SecretStr = SecretStr("")
     bearer_token_file: str = ""
+    tls_config: TlsConfig | None = None
     relabel_configs: list[Rule] = field(default_factory=list)
     metric_relabel_configs: list[Rule] = field(default_factory=list)
     static_configs: list[StaticGroup] = field(default_factory=list)
@@ -168,6 +181,8 @@ def _target(config: ScrapeConfig, discovered: Mapping[str, str], base: Path) -> 
     if not timedelta(0) < timeout <= interval:
         raise ValueError("its scrape_timeout is not between 0 and its scrape_interval")
     options = {"url": url, "timeout": timeout.total_seconds(), **_options(config), **_secrets(config, base)}
+    if scheme == "https":
+        options |= _tls(config, base)
     return ScrapeTarget(
         name=f"{config.job_name}/{labels['instance']}",
         interval=interval,
@@ -213,6 +228,13 @@ def _options(config: ScrapeConfig) -> dict[str, Any]:
         "metric_relabel_configs": config.metric_relabel_configs,
         **{name: getattr(config, name) for name in limits if getattr(config, name)},
     }
+
+
+def _tls(config: ScrapeConfig, base: Path) -> dict[str, str]:
+    """Files of the server's authority and of our own certificate, where they are named."""
+    said = config.tls_config or TlsConfig()
+    named = {"ca_file": said.ca_file, "certificate": said.cert_file, "key": said.key_file}
+    return {option: str(base / path) for option, path in named.items() if path}
 
 
 def _secrets(config: ScrapeConfig, base: Path) -> dict[str, Any]:

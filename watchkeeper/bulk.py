@@ -181,7 +181,9 @@ class _Connection(asyncio.BufferedProtocol):
         exchange = self._exchange
         if exchange is None or exchange.finished.done():
             return
-        if exc is not None and exchange.began:
+        if isinstance(exc, ssl.SSLError):  # with TLS 1.3 a refused certificate of ours is told after the handshake
+            exchange.fail(OutboundError(str(exc), reason="tls"))
+        elif exc is not None and exchange.began:
             exchange.fail(OutboundError(str(exc) or type(exc).__name__, reason="connect"))
         elif not exchange.began:
             exchange.fail(ClosedError())

@@ -21,6 +21,7 @@ import httpcore2
 import httpx2
 
 from watchkeeper.errors import OutboundError
+from watchkeeper.trust import Trust
 
 if TYPE_CHECKING:
     from watchkeeper.bulk import Pages
@@ -163,6 +164,10 @@ class Outbound:
         self._allow_private, self._context = allow_private, context
         self._pages: Pages | None = None
         self._sockets: Sockets | None = None
+        self._max_connections = max_connections
+        self._trusting: dict[Trust, tuple[object, Outbound]] = {}  #: with the stamp of its files
+        self._before: dict[Trust, Outbound] = {}  #: clients of files that changed: what they ask may be under way
+        self._closing: set[asyncio.Task[None]] = set()
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=context,
             max_connections=max_connections,
@@ -209,6 +214,32 @@ class Outbound:
             raise OutboundError(str(error) or type(error).__name__, reason=reason) from None
         except httpcore2.ProtocolError as error:
             raise OutboundError(str(error) or "broken HTTP", reason="protocol") from None
+
+    def trusting(self, trust: Trust) -> Outbound:
+        """The client for servers of an authority of their own, or that ask who we are. Raises OutboundError.
+
+        One for all targets of the same files, until these change. Ask for it in the event loop.
+        """
+        if not trust:
+            return self
+        stamp, known = trust.stamp(), self._trusting.get(trust)
+        if known is None or known[0] != stamp:
+            made = Outbound(
+                allow_private=self._allow_private, verify=trust.context(), max_connections=self._max_connections
+            )
+            if known is not None:
+                self._retire(trust, known[1])
+            self._trusting[trust] = known = (stamp, made)
+        return known[1]
+
+    def _retire(self, trust: Trust, client: Outbound) -> None:
+        """The one before the last change has nothing under way any more."""
+        older = self._before.get(trust)
+        self._before[trust] = client
+        if older is not None:
+            task = asyncio.get_running_loop().create_task(older.aclose())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
 
     async def addresses(self, host: str, port: int, timeout: float | None = None) -> list[str]:
         """For what is not HTTP: every address of a name, allowed here. Raises OutboundError."""
@@ -291,6 +322,10 @@ class Outbound:
         return b"".join(chunks)
 
     async def aclose(self) -> None:
+        others = [*(client for _, client in self._trusting.values()), *self._before.values()]
+        self._trusting, self._before = {}, {}
+        for client in others:
+            await client.aclose()
         if self._pages is not None:
             await self._pages.aclose()
         if self._sockets is not None:

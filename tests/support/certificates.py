@@ -75,11 +75,16 @@ class Answer(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving_tls(cert: Path, key: Path) -> Iterator[str]:
-    """A server on all addresses of this machine; gives the address by loopback."""
+def serving_tls(
+    cert: Path, key: Path, *, clients: Path | None = None, handler: type[BaseHTTPRequestHandler] = Answer
+) -> Iterator[str]:
+    """A server on all addresses of this machine; gives the address by loopback. ``clients``: signs who may ask."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
-    server = ThreadingHTTPServer(("0.0.0.0", 0), Answer)
+    if clients is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(clients)
+    server = ThreadingHTTPServer(("0.0.0.0", 0), handler)
     server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a refused handshake is no news
     # a handshake that stands still, as one of changed bytes may, is its own thread's
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)

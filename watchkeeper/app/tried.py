@@ -11,7 +11,10 @@ REMEDIES = {
     "connect": "does it run and listen there, and does a firewall let this machine through? See its address or url",
     "resolve": "is the name spelled right, and does this machine's name server know it?",
     "timeout": "is it reachable from here, and is the source's timeout long enough for it?",
-    "tls": "does the certificate fit the name, and is its authority known (ca_file)? Does that port speak TLS at all?",
+    "tls": (
+        "does the certificate fit the name, and is its authority known (ca_file)? Does it ask for one of ours "
+        "(certificate, key)? Does that port speak TLS at all?"
+    ),
     "protocol": "is this the right port? What answers there speaks something else",
     "parse": "is this the right page or path? What came is not what this kind reads",
     "token": "are user, password or token right, and may they read this? See the grants in docs/databases.md",

@@ -43,7 +43,7 @@ def test_the_import_says_of_every_key_what_becomes_of_it(tmp_path: Path) -> None
         "refused     files: enable_http2: not offered",
         "refused     files: consul_sd_configs: not offered",
         "taken       files: sample_limit, file_sd_configs",
-        "refused     secure: tls_config is not offered",
+        "refused     secure: tls_config: insecure_skip_verify is not offered: name the server's authority as ca_file",
         "translated  global.scrape_interval: written into each scrape configuration",
         "refused     global.external_labels: write it as `rules.external_labels`",
     ):

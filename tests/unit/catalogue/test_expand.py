@@ -94,7 +94,7 @@ WRONG = {
     ),
     "option": (
         "{name: a, kind: linux_host, addresses: [h:1], options: {pasword: x}}",
-        "takes the options: bearer_token_file, headers, timeout",
+        "takes the options: bearer_token_file, ca_file, certificate, headers, key, password",
     ),
     "value": (
         "{name: a, kind: linux_host, addresses: [h:1], options: {timeout: soon}}",

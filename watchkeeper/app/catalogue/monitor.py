@@ -50,7 +50,7 @@ def _rows(one: KindSource, entry: Entry, place: Place) -> Iterator[Source]:
         words = {
             **{name: value for name, value in entry.options.items() if not isinstance(value, dict | list)},
             "service": entry.name, "address": address, "host": host(address), "port": port(address),
-            "addresses": list(entry.addresses), "base": address if "://" in address else f"http://{address}",
+            "addresses": list(entry.addresses), "base": (address if "://" in address else f"http://{address}").rstrip("/"),
         }  # fmt: skip
         name = ":".join(
             part for part in (entry.name, one.suffix, _short(address) if len(addresses) > 1 else "") if part
