@@ -238,7 +238,8 @@ class Pages:
         try:
             return await self._exchange(origin, await self._connect(origin), target, headers, max_bytes)
         except ClosedError:
-            raise OutboundError("closed without an answer", reason="protocol") from None
+            hint = "; does it ask for another certificate of ours?" if origin[0] == "https" else ""
+            raise OutboundError(f"closed without an answer{hint}", reason="protocol") from None
 
     async def _exchange(
         self, origin: Origin, connection: _Connection, target: str, headers: Mapping[str, str], max_bytes: int

@@ -98,14 +98,16 @@ async def test_without_the_authority_or_with_another_certificate_nothing_is_read
 ) -> None:
     for options in (
         {"certificate": behind.certificate, "key": behind.key},
-        {"ca_file": behind.ca_file},
-        {"ca_file": behind.ca_file, "certificate": behind.stranger},
         {"ca_file": behind.ca_file, "certificate": behind.certificate},  # its key is in another file
         {"ca_file": "/no/such/file"},
     ):
         with pytest.raises(CollectError) as failure:
             await known(outbound, behind.url, **options)
         assert failure.value.reason == "tls", options
+    for options in ({}, {"certificate": behind.stranger}):  # told after the handshake, if the end does not come first
+        with pytest.raises(CollectError, match=r"(?i)certificate|unknown ca") as failure:
+            await known(outbound, behind.url, ca_file=behind.ca_file, **options)
+        assert failure.value.reason in ("tls", "protocol")
 
 
 async def test_a_renewed_certificate_is_taken_up_without_a_restart(
