@@ -54,18 +54,18 @@ def _cause(caller: Caller, place: int, one: Mapping[str, Any]) -> Any:
     if one["suffering"]:
         remarks.append(words("incident.causes.suffering", services=", ".join(one["suffering"])))
     remarks += [words("incident.causes.changed", title=row["title"]) for row in one["changes"]]
-    evidence = [
-        html.Div(
-            [
-                html.Code(row["metric"], className="wk-series"),
-                widgets.quiet(f" {words.number(row['before'], 2)} → {words.number(row['during'], 2)}  {row['text']}"),
-            ]
-        )
-        for row in one["evidence"]
-    ]
+    evidence = [_evidence(caller, row) for row in one["evidence"]]
     head = widgets.row(
         html.Span(f"{place}.", className="wk-text"),
         dcc.Link(one["service"], href=f"/services/{quote(one['service'], safe='')}", className="wk-strong"),
         widgets.badge(words.number(one["score"], 2), "blue"),
     )
     return html.Div([head, *([widgets.quiet(" · ".join(remarks))] if remarks else []), *evidence], className="wk-item")
+
+
+def _evidence(caller: Caller, row: Mapping[str, Any]) -> Any:
+    words = caller.words
+    if row["kind"] == "alert":
+        return html.Div(words("incident.causes.alert", name=row["metric"]), className="wk-text")
+    course = f" {words.number(row['before'], 2)} → {words.number(row['during'], 2)}  {row['text']}"
+    return html.Div([html.Code(row["metric"], className="wk-series"), widgets.quiet(course)])

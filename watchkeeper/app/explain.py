@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -29,7 +28,7 @@ def explain(unit: Unit, subject_id: str, zone: ZoneInfo, language: str = WRITTEN
         return None
     incident_id = _incident_of(unit, subject_id)
     rows = _rows(unit, subject_id, incident_id, subject.correlation_id)
-    words = _words(language, zone)
+    words = words_of(language, zone) if language != WRITTEN else None
     return {
         "id": subject_id,
         "kind": kind,
@@ -38,12 +37,6 @@ def explain(unit: Unit, subject_id: str, zone: ZoneInfo, language: str = WRITTEN
         "chain": [shapes.transition(row) for row in rows],
         "text": [_line(row, zone) if words is None else _told(row, words) for row in rows],
     }
-
-
-def change_line(change: Mapping[str, Any]) -> str:
-    """A change before the incident, told before the chain."""
-    version = f" {change['version']}" if change["version"] else ""
-    return f"{change['start']}  {change['kind']} {change['id']}  {change['service']}{version}: {change['title']}"
 
 
 def _incident_of(unit: Unit, subject_id: str) -> str:
@@ -73,10 +66,8 @@ def _rows(unit: Unit, subject_id: str, incident_id: str, correlation_id: str) ->
     return sorted(found.values(), key=lambda row: (row.at, row.id))
 
 
-def _words(language: str, zone: ZoneInfo) -> Words | None:
-    """The words of the pages; None for the lines as they were written."""
-    if language == WRITTEN:
-        return None
+def words_of(language: str, zone: ZoneInfo) -> Words:
+    """The words of the pages."""
     from dashboard.i18n import Words  # Babel is loaded when somebody asks
 
     return Words(language, zone)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -41,10 +42,12 @@ def rootcause(
 
 def _of_engine(subject: str, limit: int, data: Path | None) -> list[str]:
     from watchkeeper.app.client import Client
-    from watchkeeper.app.pipeline.causes import cause_line
+    from watchkeeper.app.explain import WRITTEN, words_of
+    from watchkeeper.app.explain_lines import cause_line
 
     found = Client.of(data).get(f"/api/wk/incidents/{subject}/causes")["causes"]
-    return [cause_line(place, one) for place, one in enumerate(found[:limit], 1)]
+    words = words_of(WRITTEN, ZoneInfo("UTC"))
+    return [cause_line(words, place, one) for place, one in enumerate(found[:limit], 1)]
 
 
 def _of_tables(normal: Path, incident: Path, graph: Path | None, limit: int) -> list[str]:

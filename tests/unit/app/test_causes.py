@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from dashboard.i18n import Words, zone_of
 from dashboard.pages import incident_causes
 from watchkeeper.app.engine import Engine
 from watchkeeper.clock import SystemClock, to_ms
-from watchkeeper.model import Incident, IncidentState, Layout, Severity, Tick, labels
+from watchkeeper.model import Alert, AlertState, Incident, IncidentState, Layout, Severity, Tick, labels
 
 CATALOGUE = {
     "services": [
@@ -28,8 +30,12 @@ CATALOGUE = {
         {"name": "mail"},
     ]
 }
-#: Scores every minute for an hour and a quarter, the last ten of them during the incident.
-CALM, SICK = [0.1] * 65, [0.9] * 10
+#: Every minute for an hour and a quarter, the last four of them before the incident is opened: what is true, in
+#: seconds, and its anomaly score.
+CALM, SICK = [(0.1, 0.1), (0.12, 0.1)] * 36, [(2.0, 0.9)] * 4
+HIGH = [(2.0, 0.9)] * 76
+#: A score that jumps while the latency stays what it was.
+CRY = CALM + [(0.1, 1.0), (0.12, 1.0)] * 2
 
 
 @pytest.fixture
@@ -38,12 +44,18 @@ def house(tmp_path: Path) -> Iterator[Engine]:
         yield found
 
 
-def feed(house: Engine, scores: Mapping[str, list[float]]) -> None:
-    layout = Layout(tuple(labels("watchkeeper_anomaly_score", metric="latency", service=name) for name in scores))
+def feed(house: Engine, course: Mapping[str, list[tuple[float, float]]]) -> None:
+    layout = Layout(
+        (
+            *(labels("latency", service=name) for name in course),
+            *(labels("watchkeeper_anomaly_score", metric="latency", service=name) for name in course),
+        )
+    )
     now = to_ms(house.clock.now())
-    for place, column in enumerate(zip(*scores.values(), strict=True)):
-        at = now - 60_000 * (74 - place)
-        house.samples.append(Tick(target="scores", time_ms=at, layout=layout, values=np.array(column)))
+    for place, column in enumerate(zip(*course.values(), strict=True)):
+        values = np.array([*(latency for latency, _ in column), *(score for _, score in column)])
+        at = now - 60_000 * (len(next(iter(course.values()))) - 1 - place)
+        house.samples.append(Tick(target="shop", time_ms=at, layout=layout, values=values))
 
 
 def opened(house: Engine, **own: str) -> None:
@@ -62,21 +74,26 @@ def test_the_deepest_service_that_deviates_comes_first_and_others_outside_the_gr
     found = asked(house, "/api/wk/incidents/inc-1/causes")["causes"]
     assert [one["service"] for one in found] == ["stock", "front", "shop"]
     assert found[0]["suffering"] == ["shop"]
-    assert found[0]["evidence"][0]["metric"] == "latency"
-    assert found[0]["evidence"][0]["before"] == pytest.approx(0.1)
+    evidence = found[0]["evidence"][0]
+    assert (evidence["kind"], evidence["metric"]) == ("latency", "latency")
+    assert (evidence["before"], evidence["during"]) == (pytest.approx(0.11, abs=0.011), 2.0)
     assert found[1]["explained_by"] == "shop"
 
 
-def test_a_score_that_was_high_all_along_is_no_evidence(house: Engine) -> None:
-    feed(house, {"shop": CALM + SICK, "stock": [0.9] * 75})
+@pytest.mark.parametrize("stock", [HIGH, CRY], ids=["high all along", "a score alone"])
+def test_what_did_not_move_is_no_evidence(house: Engine, stock: list[tuple[float, float]]) -> None:
+    feed(house, {"shop": CALM + SICK, "stock": stock})
     opened(house, service="shop")
     assert [one["service"] for one in asked(house, "/api/wk/incidents/inc-1/causes")["causes"]] == ["shop"]
 
 
 def test_explain_tells_them_before_the_chain_and_an_incident_without_service_has_none(house: Engine) -> None:
-    feed(house, {"shop": CALM + SICK, "stock": CALM + CALM[:10]})
+    feed(house, {"shop": CALM + SICK, "stock": CALM + CALM[:4]})
     opened(house, service="shop")
-    assert asked(house, "/api/wk/explain/inc-1")["text"][0] == "cause 1: shop 0.80: latency 0.80"
+    text = asked(house, "/api/wk/explain/inc-1")["text"]
+    assert re.fullmatch(r"cause 1: shop 0\.8\d: latency 0\.1\d* → 2", text[0])
+    chinese = asked(house, "/api/wk/explain/inc-1?language=zh-CN")["text"]
+    assert chinese[0].startswith("可能的起因 1：shop 0.8")
     opened(house, host="a")
     assert asked(house, "/api/wk/incidents/inc-1/causes") == {"causes": [], "groups": []}
 
@@ -89,6 +106,42 @@ def test_the_page_shows_each_with_what_speaks_for_it(house: Engine, language: st
     caller = Caller(who, Words(language, zone_of("UTC")), "light", None, 5.0, SystemClock())  # type: ignore[arg-type]
     found = asked(house, "/api/wk/incidents/inc-1/causes")["causes"]
     drawn = json.dumps(incident_causes.cards(caller, found), cls=PlotlyJSONEncoder, ensure_ascii=False)
-    for expected in (title, "stock", "/services/stock", "latency", "0.1 → 0.9"):
+    for expected in (title, "stock", "/services/stock", "latency", "→ 2"):
         assert expected in drawn
     assert incident_causes.cards(caller, []) == []
+
+
+def alert(house: Engine, service: str, *, minutes: float, incident: str = "", fired: bool = True) -> None:
+    at = house.clock.now() - timedelta(minutes=minutes)
+    row = Alert(
+        id=f"alert-{service}", fingerprint=service, rule=f"{service}-down", group="g", expr="up == 0",
+        labels={"service": service}, annotations={}, state=AlertState.FIRING if fired else AlertState.PENDING,
+        severity=Severity.P1, value=1.0, active_at=at, fired_at=at if fired else None, incident_id=incident,
+    )  # fmt: skip
+    with house.state.begin() as unit:
+        unit.alerts.save(row, reason="condition_met", at=at)
+
+
+def services(house: Engine) -> list[str]:
+    return [one["service"] for one in asked(house, "/api/wk/incidents/inc-1/causes")["causes"]]
+
+
+def test_an_alert_speaks_for_its_service_where_no_series_does(house: Engine) -> None:
+    feed(house, {"front": CALM + CALM[:4], "shop": CRY})
+    opened(house, service="front")
+    alert(house, "front", minutes=1, incident="inc-1")
+    assert services(house) == ["front"]
+    alert(house, "stock", minutes=2, fired=False)
+    assert services(house) == ["front", "stock"]  # it waits for its time: half as strong, and nobody between them
+    alert(house, "mail", minutes=1)
+    assert "mail" not in services(house)
+
+
+def test_the_incident_began_when_its_alert_was_first_true(house: Engine) -> None:
+    early = CALM[:52] + [(2.0, 0.9)] * 24
+    feed(house, {"shop": early, "stock": CALM + CALM[:4]})
+    opened(house, service="shop")
+    assert services(house) == []  # it has long been so
+    alert(house, "shop", minutes=22, incident="inc-1")
+    evidence = asked(house, "/api/wk/incidents/inc-1/causes")["causes"][0]["evidence"]
+    assert [(one["kind"], one["during"]) for one in evidence] == [("alert", 1.0), ("latency", 2.0)]

@@ -104,7 +104,7 @@ def test_a_host_that_is_odd_as_a_whole_is_told_with_the_metric_that_contributes_
         opened(house)
         (group,) = [one for one in asked(house, "/api/wk/incidents/inc-1/causes")["groups"] if one["scope"] == "host"]
         assert (group["name"], group["metrics"][0]["metric"]) == ("a", 'heat{service="shop"}')
-        assert any(line.startswith("odd as a whole: host a") for line in asked(house, "/api/wk/explain/inc-1")["text"])
+        assert any(line.startswith("odd as a whole: Host a") for line in asked(house, "/api/wk/explain/inc-1")["text"])
     with engine(tmp_path, catalogue=CATALOGUE, scoring={"learning": "0s"}) as house:
         clock_of(house).advance(timedelta(hours=3))
         minute()

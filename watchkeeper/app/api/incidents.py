@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, Field
@@ -13,16 +14,20 @@ from watchkeeper.access import Permission, Principal
 from watchkeeper.app.api import environments, shapes
 from watchkeeper.app.api.guard import needs, read
 from watchkeeper.app.engine import Engine
-from watchkeeper.app.explain import change_line, explain
+from watchkeeper.app.explain import explain, words_of
+from watchkeeper.app.explain_lines import cause_line, change_line, group_line
 from watchkeeper.app.pipeline.blame import changes_before, changes_known
-from watchkeeper.app.pipeline.causes import cause_line, causes_of
-from watchkeeper.app.pipeline.odd_groups import group_line, odd_groups
+from watchkeeper.app.pipeline.causes import causes_of
+from watchkeeper.app.pipeline.odd_groups import odd_groups
 from watchkeeper.config.types import parse_duration
 from watchkeeper.model import IncidentState, Matcher, MatchOp
 from watchkeeper.promql.matching import matches
 from watchkeeper.promql.written import measured
 from watchkeeper.store.state import Transition
 from watchkeeper.store.state.repositories.incidents import Silence
+
+if TYPE_CHECKING:
+    from dashboard.i18n import Words
 
 #: Nobody remembers a longer one.
 LONGEST_SILENCE = timedelta(days=366)
@@ -216,11 +221,15 @@ def explained(request: Request, subject_id: str, language: Literal["en", "zh-CN"
             found["changes"] = changes_before(engine, unit, incident)
             found["causes"] = causes_of(engine, unit, incident)
             found["groups"] = odd_groups(engine, incident)
-            told = [cause_line(place, one) for place, one in enumerate(found["causes"], 1)]
-            told += map(group_line, found["groups"])
-            found["text"] = [*told, *map(change_line, found["changes"]), *found["text"]]
+            found["text"] = [*_before_the_chain(found, words_of(language, engine.config.zone)), *found["text"]]
     if found is None:
         raise HTTPException(
             404, f"nothing is known about {subject_id!r}; ids look like alert-7, inc-3, act-12 or plan-2"
         )
     return found
+
+
+def _before_the_chain(found: Mapping[str, Any], words: Words) -> list[str]:
+    causes = [cause_line(words, place, one) for place, one in enumerate(found["causes"], 1)]
+    groups = [group_line(words, one) for one in found["groups"]]
+    return causes + groups + [change_line(words, one) for one in found["changes"]]

@@ -34,11 +34,11 @@ class Ask:
         return min(known) if known and len(known) == len(moments) else None
 
     def _newest_of(self, matchers: Sequence[Matcher], at: datetime) -> datetime | None:
-        text = "{" + ",".join(_written(one) for one in matchers) + "}"
+        text = "{" + ",".join(written(one) for one in matchers) + "}"
         rows = self(f"max(timestamp({text}))", at)
         return from_ms(rows[0][1] * 1000) if rows else None
 
 
-def _written(matcher: Matcher) -> str:
+def written(matcher: Matcher) -> str:
     value = matcher.value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'{matcher.name}{matcher.op}"{value}"'

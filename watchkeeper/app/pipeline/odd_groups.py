@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from watchkeeper.app.pipeline.alarms import contributors
-from watchkeeper.app.pipeline.causes import AFTER, BEFORE
 from watchkeeper.app.pipeline.groups import ODD, keys_of
 from watchkeeper.app.pipeline.groups import SCORE as GROUP_SCORE
 from watchkeeper.model import Incident, labels
 
 if TYPE_CHECKING:
     from watchkeeper.app.engine import Engine
+
+#: A score of a group counts from so long before the incident to so long after.
+BEFORE, AFTER = timedelta(minutes=10), timedelta(minutes=5)
 
 
 def odd_groups(engine: Engine, incident: Incident) -> list[dict[str, Any]]:
@@ -31,9 +33,3 @@ def odd_groups(engine: Engine, incident: Incident) -> list[dict[str, Any]]:
             metrics = [{"metric": metric, "share": share} for metric, share in shares]
             found.append({"scope": scope, "name": name, "score": score, "metrics": metrics})
     return sorted(found, key=lambda one: -float(one["score"]))
-
-
-def group_line(one: Mapping[str, Any]) -> str:
-    """A group, told before the chain."""
-    seen = [f"{each['metric']} {each['share']:.0%}" for each in one["metrics"]]
-    return f"odd as a whole: {one['scope']} {one['name']} {one['score']:.2f}: {'; '.join(seen)}"
