@@ -96,7 +96,7 @@ def _candidate(
 def _explains(called: Deviation, caller: Deviation) -> float:
     """How much of the caller's deviation comes from what it calls: not more than that moved itself."""
     if called.kind != caller.kind:
-        return called.strength
+        return called.strength * min(1.0, called.strength / max(caller.strength, 1e-12))
     return called.strength * min(1.0, called.amount / max(caller.amount, 1e-12))
 
 

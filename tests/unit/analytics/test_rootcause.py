@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.deviation import deviation
+from analytics.deviation import Deviation, deviation
 from analytics.rootcause import candidates, deviations_of, rank
 
 RNG = np.random.default_rng(7)
@@ -45,6 +45,17 @@ def test_what_is_called_explains_no_more_than_it_moved_itself() -> None:
     assert first.explained < 0.1
     assert first.suffering == ("shop",)
     assert [(one.metric, one.rising) for one in first.evidence] == [("latency", True)]
+
+
+def test_a_weak_move_of_another_kind_does_not_outdo_the_strong_one_it_is_to_explain() -> None:
+    def moved(node: str, kind: str, strength: float) -> Deviation:
+        return Deviation(
+            node=node, metric=kind, kind=kind, strength=strength, amount=1, before=0, during=1, rising=True
+        )
+
+    for weak, first in ((0.5, "shop"), (0.9, "stock")):
+        found = candidates([moved("shop", "errors", 1.0), moved("stock", "failed", weak)], GRAPH)
+        assert next(one.node for one in found) == first
 
 
 def test_a_node_that_was_elsewhere_before_the_incident_is_no_suspect() -> None:
