@@ -130,7 +130,7 @@ def test_an_alert_speaks_for_its_service_where_no_series_does(house: Engine) -> 
     feed(house, {"front": CALM + CALM[:4], "shop": CRY})
     opened(house, service="front")
     alert(house, "front", minutes=1, incident="inc-1")
-    assert services(house) == ["front"]
+    assert services(house) == []  # nothing but what everybody knows
     alert(house, "stock", minutes=2, fired=False)
     assert services(house) == ["front", "stock"]  # it waits for its time: half as strong, and nobody between them
     alert(house, "mail", minutes=1)

@@ -24,23 +24,33 @@ if TYPE_CHECKING:
 CHANGE = 0.5
 #: Services looked at, and candidates named.
 MOST_SERVICES, MOST_CANDIDATES = 100, 5
+#: What is weaker than this share of a candidate's strongest deviation is not told beside it.
+WORTH_TELLING = 0.2
 #: What is told of a deviation.
 SHOWN = ("kind", "metric", "strength", "before", "during")
 
 
 def causes_of(engine: Engine, unit: Unit, incident: Incident) -> list[dict[str, Any]]:
-    """Candidates, the likeliest first, each with its evidence; empty where the incident names no service."""
+    """Candidates, the likeliest first, each with its evidence.
+
+    Empty where the incident names no service, and where nothing is known but its own alerts.
+    """
     service = incident.labels.get("service", "")
     if not service:
         return []
     edges = list(engine.cataloguing.edges())
     near = [service, *sorted(reached(service, edges) - {service})][:MOST_SERVICES]
     alerts = unit.alerts.recent(incident.opened_at - LONGEST_WAIT)
-    period = period_of(incident, [one for one in alerts if one.incident_id == incident.id], engine.clock.now())
+    own, others = ([one for one in alerts if (one.incident_id == incident.id) is mine] for mine in (True, False))
+    period = period_of(incident, own, engine.clock.now())
     changes = [one for one in changes_before(engine, unit, incident) if one["service"] in near]
-    found = [*deviating(engine, near, period), *alerted(alerts, near, period), *_changed(changes)]
+    found = [*deviating(engine, near, period), *alerted(others, near, period), *_changed(changes)]
+    if not found:
+        return []
     graph = [(edge.source, edge.target) for edge in edges if edge.source in near and edge.target in near]
-    ranked = [one for one in candidates(_joined(found), graph) if one.score > 0][:MOST_CANDIDATES]
+    ranked = [one for one in candidates(_joined([*found, *alerted(own, near, period)]), graph) if one.score > 0][
+        :MOST_CANDIDATES
+    ]
     kinds = {one.id: one.text for one in engine.log_metrics.kinds(10_000)} if ranked else {}
     return [_shown(one, changes, kinds) for one in ranked]
 
@@ -77,7 +87,7 @@ def _shown(one: Candidate, changes: Sequence[Mapping[str, Any]], kinds: Mapping[
         {name: _known(value) for name, value in asdict(each).items() if name in SHOWN}
         | {"text": _template(each.metric, kinds)}
         for each in one.evidence
-        if each.kind != "change"
+        if each.kind != "change" and each.strength >= WORTH_TELLING * one.strength
     ]
     return {
         "service": one.node,
