@@ -34,6 +34,26 @@ def create_token(
     return secret, token
 
 
+def token_owner(state: State, caller: str, named: str) -> str:
+    """Whose a new token is: the caller's own. The command line is no user: it names one, or there is one administrator.
+
+    Raises ForbiddenError.
+    """
+    if not caller.startswith(SYSTEM):
+        if named not in ("", caller):
+            raise ForbiddenError("a token is its maker's own; leave `user` out")
+        return caller
+    if named:
+        return named
+    with state.read() as unit:
+        admins = [one.name for one in unit.people.users() if one.role == Role.ADMIN and not one.disabled]
+    if len(admins) == 1:
+        return admins[0]
+    if not admins:
+        raise ForbiddenError("a token belongs to a user, and there is no administrator yet: make the first account")
+    raise ForbiddenError(f"say whose token it is by `user`: {', '.join(sorted(admins))}")
+
+
 def create_system_token(
     state: State, name: str, role: Role, *, now: datetime, lifetime: timedelta = LONGEST
 ) -> tuple[str, Token]:

@@ -31,6 +31,7 @@ from watchkeeper.app.pipeline.business import Business, checked_figures
 from watchkeeper.app.pipeline.catalogue import Cataloguing
 from watchkeeper.app.pipeline.collect import Collecting, Source
 from watchkeeper.app.pipeline.cost import Costing
+from watchkeeper.app.pipeline.credentials import Credentials
 from watchkeeper.app.pipeline.entities import SOURCE as ENTITIES
 from watchkeeper.app.pipeline.entities import Checked, Watching
 from watchkeeper.app.pipeline.events import Eventing
@@ -60,7 +61,6 @@ from watchkeeper.app.pipeline.release_gate import Gating
 from watchkeeper.app.pipeline.risk import Foretelling
 from watchkeeper.app.pipeline.score import Scoring
 from watchkeeper.app.pipeline.scored import Memories, signature
-from watchkeeper.app.pipeline.sending import context_of
 from watchkeeper.app.pipeline.tell import Telling
 from watchkeeper.app.samples import open_samples, pages
 from watchkeeper.app.schedule import Scheduler
@@ -361,7 +361,7 @@ def check(path: Path | None) -> list[str]:
     log_rules_of(loaded)
     for row in config.remote_write:
         rules_of(row)
-        context_of(row)
+        Credentials(row)
     remediation = remediation_settings(loaded)
     book = load_rules(rule_paths(loaded), interval=config.rules.interval)
     rules = sum(len(group.rules) for group in book.groups)

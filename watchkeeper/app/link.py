@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
 
-from watchkeeper.app.pipeline.sending import SendError, context_of, credentials, taken
+from watchkeeper.app.pipeline.credentials import Credentials
+from watchkeeper.app.pipeline.sending import SendError, taken
 from watchkeeper.config.schema import RemoteWrite
 from watchkeeper.errors import ConfigError
 from watchkeeper.outbound import Outbound
@@ -26,13 +27,13 @@ class EngineLink:
         if not options.url.endswith(WRITE):
             said = f"an agent asks its engine beside {WRITE}; the url of the first row must end so"
             raise ConfigError(said, key="remote_write")
-        self._options, self._context = options, context_of(options)
+        self._options, self._known_by = options, Credentials(options)
         self._base = f"{options.url.removesuffix(WRITE)}/api/wk/agents/{quote(agent, safe='')}"
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Ask]:
         """``await ask(method, path, headers=, content=)``: the JSON of the answer. It raises SendError."""
-        outbound = Outbound(allow_private=True, verify=self._context, max_connections=2)
+        outbound = Outbound(allow_private=True, verify=self._known_by.context, max_connections=2)
 
         async def ask(method: str, path: str, *, headers: dict[str, str] | None = None, content: bytes = b"") -> Any:
             return await self._asked(outbound, method, path, headers or {}, content)
@@ -43,7 +44,7 @@ class EngineLink:
             await outbound.aclose()
 
     async def _asked(self, outbound: Outbound, method: str, path: str, headers: dict[str, str], content: bytes) -> Any:
-        sent = {**credentials(self._options), **headers}
+        sent = {**self._known_by.headers(), **headers}
         timeout = self._options.timeout.total_seconds()
         answer = await taken(
             outbound,

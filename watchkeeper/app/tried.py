@@ -26,15 +26,15 @@ REMEDIES = {
 #: Reason of a probe's failure -> the same, where the target answered otherwise than it should.
 PROBES = {
     "body": "it answered, and the text that is expected is not in the answer: see the patterns and texts of the source",
-    "json": "it answered, and a value in its JSON is not the expected one: see expect_json",
+    "json": "it answered, and a value in its JSON is not there or not the expected one: see expect_json and carry",
     "path": "it answered, and a value to carry on is not in its JSON: see carry",
-    "status": "it answered with another status than expected: is the path right, or is it really broken?",
+    "status": "another status than expected: is the path right, is it broken? Redirects are not followed",
     "slow": "it answered rightly, later than it may: see max_seconds",
     "query": "the server does not take the statement or question: try it with the server's own program",
     "answers": "the answer has fewer or more rows or records than expected",
     "rcode": "the name server answered with an error: does the name exist?",
     "console": "the page wrote more errors to the browser's console than it may",
-    "untrusted": "the certificate is signed by nobody that is trusted here: name its authority by ca_file",
+    "untrusted": "nobody trusted here signed it: name ca_file, or let the server send the certificates in between",
     "host_name": "the certificate is for another name: see server_name",
     "expired": "the certificate has ended: renew it",
     "not_yet_valid": "the certificate is not valid yet: compare the clocks",

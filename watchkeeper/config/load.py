@@ -26,6 +26,7 @@ FILES: Mapping[str, frozenset[str]] = {
     "collect": frozenset({"ca_file", "bearer_token_file", "api_key_file"}),
     "notify": frozenset({"ca_file"}),
     "remediation": frozenset({"ca_file", "pid_file"}),
+    "remote_write": frozenset({"token_file"}),
 }
 #: What pydantic calls a key nobody knows.
 UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")

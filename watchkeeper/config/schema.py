@@ -230,6 +230,7 @@ class RemoteWrite(Section):
     )  #: where it takes remote write, for example https://host/api/v1/write
     headers: dict[str, SecretStr] = {}  #: sent with every request, for example X-Scope-OrgID
     token: SecretStr = SecretStr("")  #: bearer token; or token_file
+    token_file: Path | None = None  #: file with it, read anew for every request
     username: str = ""  #: for basic authentication
     password: SecretStr = SecretStr("")  #: or password_file
     ca: str = Field(default="", repr=False)  #: certificates its own is checked by, PEM; or ca_file

@@ -30,7 +30,7 @@ from watchkeeper.access.lockout import LONGEST_WAIT, wait_after
 from watchkeeper.access.passwords import HASHER, check_password, hash_password, matches
 from watchkeeper.access.sessions import confirm_password, end_expired, log_in, log_out, verify_password
 from watchkeeper.access.setup import finish_setup, new_setup_secret, setup_needed
-from watchkeeper.access.tokens import LONGEST, create_system_token, create_token, revoke_token
+from watchkeeper.access.tokens import LONGEST, create_system_token, create_token, revoke_token, token_owner
 from watchkeeper.access.users import (
     create_user,
     new_user,
@@ -371,6 +371,21 @@ def test_a_token_never_has_more_rights_than_its_user(state: State) -> None:
     set_disabled(state, "ann", True, actor="boss", now=NOON)
     with pytest.raises(AccessError):
         authenticate(state, header, NOON)
+
+
+def test_a_token_of_the_command_line_is_the_administrators(state: State) -> None:
+    with pytest.raises(ForbiddenError, match="there is no administrator yet"):
+        token_owner(state, "system:cli", "")
+    add(state, "boss", Role.ADMIN)
+    add(state, "ann")
+    assert token_owner(state, "system:cli", "") == "boss"
+    assert token_owner(state, "system:cli", "ann") == "ann"
+    assert token_owner(state, "ann", "") == "ann"
+    with pytest.raises(ForbiddenError, match="its maker's own"):
+        token_owner(state, "ann", "boss")
+    add(state, "carl", Role.ADMIN)
+    with pytest.raises(ForbiddenError, match="by `user`: boss, carl"):
+        token_owner(state, "system:cli", "")
 
 
 @pytest.mark.parametrize("days", [0, -1, 90.01])

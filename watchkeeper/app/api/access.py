@@ -13,7 +13,7 @@ from watchkeeper.access import LockedOutError, Permission, Principal
 from watchkeeper.access.roles import parse_role
 from watchkeeper.access.sessions import expires_at, find_session, log_in, log_out
 from watchkeeper.access.setup import finish_setup, setup_needed
-from watchkeeper.access.tokens import create_token, revoke_token
+from watchkeeper.access.tokens import create_token, revoke_token, token_owner
 from watchkeeper.access.users import create_user, new_user, set_disabled, set_password, set_preferences, set_role
 from watchkeeper.app.api import shapes
 from watchkeeper.app.api.changes import counted
@@ -61,6 +61,7 @@ class NewToken(BaseModel):
     name: str = Field(min_length=1, max_length=80)
     role: str = "viewer"
     days: float = Field(default=90, gt=0, le=90)
+    user: str = Field(default="", max_length=80)  #: whose it is; only the command line, which is nobody, names another
 
 
 def engine_of(request: Request) -> Engine:
@@ -188,7 +189,7 @@ def add_token(request: Request, body: NewToken, caller: Admin) -> dict[str, str]
     secret, _ = create_token(
         engine.state,
         name=body.name,
-        user=caller.name,
+        user=token_owner(engine.state, caller.name, body.user),
         role=body.role,
         lifetime=timedelta(days=body.days),
         now=engine.clock.now(),

@@ -17,8 +17,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from watchkeeper.app.paths import write_private
 from watchkeeper.app.pipeline.collect import Source
+from watchkeeper.app.pipeline.credentials import Credentials
 from watchkeeper.app.pipeline.receive import Inlet
-from watchkeeper.app.pipeline.sending import LOOK, SendError, Sending, context_of, credentials, in_halves, taken
+from watchkeeper.app.pipeline.sending import LOOK, SendError, Sending, in_halves, taken
 from watchkeeper.app.samples import Samples
 from watchkeeper.clock import Clock
 from watchkeeper.config.schema import RemoteWrite
@@ -61,6 +62,14 @@ class Batch:
         return (self.part(0, middle), self.part(middle, len(self))) if middle else None
 
 
+#: What a request says of its body.
+WRITTEN = {
+    "content-type": remote_write.CONTENT_TYPE,
+    "content-encoding": "snappy",
+    "x-prometheus-remote-write-version": remote_write.VERSION,
+}
+
+
 class Forwarder:
     """One server and its thread. ``stop`` leaves what is unsent to the next start."""
 
@@ -69,7 +78,7 @@ class Forwarder:
     ) -> None:
         """Raises ConfigError."""
         self.options, self._telemetry, self._file = options, telemetry, folder / f"{options.name}.sent"
-        self._rules, self._context, self._headers = rules_of(options), context_of(options), _headers(options)
+        self._rules, self._known_by = rules_of(options), Credentials(options)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._store = store
         self._tail: Tail = store.follow(self._remembered(), options.queue_bytes)
@@ -103,7 +112,7 @@ class Forwarder:
     # --- the thread ---
 
     async def _send_on(self) -> None:
-        outbound = Outbound(allow_private=True, verify=self._context, max_connections=2)
+        outbound = Outbound(allow_private=True, verify=self._known_by.context, max_connections=2)
         if not self._file.exists():
             self._remember(self._tail.sequence)
         try:
@@ -204,7 +213,14 @@ class Forwarder:
     async def _post(self, outbound: Outbound, batch: Batch) -> None:
         """Raises SendError."""
         timeout = self.options.timeout.total_seconds()
-        await taken(outbound, "POST", self.options.url, headers=self._headers, content=batch.packed(), timeout=timeout)
+        await taken(
+            outbound,
+            "POST",
+            self.options.url,
+            headers=self._known_by.headers() | WRITTEN,
+            content=batch.packed(),
+            timeout=timeout,
+        )
         self._count("sent", len(batch))
 
     def _refused(self, batch: Batch, _error: SendError) -> None:
@@ -264,11 +280,3 @@ def rules_of(options: RemoteWrite) -> list[Rule]:
         raise ConfigError(
             f"{first['msg']} ({place})", key=f"remote_write.{options.name}.write_relabel_configs"
         ) from None
-
-
-def _headers(options: RemoteWrite) -> dict[str, str]:
-    return credentials(options) | {
-        "content-type": remote_write.CONTENT_TYPE,
-        "content-encoding": "snappy",
-        "x-prometheus-remote-write-version": remote_write.VERSION,
-    }

@@ -4,14 +4,11 @@ refuses, and how it knows us."""
 from __future__ import annotations
 
 import asyncio
-import base64
-import ssl
 import threading
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from watchkeeper.config.schema import RemoteWrite
-from watchkeeper.errors import ConfigError, OutboundError, WatchkeeperError
+from watchkeeper.errors import OutboundError, WatchkeeperError
 from watchkeeper.outbound import Outbound, Response
 
 #: Seconds between two looks at what there is to send, and the bounds of waiting after a failure.
@@ -132,27 +129,3 @@ def _retry_after(answer: Response) -> float | None:
     """Seconds that the server asks us to wait."""
     told = answer.headers.get("retry-after", "")
     return min(float(told), LAST_RETRY) if told.isdigit() else None
-
-
-def context_of(options: RemoteWrite) -> ssl.SSLContext | None:
-    """How its certificate is checked, and ours shown; None for the system's way. Raises ConfigError."""
-    if not options.ca and options.certificate is None:
-        return None
-    try:
-        context = ssl.create_default_context(cadata=options.ca or None)
-        if options.certificate is not None:
-            context.load_cert_chain(options.certificate, options.key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"its certificates cannot be used: {error}", key=f"remote_write.{options.name}") from None
-    return context
-
-
-def credentials(options: RemoteWrite) -> dict[str, str]:
-    """Headers by which the server knows us."""
-    sent = {name.lower(): value.get_secret_value() for name, value in options.headers.items()}
-    if options.username:
-        pair = f"{options.username}:{options.password.get_secret_value()}".encode()
-        sent["authorization"] = f"Basic {base64.b64encode(pair).decode()}"
-    if token := options.token.get_secret_value():
-        sent["authorization"] = f"Bearer {token}"
-    return sent
