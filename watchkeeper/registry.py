@@ -38,6 +38,7 @@ class Registry:
         try:
             return TypeAdapter(part).validate_python(dict(options))
         except ValidationError as error:
-            first = error.errors()[0]
+            mistakes = error.errors()  # a misspelt option says more than the one it was meant for
+            first = next((one for one in mistakes if one["type"] == "unexpected_keyword_argument"), mistakes[0])
             place = ".".join([key or f"{self.room}.{kind}", *(str(step) for step in first["loc"])])
             raise ConfigError(first["msg"], key=place) from None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from watchkeeper.ports import Collected
 
 services_app = typer.Typer(help="The service catalogue.", no_args_is_help=True)
-collectors_app = typer.Typer(help="What is collected: list, try.", no_args_is_help=True)
+collectors_app = typer.Typer(help="What is collected: list, options, try.", no_args_is_help=True)
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file.")]
 #: Samples printed by ``try`` unless all are asked for.
@@ -69,6 +69,25 @@ def collectors(config: ConfigOption = None) -> None:
     for row in read(config or default_path()).config.collect.sources:
         say(f"{row.name:<32} {row.kind:<18} {row.service or '-'}")
     say("kinds: " + ", ".join(Registry("collectors", BUILTIN).kinds()))
+    say("`watchkeeper collectors options KIND` tells what one reads and takes")
+
+
+@collectors_app.command("options")
+def options_of_kind(kind: Annotated[str, typer.Argument(help="Kind of collector, as in `collectors list`.")]) -> None:
+    """What a kind of collector reads, and every option with its default and meaning."""
+    from collectors import BUILTIN
+    from watchkeeper.app.kind_options import GIVEN, about, options_of
+    from watchkeeper.errors import ConfigError
+    from watchkeeper.registry import Registry
+
+    try:
+        part = Registry("collectors", BUILTIN).get(kind)
+    except ConfigError as error:
+        raise typer.BadParameter(error.message, param_hint="KIND") from None
+    say(f"{kind}: {about(part)}")
+    for one in options_of(part):
+        say(f"  {one.name:<32} {one.default:<16} {one.about}")
+    say(f"and of every source: {', '.join(GIVEN)}, interval, service, agents (docs/config.md)")
 
 
 @collectors_app.command("try")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import difflib
 import socket
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,6 +14,7 @@ from watchkeeper.app.pipeline.collect import Source
 from watchkeeper.app.pipeline.own import OwnMetrics
 from watchkeeper.config import Config
 from watchkeeper.config import Source as SourceConfig
+from watchkeeper.errors import ConfigError
 from watchkeeper.registry import Registry
 
 if TYPE_CHECKING:
@@ -65,11 +68,25 @@ def _source(
     registry: Registry, kind: str, name: str, interval: timedelta, labels: dict[str, str], options: dict[str, Any]
 ) -> Source:
     merged = {**labels, **options.pop("labels", {})} if "labels" in options else labels
-    collector = registry.build(kind, {**options, "name": name, "labels": merged}, key="collectors")
+    collector = _built(registry, kind, {**options, "name": name, "labels": merged})
     shown = getattr(collector, "target_labels", None) or {"job": name, **merged}
     named = (options.get(name) for name in ("url", "api_server", "address", "listen", "endpoint", "region"))
     place = str(next(filter(None, named), "") or ", ".join(options.get("paths", [])) or kind)
     return Source(name, kind, interval, collector, dict(shown), target=_without_secrets(place))
+
+
+def _built(registry: Registry, kind: str, options: dict[str, Any]) -> Any:
+    """Raises ConfigError, of an option that is missing or unknown with what to look at."""
+    try:
+        return registry.build(kind, options, key="collectors")
+    except ConfigError as error:
+        if error.message not in ("Unexpected keyword argument", "Field required"):
+            raise
+        known = [one.name for one in dataclasses.fields(registry.get(kind))]
+        near = difflib.get_close_matches(error.key.rpartition(".")[2], known, n=1)
+        hint = f"did you mean {near[0]!r}? " if near and "keyword" in error.message else ""
+        said = f"{error.message}; {hint}`watchkeeper collectors options {kind}` lists what it takes"
+        raise ConfigError(said, key=error.key) from None
 
 
 def _without_secrets(place: str) -> str:
