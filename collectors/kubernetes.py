@@ -23,15 +23,15 @@ from .kubernetes_readings import READERS
 from .kubernetes_services import Workloads
 
 #: Listed once for the cluster even when only some namespaces are watched.
-WHOLE = ("node",)
+WHOLE = ("node", "nodemetrics")
 
 
 @dataclass(kw_only=True, config=STRICT)
 class Kubernetes:
     """Nodes, pods, containers, deployments, stateful sets, claims and events of one cluster; services of the catalogue.
 
-    Good for: clusters without kube-state-metrics. Not for: what containers use, which the kubelet's page
-    ``/metrics/cadvisor`` tells (kind ``containers``). What the account may not list is missing, and said by
+    Good for: clusters without kube-state-metrics. What nodes and containers use is there where the cluster has a metrics
+    server; finer figures stand on the kubelet's page ``/metrics/cadvisor`` (kind ``containers``). What the account may not list is missing, and said by
     ``watchkeeper_kubernetes_listed{resource} 0``; without pods the collection fails.
     """
 

@@ -38,6 +38,8 @@ PATHS = {
     "persistentvolumeclaim": "api/v1/{}persistentvolumeclaims",
     "deployment": "apis/apps/v1/{}deployments",
     "statefulset": "apis/apps/v1/{}statefulsets",
+    "nodemetrics": "apis/metrics.k8s.io/v1beta1/nodes",
+    "podmetrics": "apis/metrics.k8s.io/v1beta1/{}pods",
     "endpointslice": "apis/discovery.k8s.io/v1/{}endpointslices",
 }
 

@@ -129,6 +129,20 @@ def claim(item: Object) -> Iterator[Reading]:
         yield "kube_persistentvolumeclaim_resource_requests_storage_bytes", own, quantity(str(asked))
 
 
+def node_usage(item: Object) -> Iterator[Reading]:
+    """Cores and bytes that a node uses, by the cluster's metrics server."""
+    own: Own = (("node", str((item.get("metadata") or {}).get("name") or "")),)
+    yield from _resources("watchkeeper_kubernetes_node_usage", own, item.get("usage"))
+
+
+def pod_usage(item: Object) -> Iterator[Reading]:
+    """The same of each container."""
+    own = _place(item, "pod")
+    for one in item.get("containers") or []:
+        place = (*own, ("container", str(one.get("name"))))
+        yield from _resources("watchkeeper_kubernetes_container_usage", place, one.get("usage"))
+
+
 #: Kind of ``kubernetes_api.CALLS`` -> what is read of each object.
 READERS: dict[str, Callable[[Object], Iterator[Reading]]] = {
     "pod": pod,
@@ -136,4 +150,6 @@ READERS: dict[str, Callable[[Object], Iterator[Reading]]] = {
     "deployment": deployment,
     "statefulset": statefulset,
     "persistentvolumeclaim": claim,
+    "nodemetrics": node_usage,
+    "podmetrics": pod_usage,
 }

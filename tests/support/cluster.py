@@ -7,6 +7,8 @@ from typing import Any
 
 from support.targets import Target, answer
 
+USED_BY_NODES = "/apis/metrics.k8s.io/v1beta1/nodes"
+USED_BY_PODS = "/apis/metrics.k8s.io/v1beta1/pods"
 ITEMS: dict[str, list[dict[str, Any]]] = {
     "/api/v1/nodes": [
         {
@@ -89,6 +91,13 @@ ITEMS: dict[str, list[dict[str, Any]]] = {
         }
     ],
     "/api/v1/events": [],
+    USED_BY_NODES: [{"metadata": {"name": "n1"}, "usage": {"cpu": "950m", "memory": "6Gi"}}],
+    USED_BY_PODS: [
+        {
+            "metadata": {"name": "web-1", "namespace": "shop"},
+            "containers": [{"name": "app", "usage": {"cpu": "125000000n", "memory": "64Mi"}}],
+        }
+    ],
 }
 
 
@@ -108,6 +117,7 @@ def event(name: str, count: int = 1, **more: Any) -> dict[str, Any]:
 def put(server: Target, prefix: str = "", **changed: list[dict[str, Any]]) -> None:
     """Serve the cluster's lists below a prefix; ``events=[...]`` and the like take the place of a list."""
     for path, items in ITEMS.items():
-        body = {"kind": "List", "metadata": {}, "items": changed.get(path.rpartition("/")[2], items)}
+        name = "" if path in (USED_BY_NODES, USED_BY_PODS) else path.rpartition("/")[2]
+        body = {"kind": "List", "metadata": {}, "items": changed.get(name, items)}
         whole = answer(json.dumps(body).encode()).replace(b"text/plain; version=0.0.4", b"application/json")
         server.pages[f"{prefix}{path}?limit=500"] = whole

@@ -92,6 +92,9 @@ def test_a_kind_has_golden_signals_and_a_page(kind: Kind) -> None:
         "ai_agent": {"api_response_times", "error_rates"},
         "llm_gateway": {"api_response_times", "error_rates"},
         "vllm": {"api_response_times", "error_rates", "cache_hit_rate"},
+        "containers": {"cpu_usage", "memory_usage", "disk_io", "network_io"},
+        "kubernetes": {"cpu_usage", "memory_usage"},
+        "jvm": {"cpu_usage", "memory_usage", "api_response_times", "error_rates"},
         "linux_host": {"cpu_usage", "memory_usage", "disk_io", "network_io"},
     }.items(),
 )  # fmt: skip

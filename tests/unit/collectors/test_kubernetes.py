@@ -71,6 +71,19 @@ async def test_nodes_pods_deployments_and_claims_have_the_names_of_kube_state_me
     assert values[("kube_persistentvolumeclaim_resource_requests_storage_bytes", "shop", "data")] == 10 * 2**30
 
 
+async def test_what_nodes_and_containers_use_is_read_where_there_is_a_metrics_server(server: Target) -> None:
+    values, _ = await collect(of(server))
+    assert values[("watchkeeper_kubernetes_node_usage", "n1", "cpu", "core")] == 0.95
+    assert values[("watchkeeper_kubernetes_node_usage", "n1", "memory", "byte")] == 6 * 2**30
+    assert values[("watchkeeper_kubernetes_container_usage", "app", "shop", "web-1", "cpu", "core")] == 0.125
+    for path in (cluster.USED_BY_NODES, cluster.USED_BY_PODS):
+        del server.pages[f"{path}?limit=500"]
+    values, found = await collect(of(server))
+    assert values[("watchkeeper_kubernetes_listed", "nodemetrics")] == 0
+    assert not any(name.endswith("_usage") for name, *_ in values)
+    assert found.services
+
+
 async def test_every_metric_of_the_kind_is_seen(server: Target) -> None:
     values, _ = await collect(of(server))
     assert {one.name for one in shipped()["kubernetes"].metrics} <= {name for name, *_ in values}
