@@ -30,9 +30,10 @@ WHOLE = ("node", "nodemetrics")
 class Kubernetes:
     """Nodes, pods, containers, deployments, stateful sets, claims and events of one cluster; services of the catalogue.
 
-    Good for: clusters without kube-state-metrics. What nodes and containers use is there where the cluster has a metrics
-    server; finer figures stand on the kubelet's page ``/metrics/cadvisor`` (kind ``containers``). What the account may not list is missing, and said by
-    ``watchkeeper_kubernetes_listed{resource} 0``; without pods the collection fails.
+    Good for: clusters without kube-state-metrics. What nodes and containers use is there where the cluster has a
+    metrics server; finer figures stand on the kubelet's page ``/metrics/cadvisor`` (kind ``containers``). What the
+    account may not list is missing, and said by ``watchkeeper_kubernetes_listed{resource} 0``; without pods the
+    collection fails.
     """
 
     name: str = ""  #: set by the configuration

@@ -16,7 +16,7 @@ from watchkeeper.person import Person
 #: Why what is left is left, by where; of other tables the last.
 WHY = {
     "audit": "rows of the audit are never changed: they are the record of who did what",
-    "series": "labels of samples stay until the samples are too old (storage.retention)",
+    "series": "labels of samples stay until the samples are too old (store.retention)",
     "snapshots": "snapshots and backups were made before; they go when they are too old, or remove them",
     "damaged": "damaged files that were set aside are not searched; look at them and remove them",
     "files": "what was learned of lines stays; remove the file while the engine is stopped to learn anew",

@@ -26,6 +26,7 @@ def erase(
     reason: Annotated[str, typer.Option("--reason", help="Why, for the audit; without the person's name.")],
     confirm: Annotated[bool, typer.Option("--confirm", help="Erase; without it nothing is changed.")] = False,
     user: Annotated[str, typer.Option("--user", help="An administrator; the password is asked for.")] = "",
+    language: Annotated[str, typer.Option("--language", help="zh-CN or en.")] = "en",
     data: Annotated[Path | None, typer.Option("--data", help="Data directory of the running engine.")] = None,
 ) -> None:
     """Count what names a person; with --confirm take their lines, habits and account away and overwrite events.
@@ -33,14 +34,15 @@ def erase(
     The engine runs meanwhile. What cannot be erased is printed with the reason.
     """
     from watchkeeper.app.client import Client
+    from watchkeeper.reasons import told
 
     client = Client.of(data)
     if confirm:
-        name = user or typer.prompt("Administrator", default=getpass.getuser())
-        client = client.signed_in(name, typer.prompt(f"Password of {name}", hide_input=True))
+        name = user or typer.prompt(told("Administrator", language), default=getpass.getuser())
+        client = client.signed_in(name, typer.prompt(told(f"Password of {name}", language), hide_input=True))
     body = {"words": words, "reason": reason, "confirm": confirm}
     for line in _told(client.post("/api/wk/privacy/erase", body, timeout=PATIENCE)):
-        sys.stdout.write(line + "\n")
+        sys.stdout.write(told(line, language) + "\n")
 
 
 def _told(report: dict[str, Any]) -> list[str]:

@@ -18,6 +18,7 @@ services_app = typer.Typer(help="The service catalogue.", no_args_is_help=True)
 collectors_app = typer.Typer(help="What is collected: list, options, try.", no_args_is_help=True)
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file.")]
+LanguageOption = Annotated[str, typer.Option("--language", help="zh-CN or en.")]
 #: Samples printed by ``try`` unless all are asked for.
 SHOWN = 20
 
@@ -96,6 +97,7 @@ def attempt(
     config: ConfigOption = None,
     *,
     whole: Annotated[bool, typer.Option("--all", help="Print every sample, not the first ones.")] = False,
+    language: LanguageOption = "en",
 ) -> None:
     """Read one source now and print what would be collected, or why not; nothing is stored. Exit code 1 on failure."""
     from watchkeeper.app.catalogue import read
@@ -103,23 +105,24 @@ def attempt(
     from watchkeeper.app.tried import REMEDIES
     from watchkeeper.config import default_path
     from watchkeeper.errors import CollectError
+    from watchkeeper.reasons import told
 
     loaded = read(config or default_path())
     source = next((one for one in configured_sources(loaded) if one.name == name), None)
     if source is None:
         known = ", ".join(row.name for row in loaded.config.collect.sources) or "none"
-        say(f"no source is named {name!r}; there are: {known}")
+        say(told(f"no source is named {name!r}; there are: {known}", language))
         raise typer.Exit(1)
     try:
         found = asyncio.run(_collect(source))
     except CollectError as error:
-        say(f"FAILED ({error.reason}): {error}")
+        say(told(f"FAILED ({error.reason}): {error}", language))
         if error.reason in REMEDIES:
-            say(f"remedy: {REMEDIES[error.reason]}")
+            say(told(f"remedy: {REMEDIES[error.reason]}", language))
         raise typer.Exit(1) from None
-    _tell(found, whole=whole)
+    _tell(found, language, whole=whole)
     for question, said in getattr(source.collector, "problems", {}).items():
-        say(f"not answered: {question}: {said}")
+        say(told(f"not answered: {question}: {said}", language))
 
 
 async def _collect(source: Source) -> Collected:
@@ -134,9 +137,10 @@ async def _collect(source: Source) -> Collected:
         await outbound.aclose()
 
 
-def _tell(found: Collected, *, whole: bool) -> None:
+def _tell(found: Collected, language: str, *, whole: bool) -> None:
     from watchkeeper.app.tried import advice
     from watchkeeper.model import format_series, is_stale, metric_name
+    from watchkeeper.reasons import told
 
     rows: list[tuple[Any, float]] = [
         (series, value)
@@ -149,11 +153,10 @@ def _tell(found: Collected, *, whole: bool) -> None:
     for series, value in rows if whole else rows[:SHOWN]:
         say(f"{format_series(series)} {value:g}")
     if len(rows) > SHOWN and not whole:
-        say(f"... {len(rows) - SHOWN} more; --all prints them")
+        say(told(f"... {len(rows) - SHOWN} more; --all prints them", language))
     names = Counter(metric_name(series) for series, _ in rows)
     lines = sum(map(len, found.logs))
-    say(f"{len(rows)} samples of {len(names)} metrics, {lines} log lines, {found.body_bytes} bytes read")
-    for reason, count in sorted(found.rejected.items()):
-        say(f"rejected {count}: {reason}")
-    for sentence in advice(rows):
-        say(sentence)
+    read = f"{len(rows)} samples of {len(names)} metrics, {lines} log lines, {found.body_bytes} bytes read"
+    refused = [f"rejected {count}: {reason}" for reason, count in sorted(found.rejected.items())]
+    for sentence in (read, *refused, *advice(rows)):
+        say(told(sentence, language))

@@ -143,6 +143,9 @@ def test_the_command_asks_for_the_password_and_prints_what_was_done(
     counted = CliRunner().invoke(app, command)
     assert "would be erased: accounts 1, entities 1, events 1, lines 2, segments 1" in counted.output
     assert "nothing was changed; --confirm erases" in counted.output
+    chinese = CliRunner().invoke(app, [*command, "--language", "zh-CN"]).output
+    assert "将抹除：accounts 1" in chinese
+    assert "未做任何改动" in chinese
     done = CliRunner().invoke(app, [*command, "--confirm", "--user", "root"], input=PASSWORD + "\n")
     assert done.exit_code == 0, done.output
     assert "erased: accounts 1" in done.output

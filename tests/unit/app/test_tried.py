@@ -11,9 +11,11 @@ from support.targets import answer, target
 from typer.testing import CliRunner
 
 import collectors
+from watchkeeper.app.erasing import OTHER, WHY
 from watchkeeper.app.services_cli import collectors_app
 from watchkeeper.app.tried import PROBES, REMEDIES, advice
 from watchkeeper.model import labels
+from watchkeeper.reasons import told
 
 PROBE_FILES = Path(collectors.__file__).parent
 
@@ -56,3 +58,26 @@ def test_ignored_files_and_unknown_reasons_are_told_too() -> None:
 def test_every_reason_of_a_probe_has_its_advice(file: Path) -> None:
     reasons = set(re.findall(r'(?:failed\(\s*|return |return "", )"([a-z_]+)"', file.read_text()))
     assert reasons <= {*PROBES, *REMEDIES}
+
+
+def test_the_command_line_says_the_same_in_chinese(tmp_path: Path) -> None:
+    file = tmp_path / "watchkeeper.yaml"
+    sources = (
+        '{kind: redis, name: it, address: "127.0.0.1:1"}, {kind: log_file, name: files, paths: ["/no/such/*.log"]}'
+    )
+    file.write_text(f"discover: off\ncollect: {{host: off, sources: [{sources}]}}\n")
+
+    def said(name: str) -> str:
+        return CliRunner().invoke(collectors_app, ["try", name, "--config", str(file), "--language", "zh-CN"]).output
+
+    assert said("it").startswith("失败（connect）：")
+    assert "建议：目标是否在运行并监听该地址和端口？" in said("it")
+    assert "没有找到文件" in said("files")
+    assert "行日志，读取" in said("files")
+    assert said("none").startswith("没有名为 'none' 的来源；现有：it, files")
+
+
+@pytest.mark.parametrize("text", [*REMEDIES.values(), *PROBES.values(), *WHY.values(), OTHER])
+def test_every_advice_and_what_stays_of_a_person_reads_in_chinese(text: str) -> None:
+    assert re.search(r"[一-鿿]", told(text, "zh-CN"))
+    assert told(text, "en") == text
