@@ -59,21 +59,23 @@ def period_of(incident: Incident, alerts: Sequence[Alert], now: datetime) -> Per
 
 
 def alerted(alerts: Sequence[Alert], near: Sequence[str], period: Period) -> list[Deviation]:
-    """Alerts of these services that began during it; one that still waits for its time counts half."""
-    return [
-        Deviation(
-            node=one.labels["service"],
-            metric=one.rule,
-            kind="alert",
-            strength=ALERT if one.fired_at else ALERT / 2,
-            amount=1.0,
-            before=0.0,
-            during=one.value,
-            rising=True,
-        )
-        for one in alerts
-        if one.labels.get("service") in near and period.begin <= to_ms(one.active_at) <= period.end
-    ]
+    """The first alert of each of these services that began during it; one that still waits for its time counts half."""
+    found: dict[str, Deviation] = {}
+    for one in alerts:
+        service, strength = one.labels.get("service", ""), ALERT if one.fired_at else ALERT / 2
+        inside = service in near and period.begin <= to_ms(one.active_at) <= period.end
+        if inside and (service not in found or found[service].strength < strength):
+            found[service] = Deviation(
+                node=service,
+                metric=one.rule,
+                kind="alert",
+                strength=strength,
+                amount=1.0,
+                before=0.0,
+                during=one.value,
+                rising=True,
+            )
+    return list(found.values())
 
 
 def deviating(engine: Engine, near: Sequence[str], period: Period) -> list[Deviation]:
