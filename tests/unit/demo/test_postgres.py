@@ -185,7 +185,7 @@ def test_yesterdays_key_figures_are_the_same_as_of_sqlite(running: Running, tmp_
     span = (day - timedelta(days=1), day)
 
     def figures(url: str) -> dict[str, Decimal | None]:
-        shops = managers.sections(running[0], url)["business"]
+        shops = managers.sections(running[0], url, "en")["business"]
         kpis = [kpi for kpi in all_kpis(Business.model_validate(shops)) if kpi.source.kind == "sql"]
         readers = {kpi.name: sql_reader(kpi, ZoneInfo("UTC")) for kpi in kpis}
         return {name: reader.of_periods([span])[0] for name, reader in readers.items() if reader.by_period}

@@ -28,7 +28,10 @@ USUAL = {
     "latency": 'api_response_times{service="$service"}',
     "traffic": 'sum(rate(http_requests_total{service="$service"}[5m]))',
     "errors": 'error_rates{service="$service"}',
-    "saturation": 'cpu_usage{service="$service"} or memory_usage{service="$service"}',
+    "saturation": (
+        'cpu_usage{service="$service"} or memory_usage{service="$service"}'
+        ' or max(rate(process_cpu_seconds_total{service="$service"}[5m]))'  # of one processor, as its client tells it
+    ),
 }
 #: Not what the catalogue itself says of every service.
 MEASURED = Matcher("__name__", MatchOp.NOT_REGEX, "watchkeeper_(service|coverage|single_point|pool)_.*")

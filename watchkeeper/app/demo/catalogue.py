@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-#: name, title, tier, owner, services it calls.
-SERVICES = (
-    ("traffic", "Buyers", "support", "growth", ("checkout",)),
-    ("checkout", "Checkout", "core", "payments", ("payment", "shop")),
-    ("payment", "Payment", "core", "payments", ("shop",)),
-    ("shop", "Shop database", "core", "dba", ("storage",)),
-    ("storage", "Storage", "support", "platform", ()),
-    ("chat", "Chat robots", "support", "platform", ()),
+#: name, title by language, tier, owner, services it calls.
+SERVICES: Sequence[tuple[str, Mapping[str, str], str, str, tuple[str, ...]]] = (
+    ("traffic", {"en": "Buyers", "zh-CN": "买家"}, "support", "growth", ("checkout",)),
+    ("checkout", {"en": "Checkout", "zh-CN": "结算服务"}, "core", "payments", ("payment", "shop")),
+    ("payment", {"en": "Payment", "zh-CN": "支付服务"}, "core", "payments", ("shop",)),
+    ("shop", {"en": "Shop database", "zh-CN": "商城数据库"}, "core", "dba", ("storage",)),
+    ("storage", {"en": "Storage", "zh-CN": "存储"}, "support", "platform", ()),
+    ("chat", {"en": "Chat robots", "zh-CN": "群机器人"}, "support", "platform", ()),
 )
 #: Service -> keys of its ports; what has none is no server of its own.
 PORTS: Mapping[str, tuple[str, ...]] = {
@@ -21,12 +21,12 @@ PORTS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def catalogue(ports: Mapping[str, int]) -> list[dict[str, Any]]:
-    """Entries of ``catalogue.services``."""
+def catalogue(ports: Mapping[str, int], language: str) -> list[dict[str, Any]]:
+    """Entries of ``catalogue.services``; ``language``: en or zh-CN."""
     return [
         {
             "name": name,
-            "title": title,
+            "title": title[language],
             "tier": tier,
             "owner": owner,
             "region": "loopback",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -27,7 +27,7 @@ def say(text: str) -> None:
 def demo(
     context: typer.Context,
     data: FolderOption = None,
-    language: Annotated[str, typer.Option(help="zh-CN or en: pages of the first account.")] = "zh-CN",
+    language: Annotated[Literal["zh-CN", "en"], typer.Option(help="Of the pages of the first account.")] = "zh-CN",
 ) -> None:
     """Start the demo and stay until Ctrl-C."""
     from watchkeeper.app.demo.run import folder, run

@@ -97,8 +97,8 @@ def build(place: Place, ports: Mapping[str, int], servers: Servers, language: st
         "forecasting": {"every": "5m", "step": "15s"},
         "capacity": {"every": "5m", "pools": [_pool()]},
         "rules": {"packs": ["signals", "business", "self"], "directories": ["rules"]},
-        **managers.sections(place, shop),
-        "catalogue": {"services": catalogue(ports), "every": "15s"},
+        **managers.sections(place, shop, language),
+        "catalogue": {"services": catalogue(ports, language), "every": "15s"},
         "severities": {"critical": "P1", "warning": "P2"},
         "incidents": {"reopen_within": "30s"},  # a fault broken again is an incident of its own
         "notify": {"channels": _channels(ports)},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -24,6 +24,23 @@ PRICES = (
 #: Days before today on which the backup, billed by the call, carried the load: a jump that has a reason.
 ON_BACKUP, BACKUP_DAY = (9, 10), Decimal("210.00")
 SHANGHAI = ZoneInfo("Asia/Shanghai")
+#: What pages call budgets and objectives.
+TITLES = {
+    "en": {
+        "shop": "Shop",
+        "checkout-backup": "Checkout backup",
+        "checkout-success": "Checkout",
+        "payment-success": "Payment",
+        "quote-time": "Quotes",
+    },
+    "zh-CN": {
+        "shop": "商城",
+        "checkout-backup": "结算备用副本",
+        "checkout-success": "结算",
+        "payment-success": "支付",
+        "quote-time": "运费报价",
+    },
+}
 
 
 def write_bill(place: Place, now: datetime) -> int:
@@ -46,9 +63,10 @@ def _bill(today: date) -> Iterator[tuple[date, str, Decimal]]:
             yield today - timedelta(days=back), service, amount.quantize(Decimal("0.01"))
 
 
-def sections(place: Place, shop: str) -> dict[str, Any]:
+def sections(place: Place, shop: str, language: str) -> dict[str, Any]:
     """Key figures of the shop's database, made-up weeks included, what services promise, and what they cost."""
-    return {"business": _business(shop), "objectives": _objectives(), "cost": _cost(place)}
+    titles = TITLES[language]
+    return {"business": _business(shop), "objectives": _objectives(titles), "cost": _cost(place, titles)}
 
 
 def _business(shop: str) -> dict[str, Any]:
@@ -71,16 +89,16 @@ def _business(shop: str) -> dict[str, Any]:
     }
 
 
-def _cost(place: Place) -> dict[str, Any]:
+def _cost(place: Place, titles: Mapping[str, str]) -> dict[str, Any]:
     columns = {"date": "date", "service": "service", "amount": "amount", "currency": "currency"}
     return {
         "currency": "CNY",
         "sources": [{"name": "demo-bill", "kind": "bill_csv", "files": [str(place.bill)], "columns": columns}],
         "budgets": [
-            {"name": "shop", "title": "Shop", "owner": "demo", "amount": 9800, "currency": "CNY"},
+            {"name": "shop", "title": titles["shop"], "owner": "demo", "amount": 9800, "currency": "CNY"},
             {
                 "name": "checkout-backup",
-                "title": "Checkout backup",
+                "title": titles["checkout-backup"],
                 "owner": "demo",
                 "amount": 500,
                 "currency": "CNY",
@@ -91,14 +109,14 @@ def _cost(place: Place) -> dict[str, Any]:
     }
 
 
-def _objectives() -> dict[str, Any]:
+def _objectives(titles: Mapping[str, str]) -> dict[str, Any]:
     """Judged in pieces of 15 s, so that a visitor sees the budget shrink."""
     return {
         "resolution": "15s",
         "items": [
             {
                 "name": "checkout-success",
-                "title": "Checkout",
+                "title": titles["checkout-success"],
                 "service": "checkout",
                 "tier": "core",
                 "owner": "demo",
@@ -109,7 +127,7 @@ def _objectives() -> dict[str, Any]:
             },
             {
                 "name": "payment-success",
-                "title": "Payment",
+                "title": titles["payment-success"],
                 "service": "payment",
                 "tier": "support",
                 "target": 95,
@@ -121,7 +139,7 @@ def _objectives() -> dict[str, Any]:
             },
             {
                 "name": "quote-time",
-                "title": "Quotes",
+                "title": titles["quote-time"],
                 "service": "payment",
                 "tier": "agent",
                 "owner": "demo",

@@ -13,7 +13,14 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 
 from watchkeeper.app.children import die_with_parent
 
@@ -55,6 +62,7 @@ class Service:
     def __init__(self, name: str) -> None:
         self.name = name
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
         self.routes: dict[str, Handler] = {}
         self.traffic = [0, 0]  #: bytes taken in, bytes sent
         self.seconds, self.answered, self.errors = 0.0, 0, 0  #: sums over all requests
