@@ -100,7 +100,8 @@ def register(callbacks: Callbacks) -> None:
         shown = [widgets.as_of(caller, caller.now())]
         if not data["collectors"]:
             shown.append(widgets.empty(caller, KEY))
-        rows = [row(caller, one) for one in data["collectors"]]
+        first = sorted(data["collectors"], key=lambda one: one["state"] == "up")  # what is not well, then the others
+        rows = [row(caller, one) for one in first]
         return [shown, rows, agents(caller, others["agents"]), ledger(caller, data)]
 
 

@@ -82,7 +82,7 @@ class Agent:
         self.config, self.clock, self.telemetry = _kept_briefly(loaded.config), clock, Telemetry()
         self.data = data
         self.sources = {source.name: source for source in _sources(loaded)}
-        link = EngineLink(self.config.remote_write[0], self.config.agent.name)
+        link = EngineLink(self.config.remote_write[0], self.config.agent.name, clock)
         self.samples = embedded(self.config, data, clock)
         self.outbound = Outbound(allow_private=True)
         self.scheduler = Scheduler(clock, self.telemetry)

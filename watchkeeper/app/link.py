@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from watchkeeper.app.pipeline.credentials import Credentials
 from watchkeeper.app.pipeline.sending import SendError, taken
+from watchkeeper.clock import Clock
 from watchkeeper.config.schema import RemoteWrite
 from watchkeeper.errors import ConfigError
 from watchkeeper.outbound import Outbound
@@ -22,12 +23,12 @@ Ask = Callable[..., Awaitable[Any]]
 class EngineLink:
     """The engine that the first row of ``remote_write`` names."""
 
-    def __init__(self, options: RemoteWrite, agent: str) -> None:
+    def __init__(self, options: RemoteWrite, agent: str, clock: Clock) -> None:
         """Raises ConfigError."""
         if not options.url.endswith(WRITE):
             said = f"an agent asks its engine beside {WRITE}; the url of the first row must end so"
             raise ConfigError(said, key="remote_write")
-        self._options, self._known_by = options, Credentials(options)
+        self._options, self._known_by, self._clock = options, Credentials(options), clock
         self._base = f"{options.url.removesuffix(WRITE)}/api/wk/agents/{quote(agent, safe='')}"
 
     @asynccontextmanager
@@ -46,15 +47,13 @@ class EngineLink:
     async def _asked(self, outbound: Outbound, method: str, path: str, headers: dict[str, str], content: bytes) -> Any:
         sent = {**self._known_by.headers(), **headers}
         timeout = self._options.timeout.total_seconds()
-        answer = await taken(
-            outbound,
-            method,
-            f"{self._base}/{path}",
-            headers=sent,
-            content=content,
-            timeout=timeout,
-            max_bytes=16 << 20,
-        )
+        url = f"{self._base}/{path}"
+        try:
+            answer = await taken(
+                outbound, method, url, headers=sent, content=content, timeout=timeout, max_bytes=16 << 20
+            )
+        except SendError as error:
+            raise self._known_by.explained(error, self._clock.now()) from None
         try:
             return json.loads(answer.body)
         except ValueError:

@@ -70,7 +70,8 @@ def _source(
     merged = {**labels, **options.pop("labels", {})} if "labels" in options else labels
     collector = _built(registry, kind, {**options, "name": name, "labels": merged})
     shown = getattr(collector, "target_labels", None) or {"job": name, **merged}
-    named = (options.get(name) for name in ("url", "api_server", "address", "listen", "endpoint", "region"))
+    places = ("url", "api_server", "address", "server", "host", "listen", "endpoint", "region")
+    named = (row.get(name) for row in (options, *options.get("steps", [])) if isinstance(row, dict) for name in places)
     place = str(next(filter(None, named), "") or ", ".join(options.get("paths", [])) or kind)
     return Source(name, kind, interval, collector, dict(shown), target=_without_secrets(place))
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.certificates import issued, self_made
+from support.certificates import ended, issued, self_made
+from support.engines import NOON
 
 from watchkeeper.app.pipeline.credentials import Credentials
 from watchkeeper.app.pipeline.sending import SendError
@@ -60,6 +61,18 @@ def test_a_renewed_certificate_and_token_are_shown_without_a_restart(tmp_path: P
     token.unlink()
     with pytest.raises(SendError, match="token cannot be read"):
         known_by.headers()
+
+
+def test_a_broken_connection_leads_to_our_certificate(tmp_path: Path) -> None:
+    url, broken = "https://127.0.0.1/w", SendError("protocol", "Server disconnected")
+    for made, said in (
+        (ended(tmp_path), "ended.pem ended on 2024-02-01: renew it"),
+        (self_made(tmp_path), "clients_ca"),
+    ):
+        known_by = Credentials(RemoteWrite(name="a", url=url, certificate=made[0], key=made[1]))
+        assert said in str(known_by.explained(broken, NOON))
+        assert known_by.explained(SendError("http_500", "x"), NOON).args == ("x",)
+    assert Credentials(RemoteWrite(name="a", url=url)).explained(broken, NOON) is broken
 
 
 def test_files_that_are_not_there_are_told_at_the_start(tmp_path: Path) -> None:

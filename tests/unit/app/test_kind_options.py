@@ -50,3 +50,17 @@ def test_a_wrong_option_leads_to_those_there_are(options: Any, said: str) -> Non
     row = Source(kind="dns_probe", name="d", **options)
     with pytest.raises(ConfigError, match=said):
         build_source(row, Config(), Registry("collectors", BUILTIN))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "place"),
+    [
+        ("dns_probe", {"server": "10.0.0.53", "query": "a"}, "10.0.0.53"),
+        ("icmp_probe", {"host": "10.0.0.1"}, "10.0.0.1"),
+        ("http_probe", {"steps": [{"name": "home", "url": "https://shop.example.com/"}]}, "https://shop.example.com/"),
+        ("log_file", {"paths": ["/var/log/a.log"]}, "/var/log/a.log"),
+    ],
+)
+def test_a_source_is_shown_with_what_it_asks(kind: str, options: Any, place: str) -> None:
+    row = Source(kind=kind, name="a", **options)
+    assert build_source(row, Config(), Registry("collectors", BUILTIN)).target == place

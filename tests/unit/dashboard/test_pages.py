@@ -219,7 +219,7 @@ async def test_refreshing_handlers_answer_for_every_output(caller: Caller) -> No
     assert [row["id"] for row in rows] == ["inc-1", "inc-2", "inc-3"]
     assert "wk-as-of" in markup(shown)
     _, rows, agents, ledger = await handlers(collectors)["refresh"][0](caller, 1)
-    assert [row["state_key"] for row in rows] == ["up", "failing"]
+    assert [row["state_key"] for row in rows] == ["failing", "up"], "what is not well comes first"
     for said in ("sh-1", "Silent", "340", "2 sources failing"):
         assert said in texts(agents)
     assert "Book of samples" in texts(ledger)

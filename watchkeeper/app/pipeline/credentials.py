@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import re
 import ssl
+from datetime import datetime
 from pathlib import Path
 
 from watchkeeper.app.pipeline.sending import SendError
@@ -12,6 +14,10 @@ from watchkeeper.errors import ConfigError
 from watchkeeper.telemetry import logger
 
 log = logger(__name__)
+
+#: Both ends of a certificate's time in DER, as far as they are before 2050 (RFC 5280, UTCTime).
+_VALIDITY = re.compile(rb"\x17\x0d\d{12}Z\x17\x0d(\d{12}Z)", re.DOTALL)
+_LAST_LINE = "-----END CERTIFICATE-----"
 
 
 class Credentials:
@@ -39,6 +45,18 @@ class Credentials:
         if token := options.token.get_secret_value() or _text(options.token_file):
             sent["authorization"] = f"Bearer {token}"
         return sent
+
+    def explained(self, error: SendError, now: datetime) -> SendError:
+        """The failure, of a broken connection with what may be wrong with our certificate."""
+        path = self._options.certificate
+        if path is None or error.reason not in ("connect", "protocol", "tls"):
+            return error
+        ends = _ends(path)
+        if ends is not None and ends <= now:
+            said = f"our certificate {path} ended on {ends:%Y-%m-%d}: renew it"
+        else:
+            said = f"does the server trust who signed our certificate {path} (engine.tls.clients_ca)?"
+        return SendError(error.reason, f"{error}; {said}", refused=error.refused, after=error.after)
 
     def _renew(self) -> None:
         """Show the certificate that lies there now, once it and its key fit."""
@@ -75,6 +93,16 @@ def _changed(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return state.st_mtime_ns, state.st_size
+
+
+def _ends(path: Path) -> datetime | None:
+    """When the first certificate of a file ends; None where that cannot be read."""
+    try:
+        pem = path.read_text(encoding="ascii", errors="replace")
+        found = _VALIDITY.search(ssl.PEM_cert_to_DER_cert(pem[: pem.index(_LAST_LINE) + len(_LAST_LINE)]))
+        return None if found is None else datetime.strptime(f"20{found[1].decode()}+0000", "%Y%m%d%H%M%SZ%z")
+    except (OSError, ValueError):
+        return None
 
 
 def _text(path: Path | None) -> str:

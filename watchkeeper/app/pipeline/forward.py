@@ -212,15 +212,11 @@ class Forwarder:
 
     async def _post(self, outbound: Outbound, batch: Batch) -> None:
         """Raises SendError."""
-        timeout = self.options.timeout.total_seconds()
-        await taken(
-            outbound,
-            "POST",
-            self.options.url,
-            headers=self._known_by.headers() | WRITTEN,
-            content=batch.packed(),
-            timeout=timeout,
-        )
+        timeout, headers = self.options.timeout.total_seconds(), self._known_by.headers() | WRITTEN
+        try:
+            await taken(outbound, "POST", self.options.url, headers=headers, content=batch.packed(), timeout=timeout)
+        except SendError as error:
+            raise self._known_by.explained(error, self._clock.now()) from None
         self._count("sent", len(batch))
 
     def _refused(self, batch: Batch, _error: SendError) -> None:
