@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .deviation import Deviation, deviation
+from .deviation import Deviation, deviation, direction
 
 #: The share of a candidate's weight that hangs on whether its callers suffer too.
 SUPPORT = 0.3
@@ -53,10 +53,23 @@ def candidates(
     calls, callers = _both_ways(graph)
     weight = {node: OUTSIDE if node in outside or node.endswith(_OUTSIDE_ENDS) else 1.0 for node in worst}
     ranked = [
-        _candidate(node, worst, weight, calls.get(node, ()), callers.get(node, ()), seen[node][:MOST_EVIDENCE])
+        _candidate(node, worst, weight, calls.get(node, ()), callers.get(node, ()), _telling(seen[node]))
         for node in worst
     ]
     return sorted(ranked, key=lambda one: (-one.score, -one.strength, one.node))
+
+
+def _telling(found: Sequence[Deviation]) -> list[Deviation]:
+    """The strongest; of those about as strong first alerts and what has a worse direction: they say more."""
+    return sorted(
+        found,
+        key=lambda one: (
+            -round(one.strength, 1),
+            one.kind != "alert" and len(direction(one.kind)) > 1,
+            -one.strength,
+            one.metric,
+        ),
+    )[:MOST_EVIDENCE]
 
 
 def _both_ways(graph: Iterable[Edge]) -> tuple[dict[str, set[str]], dict[str, set[str]]]:

@@ -30,7 +30,7 @@ USUAL, BEFORE, AFTER = timedelta(hours=2), timedelta(minutes=5), timedelta(minut
 #: An alert that waited longer than this before it opened the incident began no earlier than that.
 LONGEST_WAIT = timedelta(hours=1)
 #: Series looked at of each service: those whose anomaly score rose most.
-MOST_SERIES = 50
+MOST_SERIES = 200
 #: The quantile of an anomaly score that counts as what it usually is at most.
 QUIET = 0.95
 #: The strength of an alert: somebody said beforehand that this is bad.
