@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer import echo as say
 
 from watchkeeper import __version__
 from watchkeeper.app.act_cli import actions_app, switch_app
@@ -19,9 +20,10 @@ from watchkeeper.app.import_cli import app as import_app
 from watchkeeper.app.logs_cli import logs_app
 from watchkeeper.app.plans_cli import plans_app
 from watchkeeper.app.privacy_cli import privacy_app
+from watchkeeper.app.report_cli import report_app
 from watchkeeper.app.risk_cli import risk
 from watchkeeper.app.rootcause_cli import rootcause
-from watchkeeper.app.rules_promote_cli import promote
+from watchkeeper.app.rules_commands import rules_app
 from watchkeeper.app.scored_cli import scored
 from watchkeeper.app.security_cli import security_app
 from watchkeeper.app.services_cli import collectors_app, services_app
@@ -36,11 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-rules_app = typer.Typer(
-    help="Alert and remediation rules: lint, test, backtest, import, promote.", no_args_is_help=True
-)
 notify_app = typer.Typer(help="Channels to people.", no_args_is_help=True)
-report_app = typer.Typer(help="Reports.", no_args_is_help=True)
 app.add_typer(rules_app, name="rules")
 app.add_typer(notify_app, name="notify")
 app.add_typer(report_app, name="report")
@@ -58,7 +56,6 @@ app.add_typer(actions_app, name="actions")
 app.add_typer(plans_app, name="plans")
 app.add_typer(switch_app, name="kill-switch")
 app.add_typer(audit_app, name="audit")
-rules_app.command()(promote)
 app.command()(risk)
 app.command()(scored)
 app.command()(rootcause)
@@ -70,10 +67,6 @@ ConfigOption = Annotated[
     typer.Option("--config", "-c", help="Configuration file; default $WATCHKEEPER_CONFIG or ./watchkeeper.yaml."),
 ]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Data directory of the running engine.")]
-
-
-def say(text: str) -> None:
-    sys.stdout.write(text + "\n")
 
 
 def main() -> None:
@@ -275,110 +268,6 @@ def notify_test(
     answer = Client.of(data).post("/api/wk/notify/test", {"channel": name, "language": language})
     say(f"{name}: {answer['state']} {answer['detail']}")
     raise typer.Exit(0 if answer["state"] == "sent" else 1)
-
-
-@report_app.command("capacity")
-def report_capacity(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the HTML and CSV files.")] = Path(),
-    language: Annotated[str, typer.Option(help="zh-CN or en.")] = "zh-CN",
-    data: DataOption = None,
-) -> None:
-    """Make the capacity report now, as HTML and CSV."""
-    _report("capacity", output, language, data)
-
-
-@report_app.command("business")
-def report_business(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the HTML and CSV files.")] = Path(),
-    language: Annotated[str, typer.Option(help="zh-CN or en.")] = "zh-CN",
-    data: DataOption = None,
-) -> None:
-    """Make the business report now: key figures, order funnel and predictions, as HTML and CSV."""
-    _report("business", output, language, data)
-
-
-@report_app.command("sla")
-def report_sla(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the HTML and CSV files.")] = Path(),
-    language: Annotated[str, typer.Option(help="zh-CN or en.")] = "zh-CN",
-    data: DataOption = None,
-) -> None:
-    """Make the SLA report now: service levels, error budgets and response clocks, as HTML and CSV."""
-    _report("sla", output, language, data)
-
-
-@report_app.command("cost")
-def report_cost(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the HTML and CSV files.")] = Path(),
-    language: Annotated[str, typer.Option(help="zh-CN or en.")] = "zh-CN",
-    data: DataOption = None,
-) -> None:
-    """Make the cost report now: month to date, its end, budgets and what changed, as HTML and CSV."""
-    _report("cost", output, language, data)
-
-
-def _report(kind: str, output: Path, language: str, data: Path | None) -> None:
-    from watchkeeper.app.client import Client
-
-    client = Client.of(data)
-    report_id = client.post(f"/api/wk/reports/{kind}", {"language": language})["id"]
-    output.mkdir(parents=True, exist_ok=True)
-    for form in ("html", "csv"):
-        file = output / f"{kind}.{form}"
-        file.write_bytes(client.raw("GET", f"/api/wk/reports/{report_id}.{form}"))
-        say(str(file))
-
-
-# --- rules -----------------------------------------------------------------------------------------------------------
-
-
-@rules_app.command("lint")
-def rules_lint(files: list[Path]) -> None:
-    """Say what is wrong with the meaning of rules; exit code 1 on errors."""
-    from watchkeeper.app.rules_cli import lint
-
-    raise typer.Exit(lint(files, say))
-
-
-@rules_app.command("test")
-def rules_test(files: list[Path]) -> None:
-    """Run unit tests in promtool's file format."""
-    from watchkeeper.app.rules_cli import test
-
-    raise typer.Exit(test(files, say))
-
-
-@rules_app.command("import")
-def rules_import(
-    files: list[Path],
-    to: Annotated[Path, typer.Option(help="Folder of this engine's rules.")] = Path("rules"),
-) -> None:
-    """Copy Prometheus rule files as they stand, and say what the lint thinks of them."""
-    from watchkeeper.app.rules_cli import import_files
-
-    raise typer.Exit(import_files(files, to, say))
-
-
-@rules_app.command("backtest")
-def rules_backtest(
-    file: Path,
-    rule: Annotated[str, typer.Option(help="Name of the rule; default: every rule of the file.")] = "",
-    days: Annotated[float, typer.Option(help="How far back.")] = 7.0,
-    data: DataOption = None,
-) -> None:
-    """Run rules over the stored history of the running engine: how often would they have fired?"""
-    from watchkeeper.app.rules_cli import backtest
-
-    raise typer.Exit(backtest(file, rule, days, data, say))
-
-
-@rules_app.command("rehearse")
-def rules_rehearse(name: str, data: DataOption = None) -> None:
-    """Try a remediation rule's action and its way back on its test target."""
-    from watchkeeper.app.client import Client
-
-    Client.of(data).post(f"/api/wk/rules/{name}/rehearse", {})
-    say(f"{name}: there and back on the test target; it counts as rehearsed")
 
 
 # --- arithmetic on files ---------------------------------------------------------------------------------------------

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer import echo as say
 
 app = typer.Typer(help="Deploys, changes, backups, drills: send, list.", no_args_is_help=True)
 
 DataOption = Annotated[Path | None, typer.Option("--data", help="Data directory of the running engine.")]
-
-
-def say(text: str) -> None:
-    sys.stdout.write(text + "\n")
 
 
 @app.command("send")

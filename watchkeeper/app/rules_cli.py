@@ -17,20 +17,20 @@ from watchkeeper.errors import ConfigError
 Say = Callable[[str], None]
 
 
-def lint(files: Sequence[Path], say: Say) -> int:
+def lint(files: Sequence[Path], say: Say, language: str = "en") -> int:
     """One line a finding, with what to write instead. Exit code 1 on an error."""
     book = load(files)
     findings = find(book)
-    failed = tell_findings(findings, say)
+    failed = tell_findings(findings, say, language)
     rules = sum(len(group.rules) for group in book.groups)
     say(f"{rules} rules, {len(book.remedies)} remediation rules, {len(findings)} findings")
     return 1 if failed else 0
 
 
-def tell_findings(findings: Sequence[Finding], say: Say) -> bool:
+def tell_findings(findings: Sequence[Finding], say: Say, language: str = "en") -> bool:
     """One line a finding, with what to write instead. True when one is an error."""
     for one in findings:
-        say(f"{one.file}:{one.line}: {one.rule}: {one.level}: {one.message} [{one.code}]")
+        say(f"{one.file}:{one.line}: {one.rule}: {one.level}: {one.text(language)} [{one.code}]")
         if one.proposal:
             say(f"    write: {one.proposal}")
     return any(one.level is Level.ERROR for one in findings)

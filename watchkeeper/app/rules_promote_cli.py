@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import echo as say
 
 from watchkeeper.app.events_cli import pairs
-
-
-def say(text: str) -> None:
-    sys.stdout.write(text + "\n")
 
 
 def promote(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import echo as say
 
 if TYPE_CHECKING:
     from watchkeeper.app.pipeline.collect import Source
@@ -21,10 +22,6 @@ ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="Confi
 LanguageOption = Annotated[str, typer.Option("--language", help="zh-CN or en.")]
 #: Samples printed by ``try`` unless all are asked for.
 SHOWN = 20
-
-
-def say(text: str) -> None:
-    sys.stdout.write(text + "\n")
 
 
 @services_app.command("kinds")

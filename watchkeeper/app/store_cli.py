@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import echo as say
 
 from watchkeeper.app.paths import DataDir
 from watchkeeper.errors import ConfigError
@@ -24,10 +24,6 @@ ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="Confi
 FromOption = Annotated[
     Path | None, typer.Option("--from", help="A data directory, a backup, or a samples folder; default: the engine's.")
 ]
-
-
-def say(text: str) -> None:
-    sys.stdout.write(text + "\n")
 
 
 def samples_dir(config: Path | None, place: Path | None) -> Path:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from typer import echo as say
 
 from watchkeeper.app.demo.faults import FAULTS, known
 
@@ -17,10 +17,6 @@ app = typer.Typer(
 FolderOption = Annotated[
     Path | None, typer.Option("--data", help="Folder of the demo; default beside the data of a real engine.")
 ]
-
-
-def say(text: str) -> None:
-    sys.stdout.write(text + "\n")
 
 
 @app.callback()
