@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from watchkeeper.environments import ENVIRONMENTS, environment_of
 from watchkeeper.model import Service
-from watchkeeper.model.environment import ENVIRONMENTS, environment_of
 
 from .base import Reading
 from .kubernetes_readings import quantity

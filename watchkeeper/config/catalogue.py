@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from watchkeeper.config.types import Duration, Quantity, Switch
-from watchkeeper.model.environment import environment_of
+from watchkeeper.environments import environment_of
 
 LONGEST_NAME = 60
 #: Names become values of the label ``service`` and parts of source names; letters are those of every script.

@@ -12,9 +12,9 @@ from watchkeeper.app.catalogue.kinds import shipped
 from watchkeeper.app.catalogue.monitor import with_port
 from watchkeeper.app.catalogue.words import kind
 from watchkeeper.config import Loaded
+from watchkeeper.environments import environment_of
 from watchkeeper.errors import ConfigError
 from watchkeeper.model import Service
-from watchkeeper.model.environment import environment_of
 
 GIB = 2**30
 KINDS = shipped()

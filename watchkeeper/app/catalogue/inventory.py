@@ -17,8 +17,8 @@ from watchkeeper.app.catalogue.words import TIERS
 from watchkeeper.app.catalogue.words import kind as kind_of
 from watchkeeper.config.catalogue import LONGEST_NAME, Entry, Inventory
 from watchkeeper.config.types import parse_quantity
+from watchkeeper.environments import plain
 from watchkeeper.errors import CollectError, ConfigError
-from watchkeeper.model.environment import plain
 
 #: Cells that hold several values are split at any of these, most of them at spaces, too.
 BETWEEN = re.compile(r"[,;，；、|\n]+")

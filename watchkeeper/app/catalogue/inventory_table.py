@@ -11,8 +11,8 @@ from pathlib import Path
 
 from collectors.bill_text import known
 from watchkeeper.config.catalogue import FIELDS
+from watchkeeper.environments import plain
 from watchkeeper.errors import ConfigError
-from watchkeeper.model.environment import plain
 
 #: Titles and empty lines that may stand above the head.
 ABOVE = 30
