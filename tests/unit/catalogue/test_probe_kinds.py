@@ -43,3 +43,20 @@ def test_the_four_agents_of_the_docs_are_each_talked_to(tmp_path: Path) -> None:
     (tmp_path / "agents.token").write_text("k-1")
     found = read(tmp_path / "watchkeeper.yaml")
     assert [row.name for row in found.config.collect.sources] == ["xiaoai", "xiaoke", "laoke", "soer"]
+
+
+@pytest.mark.parametrize(
+    ("address", "asked"),
+    [
+        ("shop.example", "https://shop.example"),
+        ("https://shop.example:8443/", "https://shop.example:8443"),
+        ("http://shop.example", "http://shop.example"),
+    ],
+)
+def test_a_website_is_named_by_its_host_or_by_its_whole_address(tmp_path: Path, address: str, asked: str) -> None:
+    service = {"name": "a", "kind": "website", "addresses": [address], "options": {"page": "/home"}}
+    http, tls, page = loaded(tmp_path, service).config.collect.sources
+    assert http.options["steps"][0]["url"] == f"{asked}/"
+    assert page.options["url"] == f"{asked}/home"
+    assert "shop.example" in str(tls.options)
+    assert "//" not in str(tls.options)

@@ -46,7 +46,9 @@ class KindSource(Part):
     per: Literal["address", "service"] = "address"  #: one for each address, or one for all
     suffix: str = ""  #: what its name ends in, where a kind has several
     interval: Duration | None = None
-    options: dict[str, Any] = {}  #: {service}, {address}, {base}, {host}, {port}, {addresses} are replaced
+    options: dict[
+        str, Any
+    ] = {}  #: {service}, {address}, {base}, {secure}, {authority}, {host}, {port}, {addresses} are replaced
     takes: list[str] = []  #: options of the service that are handed on, under the same names
     when: str = ""  #: only where the service gives this option; empty: always
 

@@ -35,8 +35,8 @@ def monitor_sources(
         try:
             build_source(row, loaded.config, registry)
         except ConfigError as error:
-            option = error.key.rpartition(".")[2]
-            raise mistake(place, f"its collector {row.kind} says: {option}: {error.message}", "options") from None
+            option = f"{error.key.rpartition('.')[2]}: " if "." in error.key else ""
+            raise mistake(place, f"its collector {row.kind} says: {option}{error.message}", "options") from None
         yield place, row
 
 
@@ -50,13 +50,19 @@ def _rows(one: KindSource, entry: Entry, place: Place) -> Iterator[Source]:
         words = {
             **{name: value for name, value in entry.options.items() if not isinstance(value, dict | list)},
             "service": entry.name, "address": address, "host": host(address), "port": port(address),
-            "addresses": list(entry.addresses), "base": (address if "://" in address else f"http://{address}").rstrip("/"),
+            "addresses": list(entry.addresses), "base": _base(address, "http"), "secure": _base(address, "https"),
+            "authority": _authority(address),
         }  # fmt: skip
         name = ":".join(
             part for part in (entry.name, one.suffix, _short(address) if len(addresses) > 1 else "") if part
         )
         options = filled(one.options, words)
         yield _source(entry, one.kind, name, {**options, **taken}, one)
+
+
+def _base(address: str, scheme: str) -> str:
+    """The address as a URL, of this scheme where it names none."""
+    return (address if "://" in address else f"{scheme}://{address}").rstrip("/")
 
 
 def _source(entry: Entry, kind: str, name: str, options: dict[str, Any], one: KindSource | None = None) -> Source:
@@ -79,13 +85,19 @@ def _logs(entry: Entry) -> Iterator[Source]:
 
 def _wants_address(one: KindSource) -> bool:
     text = str(one.options)
-    return any("{" + word + "}" in text for word in ("address", "host", "port", "addresses", "base"))
+    return any(
+        "{" + word + "}" in text for word in ("address", "host", "port", "addresses", "base", "secure", "authority")
+    )
+
+
+def _authority(address: str) -> str:
+    """``host:port``, or the host alone, of such an address or of a URL."""
+    return (address.partition("://")[2] or address).partition("/")[0].rpartition("@")[2]
 
 
 def host(address: str) -> str:
     """The host of ``host:port`` or of a URL."""
-    rest = address.partition("://")[2] or address
-    rest = rest.partition("/")[0].rpartition("@")[2]
+    rest = _authority(address)
     return rest.rpartition(":")[0] or rest if rest.rpartition(":")[2].isdigit() else rest
 
 
