@@ -29,6 +29,9 @@ _MOST_DATES = 4096  #: known by their bytes
 _TIME, _SIX = np.uint64(0x30303A30303A3030), np.uint64(0x0606000606000606)
 _HIGH = np.uint64(0xF0F0FFF0F0FFF0F0)
 _BYTE = np.uint64(0xFF)
+#: Sets the highest bit of a byte where hours are above 23, minutes above 59 or seconds above 60.
+_OVER = np.uint64((128 - 24) | (128 - 60) << 24 | (128 - 61) << 48)
+_BEYOND = np.uint64(0x80 | 0x80 << 24 | 0x80 << 48)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +40,8 @@ class Clocks:
 
     rows: IntArray  #: the lines
     hours: IntArray  #: where in the buffer hh:mm:ss begins
+    two: NDArray[np.uint64]  #: its ``pairs``
+    behind: NDArray[np.uint64]  #: the eight bytes behind it
     days: IntArray  #: of its date, since 1970
     yearless: BoolArray  #: the date states no year
     sure: BoolArray  #: at the line's start or in a field for it
@@ -91,18 +96,19 @@ def searched(buffer: Buffer, begins: IntArray, stop: IntArray, dates: Dates, now
     sure |= (access | _leads(buffer, starts, begins[rows])) & ~is_json
     found = np.flatnonzero(kept)
     found = found[_best(rows[found], sure[found])]
-    return Clocks(rows[found], hours[found], days[found], ~with_year[found], sure[found])
+    two = pairs(buffer.eights[hours[found]] | np.uint64(0x10))
+    hours = hours[found]
+    return Clocks(rows[found], hours, two, buffer.eights[hours + 8], days[found], ~with_year[found], sure[found])
 
 
-def is_time(words: NDArray[np.uint64]) -> BoolArray:
-    """Whether eight bytes are hh:mm:ss, a blank for the first digit too."""
-    apart = (words | np.uint64(0x10)) ^ _TIME
+def times_of_day(words: NDArray[np.uint64]) -> tuple[BoolArray, NDArray[np.uint64]]:
+    """(whether eight bytes are hh:mm:ss, a blank for the first digit too; their ``pairs``)."""
+    words = words | np.uint64(0x10)
+    apart = words ^ _TIME
     good: BoolArray = (apart | apart + _SIX) & _HIGH == 0
-    two = pairs(words | np.uint64(0x10))
-    good &= two & _BYTE < 24
-    good &= two >> np.uint64(24) & _BYTE < 60
-    good &= two >> np.uint64(48) & _BYTE < 61
-    return good
+    two = pairs(words)
+    good &= (two + _OVER) & _BEYOND == 0
+    return good, two
 
 
 def _times(buffer: Buffer, begins: IntArray, stop: IntArray) -> tuple[IntArray, IntArray]:
@@ -113,7 +119,7 @@ def _times(buffer: Buffer, begins: IntArray, stop: IntArray) -> tuple[IntArray, 
     rows = np.searchsorted(begins, hours, side="right") - 1
     words = buffer.eights[hours]
     good = (words & _BYTE == ord(" ")) | (octets[hours - 1] - np.uint8(ord("0")) > 9)
-    good &= is_time(words) & (rows >= 0) & (hours + 8 <= stop[rows]) & (hours - begins[rows] < DEEP)
+    good &= times_of_day(words)[0] & (rows >= 0) & (hours + 8 <= stop[rows]) & (hours - begins[rows] < DEEP)
     return hours[good], rows[good]
 
 

@@ -73,7 +73,9 @@ class LineTimes:
     ) -> None:
         if len(clocks.rows):
             rows = clocks.rows if lines is None else lines[clocks.rows]
-            times = moments(buffer, clocks.hours, clocks.days, clocks.yearless, self.zone, now)
+            times = moments(
+                buffer, clocks.hours, clocks.two, clocks.behind, clocks.days, clocks.yearless, self.zone, now
+            )
             found.times[rows], found.own_zone[rows] = times
             found.sure[rows] = clocks.sure
 

@@ -94,6 +94,11 @@ class Buffer:
         )
 
 
+def eights_of(windows: NDArray[np.void], at: int) -> NDArray[np.uint64]:
+    """Eight bytes of each of some windows, from the place on that is ``at`` behind the window's own."""
+    return np.ndarray(len(windows), "<u8", windows, at + 1, (WINDOW,)).copy()
+
+
 def _slot(numbers: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """Where in the table of first three bytes they stand."""
     found: NDArray[np.uint32] = ((numbers & _THREE) * _MIX) >> _SHIFT

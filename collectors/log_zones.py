@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, tzinfo
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,12 @@ _EIGHT, _BYTE = np.uint64(8), np.uint64(0xFF)
 #: What a zone, AM, PM or a year behind the time begins with.
 _SPECIAL = np.zeros(256, bool)
 _SPECIAL[list(b"+-ZUGAPap0123456789")] = True
+#: What stands between seconds and their fraction.
+_MARKS = np.zeros(256, bool)
+_MARKS[list(b".,:")] = True
 _UTC, _GMT = 0x435455, 0x544D47
+#: Where what follows the seconds ends, a blank included; thousandths; the octet there.
+Behind = tuple[IntArray, IntArray, NDArray[np.integer[Any]]]
 
 
 def pairs(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -29,42 +35,74 @@ def pairs(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def moments(
     buffer: Buffer,
     hours: IntArray,
+    two: NDArray[np.uint64],
+    after: NDArray[np.uint64],
     days: IntArray,
     yearless: BoolArray,
     zone: tzinfo | None,
     now: datetime,
 ) -> tuple[IntArray, BoolArray]:
-    """(ms since 1970, whether the zone is stated) of times of day whose hours begin there, on those days."""
-    two = pairs(buffer.eights[hours] | np.uint64(0x10))
-    seconds = (two & _BYTE) * np.uint64(3600) + (two >> np.uint64(24) & _BYTE) * np.uint64(60)
-    local = days * 86_400 + (seconds + (two >> np.uint64(48) & _BYTE)).astype(np.int64)
-    behind, thousandths = _fraction(buffer, hours + 8)
+    """(ms since 1970, whether the zone is stated) of times of day whose hours begin there, on those days.
+
+    ``two`` are their ``pairs``, ``after`` the eight bytes behind the seconds.
+    """
+    hour = (two & _BYTE).astype(np.int64)
+    rest = (two >> np.uint64(24) & _BYTE) * np.uint64(60) + (two >> np.uint64(48))
+    local = (days * 24 + hour) * 3600 + rest.astype(np.int64)
+    behind, thousandths, next_octet = _alike(after, hours + 8) or _fraction(buffer, hours + 8)
     offset, stated = np.zeros(len(hours), np.int64), np.zeros(len(hours), bool)
-    behind += buffer.octets[behind] == ord(" ")
-    some = np.flatnonzero(_SPECIAL[buffer.octets[behind]])
+    some = np.flatnonzero(_SPECIAL.take(next_octet))
     if len(some):
         local[some], offset[some], stated[some] = _special(buffer, behind[some], local[some], yearless[some])
     if not stated.all():
-        offset = np.where(stated, offset, _local_offsets(local, zone, now))
+        offset = np.where(stated, offset, _local_offsets(days * 24 + hour, zone, now))
     return (local - offset) * 1000 + thousandths, stated
 
 
-def _fraction(buffer: Buffer, places: IntArray) -> tuple[IntArray, IntArray]:
-    """(behind it, thousandths) of what follows seconds."""
+def _alike(words: NDArray[np.uint64], places: IntArray) -> Behind | None:
+    """What follows seconds where all lines write it as the first one does; None where they do not, or at length."""
+    first = int(words[0])
+    mark, count = first & 0xFF, int(digits(words[:1] >> _EIGHT)[0])
+    if mark not in b".,:" or (mark != ord(".") and count % 3):
+        mark, count = 0, 0
+    if count > 5:
+        return None
+    size = count + 1 if count else 0
+    if count:
+        form = mark | int.from_bytes(b"0" * count, "little") << 8
+        apart = (words & FIRST[size]) ^ np.uint64(form)
+        sixes, high = (int.from_bytes(bytes([octet]) * count, "little") << 8 for octet in (6, 0xF0))
+        if ((apart | apart + np.uint64(sixes)) & np.uint64(high | 0xFF)).any():
+            return None
+    next_two = words >> np.uint64(8 * size)
+    octet = next_two & _BYTE
+    digit = octet - np.uint64(ord("0")) < 10
+    if digit.any() if count else _MARKS.take(octet).any():
+        return None
+    blank = octet == ord(" ")
+    octet = np.where(blank, next_two >> _EIGHT & _BYTE, octet)
+    return places + (blank + np.int64(size)), _thousandths(words >> _EIGHT, count), octet
+
+
+def _thousandths(words: NDArray[np.uint64], count: int | IntArray) -> IntArray:
+    numbers = words & FIRST[np.minimum(count, 3)] & np.uint64(0x0F0F0F)
+    found = (numbers & _BYTE) * np.uint64(100) + (numbers >> _EIGHT & _BYTE) * np.uint64(10)
+    whole: IntArray = (found + (numbers >> np.uint64(16))).astype(np.int64)
+    return whole
+
+
+def _fraction(buffer: Buffer, places: IntArray) -> Behind:
+    """The same where lines differ."""
     mark = buffer.octets[places]
-    marked = (mark == ord(".")) | (mark == ord(",")) | (mark == ord(":"))
-    if not marked.any():
-        return places, np.zeros(len(places), np.int64)
+    marked = _MARKS.take(mark)
     words = buffer.eights[places + 1]
     count = digits(words)
     more = np.flatnonzero(count == 8)
     count[more] += digits(buffer.eights[places[more] + 9])
     count[~marked | (mark != ord(".")) & (count % 3 != 0)] = 0
-    numbers = words & FIRST[np.minimum(count, 3)] & np.uint64(0x0F0F0F)
-    found = (
-        (numbers & _BYTE) * np.uint64(100) + (numbers >> _EIGHT & _BYTE) * np.uint64(10) + (numbers >> np.uint64(16))
-    )
-    return places + count + (count > 0), found.astype(np.int64)
+    behind = places + count + (count > 0)
+    behind += buffer.octets[behind] == ord(" ")
+    return behind, _thousandths(words, count), buffer.octets[behind]
 
 
 def _special(
@@ -72,6 +110,8 @@ def _special(
 ) -> tuple[IntArray, IntArray, BoolArray]:
     """(local seconds, seconds ahead of UTC, whether these are stated) with what stands there."""
     words = buffer.eights[places]
+    if (words & _BYTE == ord("Z")).all():  # most often
+        return local, np.zeros(len(places), np.int64), ~_alphanumeric(words >> _EIGHT & _BYTE)
     local, clock = _afternoon(words, local)
     rows = np.flatnonzero(yearless & (digits(words) == 4))
     local[rows] = [
@@ -128,9 +168,8 @@ def _alphanumeric(octets: NDArray[np.uint64]) -> BoolArray:
     return found
 
 
-def _local_offsets(local: IntArray, zone: tzinfo | None, now: datetime) -> IntArray:
-    """Seconds that each second of local time is ahead of UTC."""
-    hours = local // 3600
+def _local_offsets(hours: IntArray, zone: tzinfo | None, now: datetime) -> IntArray:
+    """Seconds that each hour of local time, since 1970, is ahead of UTC."""
     runs = np.flatnonzero(np.append(True, hours[1:] != hours[:-1]))
     each = hours[runs].tolist()
     known = dict(zip(dict.fromkeys(each), offsets(list(dict.fromkeys(each)), zone, now), strict=True))

@@ -56,7 +56,7 @@ class Credentials:
             said = f"our certificate {path} ended on {ends:%Y-%m-%d}: renew it"
         else:
             said = f"does the server trust who signed our certificate {path} (engine.tls.clients_ca)?"
-        return SendError(error.reason, f"{error}; {said}", refused=error.refused, after=error.after)
+        return SendError(error.reason, f"{str(error).rstrip('.')}; {said}", refused=error.refused, after=error.after)
 
     def _renew(self) -> None:
         """Show the certificate that lies there now, once it and its key fit."""
