@@ -26,6 +26,8 @@ class Plans:
 
     begins: Plan = field(default_factory=lambda: Plan(units=32, rounds=12))
     judges: Plan = field(default_factory=lambda: Plan(units=96, rounds=16))
+    #: Of the second fit of the second network, which is the one that stays.
+    judges_again: Plan = field(default_factory=lambda: Plan(units=96, rounds=32))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,21 +55,23 @@ def fit(series: Sequence[Labelled], inputs: Sequence[Array], plans: Plans = Plan
         begins = trained(Points(rows, odd[:, None], weight[:, None]), plans.begins)
         evidence = [answer(begins, given)[0] for given in inputs]
     views = [[given, remembered(seen, one.day)] for one, given, seen in zip(series, inputs, evidence, strict=True)]
-    judges = _judges(series, views, (evidence, evidence), plans)
+    judges = _judges(series, views, (evidence, evidence), seed, plans.judges)
     said = [answer(judges, np.concatenate(view, axis=1)) for view in views]
-    return Pair(begins, _judges(series, views, ([one[0] for one in said], [one[1] for one in said]), plans))
+    heard = [one[0] for one in said], [one[1] for one in said]
+    return Pair(begins, _judges(series, views, heard, seed, plans.judges_again))
 
 
 def _judges(
     series: Sequence[Labelled],
     views: Sequence[Sequence[Array]],
     evidence: tuple[Sequence[Array], Sequence[Array]],
-    plans: Plans,
+    seed: int,
+    plan: Plan,
 ) -> Network:
     """The second network, on points chosen by the evidence [time] that something begins, and that it lasts."""
-    first = gathered(series, views, evidence[0], beginnings, plans.begins.seed + 2)
-    second = gathered(series, views, evidence[1], lasting, plans.begins.seed + 3)
-    return trained(_both(first, second), plans.judges)
+    first = gathered(series, views, evidence[0], beginnings, seed + 2)
+    second = gathered(series, views, evidence[1], lasting, seed + 3)
+    return trained(_both(first, second), plan)
 
 
 def _both(*asked: tuple[Array, Array, Array]) -> Points:

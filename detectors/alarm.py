@@ -20,10 +20,12 @@ from .fusion import chance
 DAYS = 20.0
 #: Days for which a view by the time of day is new, and the evidence that is doubted then.
 NEW, DOUBT = 0.125, 3.0
+#: Share of the budget that is aimed at: how a series goes on is never quite how it went.
+AIMED = 0.87
 #: Days for which a new series is taken to have kept to its budget.
 TRUSTED_DAYS = 10.0
 #: Evidence at which an alarm opens while the rate equals the budget: that something begins, that it goes on.
-LIMIT, LASTING_LIMIT = -1.1, -0.75
+LIMIT, LASTING_LIMIT = -1.1, -0.5
 #: How much lower both are where time stamps are not real: what is looked through afterwards wakes nobody.
 CLOCKLESS = 1.0
 #: How much the limit rises when the rate grows by a factor of e.
@@ -152,5 +154,5 @@ class _Walk:
     def _limit(self, seen: Array) -> Array:
         """How much the limits are raised: by an alarm of late, and by the budgets that the alarms counted are."""
         days = DAYS * -np.expm1(-seen / (DAYS * self.budget.samples_a_day))
-        budgets = (self.rate / self.budget.a_day + TRUSTED_DAYS) / (days + TRUSTED_DAYS)
+        budgets = (self.rate / (AIMED * self.budget.a_day) + TRUSTED_DAYS) / (days + TRUSTED_DAYS)
         return np.asarray(RISE * np.log(np.maximum(budgets, 1.0)) + self.again)

@@ -20,7 +20,8 @@ from benchmarks._fit_training import Plan, Points, trained
 from detectors import channels, fusion
 from detectors.network import FILE, weights
 
-SMALL = Plans(Plan(units=8, rounds=20, batch=128), Plan(units=8, rounds=20, batch=128))
+FEW_UNITS = Plan(units=8, rounds=20, batch=128)
+SMALL = Plans(FEW_UNITS, FEW_UNITS, FEW_UNITS)
 
 
 @cache
