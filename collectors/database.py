@@ -19,7 +19,15 @@ FAMILIES = {"sqlite": "sqlite", "postgresql": "postgresql", "mysql": "mysql", "m
 #: SQLite calls the progress handler once in so many steps of its virtual machine.
 SQLITE_STEPS = 10_000
 #: What drivers raise over bytes that are no answer.
-UNREADABLE = (ValueError, LookupError, TypeError, ArithmeticError, AssertionError, struct.error)
+UNREADABLE = (
+    ValueError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    AssertionError,
+    NotImplementedError,
+    struct.error,
+)
 #: Words by which the databases say that a statement took too long.
 SLOW = ("interrupted", "statement timeout", "execution time", "timed out")
 

@@ -65,7 +65,7 @@ class ElasticsearchLogs(LogQuery):
             if document["timed_out"] or document["_shards"]["failed"]:
                 raise CollectError("some shards did not answer; lines would be missing", reason="query")
             found = list(self._lines(document["hits"]["hits"]))
-        except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError):
+        except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
             raise CollectError("the answer is not Elasticsearch's", reason="parse") from None
         return found, len(found) >= size
 

@@ -149,7 +149,7 @@ class Journald:
             time_ms = sane(int(entry.get("__REALTIME_TIMESTAMP", to_ms(now) * 1000)) // 1000)
             severity = SYSLOG[int(entry.get("PRIORITY", 6)) & 7]
             unit = str(entry.get("_SYSTEMD_UNIT") or entry.get("SYSLOG_IDENTIFIER") or "")
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             return None
         self._cursor = cursor
         own = (("hostname", str(entry.get("_HOSTNAME", ""))), ("unit", unit))

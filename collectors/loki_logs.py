@@ -48,7 +48,7 @@ class LokiLogs(LogQuery):
         self._read_bytes += len(answer.body)
         try:
             found = sorted(_lines(json.loads(answer.body)), key=lambda row: row.time)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
             raise CollectError("the answer is not Loki's", reason="parse") from None
         return found, len(found) >= size
 

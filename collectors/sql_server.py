@@ -96,7 +96,7 @@ def number(value: Any) -> float | None:
     """The value as a float; None where it is none: unknown is not 0."""
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

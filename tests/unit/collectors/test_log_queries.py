@@ -172,12 +172,12 @@ def test_a_position_of_many_lines_is_small() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("time", [-5, 10**30])
+@pytest.mark.parametrize("time", [b"-5", b"1" + b"0" * 30, b"1e999", b"[]", b"{}"])
 async def test_a_time_that_is_none_fails_the_look_and_leaves_the_position(
-    kind: str, time: int, outbound: Outbound
+    kind: str, time: bytes, outbound: Outbound
 ) -> None:
-    loki = b'{"data":{"resultType":"streams","result":[{"stream":{},"values":[["%d","x"]]}]}}' % time
-    hit = b'{"_index":"logs","_id":"1","sort":[%d],"_source":{"message":"x"}}' % time
+    loki = b'{"data":{"resultType":"streams","result":[{"stream":{},"values":[[%b,"x"]]}]}}' % time
+    hit = b'{"_index":"logs","_id":"1","sort":[%b],"_source":{"message":"x"}}' % time
     elastic = b'{"timed_out":false,"_shards":{"failed":0},"hits":{"hits":[' + hit + b"]}}"
     async with target() as server:
         server.pages = {"/loki/api/v1/query_range": answer(loki), "/logs-*/_search": answer(elastic)}
@@ -186,3 +186,11 @@ async def test_a_time_that_is_none_fails_the_look_and_leaves_the_position(
             await part.collect(NOON, outbound)
         assert failure.value.reason == "parse"
         assert json.dumps(part.position())
+
+
+async def test_a_line_of_loki_without_its_text_is_no_crash(outbound: Outbound) -> None:
+    body = b'{"data":{"resultType":"streams","result":[{"stream":{},"values":[["1"]]}]}}'
+    async with target() as server:
+        server.pages = {"/loki/api/v1/query_range": answer(body)}
+        with pytest.raises(CollectError, match="not Loki's"):
+            await reader("loki_logs", server.url("")).collect(NOON, outbound)

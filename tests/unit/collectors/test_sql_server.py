@@ -29,3 +29,18 @@ def test_an_answer_without_rows_where_rows_were_asked_for_is_a_broken_protocol(t
         server.read(NOON, URL.create("sqlite", database=str(tmp_path / "a.db")))
     assert failure.value.reason == "protocol"
     server.close()
+
+
+def unsaid(connection: Connection) -> Iterator[Reading]:
+    raise NotImplementedError("can't parse timestamptz with DateStyle '1e9, MDY'")
+    yield "a", (), float(connection.exec_driver_sql("SELECT 1").scalar_one())
+
+
+def test_a_format_that_the_driver_does_not_know_is_a_broken_protocol(tmp_path: Path) -> None:
+    """Found by changed answers: psycopg over a date style of another world."""
+    (tmp_path / "a.db").touch()
+    server = SqlServer(Sheet("a", {}), "a_up", {"one": unsaid}, lambda url: Database(url, 1.0))
+    with pytest.raises(CollectError) as failure:
+        server.read(NOON, URL.create("sqlite", database=str(tmp_path / "a.db")))
+    assert failure.value.reason == "protocol"
+    server.close()

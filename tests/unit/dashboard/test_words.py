@@ -13,7 +13,8 @@ import dashboard
 from dashboard.i18n import LANGUAGES, UNKNOWN, Words, catalogue, preferred_language, zone_of
 
 ROOM = Path(dashboard.__file__).parent
-SOURCES = sorted(path for path in ROOM.rglob("*.py"))
+#: The engine tells some chains in the words of the pages.
+SOURCES = [*sorted(ROOM.rglob("*.py")), ROOM.parent / "watchkeeper" / "app" / "explain_lines.py"]
 CJK = re.compile(r"[\u3400-\u9fff\uff00-\uffef]")
 SENTENCE = re.compile(r"[A-Z][a-z]+( [a-z]+)+")
 EN, ZH = Words("en", zone_of("UTC")), Words("zh-CN", zone_of("Asia/Shanghai"))
