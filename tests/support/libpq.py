@@ -52,7 +52,10 @@ class Answering:
 
     def _enter(self) -> None:
         self._leave()
-        self._end, _ = self._door.accept()
+        try:
+            self._end, _ = self._door.accept()
+        except BlockingIOError:  # who knocked has left
+            return
         self._talk = self._made()
         self._say(self._talk.greeting())
 
