@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.targets import TRUST
 
 from collectors.log_file import LogFile
@@ -21,7 +23,7 @@ from collectors.log_rows import severity_code
 from collectors.log_severity import severities
 from collectors.log_siblings import is_rotated
 from collectors.log_tail import print_of
-from collectors.log_text import decode, join, line_ends
+from collectors.log_text import LONG, decode, is_utf8, join, line_ends
 from collectors.log_words import WORDS, Buffer
 from watchkeeper.model import SEVERITIES, Tick, label, metric_name
 from watchkeeper.outbound import Outbound
@@ -485,6 +487,31 @@ def test_severities_of_many_lines_are_what_patterns_find_in_each(seed: int) -> N
     texts += [b"y" * 40 + b" " + text[: dice.randrange(60)] for text in texts] if seed % 4 < 2 else []
     data, ends = b"".join(text + b"\n" for text in texts), np.cumsum([len(text) + 1 for text in texts]) - 1
     assert [SEVERITIES[code] for code in severities(Buffer.of(data), ends)] == [plainly(text) for text in texts]
+
+
+#: Overlong forms, surrogates, beyond the last character, halves, and what is whole.
+FORMS = (
+    "c080",
+    "e08080",
+    "f0808080",
+    "eda080",
+    "f4908080",
+    "f8888080",
+    "c3",
+    "e4bd",
+    "80",
+    "fffe",
+    "e4bda0",
+    "f48fbfbf",
+)
+
+
+@given(st.lists(st.sampled_from([bytes.fromhex(form) for form in FORMS]) | st.binary(max_size=4), max_size=3))
+def test_long_texts_are_held_to_the_same_characters_as_short_ones(parts: list[bytes]) -> None:
+    raw = "订单".encode() + b"".join(parts)
+    long = b"x" * LONG + raw
+    assert is_utf8(long) is is_utf8(raw)
+    assert decode(long, "utf-8")[LONG:] == decode(raw, "utf-8")
 
 
 def test_decode_and_join_take_edge_cases() -> None:
