@@ -149,7 +149,7 @@ def test_slack_2021_idle_processors_behind_a_lossy_network_take_nothing_away(kno
 def test_google_diskerase_a_selector_that_means_nothing_changes_nothing(selectors: int) -> None:
     """An empty set of machines was read as all of them. Empty is nothing."""
     chance = random.Random(7)
-    reading = Reading(state={"web1": {"state": "ready"}}, epoch="e", capacity={"total": 4.0})
+    reading = Reading(state={"web1": {"state": "ready", "weight": 100}}, epoch="e", capacity={"total": 4.0})
     settings = passing().settings
     nothing: tuple[Any, ...] = ("", None, [], (), {}, " ", "*", [""], ["*"], "all", [None])
     done = 0

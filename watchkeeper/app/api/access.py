@@ -186,11 +186,12 @@ def tokens(request: Request, _caller: Admin) -> dict[str, Any]:
 @router.post("/tokens", status_code=201)
 def add_token(request: Request, body: NewToken, caller: Admin) -> dict[str, str]:
     engine = engine_of(request)
+    role = parse_role(body.role)  # a role that does not exist is said before whose token it is
     secret, _ = create_token(
         engine.state,
         name=body.name,
         user=token_owner(engine.state, caller.name, body.user),
-        role=body.role,
+        role=role,
         lifetime=timedelta(days=body.days),
         now=engine.clock.now(),
         actor=caller.name,
