@@ -374,7 +374,7 @@ def test_an_incident_and_its_explanation_name_the_change_before_it(house: Engine
     assert [(one["id"], one["whose"]) for one in found] == [("event-1", "own")]
     told = api.get("/api/wk/explain/inc-1", headers=reader).json()
     assert told["changes"] == found
-    assert any("deploy event-1" in line for line in told["text"])
+    assert any("Deploy event-1" in line for line in told["text"])
 
 
 def test_a_deploy_followed_by_an_incident_is_to_be_rolled_back_and_gates_are_as_told(
