@@ -60,7 +60,7 @@ async def test_counters_gauges_timers_and_sets_over_udp(listening: Listening) ->
     part = await listening()
     send(part, "hits:1|c\nhits:2|c|@0.5\ncpu.load:3|g", "cpu.load:-1|g", "users:ann|s\nusers:bob|s\nusers:ann|s")
     send(part, *(f"api.time:{value}|ms|#route:/pay,env:PROD" for value in (100, 200, 300, 400)))
-    rows, found = await read(part, 10)
+    rows, found = await read(part, 11)
     time = "env=PROD {}route=/pay"
     assert (rows["hits"], rows["cpu_load"], rows["users"]) == (5.0, 2.0, 2.0)
     assert rows[f"api_time_count {time.format('')}"] == 4.0
@@ -68,7 +68,7 @@ async def test_counters_gauges_timers_and_sets_over_udp(listening: Listening) ->
     assert rows[f"api_time {time.format('quantile=0.5 ')}"] == pytest.approx(0.2)
     assert rows[f"api_time {time.format('quantile=0.99 ')}"] == pytest.approx(0.4)
     assert found.rejected == {}
-    again, _ = await read(part, 10)
+    again, _ = await read(part, 11)
     assert (again["hits"], again["users"]) == (5.0, 0.0)
     assert math.isnan(again[f"api_time {time.format('quantile=0.5 ')}"])
 
