@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,31 +15,25 @@ from collectors.sql_server import SqlServer
 from watchkeeper.errors import CollectError
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+Question = Callable[[Connection], Iterator[Reading]]
 
 
-def one(connection: Connection) -> Iterator[Reading]:
+def without_rows(connection: Connection) -> Iterator[Reading]:
+    """PostgreSQL's "done" in place of a row."""
     yield "a", (), float(connection.exec_driver_sql("SAVEPOINT a").scalar_one())
 
 
-def test_an_answer_without_rows_where_rows_were_asked_for_is_a_broken_protocol(tmp_path: Path) -> None:
-    """Found by changed answers: PostgreSQL's "done" in place of a row."""
-    (tmp_path / "a.db").touch()
-    server = SqlServer(Sheet("a", {}), "a_up", {"one": one}, lambda url: Database(url, 1.0))
-    with pytest.raises(CollectError) as failure:
-        server.read(NOON, URL.create("sqlite", database=str(tmp_path / "a.db")))
-    assert failure.value.reason == "protocol"
-    server.close()
-
-
-def unsaid(connection: Connection) -> Iterator[Reading]:
+def in_no_known_format(connection: Connection) -> Iterator[Reading]:
+    """Psycopg over a date style of another world."""
     raise NotImplementedError("can't parse timestamptz with DateStyle '1e9, MDY'")
     yield "a", (), float(connection.exec_driver_sql("SELECT 1").scalar_one())
 
 
-def test_a_format_that_the_driver_does_not_know_is_a_broken_protocol(tmp_path: Path) -> None:
-    """Found by changed answers: psycopg over a date style of another world."""
+@pytest.mark.parametrize("question", [without_rows, in_no_known_format])
+def test_what_drivers_cannot_read_is_a_broken_protocol(question: Question, tmp_path: Path) -> None:
+    """Both were found by changed answers."""
     (tmp_path / "a.db").touch()
-    server = SqlServer(Sheet("a", {}), "a_up", {"one": unsaid}, lambda url: Database(url, 1.0))
+    server = SqlServer(Sheet("a", {}), "a_up", {"one": question}, lambda url: Database(url, 1.0))
     with pytest.raises(CollectError) as failure:
         server.read(NOON, URL.create("sqlite", database=str(tmp_path / "a.db")))
     assert failure.value.reason == "protocol"
