@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -66,7 +65,8 @@ def why(rule: RemedyRule, said: str, voices: Sequence[str]) -> str:
     """What a plan says to whoever reads it: what was found bad and who else saw it, unless ``said`` tells more."""
     if said != MET:
         return said
-    asked = textwrap.shorten(rule.when, LONGEST, placeholder="…")
+    whole = " ".join(rule.when.split())
+    asked = whole if len(whole) <= LONGEST else f"{whole[: LONGEST - 1]}…"
     others = [name for name in voices if name != RULE]
     return f"{asked} is bad, and so says {', '.join(others)}" if others else f"{asked} is bad"
 

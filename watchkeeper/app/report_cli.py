@@ -9,13 +9,15 @@ import typer
 from typer import echo as say
 
 report_app = typer.Typer(help="Reports.", no_args_is_help=True)
+OutputOption = Annotated[Path, typer.Option("--output", "-o", help="Folder for the HTML and CSV files.")]
+LanguageOption = Annotated[str, typer.Option(help="zh-CN or en.")]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Data directory of the running engine.")]
 
 
 @report_app.command("capacity")
 def report_capacity(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the HTML and CSV files.")] = Path(),
-    language: Annotated[str, typer.Option(help="zh-CN or en.")] = "zh-CN",
+    output: OutputOption = Path(),
+    language: LanguageOption = "zh-CN",
     data: DataOption = None,
 ) -> None:
     """Make the capacity report now, as HTML and CSV."""
@@ -24,8 +26,8 @@ def report_capacity(
 
 @report_app.command("business")
 def report_business(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the HTML and CSV files.")] = Path(),
-    language: Annotated[str, typer.Option(help="zh-CN or en.")] = "zh-CN",
+    output: OutputOption = Path(),
+    language: LanguageOption = "zh-CN",
     data: DataOption = None,
 ) -> None:
     """Make the business report now: key figures, order funnel and predictions, as HTML and CSV."""
@@ -34,8 +36,8 @@ def report_business(
 
 @report_app.command("sla")
 def report_sla(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the HTML and CSV files.")] = Path(),
-    language: Annotated[str, typer.Option(help="zh-CN or en.")] = "zh-CN",
+    output: OutputOption = Path(),
+    language: LanguageOption = "zh-CN",
     data: DataOption = None,
 ) -> None:
     """Make the SLA report now: service levels, error budgets and response clocks, as HTML and CSV."""
@@ -44,8 +46,8 @@ def report_sla(
 
 @report_app.command("cost")
 def report_cost(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the HTML and CSV files.")] = Path(),
-    language: Annotated[str, typer.Option(help="zh-CN or en.")] = "zh-CN",
+    output: OutputOption = Path(),
+    language: LanguageOption = "zh-CN",
     data: DataOption = None,
 ) -> None:
     """Make the cost report now: month to date, its end, budgets and what changed, as HTML and CSV."""

@@ -157,8 +157,10 @@ def test_a_plan_says_what_was_bad_and_who_else_saw_it() -> None:
     assert confirm.why(rule, confirm.MET, ["rule", "probe", "proxy"]) == "up == 0 is bad, and so says probe, proxy"
     assert confirm.why(rule, confirm.MET, ["rule"]) == "up == 0 is bad"
     assert confirm.why(rule, "ada: it smells", ["rule", "probe"]) == "ada: it smells"
-    long = confirm.why(replace(rule, when="up + " * 99 + "up"), confirm.MET, ["rule"])
-    assert len(long) <= confirm.LONGEST + len(" is bad")
+    long = confirm.why(replace(rule, when="up+" * 99 + "up"), confirm.MET, ["rule"])
+    assert long == f"{('up+' * 99)[: confirm.LONGEST - 1]}… is bad"
+    fits = "x" * confirm.LONGEST
+    assert confirm.why(replace(rule, when=fits), confirm.MET, ["rule"]) == f"{fits} is bad"
 
 
 def test_ten_good_ones_in_a_row_end_an_episode_and_nine_do_not() -> None:
