@@ -99,7 +99,8 @@ async def test_the_journal_goes_on_behind_its_cursor(tmp_path: Path) -> None:
     add(tmp_path, entry(1, "old"), entry(2, "newest"))
     part = Journald(name="j", program=program)
     assert [text for text, _, _ in await until(part, 1)] == ["newest"]
-    add(tmp_path, entry(3, "disk gone", 2), entry(4, [0xE4, 0xB8, 0xAD, 0xFF], 4), "{broken", entry(5, None, 7))
+    beyond = '{"__CURSOR": "s=1;i=4", "MESSAGE": "x", "PRIORITY": 1e999}'
+    add(tmp_path, entry(3, "disk gone", 2), entry(4, [0xE4, 0xB8, 0xAD, 0xFF], 4), "{broken", beyond, entry(5, None, 7))
     assert await until(part, 3) == [
         ("disk gone", "critical", MS + 3), ("中\ufffd", "warning", MS + 4), ("", "debug", MS + 5),
     ]  # fmt: skip
