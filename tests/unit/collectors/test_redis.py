@@ -164,6 +164,7 @@ async def test_six_nodes_of_a_cluster_tell_slots_and_state(tmp_path: Path, outbo
     with redis_cluster(tmp_path) as nodes:
         for node in nodes:
             await until(node, outbound, ("redis_cluster_state",), 1.0)
+            await until(node, outbound, ("redis_cluster_known_nodes",), 6.0)  # by gossip: up to seconds after "ok"
         found = [await part(node).collect(NOON, outbound) for node in nodes]
         readings = [values(one.ticks) for one in found]
         assert unseen("redis_cluster", found[0].ticks) == set()
