@@ -35,7 +35,9 @@ class Journald:
     """New entries of the journal with their own times and severities, labelled by unit.
 
     Good for: hosts with systemd. Not for: a container without the host's journal. The user must be able to read it
-    (group ``systemd-journal``). Entries from the first look on; ``restore`` goes on behind a cursor.
+    (group ``systemd-journal``). Entries from the first look on; ``restore`` goes on behind a cursor. Since systemd 251
+    ``--follow`` shows the last boot only: what is older is read without it, and so is a ``directory`` always, whose
+    machines may boot at any time.
     """
 
     name: str = ""  #: set by the configuration
@@ -53,6 +55,7 @@ class Journald:
         self._cursor = ""
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[bytes] | None = None
+        self._follows = self._looked = False
         self._broken = 0
 
     def position(self) -> dict[str, Any]:
@@ -77,8 +80,8 @@ class Journald:
                 self._broken += 1
             else:
                 rows.append(row)
-        if not rows and process.returncode is not None:
-            await self._ended(process)
+        if process.stdout is not None and process.stdout.at_eof() and self._reading is None:
+            await self._ended(process, found=bool(rows))
         self._counts.add(rows)
         readings = [*self._counts.readings(), ("watchkeeper_log_broken_total", (), float(self._broken))]
         tick = self._sheet.tick(now, readings)
@@ -111,11 +114,14 @@ class Journald:
         program = shutil.which(self.program)
         if program is None:
             raise CollectError(f"{self.program} is not on this machine; install systemd's tools", reason="unsupported")
-        after = [f"--after-cursor={self._cursor}"] if self._cursor else ["--lines=1"]
-        options = [f"--directory={self.directory}"] if self.directory else []
+        self._follows = not self.directory and (self._looked or not self._cursor)
+        first = [] if self._looked else ["--lines=1"]
+        options = [f"--after-cursor={self._cursor}"] if self._cursor else first
+        options += ["--follow"] if self._follows else []
+        options += [f"--directory={self.directory}"] if self.directory else []
         options += [f"--unit={unit}" for unit in self.units]
         self._process = await asyncio.create_subprocess_exec(
-            program, "--output=json", "--follow", "--quiet", "--no-pager", *after, *options,
+            program, "--output=json", "--all", "--quiet", "--no-pager", *options,
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
             limit=MOST_ENTRY,
         )  # fmt: skip
@@ -135,11 +141,16 @@ class Journald:
         except ValueError:  # longer than the limit: the stream has let go of it
             return b""
 
-    async def _ended(self, process: asyncio.subprocess.Process) -> None:
+    async def _ended(self, process: asyncio.subprocess.Process, *, found: bool) -> None:
+        """Everything was read, or it has failed: the next look starts it anew. Raises CollectError."""
         assert process.stderr is not None
         said = (await process.stderr.read(2000)).decode("utf-8", "replace").strip()
+        code = await process.wait()
         await self.close()
-        raise CollectError(f"{self.program} has ended: {said or process.returncode}", reason="protocol")
+        if code == 0 and not self._follows:
+            self._looked = True
+        elif not found:
+            raise CollectError(f"{self.program} has ended: {said or code}", reason="protocol")
 
     def _row(self, line: bytes, now: datetime) -> Row | None:
         try:

@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -30,7 +30,7 @@ IDLE_SECONDS = 3600.0
 
 @dataclass(kw_only=True, config=STRICT)
 class Syslog:
-    """Messages as they arrive, labelled by hostname and app, severities as they state them.
+    """Messages as they arrive, labelled by hostname (the sender's address where none is named) and app.
 
     Good for: network devices, appliances, rsyslog and syslog-ng as relays. UDP loses what the network loses. What waits
     is lost when the engine is killed before the next look: a short interval keeps that small.
@@ -42,6 +42,9 @@ class Syslog:
     protocol: Literal["udp", "tcp", "tls"] = "udp"
     certificate: Path | None = None  #: PEM with chain, for tls
     key: Path | None = None  #: PEM, for tls
+    encoding: Literal["utf-8", "gb18030"] = (
+        "utf-8"  #: of messages that are no UTF-8; what is no character becomes U+FFFD
+    )
     client_ca: Path | None = None  #: PEM; who sends must then show a certificate signed by it
     max_message: int = Field(default=64 << 10, ge=480, le=1 << 20)  #: bytes; a longer one of TCP ends its connection
     max_waiting: int = Field(default=100_000, ge=1)  #: messages between two looks; more are refused and counted
@@ -53,7 +56,7 @@ class Syslog:
         self.target_labels = target_labels(self.name, self.labels, default_instance=os.uname().nodename)
         self._sheet = Sheet(f"syslog/{self.name}", self.target_labels)
         self._counts = Counts()
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[tuple[bytes, str]] = deque()
         self._refused = self._cut = 0
         self._server: asyncio.Server | None = None
         self._tls: ssl.SSLContext | None = None
@@ -66,7 +69,7 @@ class Syslog:
             await self._open()
         waiting, self._waiting = self._waiting, deque()
         refused, self._refused = self._refused, 0
-        rows = [parse(message, to_ms(now)) for message in waiting]
+        rows = [parse(message, to_ms(now), sender, self.encoding) for message, sender in waiting]
         self._counts.add(rows)
         readings = [
             *self._counts.readings(),
@@ -77,7 +80,7 @@ class Syslog:
             ticks=[self._sheet.tick(now, readings)],
             logs=batches(rows, self.target_labels),
             rejected={"queue_full": refused} if refused else {},
-            body_bytes=sum(map(len, waiting)),
+            body_bytes=sum(len(message) for message, _ in waiting),
         )
 
     def stale_tick(self, now: datetime) -> Tick | None:
@@ -98,12 +101,12 @@ class Syslog:
             writer.close()
         self._server = self._datagrams = None
 
-    def take(self, message: bytes) -> None:
-        """One message, from whichever way."""
+    def take(self, message: bytes, sender: str = "") -> None:
+        """One message of that address, from whichever way."""
         if len(self._waiting) >= self.max_waiting:
             self._refused += 1
         else:
-            self._waiting.append(message[: self.max_message])
+            self._waiting.append((message[: self.max_message], sender))
 
     async def _open(self) -> None:
         host, _, port = self.listen.rpartition(":")
@@ -138,13 +141,13 @@ class Syslog:
             writer.close()
             return
         self._connections.add(writer)
-        frames = Frames(self.max_message)
+        frames, sender = Frames(self.max_message), _address(writer.get_extra_info("peername"))
         try:
             if self._tls is not None:  # here, so that who is refused is counted
                 await writer.start_tls(self._tls)
             while data := await asyncio.wait_for(reader.read(64 << 10), IDLE_SECONDS):
                 for message in frames.feed(data):
-                    self.take(message)
+                    self.take(message, sender)
                 if frames.too_long:
                     self._cut += 1
                     break
@@ -152,7 +155,7 @@ class Syslog:
             self._cut += 1
         finally:
             if frames.rest().strip():
-                self.take(frames.rest())
+                self.take(frames.rest(), sender)
             self._connections.discard(writer)
             writer.close()
 
@@ -161,5 +164,10 @@ class _Datagrams(asyncio.DatagramProtocol):
     def __init__(self, owner: Syslog) -> None:
         self._owner = owner
 
-    def datagram_received(self, data: bytes, _addr: object) -> None:
-        self._owner.take(data)
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        self._owner.take(data, _address(addr))
+
+
+def _address(peer: tuple[Any, ...] | None) -> str:
+    """Without what IPv6 sockets write before IPv4; empty when the peer has gone already."""
+    return str(peer[0]).removeprefix("::ffff:") if peer else ""

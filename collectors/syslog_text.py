@@ -10,40 +10,69 @@ from watchkeeper.clock import to_ms
 
 from .log_rows import SYSLOG, Row
 
-_PRI = re.compile(r"<(\d{1,3})>")
+_PRI = re.compile(r"<(\d{1,3})> ?")
 _NEW = re.compile(r"1 (\S+) (\S+) (\S+) (\S+) (\S+) (-|(?:\[(?:[^\]\\]|\\.)*\])+) ?")
-#: RFC 3164, and the longer time that relays write in its place.
-_OLD = re.compile(r"(?:([A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d)|(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*)) (\S+) ")
-_TAG = re.compile(r"([A-Za-z0-9_./\-]{1,48})(?:\[\d+\])?: ?")
+#: What devices count their messages by, and the name that they may write in front of the time.
+_COUNT = re.compile(r"\d{1,10}: (?:(?P<host>[A-Za-z][\w.\-]*): )?")
+#: RFC 3164, also with a year, parts of a second, a zone, or marked as not synchronised; and the longer time of relays.
+_OLD = re.compile(
+    r"(?:[*.]?(?P<month>[A-Z][a-z]{2}) +(?P<day>\d{1,2})(?: (?P<year>\d{4}))? (?P<clock>\d\d:\d\d:\d\d)"
+    r"(?:\.(?P<part>\d{1,6})\d*)?(?: (?P<late_year>\d{4})\b)?|"
+    r"(?P<long>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*))(?:(?: [A-Z]{2,5})?: ?(?=%)|:? +)"
+)
+_HOST = re.compile(r"(?P<host>[^\s%\[][^\s\[]*?)(?: :)? +")
+_TAG = re.compile(r"(?=[^\s:\[]*[^\W\d_])([\w./@()\-]{1,48})(?:\[\d+\]: ?|: |:$)")
+#: ``%FACILITY-SEVERITY-MNEMONIC:`` of Cisco and those who write like it.
+_FACILITY = re.compile(r"%([A-Z][A-Z0-9_]*)-(?:[A-Z0-9_]+-)*?[0-7]-[A-Z0-9_]+:")
 #: A name longer than this is no host and no program.
 MOST_NAME = 100
 #: A sender's clock that is further off, or of another zone, does not count.
 APART_MS = 25 * 60 * 1000
 
 
-def parse(raw: bytes, now_ms: int) -> Row:
-    """Any bytes are a line; what cannot be told is left out.
+def parse(raw: bytes, now_ms: int, sender: str = "", encoding: str = "utf-8") -> Row:
+    """Any bytes are a line; what cannot be told is left out. ``sender`` is the host of who names none.
 
-    A time of RFC 3164 has no year and no zone: it is this machine's, or now, where the two are too far apart.
+    A time of RFC 3164 has no zone and mostly no year: it is this machine's, or now, where the two are too far apart.
     """
-    text = raw.rstrip(b"\r\n\0").decode("utf-8", "replace").removeprefix("\ufeff")
+    text = _decoded(raw.rstrip(b"\r\n\0"), encoding).removeprefix("\ufeff")
     pri = _PRI.match(text)
     if pri is None or int(pri[1]) > 191:
-        return Row(now_ms, 0, (), text)
+        return Row(now_ms, 0, _own(sender, ""), text)
     severity, rest = SYSLOG[int(pri[1]) & 7], text[pri.end() :]
     new = _NEW.match(rest)
     if new is not None:
         stamp, host, app = new[1], new[2], new[3]
         data = "" if new[6] == "-" else f"{new[6]} "
         body = data + rest[new.end() :].removeprefix("\ufeff")
-        return Row(_ms(stamp, now_ms), severity, _own(host, app), body)
-    old = _OLD.match(rest)
-    host, body = (old[3], rest[old.end() :]) if old else ("", rest)
-    at = now_ms
-    if old:
-        at = _ms(old[2], now_ms) if old[2] else _near(old[1], now_ms)
-    tag = _TAG.match(body)
-    return Row(at, severity, _own(host, tag[1] if tag else ""), body[tag.end() :] if tag else body)
+        return Row(_ms(stamp, now_ms), severity, _own(sender if host == "-" else host, app), body)
+    return _old(rest, severity, now_ms, sender)
+
+
+def _old(text: str, severity: int, now_ms: int, sender: str) -> Row:
+    count = _COUNT.match(text)
+    body = text[count.end() :] if count else text
+    stamp = _OLD.match(body)
+    if stamp is None:
+        count, body = None, text
+    host, at = (count["host"] or "") if count else "", now_ms
+    if stamp is not None:
+        at = _ms(stamp["long"], now_ms) if stamp["long"] else _near(stamp, now_ms)
+        body = body[stamp.end() :]
+        named = None if host or _TAG.match(body) else _HOST.match(body)
+        if named is not None:
+            host, body = named["host"], body[named.end() :].removeprefix(": ")
+    facility, tag = _FACILITY.match(body), _TAG.match(body)
+    app = facility[1] if facility else tag[1] if tag else ""
+    return Row(at, severity, _own(host or sender, app), body[tag.end() :] if tag and not facility else body)
+
+
+def _decoded(raw: bytes, encoding: str) -> str:
+    """UTF-8 where it is, whatever a device of another encoding sits behind the same relay."""
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode(encoding, "replace")
 
 
 def _own(host: str, app: str) -> tuple[tuple[str, str], ...]:
@@ -51,10 +80,14 @@ def _own(host: str, app: str) -> tuple[tuple[str, str], ...]:
     return tuple((name, value[:MOST_NAME]) for name, value in pairs if value not in ("", "-"))
 
 
-def _near(text: str, now_ms: int) -> int:
-    """A local time without a year, where it is about now."""
-    year = datetime.fromtimestamp(now_ms / 1000).year  # noqa: DTZ006 - as the sender means it
-    found = (_local_ms(text, one) for one in (year, year - 1, year + 1))
+def _near(stamp: re.Match[str], now_ms: int) -> int:
+    """A local time, with a year or without, where it is about now."""
+    year = stamp["year"] or stamp["late_year"]
+    this = datetime.fromtimestamp(now_ms / 1000).year  # noqa: DTZ006 - as the sender means it
+    years = [int(year)] if year else [this, this - 1, this + 1]
+    text = f"{stamp['month']} {stamp['day']} {stamp['clock']}"
+    part = round(float(f"0.{stamp['part']}") * 1000) if stamp["part"] else 0
+    found = (_local_ms(text, one) + part for one in years)
     return next((at for at in found if abs(at - now_ms) <= APART_MS), now_ms)
 
 

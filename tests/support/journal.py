@@ -1,10 +1,13 @@
-"""A ``journalctl`` of a few lines: this house has no systemd. It gives the entries of a file behind a cursor."""
+"""A ``journalctl`` of a few lines that gives the entries of a file behind a cursor; and systemd's own journal files."""
 
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
+
+from support.servers import need
 
 SCRIPT = """#!{python}
 import json, sys, time
@@ -28,6 +31,8 @@ while entries.exists():
     for line in lines[seen:]:
         print(line, flush=True)
     seen = len(lines)
+    if "--follow" not in sys.argv:
+        break
     time.sleep(0.02)
 """
 
@@ -49,3 +54,12 @@ def journalctl(folder: Path) -> str:
     program.write_text(SCRIPT.format(python=sys.executable, entries=str(folder / "entries")))
     program.chmod(0o755)
     return str(program)
+
+
+def written(folder: Path, boot: str, **fields: bytes) -> None:
+    """One entry more in a journal of systemd's own, by the program that keeps journals of other machines."""
+    said = b"__REALTIME_TIMESTAMP=1795348800000000\n_BOOT_ID=" + boot.encode() * 32 + b"\n"
+    for name, value in fields.items():
+        said += name.encode() + b"\n" + len(value).to_bytes(8, "little") + value + b"\n"
+    program = need("/lib/systemd/systemd-journal-remote")
+    subprocess.run([program, "-o", str(folder / "system.journal"), "-"], input=said + b"\n", check=True, timeout=30)

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 from support.certificates import self_made
-from support.journal import add, entry, journalctl
+from support.journal import add, entry, journalctl, written
+from support.servers import need
 
 from collectors.container_logs import ContainerLogs
 from collectors.journald import Journald
@@ -113,6 +114,29 @@ async def test_the_journal_goes_on_behind_its_cursor(tmp_path: Path) -> None:
     await part.close()
 
 
+async def test_a_real_journal_gives_its_entries_whole_over_boots_and_restarts(tmp_path: Path) -> None:
+    """Without ``--all`` journalctl writes null for a text of more than 4 KiB, with ``--follow`` the last boot only."""
+    program, folder = need("journalctl"), str(tmp_path)
+    written(tmp_path, "a", MESSAGE=b"old")
+    part = Journald(name="j", program=program, directory=folder)
+    assert [text for text, _, _ in await until(part, 1)] == ["old"]
+    long = "中" * 20_000
+    written(tmp_path, "a", MESSAGE=long.encode(), PRIORITY=b"3", _SYSTEMD_UNIT=b"shop.service", _HOSTNAME=b"a")
+    assert await until(part, 1) == [(long, "error", MS)]
+    written(tmp_path, "a", MESSAGE=b"before the boot")
+    written(tmp_path, "b", MESSAGE=b"two\nlines \xff", PRIORITY=b"4")
+    position = json.loads(json.dumps(part.position()))
+    await part.close()
+    part = Journald(name="j", program=program, directory=folder)
+    part.restore(position)
+    after = [("before the boot", "info", MS), ("two\nlines \ufffd", "warning", MS)]
+    assert await until(part, 2) == after
+    assert await look(part) == []
+    written(tmp_path, "c", MESSAGE=b"booted while it was read")
+    assert [text for text, _, _ in await until(part, 1)] == ["booted while it was read"]
+    await part.close()
+
+
 async def test_a_journalctl_that_fails_or_is_missing_is_a_reason(tmp_path: Path) -> None:
     part = Journald(name="j", program=journalctl(tmp_path))
     part.restore({"cursor": "no-such-cursor"})
@@ -147,7 +171,28 @@ async def test_a_journalctl_that_fails_or_is_missing_is_a_reason(tmp_path: Path)
             b"<13>2026-11-22T20:00:01.5+08:00 sw1 sshd: relayed",
             Row(MS + 1500, 2, (("app", "sshd"), ("hostname", "sw1")), "relayed"),
         ),
-        (b"<190>%LINK-3-UPDOWN: down", Row(MS, 2, (), "%LINK-3-UPDOWN: down")),
+        (b"<190>%LINK-3-UPDOWN: down", Row(MS, 2, (("app", "LINK"),), "%LINK-3-UPDOWN: down")),
+        (
+            b"<189>45: *Nov 22 12:00:01.345: %SYS-5-CONFIG_I: Configured",
+            Row(MS + 1345, 2, (("app", "SYS"),), "%SYS-5-CONFIG_I: Configured"),
+        ),
+        (
+            b"<187>46: core1: Nov 22 12:00:01.345 UTC: %LINK-3-UPDOWN: Gi0/1 down",
+            Row(MS + 1345, 4, (("app", "LINK"), ("hostname", "core1")), "%LINK-3-UPDOWN: Gi0/1 down"),
+        ),
+        (
+            b"<166>Nov 22 2026 12:00:01: %ASA-6-302013: Built",
+            Row(MS + 1000, 2, (("app", "ASA"),), "%ASA-6-302013: Built"),
+        ),
+        (
+            b"<166>Nov 22 2026 12:00:01 fw1 : %ASA-6-302013: Built",
+            Row(MS + 1000, 2, (("app", "ASA"), ("hostname", "fw1")), "%ASA-6-302013: Built"),
+        ),
+        (b"<166>Nov 22 2019 12:00:01 fw1 x: y", Row(MS, 2, (("app", "x"), ("hostname", "fw1")), "y")),
+        (b"<13>Nov 22 12:00:00 root: nobody named a host", Row(MS, 2, (("app", "root"),), "nobody named a host")),
+        (b"<13> Nov 22 12:00:00 a (sd)[1]: x", Row(MS, 2, (("app", "(sd)"), ("hostname", "a")), "x")),
+        (b"<134>CEF:0|Vendor|waf|1.0|100|stopped|10|", Row(MS, 2, (), "CEF:0|Vendor|waf|1.0|100|stopped|10|")),
+        (b"<13>17: no clock", Row(MS, 2, (), "17: no clock")),
         (b"<999>x", Row(MS, 0, (), "<999>x")),
         (b"<12>\xd6\xd0 bad bytes", Row(MS, 3, (), "\ufffd\ufffd bad bytes")),
         (b"", Row(MS, 0, (), "")),
@@ -155,6 +200,17 @@ async def test_a_journalctl_that_fails_or_is_missing_is_a_reason(tmp_path: Path)
 )
 def test_messages_of_every_form_are_lines(raw: bytes, row: Row) -> None:
     assert parse(raw, MS) == row
+
+
+def test_who_names_no_host_is_known_by_address_and_other_encodings_are_read() -> None:
+    assert parse(b"<189>45: *Nov 22 12:00:00: %SYS-5-X: y", MS, "10.0.0.1").own == (
+        ("app", "SYS"),
+        ("hostname", "10.0.0.1"),
+    )
+    assert parse(b"<13>1 - - - - - - x", MS, "10.0.0.1").own == (("hostname", "10.0.0.1"),)
+    assert parse(b"<13>1 - web - - - - x", MS, "10.0.0.1").own == (("hostname", "web"),)
+    for raw in ("<12>磁盘 满".encode("gb18030"), "<12>磁盘 满".encode()):
+        assert parse(raw, MS, encoding="gb18030").text == "磁盘 满"
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -196,12 +252,13 @@ async def test_each_way_in_brings_lines(send: Send, tmp_path: Path) -> None:
     part = Syslog(name="s", listen="127.0.0.1:0", protocol=send.__name__, certificate=certificate, key=key)  # type: ignore[arg-type]
     assert await look(part) == []
     await asyncio.to_thread(send, part.port, certificate)
-    found: list[tuple[str, str, int]] = []
+    found: list[LogBatch] = []
     async with asyncio.timeout(20):
         while not found:
             await asyncio.sleep(0.01)
-            found = told(await look(part))
-    assert found == [("one", "error", MS)]
+            found = await look(part)
+    assert told(found) == [("one", "error", MS)]
+    assert label(found[0].labels, "hostname") == "127.0.0.1"
     await part.close()
 
 
