@@ -95,7 +95,7 @@ def _due(unit: Unit, now: datetime) -> list[str]:
 async def _seen(run: Run, record: ActionRecord) -> dict[str, object]:
     plan, at = record.plan, run.tick.wall
     newest = run.history(plan.rule.removesuffix(RETURN)).newest
-    there = None if run.isolated(plan.rule) else symptom(run.facts.query, plan.verify, at, newest, record.updated_at)
+    there = None if run.isolated(plan.rule) else symptom(run.facts, plan.verify, at, newest, record.updated_at)
     word, without = ("unknown", Became.UNKNOWN) if there is None else OUTCOMES[there]
     reading = await _reading(run, record)
     done = reading is not None and bool(plan.desired) and kind_of(plan.action).reached(reading, plan.desired)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from watchkeeper.model import Approval, Intent, Labels, Observation, Plan, RemedyRule, RiskClass, Severity
+from watchkeeper.model import Approval, Intent, Labels, Matcher, Observation, Plan, RemedyRule, RiskClass, Severity
 from watchkeeper.model.incident import Incident
 from watchkeeper.ports import Reading
 
@@ -46,11 +46,16 @@ class Query(Protocol):
     def __call__(self, expr: str, at: datetime) -> Sequence[tuple[Labels, float]]: ...
 
 
+#: Time of the newest sample that a selector sees at a moment; None when there is none.
+Newest = Callable[[Sequence[Matcher], datetime], datetime | None]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What the roof knows beside the observations."""
 
     query: Query
+    newest: Newest = lambda _matchers, at: at
     incidents: Sequence[Incident] = ()  #: open ones
     watched: Sequence[Watched] = ()
     bad_services: Mapping[str, datetime] = field(default_factory=dict)  #: service -> bad since

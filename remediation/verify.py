@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
 
 from watchkeeper.errors import QueryError
-from watchkeeper.model import Observation
+from watchkeeper.model import Matcher, Observation
+from watchkeeper.promql import nodes, parse
 
-from .situation import Query
+from .situation import Facts, Query
+
+#: A sample of the symptom older than this says nothing of now, however seldom it is asked for.
+STALE = timedelta(minutes=1)
+#: Series of our own that are there only while something is wrong.
+OURS = frozenset({"ALERTS", "ALERTS_FOR_STATE"})
 
 
-def symptom(query: Query, expr: str, at: datetime, newest: Observation | None, since: datetime) -> bool | None:
+def symptom(facts: Facts, expr: str, at: datetime, newest: Observation | None, since: datetime) -> bool | None:
     """True while it is there, False when it is gone, None when that cannot be known.
 
-    An empty answer alone proves nothing: the rule's own evidence must have been seen, and known, after ``since``.
+    An empty answer alone proves nothing: the rule's own evidence must have been seen, and known, after ``since``, and
+    everything that the expression asks for must have brought a sample since then.
     """
     try:
-        values = [value for _, value in query(expr, at)]
+        values = [value for _, value in facts.query(expr, at)]
+        moments = [facts.newest(part, at) for part in needed(expr)]
     except QueryError:
         return None
     if any(not math.isfinite(value) for value in values):
@@ -26,7 +35,32 @@ def symptom(query: Query, expr: str, at: datetime, newest: Observation | None, s
     if any(value != 0 for value in values):
         return True
     alive = newest is not None and newest.bad is not None and newest.at > since
-    return False if alive else None
+    told = all(moment is not None and moment > since and at - moment <= STALE for moment in moments)
+    return False if alive and told else None
+
+
+@lru_cache(maxsize=1024)
+def needed(expr: str) -> tuple[Sequence[Matcher], ...]:
+    """Selectors whose silence is no answer. ``x or vector(0)`` says itself what the silence of x means.
+
+    Raises QueryError.
+    """
+    return tuple(dict.fromkeys(_needed(parse(expr))))
+
+
+def _needed(node: nodes.Node) -> Iterator[tuple[Matcher, ...]]:
+    if isinstance(node, nodes.Selector):
+        if not any(each.name == "__name__" and each.value in OURS for each in node.matchers):
+            yield node.matchers
+        return
+    if isinstance(node, nodes.Binary) and node.op == "or" and _is_number(node.rhs):
+        return
+    for child in nodes.children(node):
+        yield from _needed(child)
+
+
+def _is_number(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Call) and node.name == "vector"
 
 
 def guards_now(query: Query, guards: Sequence[str], at: datetime) -> dict[str, float | None]:

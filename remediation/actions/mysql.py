@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Annotated, Any, ClassVar
@@ -49,7 +49,8 @@ class Mysql:
     """Desired state: ``{"primary": "db2"}`` or ``{"read_only": {"db1": true}}``.
 
     A living primary is set read-only first and the new one waits until it has everything: nothing is lost. A dead one
-    must come back read-only by itself, or two would take writes: without ``starts_read_only`` that is class A4.
+    must come back read-only by itself, or two would take writes: without ``starts_read_only`` that is class A4. One
+    that is silent to us while a replica is still connected to it is not dead, and is left alone.
     """
 
     risk = RiskClass.A2
@@ -76,6 +77,7 @@ class Mysql:
             "fit": fit,
             "choice": min(fit, key=lambda name: (lags[name], name), default=""),
             "acknowledges": sorted(name for name in fit if servers[name].acknowledges),
+            "receive": [] if primary in servers else sorted(name for name in fit if servers[name].receives),
         }
         capacity = {f"lag_seconds.{name}": lag for name, lag in lags.items()}
         healthy = len(fit) + (primary in servers)
@@ -171,8 +173,21 @@ def _impact_of_freezing(options: MysqlOptions, reading: Reading, desired: Mappin
         ceiling=reading.capacity["total"],
         direction="out" if thawed else "in" if touched else "same",
         risk=RiskClass.A4 if thawed and others else RiskClass.A3,
-        problem="two servers would take writes" if thawed and (others or len(thawed) > 1) else "",
+        problem=_two(reading, thawed, others),
     )
+
+
+def _two(reading: Reading, thawed: Sequence[str], others: Sequence[str]) -> str:
+    """Why more than one would take writes afterwards."""
+    if thawed and (others or len(thawed) > 1):
+        return "two servers would take writes"
+    return _lives(reading) if thawed else ""
+
+
+def _lives(reading: Reading) -> str:
+    """A primary that is silent to us alone takes writes all the while."""
+    alive = ", ".join(names_in(reading.state["receive"], "receive"))
+    return f"{reading.state['primary']} lives and sends to {alive}, only we do not reach it" if alive else ""
 
 
 def _risk(options: MysqlOptions, reading: Reading, wanted: str) -> RiskClass:
@@ -189,8 +204,10 @@ def _problem(reading: Reading, wanted: str) -> str:
         return ""
     if len(writable) > 1:
         return "two servers take writes already"
+    if lives := _lives(reading):
+        return lives
     frozen = mapping(reading.state["read_only"], "read_only")
-    if wanted in fit or (not writable and wanted in frozen):  # half of a switch: nobody serves
+    if wanted in fit or (not reading.state["primary"] and wanted in frozen):  # half of a switch: nobody serves
         return ""
     return f"{wanted} is not fit to lead; fit are {', '.join(fit) or '-'}"
 

@@ -32,7 +32,7 @@ async def verifying(run: Run, record: ActionRecord) -> ActionRecord | None:
     if bad := worse(before, guards_now(run.facts.query, list(before), at), run.settings.guard_tolerance):
         return await run.move(record, S.ROLLING_BACK, f"worse than before: {bad}")
     since = datetime.fromisoformat(str(record.progress["effect_wall"]))
-    there = symptom(run.facts.query, plan.verify, at, run.history(plan.rule.removesuffix(RETURN)).newest, since)
+    there = symptom(run.facts, plan.verify, at, run.history(plan.rule.removesuffix(RETURN)).newest, since)
     holding = record.progress.get("hold_until") is not None
     if there and (holding or run.past(record, "verify_until")):
         reason = "the symptom came back" if holding else "the symptom stayed"

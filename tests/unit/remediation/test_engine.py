@@ -15,6 +15,7 @@ from support.remedies import NOON, RULE
 
 from remediation.settings import Settings
 from remediation.steps import HANDLERS
+from remediation.verify import needed
 from watchkeeper.errors import AccessError, QueryError
 from watchkeeper.model import ActionState, Mode, Severity, Target
 from watchkeeper.ports import Reading
@@ -115,6 +116,40 @@ def test_an_unknown_symptom_is_never_success(world: World) -> None:
     assert world.record().state is ActionState.ESCALATED
     assert world.told[-1].page
     assert drained(world)
+
+
+def test_a_symptom_whose_own_samples_have_stopped_is_never_gone(tmp_path: Path) -> None:
+    world = World(tmp_path, replace(RULE, verify='probe_success{copy="front"} == 0'))
+    world.answers[world.rules[0].verify] = 1.0
+    world.step(3)
+    last = world.clock.now()
+    world.facts["newest"] = lambda _matchers, _at: last  # the probe of the front died with the last of its samples
+    world.answers[world.rules[0].verify] = None
+    world.symptom = 0
+    world.step(1)
+    assert world.record().state is ActionState.VERIFYING
+    assert "hold_until" not in world.record().progress
+    world.facts["newest"] = lambda _matchers, at: at
+    assert [change.kind for change in world.step()] == ["verified_holding"]
+    world.facts["newest"] = lambda _matchers, _at: None
+    world.step(200)
+    assert world.record().state is ActionState.ESCALATED
+
+
+@pytest.mark.parametrize(
+    ("verify", "asked"),
+    [
+        ('a{x="1"} == 0', ["a"]),
+        ("rate(a[1m]) / rate(b[1m] offset 5m) > 0.5", ["a", "b"]),
+        ("max(a) > 1 or max(a) < 0", ["a"]),
+        ("(sum(rate(a[1m])) or vector(0)) / sum(rate(b[1m])) > 0.1", ["b"]),  # said to be zero when it is silent
+        ('ALERTS{alertname="Down"} == 1', []),  # there only while something is wrong
+        ("ALERTS == 1 or a > 1", ["a"]),
+    ],
+)
+def test_what_must_bring_samples_before_a_symptom_counts_as_gone(verify: str, asked: list[str]) -> None:
+    names = [next(each.value for each in part if each.name == "__name__") for part in needed(verify)]
+    assert names == asked
 
 
 def test_a_query_that_fails_is_unknown_too(world: World) -> None:

@@ -29,6 +29,7 @@ STATE: dict[str, object] = {
     "fit": ["b", "c"],
     "choice": "b",
     "acknowledges": ["c"],
+    "receive": [],
 }
 READING = Reading(state=STATE, epoch="e", capacity={"healthy": 3, "total": 3, "lag_seconds.b": 0, "lag_seconds.c": 60})
 
@@ -59,6 +60,12 @@ def test_a_switch_that_cannot_be_finished_is_undone_and_a_dead_primary_is_replac
     db.ask("b", "start slave")
     wait_until(lambda: db.value("b", "select count(*) from shop.orders") == "2")
 
+    db.ask("a", "set sql_log_bin=0; alter user watchkeeper@'%' account lock")  # we are kept out, b stays connected
+    with pytest.raises(ActionError, match="a lives and sends to b"):
+        KIND.apply({"primary": "b"}, intent_of(PLAN), settings)
+    assert db.writable() == ["a"]  # or two would take writes
+    db.ask("a", "set sql_log_bin=0; alter user watchkeeper@'%' account unlock")
+
     db.servers["a"].kill()
     dead = KIND.read(TARGET, settings)
     assert (dead.state["primary"], dead.state["answers"], dead.state["fit"]) == ("a", False, ["b"])
@@ -77,6 +84,12 @@ def test_a_switch_that_cannot_be_finished_is_undone_and_a_dead_primary_is_replac
         (reading(writable=["a", "b"]), "b", "two servers take writes already"),
         (reading(fit=["c"]), "b", "b is not fit to lead; fit are c"),
         (reading(primary="", writable=[]), "a", ""),  # half of a switch
+        (reading(answers=False, writable=[], fit=["c"]), "b", "b is not fit to lead; fit are c"),
+        (
+            reading(answers=False, writable=[], receive=["b", "c"]),
+            "b",
+            "a lives and sends to b, c, only we do not reach it",
+        ),
         (READING, "a", ""),
     ],
 )
@@ -105,6 +118,8 @@ def test_a_server_is_frozen_and_thawed_but_never_two_of_them() -> None:
     assert (desired, back) == ({"read_only": {"a": True}}, {"read_only": {"a": False}})
     assert KIND.impact(READING, desired, OPTIONS).direction == "in"
     assert KIND.impact(READING, {"read_only": {"b": False}}, OPTIONS).problem == "two servers would take writes"
+    unreached = reading(answers=False, writable=[], read_only={"b": True, "c": True}, receive=["c"])
+    assert KIND.impact(unreached, {"read_only": {"b": False}}, OPTIONS).problem.startswith("a lives and sends to c")
     frozen = reading(primary="", writable=[], read_only={"a": True, "b": True, "c": True})
     assert KIND.impact(frozen, back, OPTIONS).problem == ""
     assert KIND.reached(frozen, desired)

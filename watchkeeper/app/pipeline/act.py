@@ -157,6 +157,7 @@ class Acting:
         asked = {one.name: one.last_at for one in self.sources() if one.name in named and one.last_at is not None}
         return Facts(
             query=self.ask,
+            newest=self.ask.newest_of,
             incidents=incidents,
             watched=watched,
             bad_services=bad,

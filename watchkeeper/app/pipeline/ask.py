@@ -29,11 +29,12 @@ class Ask:
 
     def newest(self, expr: str, at: datetime) -> datetime | None:
         """The newest sample of the selector whose newest is oldest: evidence is as fresh as its stalest part."""
-        moments = [self._newest_of(matchers, at) for matchers, _window, _offset in selectors(expr)]
+        moments = [self.newest_of(matchers, at) for matchers, _window, _offset in selectors(expr)]
         known = [moment for moment in moments if moment is not None]
         return min(known) if known and len(known) == len(moments) else None
 
-    def _newest_of(self, matchers: Sequence[Matcher], at: datetime) -> datetime | None:
+    def newest_of(self, matchers: Sequence[Matcher], at: datetime) -> datetime | None:
+        """The newest sample that one selector sees."""
         text = "{" + ",".join(written(one) for one in matchers) + "}"
         rows = self(f"max(timestamp({text}))", at)
         return from_ms(rows[0][1] * 1000) if rows else None
