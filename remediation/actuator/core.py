@@ -51,8 +51,11 @@ class Actuator:
                 self._journal.end(key, 0, known)
             return known
 
-    def submit(self, intent: Intent) -> dict[str, Any]:
-        """Carry an intent out, once; the same key again is answered with what became of it."""
+    def submit(self, intent: Intent, waited_for: Callable[[], bool] = lambda: True) -> dict[str, Any]:
+        """Carry an intent out, once; the same key again is answered with what became of it.
+
+        ``waited_for``: whoever sent it still waits. One that we overslept was decided on what was seen long ago.
+        """
         plan = self._checked(intent)
         target = plan.targets[0]
         with self._guard:
@@ -65,7 +68,7 @@ class Actuator:
             lock = self._locks[target.name]
         try:
             with lock:
-                return self._carry_out(intent, plan, target)
+                return self._carry_out(intent, plan, target, waited_for)
         finally:
             with self._guard:
                 self._running.discard(intent.idempotency_key)
@@ -81,12 +84,14 @@ class Actuator:
         self._of(plan.targets[0])
         return plan
 
-    def _carry_out(self, intent: Intent, plan: Plan, target: Target) -> dict[str, Any]:
+    def _carry_out(self, intent: Intent, plan: Plan, target: Target, waited_for: Callable[[], bool]) -> dict[str, Any]:
         kind, settings = self._of(target)
         wanted = plan.desired if intent.operation == EXECUTE else plan.rollback
         refusal = self._refusal(intent, plan, target, kind, settings)
         if refusal is not None:
             return refusal
+        if not waited_for():
+            return self._end(intent, _refused(intent.token, "whoever sent it waits no more: it came too late"))
         with self._guard:
             self._journal.begin(intent.idempotency_key, intent.token, target.name, intent.operation)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import struct
 from pathlib import Path
@@ -24,6 +25,16 @@ def peer(connection: socket.socket) -> Peer:
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize(LAYOUT))
     pid, uid, _ = struct.unpack(LAYOUT, raw)
     return Peer(pid, uid)
+
+
+def is_open(connection: socket.socket) -> bool:
+    """False once the other end has closed, however much of what it sent is still to be read."""
+    asked = select.poll()
+    try:
+        asked.register(connection.fileno(), select.POLLRDHUP)
+    except ValueError:  # it is closed on our side, too
+        return False
+    return not asked.poll(0)
 
 
 def separation(path: Path) -> Separation:

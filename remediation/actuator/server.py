@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from watchkeeper.telemetry import logger
 from .core import Actuator
 from .frames import pack, receive
 from .journal import Journal
-from .peer import peer
+from .peer import is_open, peer
 
 #: Seconds a client may take to send a message.
 PATIENCE = 10.0
@@ -86,7 +87,8 @@ async def _talk(core: Actuator, reader: asyncio.StreamReader, writer: asyncio.St
             return
         if request is None:
             return
-        answering = asyncio.create_task(asyncio.to_thread(answer_to, core, request))
+        waited_for = partial(is_open, writer.get_extra_info("socket"))
+        answering = asyncio.create_task(asyncio.to_thread(answer_to, core, request, waited_for))
         try:
             await asyncio.shield(answering)
         finally:
@@ -97,10 +99,12 @@ async def _talk(core: Actuator, reader: asyncio.StreamReader, writer: asyncio.St
             return  # whatever was done is in the journal
 
 
-def answer_to(core: Actuator, request: Mapping[str, Any]) -> dict[str, Any]:
-    """One request answered; errors are answers too."""
+def answer_to(
+    core: Actuator, request: Mapping[str, Any], waited_for: Callable[[], bool] = lambda: True
+) -> dict[str, Any]:
+    """One request answered; errors are answers too. ``waited_for``: somebody is still there to hear the answer."""
     try:
-        return {"ok": True, "answer": _answer(core, request)}
+        return {"ok": True, "answer": _answer(core, request, waited_for)}
     except WatchkeeperError as error:
         return {"ok": False, "error": str(error), "unknown": bool(getattr(error, "unknown", False))}
     except Exception as error:  # the edge: the effect may have happened, so the answer says unknown
@@ -108,7 +112,7 @@ def answer_to(core: Actuator, request: Mapping[str, Any]) -> dict[str, Any]:
         return {"ok": False, "error": f"{type(error).__name__} in the actuator", "unknown": True}
 
 
-def _answer(core: Actuator, request: Mapping[str, Any]) -> dict[str, Any]:
+def _answer(core: Actuator, request: Mapping[str, Any], waited_for: Callable[[], bool]) -> dict[str, Any]:
     operation = request.get("op")
     if operation == "ping":
         return {"pid": os.getpid()}
@@ -118,7 +122,7 @@ def _answer(core: Actuator, request: Mapping[str, Any]) -> dict[str, Any]:
     if operation == "outcome":
         return core.outcome(str(request["key"]))
     if operation == "submit":
-        return core.submit(intent_from(request["intent"]))
+        return core.submit(intent_from(request["intent"]), waited_for)
     raise WatchkeeperError(f"unknown operation {operation!r}")
 
 

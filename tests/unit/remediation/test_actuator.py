@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import shutil
+import signal
 import stat
 import tempfile
 import threading
@@ -133,6 +134,14 @@ def test_the_kill_switch_file_is_read_before_every_effect_and_lets_the_way_back_
     (desk.folder / "kill-switch").unlink()
     assert desk.actuator.submit(intent) == refused  # this key is settled
     assert desk.actuator.submit(desk.intent(8))["state"] == "done"
+
+
+@pytest.mark.parametrize("operation", ["execute", "rollback"])
+def test_what_nobody_waits_for_any_more_is_refused_for_good(desk: Desk, operation: str) -> None:
+    late = replace(desk.intent(5), operation=operation)
+    assert "waits no more" in desk.actuator.submit(late, lambda: False)["detail"]
+    assert desk.actuator.submit(late)["state"] == "refused"
+    assert desk.pool.effects == []
 
 
 def test_asking_for_an_unseen_intent_settles_that_it_never_runs(desk: Desk) -> None:
@@ -395,6 +404,23 @@ def kills(folder: Path, seed: int, rounds: int) -> None:
     assert max(done.values(), default=0) <= 1
     assert {key for key, state in answered.items() if state == "done"} <= set(done)
     assert set(done) <= {key for key, state in answered.items() if state in ("done", "unknown")}
+
+
+def test_an_intent_that_the_actuator_overslept_is_never_carried_out(folder: Path) -> None:
+    child = Child(folder)
+    try:
+        slept = numbered(intent_of(PROCESS_PLAN), 1)
+        child.process.send_signal(signal.SIGSTOP)
+        with pytest.raises(ActionError) as caught:
+            asyncio.run(SocketClient(folder / "a.sock", timeout=0.1).submit(slept))
+        assert caught.value.unknown
+        child.process.send_signal(signal.SIGCONT)
+        found = {"state": "running"}
+        while found["state"] == "running":
+            found = dict(asyncio.run(child.client.outcome(slept.idempotency_key)) or {})
+        assert (found["state"], child.effects()) == ("refused", [])
+    finally:
+        child.kill()
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
