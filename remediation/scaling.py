@@ -21,6 +21,8 @@ from .plan import Planned
 from .scale_times import scheduled
 from .situation import Query, Situation
 
+#: More is never needed: a load without bounds asks for no infinite number.
+MOST_WORKERS = 1e9
 #: Finer steps than this are not asked of the past.
 FINEST = timedelta(seconds=1)
 
@@ -75,16 +77,20 @@ def wanted(
     """
     bounds = bounds or Bounds(least=scale.min, most=scale.max)
     work = max(load, expected or 0.0)
-    needed = math.ceil(work / scale.per_worker - 1e-9)
+    needed = _workers(work, scale)
     near = running > 0 and abs(work / (scale.per_worker * running) - 1) <= scale.tolerance
     if scale.direction == "out":
         count = running if near else needed
         count = max(running, min(max(min(count, bounds.most), bounds.least), running + scale.step))
     else:
-        roomy = math.ceil(work * (1 + scale.tolerance) / scale.per_worker - 1e-9)
+        roomy = _workers(work * (1 + scale.tolerance), scale)
         count = running if near else min(max(roomy, bounds.least), bounds.most)
         count = min(running, max(count, running - scale.step))
     return Count(count=count, load=load, running=running, needed=needed, expected=expected, bounds=bounds)
+
+
+def _workers(work: float, scale: Scale) -> int:
+    return math.ceil(min(work / scale.per_worker, MOST_WORKERS) - 1e-9)
 
 
 def load_now(scale: Scale, query: Query, at: datetime, window: timedelta, interval: timedelta) -> float:
@@ -151,19 +157,23 @@ def resolved(
     """The rule with its scale as a plain ``count``, and why. ``planned``: parameters of the plan so far.
 
     Resolved once: a plan that names a count keeps it, or the plan that was approved would not be the one carried out.
+    What it was made from is asked anew all the same: people may take their time. Raises ActionError when it is not
+    known any more, when the budget guard has tripped, or when those who would be taken away are needed by now.
     """
     scale = rule.scale
     if scale is None:
         return rule, {}
-    if planned and "count" in planned:
-        return replace(rule, parameters=dict(planned)), {}
     running = reading.capacity.get("total")
     if running is None:
         raise ActionError(f"target {rule.target!r} does not say how many run: it cannot be scaled by load")
     guarded(scale, query, at)
     load, expected = load_now(scale, query, at, window, rule.interval), expected_load(scale, query, at)
     found = wanted(scale, load, int(running), expected=expected, bounds=bounds_of(scale, at))
-    return replace(rule, parameters={"count": found.count}), {"scale": found.evidence()}
+    if not planned or "count" not in planned:
+        return replace(rule, parameters={"count": found.count}), {"scale": found.evidence()}
+    if scale.direction == "in" and found.count > int(str(planned["count"])):
+        raise ActionError(f"the load of {load:g} needs {found.count} by now: nobody is taken away")
+    return replace(rule, parameters=dict(planned)), {}
 
 
 def bounded(s: Situation) -> bool:

@@ -50,6 +50,11 @@ async def plan_now(run: Run, record: ActionRecord, rule: RemedyRule) -> Planned:
         return _nothing(nothing, str(error))
 
 
+def no_plan(planned: Planned) -> str:
+    """Why there is none to compare with the one that was made; empty when there is one."""
+    return "" if planned.plan.targets else planned.impact.problem
+
+
 def _foretold(run: Run, rule: RemedyRule, made: Planned, why: Mapping[str, Any]) -> Planned:
     """With what the plan says of the world after it: said once, when it is made."""
     scaled = why.get("scale", {})

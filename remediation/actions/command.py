@@ -19,7 +19,7 @@ from watchkeeper.store.samples.patterns import compile_matcher
 
 from . import said, told
 from .base import holds, options_of, untouched
-from .programs import run
+from .programs import is_shell, run
 
 #: ``{replicas}`` in an argument; nothing else is replaced.
 PLACE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
@@ -40,6 +40,8 @@ def _patterns(values: dict[str, str]) -> dict[str, str]:
 def _program(argv: list[str]) -> list[str]:
     if argv and (not argv[0].startswith("/") or PLACE.search(argv[0])):
         raise ValueError("the program is the whole path of a file")
+    if argv and is_shell(argv[0]):
+        raise ValueError("a shell makes commands of its arguments: write a program of your own")
     return argv
 
 

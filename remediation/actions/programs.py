@@ -20,6 +20,10 @@ from . import said
 #: All that a program finds in its environment unless the target declares more.
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 MAX_OUTPUT = 1 << 20
+#: Programs that make commands of their arguments.
+SHELLS = frozenset(
+    {"sh", "bash", "rbash", "dash", "ash", "ksh", "mksh", "zsh", "csh", "tcsh", "fish", "busybox", "pwsh"}
+)
 #: Characters of what a program said that are repeated in a reason.
 TOLD = 300
 
@@ -67,10 +71,17 @@ def run(
     return Finished(code=process.returncode, out=out.decode(errors="replace"), err=err.decode(errors="replace"))
 
 
+def is_shell(path: str) -> bool:
+    """By its name, and by that of the file it leads to."""
+    return not SHELLS.isdisjoint((Path(path).name, Path(path).resolve().name))
+
+
 def check_program(path: str) -> None:
-    """Absolute, a file, and nobody but its owner may change it."""
+    """Absolute, a file, no shell, and nobody but its owner may change it."""
     if not Path(path).is_absolute():
         raise said.refused("actuator", path, "the program needs its whole path")
+    if is_shell(path):
+        raise said.refused("actuator", path, "a shell makes commands of its arguments: write a program of your own")
     try:
         mode = Path(path).stat().st_mode
     except OSError as error:

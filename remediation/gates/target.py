@@ -43,6 +43,8 @@ def precondition(s: Situation) -> Verdict:
 def _cannot(s: Situation) -> str:
     if s.impact.problem:
         return s.impact.problem
+    if not _counted(s):
+        return "it cannot be known how many would be healthy"
     if not s.plan.targets or not s.plan.desired:
         return "the plan selects nothing, and nothing means nothing"
     if s.reading is None:
@@ -54,6 +56,11 @@ def _cannot(s: Situation) -> str:
         return "the target is in the wanted state already"
     unknown = sorted(expr for expr, value in s.guards.items() if value is None or not math.isfinite(value))
     return f"the guard {unknown[0]} cannot be read" if unknown else ""
+
+
+def _counted(s: Situation) -> bool:
+    """NaN is below no floor and above none."""
+    return math.isfinite(s.impact.healthy_after) and math.isfinite(s.impact.total)
 
 
 def _capacity(s: Situation) -> str:
@@ -100,6 +107,8 @@ def blast_radius(s: Situation) -> Verdict:
                 "blast_radius", f"the other side was probed good {sum(good)} of the last {LINK_PROBES} times"
             )
         return passed("blast_radius", probes=good)
+    if not _counted(s):
+        return refused("blast_radius", "it cannot be known how many would be healthy")
     cap = max(1, math.floor(s.settings.blast_share * s.impact.total))
     growing = s.impact.scaling and s.impact.direction == "out"  # bounded by its ceiling instead
     if len(s.impact.touched) > cap and not growing:

@@ -15,7 +15,7 @@ from remediation.predict import objections
 from remediation.run import AGAIN, Run, same_change, verdicts_json
 from remediation.scaling import scaled_enough
 from remediation.situation import Situation
-from remediation.survey import plan_now, situation_of
+from remediation.survey import no_plan, plan_now, situation_of
 from watchkeeper.model import ActionRecord, ActionState, Mode, RemedyRule, Verdict
 
 if TYPE_CHECKING:
@@ -126,8 +126,11 @@ async def proposed(run: Run, record: ActionRecord) -> ActionRecord:
         return await run.move(record, S.SUPPRESSED, "switch: the rule is gone")
     planned = await plan_now(run, record, rule)
     if not same_change(planned.plan, record.plan):
-        changed = Verdict(gate="drift", passed=False, reason="the target or the rule changed while the plan was made")
-        return await suppress(run, record, changed, {})
+        why = no_plan(planned)
+        gate, why = (
+            ("precondition", why) if why else ("drift", "the target or the rule changed while the plan was made")
+        )
+        return await suppress(run, record, Verdict(gate=gate, passed=False, reason=why), {})
     situation = await situation_of(run, record, rule, replace(planned, plan=record.plan))
     verdicts = evaluate(situation, last="approval")
     final = verdicts[-1]

@@ -13,7 +13,7 @@ from remediation.gates import evaluate
 from remediation.gates.evidence import FRESH_INTERVALS
 from remediation.run import AGAIN, Run, same_change, verdicts_json, write
 from remediation.situation import Situation
-from remediation.survey import plan_now, situation_of
+from remediation.survey import no_plan, plan_now, situation_of
 from watchkeeper.errors import ActionError, StoreError
 from watchkeeper.model import ActionRecord, ActionState, Intent, RemedyRule
 from watchkeeper.ports import Reading
@@ -49,7 +49,9 @@ async def armed(run: Run, record: ActionRecord) -> ActionRecord:
         return await abort(run, record, "switch: the rule is gone")
     planned = await plan_now(run, record, rule)
     if not same_change(planned.plan, record.plan):
-        return await abort(run, record, "lock: the target or the rule changed since the plan was made")
+        why = no_plan(planned)
+        changed = f"precondition: {why}" if why else "lock: the target or the rule changed since the plan was made"
+        return await abort(run, record, changed)
     planned = replace(planned, plan=record.plan)
     situation = await situation_of(run, record, rule, planned)
     verdicts = evaluate(situation, last="lock")

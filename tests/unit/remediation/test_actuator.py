@@ -415,10 +415,10 @@ def test_an_intent_that_the_actuator_overslept_is_never_carried_out(folder: Path
             asyncio.run(SocketClient(folder / "a.sock", timeout=0.1).submit(slept))
         assert caught.value.unknown
         child.process.send_signal(signal.SIGCONT)
-        found = {"state": "running"}
-        while found["state"] == "running":
-            found = dict(asyncio.run(child.client.outcome(slept.idempotency_key)) or {})
-        assert (found["state"], child.effects()) == ("refused", [])
+        state: object = "running"
+        while state == "running":
+            state = (asyncio.run(child.client.outcome(slept.idempotency_key)) or {}).get("state")
+        assert (state, child.effects()) == ("refused", [])
     finally:
         child.kill()
 

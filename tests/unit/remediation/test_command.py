@@ -151,3 +151,14 @@ def test_what_cannot_be_read_has_no_way_back(tmp_path: Path) -> None:
     reading = KIND.read(TARGET, settings)
     assert KIND.desired(reading, {"state": {"mode": "cached"}}) == ({"mode": "cached"}, {})
     assert apply(settings, "cached")["argv"][1:] == ["set", "cached"]
+
+
+@pytest.mark.parametrize("program_of", ["/bin/sh", "/usr/bin/bash", "/bin/busybox", "link"])
+def test_a_shell_is_no_program_by_whatever_name(tmp_path: Path, program_of: str) -> None:
+    (tmp_path / "link").symlink_to("/bin/sh")
+    shell = str(tmp_path / "link") if program_of == "link" else program_of
+    settings = {**pool(tmp_path), "set": [shell, "-c", "reboot {mode}"]}
+    with pytest.raises(ConfigError, match="a shell makes commands"):
+        apply(settings, "cached")
+    with pytest.raises(ActionError, match="a shell makes commands"):
+        run([shell, "-c", "true"], timeout=1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from support.remedies import (
     failed,
     observation,
     passing,
+    refusals,
 )
 
 from remediation import confirm
@@ -113,3 +115,8 @@ def test_who_of_a_links_observers_did_not_confirm_is_named() -> None:
     assert "did not confirm" not in confirmed(passing(history=())).reason
     verdict = confirmed(passing(link=a_link(link=replace(LINK, observers=["probe", "users"]))))
     assert (verdict.passed, "; users did not confirm" in verdict.reason) == (False, True)
+
+
+@pytest.mark.parametrize("change", [{"healthy_after": math.nan}, {"total": math.inf}, {"total": math.nan}])
+def test_figures_that_are_none_are_refused_by_whoever_counts_with_them(change: dict[str, Any]) -> None:
+    assert refusals(passing(impact=replace(IMPACT, **change))) == ["precondition", "blast_radius"]

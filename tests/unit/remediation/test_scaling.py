@@ -84,6 +84,31 @@ def test_the_count_follows_from_the_load_in_one_direction_inside_the_bounds(
     assert wanted(scale, load, running).count == count
 
 
+@pytest.mark.parametrize(
+    ("scale", "answers", "says"),
+    [
+        (OUT, (), "must be one number"),
+        (OUT, (math.nan,), "must be one number"),
+        (replace(OUT, cost_guard="over_budget"), (300.0,), "the budget guard has tripped"),
+        (IN, (), "must be one number"),
+        (IN, (30.0,), "the load of 30 needs 8 by now: nobody is taken away"),
+        (replace(IN, forecast="rate_in_an_hour"), (math.inf,), "must be one number"),
+    ],
+)
+def test_what_a_number_was_made_from_is_asked_anew_before_it_is_carried_out(
+    scale: Scale, answers: tuple[float, ...], says: str
+) -> None:
+    reading = Reading(state={}, epoch="e", capacity={"total": 8.0})
+    with pytest.raises(ActionError, match=says):
+        resolved(rule_of(scale), {"count": 7}, reading, Answers(*answers), NOON, MINUTES)
+
+
+@pytest.mark.parametrize("scale", [OUT, IN])
+def test_a_load_beyond_all_bounds_asks_for_no_more_than_a_step(scale: Scale) -> None:
+    found = wanted(replace(scale, per_worker=0.1), 1e308, 2, bounds=Bounds(least=2, most=8))
+    assert found.count == (8 if scale.direction == "out" else 2)
+
+
 @given(load=numbers, more=numbers, running=counts, scale=st.sampled_from([OUT, IN, replace(OUT, step=1)]))
 def test_more_load_never_means_fewer_workers_and_a_step_is_never_exceeded(
     load: float, more: float, running: int, scale: Scale

@@ -88,11 +88,32 @@ def test_only_a_success_is_a_success(receiver: Receiver, status: int, *, unknown
         KIND.read(TARGET, receiver.target)
 
 
-@pytest.mark.parametrize("answer", [b"[]", b"no", b"{}", b'{"state": 1}', b'{"state": {}, "capacity": {"total": "x"}}'])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(b"[]", b"no", b"{}", b'{"state": 1}', b'{"state": {"mode": NaN}}'),
+        *(
+            b'{"state": {}, "capacity": {"total": %s}}' % figure
+            for figure in (b'"x"', b"NaN", b"1e999", b"-1", b"true")
+        ),
+    ],
+)
 def test_an_answer_that_is_no_state_is_an_error(receiver: Receiver, answer: bytes) -> None:
     receiver.answer = answer
     with pytest.raises(ActionError, match=r"not a mapping|cannot be read"):
         KIND.read(TARGET, receiver.target)
+
+
+@pytest.mark.parametrize(
+    ("told", "floor", "healthy"),
+    [("{}", 0, 1), ("{}", 2, 0), ('{"total": 3}', 0, 0), ('{"total": 3, "healthy": 2}', 2, 2)],
+)
+def test_members_that_nothing_is_said_of_are_not_healthy(
+    receiver: Receiver, told: str, floor: int, healthy: int
+) -> None:
+    receiver.answer = b'{"state": {"mode": "full"}, "capacity": %s}' % told.encode()
+    reading = KIND.read(TARGET, receiver.target)
+    assert KIND.impact(reading, {"mode": "cached"}, {**receiver.target, "floor": floor}).healthy_after == healthy
 
 
 def test_a_private_address_is_reached_only_when_its_owner_says_so(receiver: Receiver) -> None:
