@@ -21,10 +21,14 @@ for _bit in range(64):
 def digits(words: NDArray[np.uint64]) -> IntArray:
     """How many digits each begins with, 8 at most."""
     apart = words ^ _ZEROS
-    others = (apart | apart + _SIX) & _TOP
-    lowest = others & (~others + np.uint64(1))
-    found: IntArray = _BYTE_OF[lowest * np.uint64(_BRUIJN) >> _SHIFT]
-    found[others == 0] = 8
+    return first_byte((apart | apart + _SIX) & _TOP)
+
+
+def first_byte(bits: NDArray[np.uint64]) -> IntArray:
+    """The first byte of each with a bit set; 8: none has."""
+    lowest = bits & (~bits + np.uint64(1))
+    found: IntArray = _BYTE_OF.take(lowest * np.uint64(_BRUIJN) >> _SHIFT)
+    found[bits == 0] = 8
     return found
 
 

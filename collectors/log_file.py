@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import glob
 import os
-from dataclasses import field, replace
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from watchkeeper.clock import time_zones, to_ms
+from watchkeeper.clock import time_zones
 from watchkeeper.errors import CollectError
 from watchkeeper.model import SEVERITIES, Labels, LogBatch, Tick, labels
 from watchkeeper.outbound import Outbound
@@ -23,12 +23,11 @@ from watchkeeper.ports import Collected
 from .base import STRICT, Reading, Sheet, target_labels
 from .log_clock import LineClock
 from .log_compressed import COMPRESSED
+from .log_reader import LineReader
 from .log_rotation import Family
-from .log_severity import severities
 from .log_siblings import is_rotated
 from .log_tail import Raw
 from .log_text import decode, join, line_ends
-from .log_words import Buffer
 
 _NO_LINES = np.zeros(len(SEVERITIES), np.int64)
 
@@ -71,7 +70,7 @@ class LogFile:
         self.target_labels = target_labels(self.name, self.labels, default_instance=os.uname().nodename)
         self._sheet = Sheet(f"{self.kind}/{self.name}", self.target_labels)
         self._families: dict[str, Family] = {}
-        self._clocks: dict[str, LineClock] = {}
+        self._readers: dict[str, LineReader] = {}
         self._saved: dict[str, Any] = {}
         self._seen_before = False
         self._ignored = 0
@@ -122,7 +121,7 @@ class LogFile:
             if family.empty:
                 family.close()
                 del self._families[path]
-                self._clocks.pop(path, None)
+                self._readers.pop(path, None)
         self._seen_before = True
         return Collected(ticks=[self._sheet.tick(now, self._readings())], logs=found, body_bytes=used)
 
@@ -180,11 +179,13 @@ class LogFile:
             made = [LogBatch.of(own, join(texts, self.multiline_start), 0)]
         else:
             made = [_batch(own, piece) for piece in pieces]
-        clock = self._clocks.setdefault(path, LineClock(self.time_zone)) if self.line_times else None
-        return [_told(batch, clock, now, live=live) for batch in made]
+        reader = self._readers.get(path)
+        if reader is None:
+            reader = self._readers[path] = LineReader(LineClock(self.time_zone) if self.line_times else None)
+        return [reader.read(batch, now, live=live, joined=bool(self.multiline_start)) for batch in made]
 
     def _doubted(self, path: str, *, at_end: bool) -> None:
-        clock = self._clocks.get(path)
+        clock = self._readers[path].clock if path in self._readers else None
         if clock is not None:
             self._count("watchkeeper_log_doubtful_times_total", path, clock.doubted)
             clock.doubted = 0
@@ -212,15 +213,3 @@ def _batch(own: Labels, data: bytes) -> LogBatch:
     return LogBatch(
         labels=own, data=data, ends=ends, times=np.zeros(len(ends), np.int64), severity=np.zeros(len(ends), np.uint8)
     )
-
-
-def _told(batch: LogBatch, clock: LineClock | None, now: datetime, *, live: bool) -> LogBatch:
-    """The lines with what they say of time and severity; a record says the time in its first line."""
-    buffer, ends = Buffer.of(batch.data), batch.ends
-    if clock is None:
-        times = np.full(len(ends), to_ms(now), np.int64)
-    else:
-        newlines = line_ends(batch.data)
-        stop = ends if len(newlines) == len(ends) else newlines[np.searchsorted(newlines, batch.starts)]
-        times = clock.times(buffer, ends, stop, now, live=live)
-    return replace(batch, times=times, severity=severities(buffer, ends))

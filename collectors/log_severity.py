@@ -2,10 +2,13 @@
 
 A field that states it (level=error, "severity": "WARN") wins over the first severity word. Fields are found by the
 rare letter v that all their names have; words where a letter follows no letter, in the first bytes of each line
-before the rest is looked at: most lines say early what they are.
+before the rest is looked at: most lines say early what they are. Before both, where the lines before stated theirs.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +17,8 @@ from watchkeeper.model import CodeArray
 from watchkeeper.model.log import starts as line_starts
 from watchkeeper.model.series import IntArray
 
-from .log_words import IS_LETTER, IS_WORDY, LEADS, LOWER, WINDOW, Buffer, likely, mask, number, words_at
+from .log_columns import Column, Columns
+from .log_words import IS_LETTER, IS_WORDY, LEADS, LOWER, WINDOW, Buffer, likely, mask, number, whole_words, words_at
 
 #: Bytes at the start of a line in which a severity is looked for.
 LOOK = 512
@@ -35,31 +39,53 @@ _FEW = 4
 _V, _A, _CASE = np.uint8(ord("v")), np.uint8(ord("a")), np.uint8(0x20)
 
 
-def severities(buffer: Buffer, ends: IntArray) -> CodeArray:
-    """A code of ``SEVERITIES`` for each line of the buffer that ends at one of ``ends``."""
-    found = np.zeros(len(ends), np.uint8)
-    if len(ends):
+@dataclass(slots=True)
+class Severities:
+    """Reads the severities of one file's lines, and remembers where they stood."""
+
+    _fields: Columns = field(default_factory=Columns)
+    _words: Columns = field(default_factory=Columns)
+
+    def read(self, buffer: Buffer, ends: IntArray) -> CodeArray:
+        """A code of ``SEVERITIES`` for each line of the buffer that ends at one of ``ends``."""
+        found = np.zeros(len(ends), np.uint8)
         begins = line_starts(ends)
         stop = np.minimum(ends, begins + LOOK)
-        _fields(buffer, begins, stop, found)
-        _words(buffer, begins, stop, found)
-    return found
+        for columns, search in ((self._fields, _fields), (self._words, _words)):
+            columns.find(buffer, begins, stop, found)
+            if not found.all():
+                search(buffer, begins, stop, found, columns)
+        return found
+
+
+def severities(buffer: Buffer, ends: IntArray) -> CodeArray:
+    """The same of lines that come alone."""
+    return Severities().read(buffer, ends)
 
 
 # --- fields ---------------------------------------------------------------------------------------------------------
 
 
-def _fields(buffer: Buffer, begins: IntArray, stop: IntArray, found: CodeArray) -> None:
-    """Enter what the first field of each line that states a severity says."""
-    names, values = _names(buffer)
-    if not len(names):
-        return
-    codes = _stated(buffer, values)
-    names, codes = names[codes != 0], codes[codes != 0]
+def _fields(buffer: Buffer, begins: IntArray, stop: IntArray, found: CodeArray, columns: Columns) -> None:
+    """Enter what the first field of each line without one says that states a severity."""
+    names, behind = _names(buffer)
     lines = np.searchsorted(begins, names, side="right") - 1
-    kept = np.flatnonzero(names < stop[lines])
+    kept = np.flatnonzero((names < stop[lines]) & (found[lines] == 0)) if len(names) else names
+    if not len(kept):
+        return
+    names, lines = names[kept], lines[kept]
+    codes, values = _stated(buffer, behind[kept])
+    kept = np.flatnonzero(codes)
     kept = kept[_first_of_each(lines[kept])]
-    found[lines[kept]] = codes[kept]
+    names, values, lines = names[kept], values[kept], lines[kept]
+    found[lines] = codes[kept]
+    at = values - begins[lines]
+
+    def column(row: int) -> Column:
+        name = max(int(names[row]) - 1, int(begins[lines[row]]))  # with what stands before it
+        return Column(int(at[row]), buffer.data[name : int(values[row])], plain=buffer.data[values[row]] < 0x80)
+
+    columns.learn(at, column, len(begins))
 
 
 def _names(buffer: Buffer) -> tuple[IntArray, IntArray]:
@@ -84,8 +110,8 @@ def _names(buffer: Buffer) -> tuple[IntArray, IntArray]:
     return begins[order], behind[order]
 
 
-def _stated(buffer: Buffer, places: IntArray) -> CodeArray:
-    """Codes of what follows names of fields there; 0 where no value of ours does."""
+def _stated(buffer: Buffer, places: IntArray) -> tuple[CodeArray, IntArray]:
+    """(codes of what follows names of fields there; 0 where no value of ours does, where the values begin)."""
     marks = _past_blanks(buffer, _past_quote(buffer, places))
     values = _past_quote(buffer, _past_blanks(buffer, marks + 1))
     codes = words_at(buffer, values, IS_LETTER, plain=True)
@@ -94,7 +120,7 @@ def _stated(buffer: Buffer, places: IntArray) -> CodeArray:
         codes[chinese] = words_at(buffer, values[chinese], IS_LETTER, plain=False)
     mark = buffer.octets[marks]
     codes[(mark != ord("=")) & (mark != ord(":"))] = 0
-    return codes
+    return codes, values
 
 
 def _past_quote(buffer: Buffer, places: IntArray) -> IntArray:
@@ -116,10 +142,12 @@ def _past_blanks(buffer: Buffer, places: IntArray) -> IntArray:
 # --- words ----------------------------------------------------------------------------------------------------------
 
 
-def _words(buffer: Buffer, begins: IntArray, stop: IntArray, found: CodeArray) -> None:
-    """Enter the first word of each line that no field has spoken for."""
+def _words(buffer: Buffer, begins: IntArray, stop: IntArray, found: CodeArray, columns: Columns) -> None:
+    """Enter the first word of each line without one."""
     lines = np.flatnonzero(found == 0)
-    found[lines] = _in_windows(buffer, begins[lines], stop[lines])
+    found[lines], at = _in_windows(buffer, begins[lines], stop[lines])
+    rows = np.flatnonzero(found[lines])
+    columns.learn(at[rows], partial(_column, buffer, begins[lines[rows]], at[rows]), len(begins))
     left = np.flatnonzero((found == 0) & (begins + _STEP < stop))
     if len(left) > len(found) // _FEW:
         found[left] = _in_lines(buffer, begins, stop)[left]
@@ -131,8 +159,14 @@ def _words(buffer: Buffer, begins: IntArray, stop: IntArray, found: CodeArray) -
         found[left] = _in_lines(Buffer.of(b"\n".join(rests)), begins, ends)
 
 
-def _in_windows(buffer: Buffer, at: IntArray, stop: IntArray) -> CodeArray:
-    """A code for each place by the first word that begins in the window there and before ``stop``; 0: none."""
+def _column(buffer: Buffer, begins: IntArray, at: IntArray, row: int) -> Column:
+    return Column(int(at[row]), plain=buffer.data[begins[row] + at[row]] < 0x80)
+
+
+def _in_windows(buffer: Buffer, at: IntArray, stop: IntArray) -> tuple[CodeArray, IntArray]:
+    """(a code for each place by the first word that begins in the window there and before ``stop``; 0: none, how
+    many bytes behind the place it begins).
+    """
     octets = buffer.windows[at].view(np.uint8)
     found = np.zeros(len(at), np.uint8)
     first = np.full(len(at), WINDOW, np.uint8)  # the column of what was found
@@ -143,11 +177,11 @@ def _in_windows(buffer: Buffer, at: IntArray, stop: IntArray) -> CodeArray:
             marks &= first[:, None] > _COLUMNS
         rows, columns = np.divmod(likely(octets, np.flatnonzero(marks), plain=plain), WINDOW)
         places = at[rows] + columns - 1
-        codes = _whole_words(buffer, places, plain=plain)
+        codes = whole_words(buffer, places, plain=plain)
         kept = np.flatnonzero((codes != 0) & (places < stop[rows]))
         kept = kept[_first_of_each(rows[kept])]
         found[rows[kept]], first[rows[kept]] = codes[kept], columns[kept]
-    return found
+    return found, first.astype(np.int64) - 1
 
 
 def _in_lines(buffer: Buffer, begins: IntArray, stop: IntArray) -> CodeArray:
@@ -156,21 +190,13 @@ def _in_lines(buffer: Buffer, begins: IntArray, stop: IntArray) -> CodeArray:
     octets = buffer.octets
     for plain in buffer.kinds:
         places = likely(octets, np.flatnonzero(_marks(octets, plain=plain)), plain=plain)
-        codes = _whole_words(buffer, places, plain=plain)
+        codes = whole_words(buffer, places, plain=plain)
         places, codes = places[codes != 0], codes[codes != 0]
         lines = np.searchsorted(begins, places, side="right") - 1
         kept = np.flatnonzero((lines >= 0) & (places < first[lines]))
         kept = kept[_first_of_each(lines[kept])]
         found[lines[kept]], first[lines[kept]] = codes[kept], places[kept]
     return found
-
-
-def _whole_words(buffer: Buffer, places: IntArray, *, plain: bool) -> CodeArray:
-    """Codes of the words there that are no part of others; 0: none."""
-    codes = words_at(buffer, places, IS_WORDY, plain=plain)
-    if plain:
-        codes[IS_WORDY.take(buffer.octets[places - 1])] = 0
-    return codes
 
 
 def _marks(octets: CodeArray, *, plain: bool) -> NDArray[np.bool_]:

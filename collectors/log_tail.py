@@ -72,10 +72,11 @@ class Mark:
         head, tail = self.prints or (print_of(self.head), print_of(self.tail))
         return {"offset": self.offset, "head": list(head), "tail": list(tail)}
 
-    def advance(self, consumed: bytes) -> None:
-        self.offset += len(consumed)
-        self.head = (self.head + consumed[:HEAD])[:HEAD] if len(self.head) < HEAD else self.head
-        self.tail = (self.tail + consumed[-TAIL:])[-TAIL:]
+    def advance(self, data: bytes, used: int) -> None:
+        """Behind the first bytes of data, so many of them."""
+        self.offset += used
+        self.head = (self.head + data[: min(HEAD, used)])[:HEAD] if len(self.head) < HEAD else self.head
+        self.tail = (self.tail + data[max(0, used - TAIL) : used])[-TAIL:]
 
     def copy(self) -> Mark:
         return Mark(self.offset, self.head, self.tail, self.prints)
@@ -120,7 +121,7 @@ class Tail:
             used = self._take(data, lines)
             if not used:
                 break
-            self.mark.advance(data[:used])
+            self.mark.advance(data, used)
             budget -= used
         return lines
 
@@ -129,7 +130,7 @@ class Tail:
         lines = Raw()
         data = os.pread(self.fd, self.max_line + 1, self.mark.offset)
         if data and not self.skipping and self.mark.holds(self.fd):
-            self.mark.advance(data)
+            self.mark.advance(data, len(data))
             lines.add(data + b"\n", self.max_line)
         return lines
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from watchkeeper.model import SEVERITY_CODES, CodeArray
 from watchkeeper.model.series import IntArray
 
+from .log_digits import FIRST, first_byte
+
 #: Written severities, by the word they are counted under. Chinese words need no word boundary.
 WORDS = {
     "critical": (("fatal", "critical", "crit", "emerg", "emergency", "panic", "alert"), ("致命", "严重", "紧急")),
@@ -29,6 +31,12 @@ WINDOW = 48
 LOWER = np.uint64(0x2020202020202020)
 _LOWER_THREE, _THREE = np.uint32(0x202020), np.uint32(0xFFFFFF)
 _MIX, _SHIFT = np.uint32(0x9E3779B1), np.uint32(20)
+_MIX_EIGHT, _SHIFT_EIGHT = np.uint64(0x9E3779B97F4A7C15), np.uint64(52)
+#: The highest bit of each byte, and the others.
+HIGH = np.uint64(0x8080808080808080)
+_LOW = ~HIGH
+#: Sets the highest bit of a byte from "a" on, and of one beyond "z".
+_FROM_A, _BEYOND_Z = np.uint64(0x1F1F1F1F1F1F1F1F), np.uint64(0x0505050505050505)
 
 _CODES = {word.encode(): SEVERITY_CODES[name] for name, pair in WORDS.items() for word in (*pair[0], *pair[1])}
 _TEXTS = list(_CODES)
@@ -56,13 +64,12 @@ def mask(length: int) -> np.uint64:
     return number(b"\xff" * max(0, length))
 
 
-# Our words, one place each: their first eight bytes and the rest as numbers, and which bits of these count.
+# Our words, one place each: their first eight bytes and the rest as numbers, and which bits of the rest count.
 _FIRST, _REST = np.array([number(text) for text in _TEXTS]), np.array([number(text[8:]) for text in _TEXTS])
-_FIRST_MASK = np.array([mask(len(text)) for text in _TEXTS])
 _REST_MASK = np.array([mask(len(text) - 8) for text in _TEXTS])
 _LENGTH = np.array([len(text) for text in _TEXTS])
-_PLAIN = np.array([text.isascii() for text in _TEXTS])  #: any case, and ends where the word ends
 _CODE = np.array(list(_CODES.values()), np.uint8)
+_CHINESE = 6  #: bytes of each Chinese word of ours
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,25 +106,30 @@ def eights_of(windows: NDArray[np.void], at: int) -> NDArray[np.uint64]:
     return np.ndarray(len(windows), "<u8", windows, at + 1, (WINDOW,)).copy()
 
 
+def letters(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The highest bit of each byte that is a letter."""
+    low = (words | LOWER) & _LOW
+    found: NDArray[np.uint64] = (low + _FROM_A) & ~(low + _BEYOND_Z) & ~words & HIGH
+    return found
+
+
 def _slot(numbers: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """Where in the table of first three bytes they stand."""
     found: NDArray[np.uint32] = ((numbers & _THREE) * _MIX) >> _SHIFT
     return found
 
 
-def _by_slot() -> NDArray[np.int16]:
-    """Places of words by the slot of their first three bytes; -1: none. Shape [words that share a slot, slots]."""
-    slots = _slot((_FIRST & np.uint64(0xFFFFFF)).astype(np.uint32)).tolist()
-    table = np.full((max(slots.count(slot) for slot in slots), 4096), -1, np.int16)
-    used: dict[int, int] = {}
-    for place, slot in enumerate(slots):
-        table[used.get(slot, 0), slot] = place
-        used[slot] = used.get(slot, 0) + 1
-    return table
+def _place(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Where in the table of words they stand."""
+    found: NDArray[np.uint64] = words * _MIX_EIGHT >> _SHIFT_EIGHT
+    return found
 
 
-_SLOTS = _by_slot()
-_LIKELY = _SLOTS[0] >= 0
+_LIKELY = np.zeros(1 << (32 - int(_SHIFT)), bool)
+_LIKELY[_slot((_FIRST & np.uint64(0xFFFFFF)).astype(np.uint32))] = True
+_PLACES = np.zeros(1 << (64 - int(_SHIFT_EIGHT)), np.intp)
+_PLACES[_place(_FIRST)] = np.arange(len(_FIRST))
+assert (_PLACES[_place(_FIRST)] == np.arange(len(_FIRST))).all(), "two words share a place: take another _MIX_EIGHT"
 
 
 def likely(octets: CodeArray, places: IntArray, *, plain: bool) -> IntArray:
@@ -130,33 +142,40 @@ def likely(octets: CodeArray, places: IntArray, *, plain: bool) -> IntArray:
 
 
 def words_at(buffer: Buffer, places: IntArray, after: NDArray[np.bool_], *, plain: bool) -> CodeArray:
-    """Codes of the words that begin there; 0: none of ours. What ``after`` marks may not follow a plain one."""
+    """Codes of the words that begin there; 0: none of ours. What ``after`` marks, letters among it, may not follow a
+    plain one.
+    """
+    raw = buffer.eights[places]
+    if plain:
+        raw |= LOWER
+        raw &= FIRST[first_byte(letters(raw) ^ HIGH)]
+    else:
+        raw &= FIRST[_CHINESE]
+    words = _PLACES.take(_place(raw))
+    rows = np.flatnonzero(_FIRST.take(words) == raw)
+    words = words[rows]
+    if plain:
+        well = _ends_well(buffer, places[rows], words, after)
+        rows, words = rows[well], words[well]
     codes = np.zeros(len(places), np.uint8)
-    if not len(places):
-        return codes
-    case = LOWER if plain else np.uint64(0)
-    raw = buffer.eights[places] | case
-    slots = _slot(raw.astype(np.uint32))
-    for row in _SLOTS:
-        words = row.take(slots)
-        left = np.flatnonzero((words >= 0) & (codes == 0))
-        words = words.take(left)
-        same = (raw.take(left) & _FIRST_MASK.take(words)) == _FIRST.take(words)
-        same &= _PLAIN.take(words) == plain
-        left, words = left[same], words[same]
-        same = _ends_well(buffer, places.take(left), words, after, plain=plain)
-        codes[left[same]] = _CODE.take(words[same])
+    codes[rows] = _CODE.take(words)
     return codes
 
 
-def _ends_well(
-    buffer: Buffer, places: IntArray, words: NDArray[np.int16], after: NDArray[np.bool_], *, plain: bool
-) -> NDArray[np.bool_]:
+def whole_words(buffer: Buffer, places: IntArray, *, plain: bool) -> CodeArray:
+    """Codes of the words there that are no part of others; 0: none."""
+    codes = words_at(buffer, places, IS_WORDY, plain=plain)
+    if plain:
+        codes[IS_WORDY.take(buffer.octets[places - 1])] = 0
+    return codes
+
+
+def _ends_well(buffer: Buffer, places: IntArray, words: IntArray, after: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Whether the rest of the words stands there too, and behind them what may."""
-    if not plain:
-        return np.ones(len(words), bool)  # two characters, six bytes: there is no rest
-    well: NDArray[np.bool_] = ~after.take(buffer.octets[places + _LENGTH.take(words)])
-    long = np.flatnonzero(_LENGTH.take(words) > 8)
-    rest = (buffer.eights[places[long] + 8] | LOWER) & _REST_MASK.take(words[long])
-    well[long] &= rest == _REST.take(words[long])
+    lengths = _LENGTH.take(words)
+    well: NDArray[np.bool_] = ~after.take(buffer.octets[places + lengths])
+    long = np.flatnonzero(lengths > 8)
+    if len(long):
+        rest = (buffer.eights[places[long] + 8] | LOWER) & _REST_MASK.take(words[long])
+        well[long] &= rest == _REST.take(words[long])
     return well
