@@ -64,6 +64,8 @@ class ElasticsearchLogs(LogQuery):
             document = json.loads(answer.body)
             if document["timed_out"] or document["_shards"]["failed"]:
                 raise CollectError("some shards did not answer; lines would be missing", reason="query")
+            if document["_shards"].get("total") == 0:
+                raise CollectError(f"no index is named {self.index}, or this user may not see it", reason="query")
             found = list(self._lines(document["hits"]["hits"]))
         except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
             raise CollectError("the answer is not Elasticsearch's", reason="parse") from None

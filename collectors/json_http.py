@@ -61,6 +61,10 @@ class JsonHttp(HttpPart):
 
     metrics: list[JsonMetric] = Field(min_length=1)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.absent: dict[str, str] = {}  #: metric -> why the last answer brought nothing of it
+
     async def collect(self, now: datetime, outbound: Outbound) -> Collected:
         answer = await self.ask(outbound)
         if len(answer.body) > INLINE_BYTES:
@@ -81,13 +85,17 @@ class JsonHttp(HttpPart):
             raise CollectError("the answer is not JSON", reason="parse") from None
         readings: list[Reading] = []
         wrong = 0
+        self.absent = {metric.name: f"nothing stands at {metric.path}" for metric in self.metrics}
         for metric in self.metrics:
             for place, value in json_path.values(document, metric.steps):
                 number = _number(value, metric)
                 if number is None:
                     wrong += 1
+                    self.absent[metric.name] = f"what stands at {metric.path} is no number: {str(value)[:40]!r}"
                 else:
                     readings.append((metric.name, _labels(document, metric, place), number))
+        for name, _, _ in readings:
+            self.absent.pop(name, None)
         if not readings and not wrong and not isinstance(document, dict | list):
             raise CollectError("the answer is JSON, but neither an object nor a list", reason="parse")
         return readings, wrong

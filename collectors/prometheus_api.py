@@ -52,6 +52,7 @@ class PrometheusApi(HttpIdentity):
         self.target_labels = target_labels(self.name, self.labels, default_instance=where)
         target = f"prometheus_api/{self.name}"
         self._sheet = Sheet(target, self.target_labels, honor=self.honor_labels, limit=self.sample_limit)
+        self.problems: dict[str, str] = {}  #: query -> why it brought nothing, in the last reading
 
     async def collect(self, now: datetime, outbound: Outbound) -> Collected:
         room = asyncio.Semaphore(PARALLEL)
@@ -67,6 +68,8 @@ class PrometheusApi(HttpIdentity):
             raise failures[0]
         readings: list[Reading] = []
         rejected: dict[str, int] = {}
+        named = zip(self.queries, answers, strict=True)
+        self.problems = {name: str(answer) for name, answer in named if isinstance(answer, CollectError)}
         for name, answer in zip(self.queries, answers, strict=True):
             failed = isinstance(answer, CollectError)
             readings.append(("watchkeeper_query_success", (("query", name),), float(not failed)))

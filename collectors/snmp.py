@@ -77,7 +77,7 @@ class Snmp(Part):
             async with asyncio.timeout(self.timeout):
                 readings = [*await self._read()]
         except TimeoutError:
-            raise CollectError(f"no answer within {self.timeout:g} s", reason="timeout") from None
+            raise CollectError(f"no answer within {self.timeout:g} s; {self._silence()}", reason="timeout") from None
         tick = self._sheet.tick(now, readings)
         return Collected(ticks=[tick], rejected=dict(self._sheet.rejected))
 
@@ -93,13 +93,25 @@ class Snmp(Part):
         except (httpcore2.ConnectError, httpcore2.ConnectTimeout, OutboundError, ConnectionError) as error:
             raise CollectError(f"no connection: {error}", reason="connect") from None
         except SnmpAuthError:
-            raise CollectError("the device refused who asks: see username and passwords", reason="token") from None
+            said = (
+                f"the device refused who asks: it knows no user {self.username!r}, or has another password, "
+                f"authentication ({self.authentication}) or privacy ({self.privacy or 'none'}) for that user"
+            )
+            raise CollectError(said, reason="token") from None
         except (SnmpError, ValueError) as error:
             raise CollectError(f"what answers does not speak SNMP: {error}", reason="protocol") from None
         except BaseException as error:
             if type(error).__name__ != PANIC:
                 raise
             raise CollectError("what answers does not speak SNMP", reason="protocol") from None
+
+    def _silence(self) -> str:
+        """What a device may mean by it."""
+        if self.version != "3":
+            return "a device says nothing to a community that it does not know, or to who may not ask"
+        if self.privacy:
+            return "many devices say nothing to a wrong privacy_password or another cipher"
+        return "many devices say nothing to who may not ask"
 
     def _session(self, host: str) -> SnmpSession:
         from gufo.snmp.aio import SnmpSession

@@ -58,6 +58,7 @@ class SqlQuery:
         self._database = Database(url, self.timeout)
         self._sheet = Sheet(f"sql_query/{self.name}", self.target_labels, limit=self.sample_limit)
         self._thread = OneThread()
+        self.problems: dict[str, str] = {}  #: query -> why it brought nothing, in the last reading
 
     @property
     def bound(self) -> float:
@@ -84,21 +85,21 @@ class SqlQuery:
 
         readings: list[Reading] = []
         rejected: dict[str, int] = {}
-        failures: list[CollectError] = []
+        problems: dict[str, CollectError] = {}
         for query in self.queries:
             try:
                 frame = self._frame(query, rejected)
                 readings.extend(_rows(query, frame, rejected))
             except DBAPIError as error:
-                failures.append(self._failure(query, error))
+                problems[query.name] = self._failure(query, error)
             except SQLAlchemyError as error:
-                failures.append(CollectError(f"query {query.name}: {type(error).__name__}", reason="query"))
+                problems[query.name] = CollectError(f"query {query.name}: {type(error).__name__}", reason="query")
             except CollectError as error:
-                failures.append(error)
-            failed = bool(failures) and failures[-1].args[0].startswith(f"query {query.name}:")
-            readings.append(("watchkeeper_query_success", (("query", query.name),), float(not failed)))
-        if len(failures) == len(self.queries):
-            raise failures[0]
+                problems[query.name] = error
+            readings.append(("watchkeeper_query_success", (("query", query.name),), float(query.name not in problems)))
+        self.problems = {name: str(error).removeprefix(f"query {name}: ") for name, error in problems.items()}
+        if len(problems) == len(self.queries):
+            raise next(iter(problems.values()))
         tick = self._sheet.tick(now, readings)
         for reason, count in self._sheet.rejected.items():
             rejected[reason] = rejected.get(reason, 0) + count

@@ -64,8 +64,8 @@ def row(caller: Caller, one: Mapping[str, Any]) -> dict[str, Any]:
     words = caller.words
     return {
         "id": one["name"],
-        "state": words.word("state", one["state"]),
-        "state_key": one["state"],
+        "state": words.word("state", one["condition"]),
+        "state_key": one["condition"],
         "name": one["name"],
         "kind": one["kind"],
         "target": words("collectors.own") if one["kind"] == OWN else one["target"],
@@ -80,7 +80,7 @@ def row(caller: Caller, one: Mapping[str, Any]) -> dict[str, Any]:
         "rejected": ", ".join(
             f"{words.word('rejected', reason)} {count}" for reason, count in sorted(one["rejected"].items()) if count
         ),
-        "error": one["error"],
+        "error": "; ".join(words.why(note) for note in one["notes"]),
     }
 
 
@@ -100,7 +100,9 @@ def register(callbacks: Callbacks) -> None:
         shown = [widgets.as_of(caller, caller.now())]
         if not data["collectors"]:
             shown.append(widgets.empty(caller, KEY))
-        first = sorted(data["collectors"], key=lambda one: one["state"] == "up")  # what is not well, then the others
+        first = sorted(
+            data["collectors"], key=lambda one: one["condition"] == "up"
+        )  # what is not well, then the others
         rows = [row(caller, one) for one in first]
         return [shown, rows, agents(caller, others["agents"]), ledger(caller, data)]
 

@@ -590,8 +590,17 @@ def _collectors(now: datetime) -> dict[str, Any]:
         "rejected": {"too_old": 5},
         "target": "host",
     }
-    up = {**base, **more, "name": "host", "kind": "host", "state": "up"}
-    down = {**base, **more, "name": "api", "kind": "http_probe", "state": "failing", "error": f"refused {PAYLOAD}"}
+    up = {**base, **more, "name": "host", "kind": "host", "state": "up", "condition": "up", "notes": []}
+    why = f"refused {PAYLOAD}"
+    down = {
+        **up,
+        "name": "api",
+        "kind": "http_probe",
+        "state": "failing",
+        "condition": "failing",
+        "error": why,
+        "notes": [why],
+    }
     ledger = {"received": 8120, "stored": 8108, "deduplicated": 2, "rejected": {"too_old": 10}, "in_flight": 0}
     stats = {"series": 1624, "bytes": 5_400_000, "newest_ms": round(now.timestamp() * 1000)}
     return {"collectors": [up, down], "ledger": ledger, "store": stats}

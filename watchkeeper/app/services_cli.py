@@ -99,7 +99,7 @@ def attempt(
     """Read one source now and print what would be collected, or why not; nothing is stored. Exit code 1 on failure."""
     from watchkeeper.app.catalogue import read
     from watchkeeper.app.compose import configured_sources
-    from watchkeeper.app.tried import REMEDIES
+    from watchkeeper.app.tried import REMEDIES, unanswered
     from watchkeeper.config import default_path
     from watchkeeper.errors import CollectError
     from watchkeeper.reasons import told
@@ -118,8 +118,9 @@ def attempt(
             say(told(f"remedy: {REMEDIES[error.reason]}", language))
         raise typer.Exit(1) from None
     _tell(found, language, whole=whole)
-    for question, said in getattr(source.collector, "problems", {}).items():
-        say(told(f"not answered: {question}: {said}", language))
+    for kept in ("problems", "absent"):
+        for sentence in unanswered(getattr(source.collector, kept, {})):
+            say(told(sentence, language))
 
 
 async def _collect(source: Source) -> Collected:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from watchkeeper.app.pipeline.collect import Source
 from watchkeeper.model import Labels, metric_name
 
 #: Reason of a failed reading -> what to look at first.
@@ -16,9 +17,13 @@ REMEDIES = {
         "(certificate, key)? Does that port speak TLS at all?"
     ),
     "protocol": "is this the right port? What answers there speaks something else",
+    "query": "the server does not take the question, or has nothing of that name: see the options of the source",
     "parse": "is this the right page or path? What came is not what this kind reads",
-    "token": "are user, password or token right, and may they read this? See the grants in docs/databases.md",
-    "status": "is the path right, and may this user or token read it?",
+    "token": "are user, password or token right, and may they read this? Grants of databases: docs/databases.md",
+    "status": (
+        "is the path right, and may this user or token read it? After 429 raise the interval; "
+        "of 500 and above the server's own log tells more"
+    ),
     "redirect": "name the address that it points to: redirects are not followed",
     "too_large": "is this the right page? If so, raise the source's max_bytes",
     "refused_address": "name another address: this one is never reached, or the scheme is not http or https",
@@ -52,6 +57,23 @@ def advice(rows: Sequence[tuple[Labels, float]]) -> Iterator[str]:
             yield "no file was found: do the patterns in paths match, and may this user look into the folders?"
         elif name == "watchkeeper_log_files_ignored" and value:
             yield f"{value:g} files are ignored: raise max_files, or name fewer in paths"
+
+
+def condition(source: Source) -> tuple[str, list[str]]:
+    """How a source fares, and what is not well: its state; ``target_failing`` when it was read and its target fails,
+    ``incomplete`` when parts were not answered."""
+    if source.state != "up":
+        return source.state, [source.error] if source.error else []
+    if source.reached is False:
+        return "target_failing", [*advice([(source.failure, 1.0)])] if source.failure else []
+    problems = getattr(source.collector, "problems", None) or {}
+    return "incomplete" if problems else "up", [*unanswered(problems)]
+
+
+def unanswered(problems: Mapping[str, str]) -> Iterator[str]:
+    """A sentence for each question that was not answered."""
+    for question, said in problems.items():
+        yield f"not answered: {question}: {said}"
 
 
 def _of_probe(found: Mapping[str, str]) -> str:

@@ -19,7 +19,7 @@ from watchkeeper.app.pipeline import collect
 from watchkeeper.app.pipeline.collect import GRACE, UNBOUNDED, Collecting, Source, bound, gone
 from watchkeeper.clock import ManualClock, to_ms
 from watchkeeper.errors import CollectError, OutboundError, StoreError, StoreFullError
-from watchkeeper.model import Layout, LogBatch, Tick, is_stale, label, labels, metric_name
+from watchkeeper.model import Labels, Layout, LogBatch, Tick, is_stale, label, labels, metric_name
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Appended, Collected
 from watchkeeper.telemetry import Telemetry
@@ -223,6 +223,21 @@ async def test_a_full_disk_loses_samples_with_a_reason_and_no_source(house: Hous
     await house.collecting.step(shop, NOON)
     assert (shop.state, shop.received, shop.stored, shop.rejected) == ("up", 5, 0, {"disk_full": 5})
     assert house.balanced()["rejected"] == {"disk_full": 5}
+
+
+async def test_a_probe_whose_target_fails_keeps_the_reason_until_it_is_well(house: House) -> None:
+    def verdict(value: float, *more: Labels) -> Collected:
+        layout = Layout((labels("probe_success"), *more))
+        values = np.array([value, *(1.0 for _ in more)])
+        return Collected(ticks=[Tick(target="p", time_ms=to_ms(NOON), layout=layout, values=values)])
+
+    why = labels("probe_failure_info", reason="status")
+    shop = source(Fake(verdict(0.0, why), verdict(1.0)))
+    shop.kind = "http_probe"
+    await house.collecting.step(shop, NOON)
+    assert (shop.state, shop.reached, shop.failure) == ("up", False, why)
+    await house.collecting.step(shop, NOON + timedelta(seconds=5))
+    assert (shop.state, shop.reached, shop.failure) == ("up", True, ())
 
 
 async def test_one_source_that_fails_does_not_stop_the_others(house: House) -> None:

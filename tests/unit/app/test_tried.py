@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.targets import answer, target
@@ -12,12 +14,14 @@ from typer.testing import CliRunner
 
 import collectors
 from watchkeeper.app.erasing import OTHER, WHY
+from watchkeeper.app.pipeline.collect import Source
 from watchkeeper.app.services_cli import collectors_app
-from watchkeeper.app.tried import PROBES, REMEDIES, advice
+from watchkeeper.app.tried import PROBES, REMEDIES, advice, condition
 from watchkeeper.model import labels
 from watchkeeper.reasons import told
 
 PROBE_FILES = Path(collectors.__file__).parent
+Anything: Any = type("Anything", (), {})
 
 
 def tried(folder: Path, source: str) -> str:
@@ -33,6 +37,29 @@ async def test_a_probe_that_fails_says_where_and_why(tmp_path: Path) -> None:
         steps = f'[{{name: health, url: "{server.url("/health")}", expect_json: {{status: ok}}}}]'
         said = await asyncio.to_thread(tried, tmp_path, f"{{kind: http_probe, name: it, steps: {steps}}}")
     assert "the probe failed at step health (json); it answered, and a value in its JSON is not the" in said
+
+
+async def test_a_metric_whose_path_leads_nowhere_is_told(tmp_path: Path) -> None:
+    async with target(it=answer(b'{"a": 1, "b": "x"}')) as server:
+        metrics = "[{name: a, path: a}, {name: b, path: b}, {name: c, path: c.d}]"
+        row = f'{{kind: json_http, name: it, url: "{server.url("/it")}", metrics: {metrics}}}'
+        said = await asyncio.to_thread(tried, tmp_path, row)
+    assert "not answered: b: what stands at b is no number: 'x'" in said
+    assert "not answered: c: nothing stands at c.d" in said
+
+
+def test_a_source_that_was_read_and_whose_target_fails_is_not_called_up() -> None:
+    source = Source("it", "tcp_probe", timedelta(seconds=5), Anything(), {}, state="up", reached=False)
+    assert condition(source) == ("target_failing", [])
+    source.failure = labels("probe_failure_info", reason="connect")
+    how, (note,) = condition(source)
+    assert (how, note.partition(";")[0]) == ("target_failing", "the probe failed (connect)")
+    source.reached = True
+    assert condition(source) == ("up", [])
+    source.collector.problems = {"sizes": "permission denied"}  # type: ignore[attr-defined]
+    assert condition(source) == ("incomplete", ["not answered: sizes: permission denied"])
+    source.state, source.error = "failing", "connect: refused"
+    assert condition(source) == ("failing", ["connect: refused"])
 
 
 def test_patterns_that_match_no_file_are_told(tmp_path: Path) -> None:

@@ -146,6 +146,70 @@ async def test_loki_is_asked_with_its_tenant_and_numbers_are_no_lines(outbound: 
             await part.collect(NOON, outbound)
 
 
+async def test_metadata_of_lokis_lines_are_fields_of_the_text_and_make_no_streams(outbound: Outbound) -> None:
+    def line(number: int, **beside: dict[str, str]) -> list[Any]:
+        return [str((MS - 1000 + number) * 1_000_000), f"line {number}", *([beside] if beside else [])]
+
+    lines = [
+        line(0, structuredMetadata={"trace_id": "ab0", "user": "Ann B", "detected_level": "error"}),
+        line(1, structuredMetadata={"trace_id": "ab1"}, parsed={"level": "warn"}),
+        line(2),
+    ]
+    said = {"resultType": "streams", "result": [{"stream": {"app": "shop"}, "values": lines}]}
+    async with target() as server:
+        server.pages = {"/loki/api/v1/query_range": answer(json.dumps({"status": "success", "data": said}).encode())}
+        found = await reader("loki_logs", server.url("")).collect(NOON, outbound)
+        assert b"x-loki-response-encoding-flags: categorize-labels" in server.requests[0][2].lower()
+    rows = {
+        text: (SEVERITIES[int(code)], dict(batch.labels).get("trace_id"))
+        for batch in found.logs
+        for text, code in zip(batch.texts(), batch.severity, strict=True)
+    }
+    assert rows == {
+        'line 0 trace_id=ab0 user="Ann B"': ("error", None), "line 1 trace_id=ab1": ("warning", None),
+        "line 2": ("", None),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (
+            "400 Bad Request",
+            b"parse error at line 1, col 12: unexpected IDENTIFIER\n",
+            "400: parse error at line 1, col 12",
+        ),
+        (
+            "400 Bad Request",
+            b'{"error":{"root_cause":[{"reason":"no field [x]"}],"reason":"all shards failed"},"status":400}',
+            "400: no field \\[x\\]",
+        ),
+        ("429 Too Many Requests", b'{"message":"slow down Bearer s3cret-token","error":"x"}', "429: slow down"),
+        ("502 Bad Gateway", b"<html><h1>Bad gateway</h1></html>", "502$"),
+        ("503 Service Unavailable", b"[[[[[[1]]]]]]", "503$"),
+    ],
+)
+async def test_what_a_server_says_of_its_refusal_is_told_without_what_we_sent(
+    status: str, body: bytes, said: str, outbound: Outbound, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("s3cret-token\n")
+    async with target() as server:
+        server.pages = {"/loki/api/v1/query_range": answer(body, status=status)}
+        part = reader("loki_logs", server.url(""), bearer_token_file=str(tmp_path / "token"))
+        with pytest.raises(CollectError, match=said) as failure:
+            await part.collect(NOON, outbound)
+    assert failure.value.reason == "status"
+    assert "s3cret" not in str(failure.value)
+
+
+async def test_an_index_that_is_not_there_is_no_silence(outbound: Outbound) -> None:
+    body = b'{"timed_out":false,"_shards":{"total":0,"successful":0,"skipped":0,"failed":0},"hits":{"hits":[]}}'
+    async with target() as server:
+        server.pages = {"/logs-*/_search": answer(body)}
+        with pytest.raises(CollectError, match="no index is named logs-"):
+            await reader("elasticsearch_logs", server.url("")).collect(NOON, outbound)
+
+
 async def test_elasticsearch_is_asked_by_query_and_key_and_missing_shards_are_no_success(
     tmp_path: Path, outbound: Outbound
 ) -> None:

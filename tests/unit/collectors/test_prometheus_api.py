@@ -137,6 +137,8 @@ async def test_one_query_that_fails_leaves_the_others_and_goes_stale(outbound: O
     assert [series.partition("{")[0] for series in gone] == ["b"]
     success = {key: value for key, value in shown(tick).items() if key.startswith("watchkeeper_query_success")}
     assert sorted(success.values()) == [0.0, 1.0]
+    assert part.problems.keys() == {"b"}
+    assert "refused the query: no" in part.problems["b"]
     fake.broken = {"A", "B"}
     with pytest.raises(CollectError, match="refused the query: no"):
         await part.collect(NOON, fake)

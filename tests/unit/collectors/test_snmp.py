@@ -87,6 +87,7 @@ async def test_who_may_not_ask_is_told_and_learns_no_secret(options: dict[str, A
         await part.collect(NOW, NOBODY)
     assert failure.value.reason in reasons
     assert "wrong" not in str(failure.value)
+    assert (options.get("username") or "a community that it does not know") in str(failure.value)
 
 
 @pytest.mark.servers

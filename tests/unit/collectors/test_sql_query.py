@@ -118,6 +118,8 @@ async def test_one_query_that_fails_leaves_the_others(database: Path, outbound: 
     found = await part.collect(NOON, outbound)
     success = {k[1]: v for k, v in shown(found.ticks, "query").items() if k[0] == "watchkeeper_query_success"}
     assert success == {"job_queue": 1.0, "bad": 0.0, "wrong": 0.0}
+    assert part.problems["wrong"] == "no column no_such"
+    assert part.problems.keys() == {"bad", "wrong"}
     (stale,) = part.stale_ticks(NOON)
     assert is_stale(stale.values).all()
     assert part.stale_ticks(NOON) == []

@@ -20,6 +20,7 @@ from watchkeeper.app.api.prometheus.times import LATEST_SECONDS
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.pipeline.marks import marks
 from watchkeeper.app.reload import reload
+from watchkeeper.app.tried import condition
 from watchkeeper.app.wiring import actuator_socket
 from watchkeeper.clock import from_ms, to_ms
 from watchkeeper.errors import QueryError
@@ -111,12 +112,15 @@ def collectors(request: Request) -> dict[str, Any]:
     rows = []
     for source in list(engine.sources.values()):
         lag = None if source.last_at is None else max((now - source.last_at).total_seconds(), 0.0)
+        how, notes = condition(source)
         rows.append(
             {
                 "name": source.name,
                 "kind": source.kind,
                 "interval_seconds": source.interval.total_seconds(),
                 "state": source.state,
+                "condition": how,
+                "notes": notes,
                 "last_at": shapes.moment(source.last_at),
                 "lag_seconds": lag,
                 "seconds": source.seconds,

@@ -14,7 +14,18 @@ import numpy as np
 from watchkeeper.app.together import Together
 from watchkeeper.clock import Clock, to_ms
 from watchkeeper.errors import CollectError, OutboundError, StoreError, StoreFullError
-from watchkeeper.model import STALE_NAN, Layout, LogBatch, Service, Tick, count_stale, labels, metric_name
+from watchkeeper.model import (
+    STALE_NAN,
+    Labels,
+    Layout,
+    LogBatch,
+    Service,
+    Tick,
+    count_stale,
+    is_stale,
+    labels,
+    metric_name,
+)
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Appended, Collected, Collector, SampleStore
 from watchkeeper.telemetry import Telemetry, logger
@@ -29,6 +40,8 @@ HEALTH = ("up", "scrape_duration_seconds", "scrape_samples_scraped")
 SCRAPED = (*HEALTH, "scrape_samples_post_metric_relabeling", "scrape_series_added")
 #: What a probe says about its target; reading the probe itself always works.
 PROBED = "probe_success"
+#: And why it failed.
+FAILED = "probe_failure_info"
 #: A source's name and its ticks.
 _Wanted = tuple[str, Sequence[Tick]]
 
@@ -47,6 +60,7 @@ class Source:
     error: str = ""
     last_at: datetime | None = None
     reached: bool | None = None  #: its target answered, and a probe was content with the answer; None: not known yet
+    failure: Labels = ()  #: of a probe whose target fails: the series that says why
     bad_since: datetime | None = None  #: since when ``reached`` has been false
     seconds: float = 0.0
     series: int = 0
@@ -193,7 +207,20 @@ def _content(source: Source, ticks: Sequence[Tick]) -> bool:
     """What was collected speaks of a target that answers as it should."""
     if not source.kind.endswith("_probe"):
         return True
-    return all(tick.values[place] > 0 for tick in ticks for place in _verdicts(source, tick.layout))
+    good = all(tick.values[place] > 0 for tick in ticks for place in _verdicts(source, tick.layout))
+    source.failure = () if good else _failure(ticks)
+    return good
+
+
+def _failure(ticks: Sequence[Tick]) -> Labels:
+    """The newest reason that a probe gave; empty when it gave none."""
+    found = (
+        series
+        for tick in ticks
+        for series, stale in zip(tick.layout.series, is_stale(tick.values).tolist(), strict=True)
+        if not stale and metric_name(series) == FAILED
+    )
+    return next(found, ())
 
 
 def _verdicts(source: Source, layout: Layout) -> Sequence[int]:
