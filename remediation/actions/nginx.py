@@ -1,4 +1,7 @@
-"""Servers of one nginx upstream: a generated include, tested by nginx before it is loaded."""
+"""Servers of one nginx upstream: a generated include, tested by nginx before it is loaded.
+
+nginx tells nobody how its servers are, so each of them is asked for a connection.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import re
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -22,6 +26,7 @@ from . import members, said
 from .base import each_holds, each_untouched, mapping, options_of, state_hash
 from .processes import started_at, workers_of
 from .programs import run
+from .reached import accepting
 
 #: State -> what nginx calls it. A reload lets the old workers end their requests: ``down`` drains.
 STATES = {"ready": "", "drain": " down", "backup": " backup"}
@@ -52,6 +57,9 @@ class NginxOptions:
     pid_file: str = "/run/nginx.pid"
     extra: Annotated[str, Field(pattern=r"^[a-z0-9_ ;=]*$")] = ""  #: more directives of the upstream, "least_conn;"
     floor: Annotated[float, Field(ge=1)] = 1  #: servers that must always take traffic
+    check_seconds: Annotated[float, Field(gt=0, le=10)] = (
+        1.0  #: a server that takes no connection in time is not healthy
+    )
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
 
 
@@ -66,13 +74,11 @@ class Nginx:
     def read(self, target: Target, settings: Mapping[str, Any]) -> Reading:
         """What the include says, and whether nginx has loaded it since. A missing file: all are ready."""
         options = options_of(NginxOptions, settings, "nginx")
-        state = _written(options, target.name)
-        state_of = {name: dict(each) for name, each in state.items()}
-        serving = sum(_share(each) > 0 for each in state_of.values())
-        loaded = _loaded(options)
-        full: dict[str, object] = {**state_of, "loaded": loaded}
-        capacity = {"healthy": float(serving), "total": float(len(state_of))}
-        return Reading(state=full, epoch=state_hash(state_of), capacity=capacity)
+        reading = _told(options, target.name)
+        up = accepting(options.servers, options.check_seconds)
+        serving = sum(up[name] and _share(each) > 0 for name, each in _members(reading).items())
+        capacity = {f"up.{name}": float(each) for name, each in up.items()}
+        return replace(reading, capacity={**capacity, "healthy": float(serving), "total": float(len(up))})
 
     def desired(self, reading: Reading, parameters: Mapping[str, Any]) -> tuple[dict[str, object], dict[str, object]]:
         """From ``servers: {name: {state, weight}}`` and the short forms ``ready``, ``drain``, ``backup``: names."""
@@ -80,7 +86,8 @@ class Nginx:
 
     def impact(self, reading: Reading, desired: Mapping[str, object], settings: Mapping[str, Any]) -> Impact:
         options = options_of(NginxOptions, settings, "nginx")
-        return members.impact_of(_members(reading), desired, share=_share, up=lambda _: True, floor=options.floor)
+        up = members.known_up(reading)
+        return members.impact_of(_members(reading), desired, share=_share, up=up, floor=options.floor)
 
     def reached(self, reading: Reading, desired: Mapping[str, object]) -> bool:
         return reading.state.get("loaded") is True and each_holds(reading.state, desired)
@@ -92,7 +99,7 @@ class Nginx:
         """The file is put in place whole; what nginx does not accept is taken back before anything is loaded."""
         options = options_of(NginxOptions, settings, "nginx")
         target, path = Target(kind="nginx", name=str(settings.get("name", ""))), Path(options.include)
-        if self.reached(reading := self.read(target, settings), desired):
+        if self.reached(reading := _told(options, target.name), desired):
             return {"already": True, "epoch": reading.epoch, "token": intent.token}
         state = _written(options, target.name)
         for name, change in desired.items():
@@ -104,19 +111,17 @@ class Nginx:
         if problem := _tested(options):
             _take_back(path, kept)
             raise said.refused("nginx", "reload", problem)
-        self._load(options, target, settings, desired)
-        return {"epoch": self.read(target, settings).epoch, "token": intent.token}
+        self._load(options, target, desired)
+        return {"epoch": _told(options, target.name).epoch, "token": intent.token}
 
-    def _load(
-        self, options: NginxOptions, target: Target, settings: Mapping[str, Any], desired: Mapping[str, object]
-    ) -> None:
+    def _load(self, options: NginxOptions, target: Target, desired: Mapping[str, object]) -> None:
         """From the signal on nobody may think that nothing was done."""
         argv = [options.nginx, "-s", "reload", "-c", options.config]
         ended = run(argv, timeout=options.timeout_seconds, effect=True)
         if ended.code != 0:
             raise said.refused("nginx", "reload", ended.told(), unknown=True)
         ends = time.monotonic() + options.timeout_seconds
-        while not self.reached(self.read(target, settings), desired):
+        while not self.reached(_told(options, target.name), desired):
             if time.monotonic() > ends:
                 raise said.not_reached(target.name, "no new worker")
             time.sleep(POLL_SECONDS)
@@ -130,6 +135,12 @@ def text_of(options: NginxOptions, state: Mapping[str, Mapping[str, Any]]) -> st
         for name, each in sorted(state.items())
     )
     return f"{HEAD}\nupstream {options.upstream} {{\n{extra}{lines}}}\n"
+
+
+def _told(options: NginxOptions, target: str) -> Reading:
+    """The file and the workers, nobody else asked."""
+    state = {name: dict(each) for name, each in _written(options, target).items()}
+    return Reading(state={**state, "loaded": _loaded(options)}, epoch=state_hash(state))
 
 
 def _written(options: NginxOptions, target: str) -> dict[str, dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +15,7 @@ from support.nginx_proxy import Proxy, proxy
 from support.remedies import LINK, PLAN, RULE, intent_of
 
 from remediation.actions.nginx import Nginx, NginxOptions, text_of
+from remediation.actions.reached import accepting, place_of
 from remediation.links import failover_rule
 from watchkeeper.errors import ActionError, ConfigError
 from watchkeeper.model import RiskClass, Target
@@ -27,7 +29,16 @@ OPTIONS: dict[str, Any] = {
     "servers": {"web1": "10.0.0.1:80", "web2": "10.0.0.2:80"},
 }
 STATE: dict[str, object] = {"web1": {"state": "ready", "weight": 1}, "web2": {"state": "drain", "weight": 1}}
-READING = Reading(state={**STATE, "loaded": True}, epoch="e", capacity={"healthy": 1, "total": 2})
+UP = {"up.web1": 1, "up.web2": 1}
+READING = Reading(state={**STATE, "loaded": True}, epoch="e", capacity={"healthy": 1, "total": 2, **UP})
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A short path, as sockets need one."""
+    made = Path(tempfile.mkdtemp(prefix="wk-"))
+    yield made
+    shutil.rmtree(made)
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +57,36 @@ def test_a_drained_server_gets_no_further_requests_and_comes_back(front: Proxy) 
     assert set(front.asked(6)) == {"web2"}
     KIND.apply(rollback, intent_of(PLAN), front.target)
     assert set(front.asked(6)) == {"web1", "web2"}
+
+
+@pytest.mark.servers
+def test_a_server_that_takes_no_connection_is_not_healthy(front: Proxy) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        nobody = f"127.0.0.1:{gone.getsockname()[1]}"
+    reading = KIND.read(TARGET, front.target)
+    assert (reading.capacity["healthy"], reading.capacity["total"]) == (2, 2)
+    assert accepting({**front.target["servers"], "web3": nobody}, 1.0) == {"web1": True, "web2": True, "web3": False}
+
+
+def test_whom_nobody_reached_counts_as_unhealthy_and_whom_nobody_asked_as_unknown() -> None:
+    away = {"web1": {"state": "drain"}, "web2": {"state": "ready"}}
+    dead = replace(READING, capacity={**READING.capacity, "up.web2": 0})
+    assert KIND.impact(dead, away, OPTIONS).healthy_after == 0
+    unasked = KIND.impact(replace(READING, capacity={"healthy": 0, "total": 2}), away, OPTIONS)
+    assert (unasked.healthy_after, unasked.unchecked_after) == (0, 1)
+
+
+@pytest.mark.parametrize("address", ["[::1]:{port}", "127.0.0.1:{port}", "localhost:{port}", "unix:{folder}/s"])
+def test_every_form_of_an_address_that_nginx_knows_is_asked(folder: Path, address: str) -> None:
+    with (
+        socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as tcp,
+        socket.socket(socket.AF_UNIX) as unix,
+    ):
+        unix.bind(str(folder / "s"))
+        unix.listen()
+        asked = address.format(port=tcp.getsockname()[1], folder=folder)
+        assert accepting({"one": asked, "two": f"{asked}0"}, 1.0) == {"one": True, "two": False}
+    assert place_of("web1") == ("web1", 80)
 
 
 @pytest.mark.servers
@@ -85,7 +126,6 @@ def test_a_file_that_somebody_changed_is_left_alone(front: Proxy) -> None:
     KIND._load(  # the younger file is loaded, so that the next test finds it as it was
         NginxOptions(**{key: value for key, value in front.target.items() if key not in ("name", "kind")}),
         TARGET,
-        front.target,
         {},
     )
 
