@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from watchkeeper.model import ActionRecord, ActionState, Plan
 from watchkeeper.ports import Reading
 
+from .plan import options_in
 from .settings import Settings
 from .situation import Effect, Ended, InFlight
 
@@ -78,7 +79,7 @@ def note_reading(
     if before is not None and before.epoch == reading.epoch:
         return before
     seen = replace(before or Seen(), epoch=reading.epoch)
-    if before is not None:
+    if before is not None and options_in(before.epoch) == options_in(reading.epoch):  # else it is another target by now
         recent = [moment for moment in before.changes if now - moment < settings.flap_window]
         foreign = None if ours or not before.epoch else now
         seen = replace(seen, changes=(*recent, now), foreign_at=foreign or before.foreign_at)

@@ -15,6 +15,8 @@ from .links import RETURN
 from .settings import Settings
 from .situation import Impact
 
+#: Between a target's own epoch and how often its options have changed.
+CONFIGURED = "@"
 #: Evidence series kept in a plan; the observation's own row has them all.
 MAX_SERIES = 20
 
@@ -134,3 +136,8 @@ def plan_from(values: Mapping[str, Any]) -> Plan:
 def base_epoch(plan: Plan) -> str:
     """The target's own epoch when the plan was made, without the generation."""
     return plan.targets[0].epoch.rpartition(".")[0] if plan.targets else ""
+
+
+def options_in(epoch: str) -> str:
+    """How often the target's options had changed when this was read; empty for never."""
+    return epoch.partition(CONFIGURED)[2]

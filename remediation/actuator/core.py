@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from remediation.actions import Kind, kind_of
+from remediation.actions.base import COMMON_KEYS
 from remediation.killswitch import file_says
-from remediation.plan import base_epoch, plan_from
+from remediation.plan import CONFIGURED, base_epoch, options_in, plan_from
 from watchkeeper.errors import ActionError
 from watchkeeper.model import Intent, Plan, Target
 from watchkeeper.ports import Reading
@@ -35,10 +39,14 @@ class Actuator:
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._guard = threading.Lock()  # over journal, running and locks
         self._running: set[str] = set()
+        self._changes = {name: journal.configured(name, _digest(one)) for name, one in targets.items()}
 
     def read(self, target: Target) -> Reading:
+        """Its epoch bears how often its options have changed: a plan is for the target that it was made for alone."""
         kind, settings = self._of(target)
-        return kind.read(target, settings)
+        reading = kind.read(target, settings)
+        changes = self._changes[target.name]
+        return replace(reading, epoch=f"{reading.epoch}{CONFIGURED}{changes}") if changes else reading
 
     def outcome(self, key: str) -> dict[str, Any]:
         """What became of an intent. One never seen is settled by asking: should it still arrive, it is refused."""
@@ -87,7 +95,7 @@ class Actuator:
     def _carry_out(self, intent: Intent, plan: Plan, target: Target, waited_for: Callable[[], bool]) -> dict[str, Any]:
         kind, settings = self._of(target)
         wanted = plan.desired if intent.operation == EXECUTE else plan.rollback
-        refusal = self._refusal(intent, plan, target, kind, settings)
+        refusal = self._refusal(intent, plan, target, kind)
         if refusal is not None:
             return refusal
         if not waited_for():
@@ -102,18 +110,20 @@ class Actuator:
             outcome = {"state": state, "token": intent.token, "detail": str(error), "evidence": {}}
         return self._end(intent, outcome)
 
-    def _refusal(
-        self, intent: Intent, plan: Plan, target: Target, kind: Kind, settings: Mapping[str, Any]
-    ) -> dict[str, Any] | None:
+    def _refusal(self, intent: Intent, plan: Plan, target: Target, kind: Kind) -> dict[str, Any] | None:
         highest = self._journal.highest.get(target.name, 0)
         if intent.token <= highest:  # not written down: a stale leader could fill the journal
             return _refused(intent.token, f"token {intent.token} is not above {highest}")
         if not (plan.desired if intent.operation == EXECUTE else plan.rollback):
             return self._end(intent, _refused(intent.token, "the plan selects nothing, and nothing means nothing"))
         try:
-            reading = kind.read(target, settings)
+            reading = self.read(target)
         except ActionError as error:
             return self._end(intent, _refused(intent.token, f"the target cannot be read: {error}"))
+        if options_in(reading.epoch) != options_in(base_epoch(plan)):
+            return self._end(
+                intent, _refused(intent.token, "the target is configured otherwise since the plan was made")
+            )
         if intent.operation == EXECUTE and reading.epoch != base_epoch(plan):
             return self._end(intent, _refused(intent.token, "the target changed since the plan was made"))
         if intent.operation == ROLLBACK and not kind.ours(reading, plan.before, plan.desired):
@@ -134,6 +144,12 @@ class Actuator:
         if settings is None or settings.get("kind") != target.kind:
             raise ActionError(f"{target.kind} target {target.name!r} is not configured in the actuator")
         return self._kinds(target.kind), settings
+
+
+def _digest(settings: Mapping[str, Any]) -> str:
+    """Of the options of its kind. The journal that keeps it is its owner's alone, as the configuration is."""
+    own = {key: value for key, value in settings.items() if key not in COMMON_KEYS - {"kind"}}
+    return hashlib.sha256(json.dumps(own, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _refused(token: int, detail: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ class Journal:
         self.highest: dict[str, int] = {}  #: target -> highest token that was let through
         self.outcomes: dict[str, dict[str, Any]] = {}  #: idempotency key -> what became of it
         self.begun: dict[str, int] = {}  #: key -> token: begun, and no end written yet
+        self.options: dict[str, tuple[str, int]] = {}  #: target -> (digest of its options, how often they changed)
         self.torn_bytes = 0
         self._broken = ""
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,6 +40,14 @@ class Journal:
 
     def end(self, key: str, token: int, outcome: Mapping[str, Any]) -> None:
         self._append({"e": "end", "key": key, "token": token, "outcome": dict(outcome)})
+
+    def configured(self, target: str, digest: str) -> int:
+        """How often the options of a target have changed so far; ``digest`` is that of the ones that hold now."""
+        known, changes = self.options.get(target, (digest, 0))
+        if target not in self.options or known != digest:
+            changes += known != digest
+            self._append({"e": "options", "target": target, "digest": digest, "changes": changes})
+        return changes
 
     def outcome(self, key: str) -> dict[str, Any] | None:
         """What became of a key; begun without an end is unknown: read the target."""
@@ -69,6 +78,8 @@ class Journal:
     def _take(self, fact: Mapping[str, Any]) -> None:
         if fact["e"] == "tokens":
             self.highest.update({str(target): int(token) for target, token in fact["highest"].items()})
+        elif fact["e"] == "options":
+            self.options[str(fact["target"])] = str(fact["digest"]), int(fact["changes"])
         elif fact["e"] == "begin":
             self.begun[str(fact["key"])] = int(fact["token"])
             self.highest[fact["target"]] = max(self.highest.get(fact["target"], 0), int(fact["token"]))
@@ -99,6 +110,10 @@ class Journal:
         kept = list(self.outcomes.items())[-KEEP_OUTCOMES:]
         facts: Sequence[dict[str, Any]] = [
             {"e": "tokens", "highest": self.highest},
+            *(
+                {"e": "options", "target": target, "digest": digest, "changes": changes}
+                for target, (digest, changes) in self.options.items()
+            ),
             *(
                 {"e": "begin", "key": key, "token": token, "target": "", "operation": ""}
                 for key, token in self.begun.items()

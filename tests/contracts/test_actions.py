@@ -94,6 +94,7 @@ SAMPLES: dict[str, tuple[dict[str, Any], Reading, dict[str, Any]]] = {
                 "fit": ["b"],
                 "choice": "b",
                 "acknowledges": [],
+                "receive": [],
             },
             epoch="e",
             capacity={"healthy": 2, "total": 2, "lag_seconds.b": 0},

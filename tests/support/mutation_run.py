@@ -48,7 +48,7 @@ EQUIVALENT: dict[str, str] = {
     for line in range(24, 29)  # zip(..., strict=True)
 } | {
     "remediation.gates.target:71 1.0 becomes 2.0": "no share that is needed is above 1",
-    "remediation.actuator.journal:27 0 becomes 1": "the replay that follows sets it anew",
+    "remediation.actuator.journal:28 0 becomes 1": "the replay that follows sets it anew",
 }
 
 

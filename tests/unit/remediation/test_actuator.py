@@ -46,9 +46,9 @@ class Desk:
         self.folder, self.pool = folder, Pool()
         self.open()
 
-    def open(self) -> None:
-        self.journal = Journal(self.folder / "journal")
-        self.actuator = Actuator(self.journal, WEB, self.folder / "kill-switch", kinds=lambda _: self.pool)
+    def open(self, targets: Mapping[str, Any] = WEB) -> None:
+        self.journal = Journal(self.folder / "journal", compact_bytes=1)
+        self.actuator = Actuator(self.journal, targets, self.folder / "kill-switch", kinds=lambda _: self.pool)
 
     def plan(self, **changes: Any) -> Plan:
         epoch = self.pool.read(Target(kind="haproxy", name="web"), {}).epoch
@@ -104,6 +104,22 @@ def test_an_actuator_of_another_host_has_numbers_of_its_own_so_the_target_itself
     assert here.actuator.submit(slept)["state"] == "done"
     shared = here.actuator
     assert shared.submit(here.intent(6))["detail"] == "token 6 is not above 7"  # with one for all nothing of it happens
+
+
+def test_a_plan_for_a_target_that_is_configured_otherwise_by_now_is_refused_there_and_back(desk: Desk) -> None:
+    there = desk.intent(5)
+    back = replace(desk.intent(6), operation="rollback")
+    same = desk.actuator.read(Target(kind="haproxy", name="web")).epoch
+    desk.open()  # nothing has changed: a restart is no other target
+    assert desk.actuator.read(Target(kind="haproxy", name="web")).epoch == same
+    for backend, epoch in (("tills", f"{same}@1"), ("tills", f"{same}@1"), ("shop", f"{same}@2")):
+        desk.open({"web": {**WEB["web"], "backend": backend, "test_target": "other"}})
+        assert desk.actuator.read(Target(kind="haproxy", name="web")).epoch == epoch
+        for intent in (there, back):
+            moved = replace(intent, token=intent.token + 10, idempotency_key=f"{intent.idempotency_key}{epoch}")
+            assert "configured otherwise" in desk.actuator.submit(moved)["detail"]
+    web = Target(kind="haproxy", name="web", epoch=f"{same}@2.0")
+    assert desk.actuator.submit(desk.intent(30, targets=(web,)))["state"] == "done"
 
 
 def test_the_way_back_is_refused_when_somebody_else_was_there(desk: Desk) -> None:

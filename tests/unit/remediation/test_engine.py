@@ -303,6 +303,17 @@ def test_a_declaration_falls_by_a_rollback_and_expires_by_itself(world: World) -
     assert declaration.expires_at - declaration.declared_at == Settings().declaration_lifetime
 
 
+def test_a_target_that_is_configured_otherwise_is_nobody_elses_change(world: World) -> None:
+    world.step(2)
+    world.settings = replace(world.settings, targets=[{**world.settings.targets[0], "backend": "tills"}])
+    world.pool.servers["web9"] = {"state": "ready", "weight": 1}
+    world.start()
+    world.step(5)
+    assert world.pool.executed() == 1
+    with world.state.read() as unit:
+        assert "target.foreign_change" not in [row.action for row in unit.audit.rows()]
+
+
 def test_cooldown_survives_a_restart(world: World) -> None:
     world.step(5)
     assert world.record().state is ActionState.ROLLED_BACK
