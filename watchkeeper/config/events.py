@@ -5,11 +5,18 @@ from __future__ import annotations
 from datetime import time, timedelta
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from watchkeeper.config.types import Duration
+from watchkeeper.environments import environment_of
 
 Preset = Literal["watchkeeper", "github", "gitlab", "gitea", "gitee", "jenkins", "argocd", "alertmanager"]
+
+
+#: Words for environments, each also as events bear it: `production` is PROD.
+Environments = Annotated[
+    list[str], AfterValidator(lambda words: list(dict.fromkeys([*words, *map(environment_of, words)])))
+]
 
 
 class Section(BaseModel):
@@ -24,7 +31,7 @@ class Webhook(Section):
     secret: SecretStr  #: shared with the sender, 16 characters at least; or secret_file
     services: dict[str, str] = {}  #: its word, such as owner/repository -> service; empty: the word after the last /
     environments: dict[str, str] = {}  #: its word -> environment, for example production: PROD
-    environment: str = ""  #: of deliveries that name none
+    environment: Annotated[str, AfterValidator(environment_of)] = ""  #: of deliveries that name none
 
     @model_validator(mode="after")
     def _guarded(self) -> Webhook:
@@ -60,7 +67,7 @@ class Window(Section):
     start: time  #: in `time_zone`
     end: time  #: in `time_zone`; before `start`: on the next day
     services: list[str] = []  #: for these; empty: for all
-    environments: list[str] = []  #: for these; empty: for all
+    environments: Environments = []  #: for these; empty: for all
 
 
 class Check(Section):
@@ -104,7 +111,7 @@ class Events(Section):
     every: Duration = timedelta(seconds=30)  #: how often ages and marks are published
     mark: Duration = timedelta(minutes=5)  #: how long a moment stays marked as a series
     blame: Duration = timedelta(hours=1)  #: an incident this soon after a change names it
-    production: list[str] = ["PROD", "production", "prod", ""]  #: environments whose deploys the DORA figures count
+    production: Environments = ["PROD", "production", "prod", ""]  #: environments whose deploys the DORA figures count
     deploy_limit: Duration = timedelta(seconds=600)  #: a deploy takes no longer
     stage_limit: Duration = timedelta(seconds=300)  #: a stage of one takes no longer
     soak: Duration = timedelta(seconds=300)  #: a deploy is watched this long; an incident meanwhile: roll it back

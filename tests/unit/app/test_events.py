@@ -27,6 +27,7 @@ from watchkeeper.app.pipeline.events_series import rows
 from watchkeeper.app.rules_promote import tell_engine
 from watchkeeper.model import Incident, IncidentState, Severity, format_series
 from watchkeeper.wire.hooks import BUILTIN
+from watchkeeper.wire.hooks.read import told as delivery
 from watchkeeper.wire.hooks.signature import sign
 
 SECRET = "0123456789abcdef-secret"
@@ -104,7 +105,7 @@ TOLD: dict[str, tuple[dict[str, str], dict[str, Any], dict[str, Any]]] = {
         {"app": "orders", "namespace": "prod", "phase": "Failed", "revision": "r1",
          "started_at": "2026-03-02T03:50:00Z",
          "finished_at": "2026-03-02T03:52:00Z"},
-        {"kind": "deploy", "service": "orders", "status": "failed", "environment": "prod", "version": "r1"},
+        {"kind": "deploy", "service": "orders", "status": "failed", "environment": "PROD", "version": "r1"},
     ),
     "alertmanager": (
         {},
@@ -179,6 +180,30 @@ def test_every_sender_is_understood_and_telling_it_again_adds_nothing(house: Eng
         assert "hunter2" not in answer.text
         assert "pwd" not in answer.text
     assert set(TOLD) == set(BUILTIN)
+
+
+@pytest.mark.parametrize(
+    ("event", "branch", "kept"),
+    [
+        ("push", "main", 1), ("push", "v1.2.3", 1), ("workflow_dispatch", "hotfix", 1), ("schedule", "main", 1),
+        ("push", "feature/x", 0), ("pull_request", "main", 0), ("merge_group", "main", 0),
+    ],
+)  # fmt: skip
+def test_runs_of_somebodys_branch_are_no_stage_of_a_release(event: str, branch: str, kept: int) -> None:
+    run = {
+        "event": event,
+        "head_branch": branch,
+        "conclusion": "failure",
+        "name": "ci",
+        "updated_at": "2026-03-02T03:50:00Z",
+    }
+    repository = {"full_name": "acme/orders", "default_branch": "main"}
+    github = json.dumps({"action": "completed", "workflow_run": run, "repository": repository}).encode()
+    assert len(BUILTIN["github"].read(delivery({"x-github-event": "workflow_run"}, github, NOON))) == kept
+    of = {"ref": branch, "tag": branch.startswith("v"), "status": "failed", "finished_at": "2026-03-02 03:50:00 UTC"}
+    project = {"path_with_namespace": "acme/orders", "default_branch": "main"}
+    gitlab = json.dumps({"object_kind": "pipeline", "object_attributes": of, "project": project}).encode()
+    assert len(BUILTIN["gitlab"].read(delivery({}, gitlab, NOON))) == (branch in ("main", "v1.2.3"))
 
 
 def test_a_wrong_secret_and_none_at_all_do_nothing(house: Engine, api: TestClient) -> None:

@@ -13,6 +13,7 @@ from watchkeeper.app.pipeline.events_series import AGES, BACK, SHOWN, Known, gat
 from watchkeeper.app.pipeline.published import Published, Row
 from watchkeeper.app.schedule import every
 from watchkeeper.config.events import Webhook
+from watchkeeper.environments import environment_of
 from watchkeeper.errors import AccessError
 from watchkeeper.model import Event, EventKind
 from watchkeeper.wire.errors import WireError
@@ -66,14 +67,15 @@ def _understood(hook: Webhook, headers: Mapping[str, str], body: bytes, now: dat
 
 def _ours(hook: Webhook, one: Event) -> Event:
     service = hook.services.get(one.service, one.service.rpartition("/")[2])
-    environment = hook.environments.get(one.environment, one.environment) or hook.environment
+    environment = hook.environments.get(one.environment) or environment_of(one.environment) or hook.environment
     return replace(one, service=service, environment=environment, source=hook.name)
 
 
 def told_by(engine: Engine, who: str, found: Sequence[Event], now: datetime) -> list[Event]:
     """Events that came over the API; those that are new."""
     with engine.state.begin() as unit:
-        added = unit.events.add([replace(one, source=BY_API + who) for one in found], at=now)
+        ours = [replace(one, source=BY_API + who, environment=environment_of(one.environment)) for one in found]
+        added = unit.events.add(ours, at=now)
         if added:
             unit.audit.append(who, "event", added[0].id, {"events": [one.id for one in added]}, at=now)
     _taken(engine, added, now)

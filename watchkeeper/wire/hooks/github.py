@@ -5,6 +5,7 @@ https://docs.github.com/en/webhooks/webhook-events-and-payloads
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,6 +14,8 @@ from watchkeeper.wire.hooks.read import Hook, Told, at, event, first, moment, st
 from watchkeeper.wire.hooks.signature import github
 
 NO_COMMIT = "0" * 40
+#: GitHub names the tag of a run where it names its branch.
+TAG = re.compile(r"v?\d+(?:\.\d+)+\S*")
 
 
 def deployment_status(told: Told) -> Event | None:
@@ -76,7 +79,7 @@ def release(told: Told) -> Event | None:
 def workflow_run(told: Told) -> Event | None:
     run = at(told.data, "workflow_run")
     found = status(text(run, "conclusion"))
-    if text(told.data, "action") != "completed" or found is None:
+    if text(told.data, "action") != "completed" or found is None or not ships(run, at(told.data, "repository")):
         return None
     updated = moment(at(run, "updated_at")) or told.now
     return _event(
@@ -91,6 +94,14 @@ def workflow_run(told: Told) -> Event | None:
         link=text(run, "html_url"),
         labels={"ref": text(run, "head_branch"), "stage": first(text(run, "name"), "workflow")},
     )
+
+
+def ships(run: Any, repository: Any) -> bool:
+    """The run is of what may be shipped: the default branch or a tag such as v1.2, not work on a branch."""
+    if text(run, "event") in ("pull_request", "pull_request_target", "merge_group"):
+        return False
+    branch, main = text(run, "head_branch"), text(repository, "default_branch")
+    return text(run, "event") != "push" or branch in ("", main) or not main or TAG.fullmatch(branch) is not None
 
 
 #: What GitHub says when an alert comes, and when it is done away with.

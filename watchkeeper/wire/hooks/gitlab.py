@@ -34,7 +34,7 @@ def pipeline(told: Told) -> Event | None:
     run = at(told.data, "object_attributes")
     found = status(text(run, "status"))
     finished = moment(at(run, "finished_at"))
-    if found in (None, EventStatus.RUNNING) or finished is None:
+    if found in (None, EventStatus.RUNNING) or finished is None or not ships(run, at(told.data, "project")):
         return None
     began = moment(at(run, "created_at")) or finished
     return _event(
@@ -49,6 +49,12 @@ def pipeline(told: Told) -> Event | None:
         link=text(run, "url"),
         labels={"ref": text(run, "ref"), "stage": "pipeline"},
     )
+
+
+def ships(run: Any, project: Any) -> bool:
+    """The pipeline is of what may be shipped: the default branch or a tag, not work on a branch."""
+    main = text(project, "default_branch")
+    return at(run, "tag") is True or not main or text(run, "ref") == main
 
 
 def push(told: Told) -> Event | None:
