@@ -213,8 +213,8 @@ class Remediator:
 
     async def _tick(self, now: datetime, monotonic: float, asleep: float | None) -> Tick:
         if self._steady is None:
-            kept = await asyncio.to_thread(self._kept_clock)
-            self._steady = Steady(kept, self.settings.observe_after_gap)
+            kept, shared = await asyncio.to_thread(self._kept_clock), await asyncio.to_thread(self._state.now)
+            self._steady = Steady(kept, self.settings.observe_after_gap, shared)
         tick = self._steady.advance(now, monotonic, self._gap, asleep)
         if tick.fresh_start:
             for history in self._histories.values():

@@ -1,4 +1,8 @@
-"""Time that does not jump: wall time less every jump seen, kept across restarts, for all of remediation's limits."""
+"""Time that does not jump: wall time less every jump seen, kept across restarts, for all of remediation's limits.
+
+Where engines of several machines share a database, it is that of the database when one of them begins to act: their own
+clocks may be minutes apart, and a cooldown must not depend on who looks at it.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,9 @@ class Tick:
 class Steady:
     """Feed it both clocks at every step."""
 
-    def __init__(self, kept: Mapping[str, Any] | None, observe: timedelta) -> None:
+    def __init__(self, kept: Mapping[str, Any] | None, observe: timedelta, shared: datetime | None = None) -> None:
+        """``shared``: what the database's own clock says now; None where this machine's is the only one."""
+        self._shared = shared
         self._skew = timedelta(milliseconds=int((kept or {}).get("skew_ms", 0)))
         self._floor = from_ms(kept["wall_ms"]) if kept else None
         self._observe = observe
@@ -48,7 +54,9 @@ class Steady:
         """
         trouble = ""
         if self._last is None:
-            if self._floor is not None and wall < self._floor:  # the clock was set back while we were down
+            if self._shared is not None:
+                self._skew = wall - max(self._shared, self._floor - self._skew if self._floor else self._shared)
+            elif self._floor is not None and wall < self._floor:  # the clock was set back while we were down
                 self._skew += wall - self._floor
         else:
             slept = timedelta(seconds=monotonic - self._last[1])

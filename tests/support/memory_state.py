@@ -282,5 +282,8 @@ class MemoryState:
         yield self._unit
         assert not self._undo, "the real database undoes what is written while reading"
 
+    def now(self) -> None:
+        """It has no clock of its own."""
+
     def close(self) -> None:
         """There is nothing to close."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,11 @@ from support.remedies import NOON, RULE
 from remediation.settings import Settings
 from remediation.steps import HANDLERS
 from remediation.verify import needed
+from watchkeeper.clock import ManualClock
 from watchkeeper.errors import AccessError, QueryError
 from watchkeeper.model import ActionState, Mode, Severity, Target
 from watchkeeper.ports import Reading
+from watchkeeper.store.state.database import State
 
 DONE = ["observed", "confirming", "proposed", "armed", "intent_committed", "executing", "verifying"]
 
@@ -317,6 +319,30 @@ def test_a_target_that_is_configured_otherwise_is_nobody_elses_change(world: Wor
 def test_cooldown_survives_a_restart(world: World) -> None:
     world.step(5)
     assert world.record().state is ActionState.ROLLED_BACK
+    world.start()
+    world.step(30)
+    assert world.pool.executed() == 1
+    world.step(20)
+    assert world.pool.executed() == 2
+
+
+class Shared(State):
+    """As on a PostgreSQL that several machines share: it has a clock of its own."""
+
+    clock = ManualClock(NOON)
+
+    def now(self) -> datetime:
+        return self.clock.now()
+
+
+@pytest.mark.parametrize("apart", [timedelta(minutes=20), timedelta(minutes=-20)])
+def test_a_cooldown_is_the_databases_whatever_the_clock_of_the_next_engine_says(
+    tmp_path: Path, apart: timedelta
+) -> None:
+    world = World(tmp_path, open_state=Shared)
+    world.step(5)
+    assert world.record().state is ActionState.ROLLED_BACK
+    Shared.clock, world.clock = world.clock, ManualClock(world.clock.now() + apart)
     world.start()
     world.step(30)
     assert world.pool.executed() == 1

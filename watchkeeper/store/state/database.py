@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,14 @@ class State:
                 yield Unit(connection)
             finally:
                 connection.rollback()
+
+    def now(self) -> datetime | None:
+        """What the database's own clock says, which engines of several machines share; None: it is this machine's."""
+        if self.is_sqlite:
+            return None
+        with _translated(), self._engine.connect() as connection:
+            found: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+            return found.astimezone(UTC)
 
     def close(self) -> None:
         self._engine.dispose()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -18,6 +18,7 @@ from support.states import NOON, empty_database
 from watchkeeper.errors import ConfigError, LeaseLostError, StoreError
 from watchkeeper.model import ActionRecord, ActionState
 from watchkeeper.store.state import State
+from watchkeeper.store.state.database import sqlite_url
 from watchkeeper.store.state.lease import Lease
 
 pytestmark = pytest.mark.servers
@@ -47,6 +48,16 @@ def until(question: Callable[[], object], seconds: float = 10.0) -> None:
     while not question():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_the_database_says_what_time_it_is(url: str, tmp_path: Path) -> None:
+    state, before = State(url), datetime.now(UTC)
+    found = state.now()
+    state.close()
+    assert found is not None
+    assert found.tzinfo is UTC
+    assert before <= found <= datetime.now(UTC)  # it runs on this machine
+    assert State(sqlite_url(tmp_path / "state.db")).now() is None
 
 
 def test_one_of_three_holds_it_and_the_next_one_has_a_higher_token(candidate: Callable[..., Lease]) -> None:
