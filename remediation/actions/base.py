@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -16,6 +17,9 @@ from watchkeeper.ports import Reading
 
 #: Keys of a target that belong to remediation itself, not to the kind.
 COMMON_KEYS = frozenset({"name", "kind", "test_target", "test_parameters"})
+
+#: Shorter ones are parts of ordinary words.
+SHORTEST_SECRET = 4
 
 Options = TypeVar("Options")
 
@@ -60,6 +64,16 @@ def options_of(wanted: type[Options], settings: Mapping[str, Any], kind: str) ->
         first = error.errors()[0]
         place = ".".join(["remediation.targets", str(settings.get("name", kind)), *map(str, first["loc"])])
         raise ConfigError(first["msg"], key=place) from None
+
+
+def secrets_in(wanted: type[Any], settings: Mapping[str, Any]) -> list[str]:
+    """Values of a target's options that nobody may read, longest first: what others say may repeat them."""
+    found: list[str] = []
+    for each in fields(wanted):
+        if "SecretStr" in str(each.type):
+            value = settings.get(each.name, "")
+            found += map(str, value.values() if isinstance(value, Mapping) else [value])
+    return sorted((secret for secret in found if len(secret) >= SHORTEST_SECRET), key=len, reverse=True)
 
 
 def state_hash(state: object) -> str:

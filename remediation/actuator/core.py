@@ -6,13 +6,14 @@ import hashlib
 import json
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from remediation.actions import Kind, kind_of
-from remediation.actions.base import COMMON_KEYS
+from remediation.actions.base import COMMON_KEYS, secrets_in
 from remediation.killswitch import file_says
 from remediation.plan import CONFIGURED, base_epoch, options_in, plan_from
 from watchkeeper.errors import ActionError
@@ -44,7 +45,8 @@ class Actuator:
     def read(self, target: Target) -> Reading:
         """Its epoch bears how often its options have changed: a plan is for the target that it was made for alone."""
         kind, settings = self._of(target)
-        reading = kind.read(target, settings)
+        with _hushed(kind, settings):
+            reading = kind.read(target, settings)
         changes = self._changes[target.name]
         return replace(reading, epoch=f"{reading.epoch}{CONFIGURED}{changes}") if changes else reading
 
@@ -103,7 +105,8 @@ class Actuator:
         with self._guard:
             self._journal.begin(intent.idempotency_key, intent.token, target.name, intent.operation)
         try:
-            evidence = kind.apply(wanted, intent, settings)
+            with _hushed(kind, settings):
+                evidence = kind.apply(wanted, intent, settings)
             outcome = {"state": "done", "token": intent.token, "detail": "", "evidence": dict(evidence)}
         except ActionError as error:
             state = "unknown" if error.unknown else "failed"
@@ -144,6 +147,18 @@ class Actuator:
         if settings is None or settings.get("kind") != target.kind:
             raise ActionError(f"{target.kind} target {target.name!r} is not configured in the actuator")
         return self._kinds(target.kind), settings
+
+
+@contextmanager
+def _hushed(kind: Kind, settings: Mapping[str, Any]) -> Iterator[None]:
+    """What others say is repeated to people and kept in the audit, without the target's secrets."""
+    try:
+        yield
+    except ActionError as error:
+        said = str(error)
+        for secret in secrets_in(kind.options, settings):
+            said = said.replace(secret, "***")
+        raise ActionError(said, unknown=error.unknown) from None
 
 
 def _digest(settings: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import pytest
 from support.programs import pool, program
 from support.remedies import PLAN, intent_of
 
+from remediation.actions.base import state_hash
 from remediation.actions.command import Command
 from remediation.actions.programs import run
+from remediation.actuator import Actuator, Journal
 from watchkeeper.errors import ActionError, ConfigError
 from watchkeeper.model import Target
 
@@ -162,3 +165,16 @@ def test_a_shell_is_no_program_by_whatever_name(tmp_path: Path, program_of: str)
         apply(settings, "cached")
     with pytest.raises(ActionError, match="a shell makes commands"):
         run([shell, "-c", "true"], timeout=1.0)
+
+
+@pytest.mark.parametrize("operation", ["read", "set"])
+def test_a_secret_that_a_program_repeats_is_told_to_nobody(tmp_path: Path, operation: str) -> None:
+    settings: dict[str, Any] = {**pool(tmp_path), "environment": {"POOL_TOKEN": "hunter2hunter2"}}
+    told = ["/usr/bin/env", "--unknown=hunter2hunter2"]  # which it repeats in its complaint
+    settings |= {"read": told if operation == "read" else [], "set": told}
+    actuator = Actuator(Journal(tmp_path / "journal"), {"pool": settings}, tmp_path / "kill-switch")
+    web = Target(kind="command", name="pool", epoch=f"{state_hash({})}.0")
+    plan = replace(PLAN, targets=(web,), desired={"mode": "cached"}, before={}, rollback={})
+    said = repr(actuator.submit(intent_of(plan)))
+    assert "***" in said
+    assert "hunter2" not in said + (tmp_path / "journal").read_text()
