@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from watchkeeper.errors import AccessError, ActionError, QueryError
+from watchkeeper.errors import AccessError, ActionError
 from watchkeeper.model import ActionRecord, Observation, RemedyRule, Target
 from watchkeeper.ports import ActuatorClient, Reading
 
-from . import book, links
+from . import book, links, probing
 from .change import Change
 from .confirm import History
 from .cuts import Cuts
@@ -22,7 +24,7 @@ from .hindsight import look_back
 from .killswitch import KillSwitch
 from .people import People
 from .rehearse import preview, rehearse
-from .run import Run
+from .run import Run, in_turn
 from .settings import Link, Settings
 from .situation import Facts, Query
 from .start import asked_record, first_record, held_back
@@ -70,6 +72,7 @@ class Remediator:
         self._links: dict[str, links.LinkState] = {}
         self._read_at: dict[str, datetime] = {}
         self._read: dict[str, tuple[datetime, Reading | None, str]] = {}  #: target -> last look: wall, reading, problem
+        self._untold: list[Change] = []  #: of a step that did not come to its end
         self._refused: dict[str, str] = {}  #: rule -> what it was last refused for, told once
         self._steady: Steady | None = None
         self._turn = asyncio.Lock()
@@ -106,15 +109,21 @@ class Remediator:
             if self._monotonic is not None:
                 clock = self._monotonic
                 run.held_up = lambda: clock() - monotonic
-            await asyncio.to_thread(self.kill_switch.latch, now)
-            seen = await self._take_in(run, observations)
-            await self._watch_targets(run)
-            for record in await run.read(lambda unit: unit.actions.active()):
-                await self._advance(run, record)
-            for rule in seen:
-                await self._open(run, rule)
-            await look_back(run)
-            return [change for change in run.changes if self._worth_telling(change)]
+            try:
+                await self._look_and_act(run, observations)
+            finally:  # what has become of an action by now is told, whatever went wrong after it
+                self._untold += [change for change in run.changes if self._worth_telling(change)]
+            told, self._untold = self._untold, []
+            return told
+
+    async def _look_and_act(self, run: Run, observations: Sequence[Observation]) -> None:
+        await asyncio.to_thread(self.kill_switch.latch, run.tick.wall)
+        seen = await self._take_in(run, observations)
+        await self._watch_targets(run)
+        active = await run.read(lambda unit: unit.actions.active())
+        await in_turn([partial(self._advance, run, record) for record in active])
+        await in_turn([partial(self._open, run, rule) for rule in seen])
+        await look_back(run)
 
     async def rehearse(self, now: datetime, rule: str) -> None:
         """Try the rule's action and its way back on the test target; until then the action counts as class A4.
@@ -272,10 +281,11 @@ class Remediator:
         history = self._histories.get(seen.rule), self._histories.get(seen.rule + links.RETURN)
         counted = any(each and each.newest and each.newest.at >= seen.at for each in history)
         if not counted:
-            primary, backup = (
-                _probed(run.facts, expr, run.tick.wall) for expr in (link.primary_probe, link.backup_probe)
-            )
-            state = links.follow(state, link, primary, backup, run.tick.now)
+            probes = zip(state.heard, (link.primary_probe, link.backup_probe), strict=True)
+            interval, wall = self._rules[seen.rule].interval, run.tick.wall
+            said = [probing.word(heard, probing.look(run.facts, expr, wall), wall, interval) for heard, expr in probes]
+            state = replace(state, heard=(said[0][0], said[1][0]))
+            state = links.follow(state, link, said[0][1], said[1][1], run.tick.now)
         self._links[link.name] = state
         return state
 
@@ -335,10 +345,3 @@ class Remediator:
         told = self._refused.get(change.rule) == key
         self._refused[change.rule] = key
         return not told
-
-
-def _probed(facts: Facts, expr: str, at: datetime) -> bool | None:
-    try:
-        return links.good([value for _, value in facts.query(expr, at)])
-    except QueryError:
-        return None

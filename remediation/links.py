@@ -7,7 +7,7 @@ PRIMARY --(the rule, confirmed)--> BACKUP --(dwell over, primary good n times)--
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -16,6 +16,7 @@ from typing import Any
 from watchkeeper.model import Observation, RemedyRule
 
 from .actions import kind_of
+from .probing import SAME, Heard, Word
 from .settings import Link
 from .situation import LinkView
 
@@ -40,6 +41,7 @@ class LinkState:
     half_open_since: datetime | None = None
     primary: tuple[bool | None, ...] = ()  #: newest last; None is unknown, and unknown is not good
     backup: tuple[bool | None, ...] = ()
+    heard: tuple[Heard, Heard] = (Heard(), Heard())  #: of primary and backup
 
 
 def load(kept: Mapping[str, Any] | None) -> LinkState:
@@ -54,22 +56,26 @@ def served(state: LinkState, kept: Mapping[str, Any] | None) -> LinkState:
     fresh = load(kept)
     if fresh.since == state.since:
         return state
-    return replace(fresh, primary=state.primary, backup=state.backup)
+    return replace(fresh, primary=state.primary, backup=state.backup, heard=state.heard)
 
 
-def follow(state: LinkState, link: Link, primary: bool | None, backup: bool | None, now: datetime) -> LinkState:  # noqa: FBT001 - one probe each
-    """One probe of both sides more."""
+def follow(state: LinkState, link: Link, primary: Word, backup: Word, now: datetime) -> LinkState:
+    """One look at both sides more."""
     keep = max(PROBES, link.return_good)
-    probed = replace(state, primary=(*state.primary, primary)[-keep:], backup=(*state.backup, backup)[-keep:])
+    probed = replace(state, primary=_with(state.primary, primary)[-keep:], backup=_with(state.backup, backup)[-keep:])
     if probed.phase is Phase.PRIMARY:
         return probed
-    if primary is not True:  # hysteresis: all of it anew
+    if not probed.primary or probed.primary[-1] is not True:  # hysteresis: all of it anew
         return replace(probed, phase=Phase.BACKUP, half_open_since=None)
     recent = probed.primary[-link.return_good :]
     dwelt = probed.since is None or now - probed.since >= link.dwell
     if probed.phase is Phase.BACKUP and dwelt and len(recent) == link.return_good and all(recent):
         return replace(probed, phase=Phase.HALF_OPEN, half_open_since=now)
     return probed
+
+
+def _with(probes: tuple[bool | None, ...], said: Word) -> tuple[bool | None, ...]:
+    return probes if said == SAME else (*probes, said)
 
 
 def may_return(state: LinkState, link: Link, now: datetime) -> bool:
@@ -148,8 +154,3 @@ def return_observation(seen: Observation, state: LinkState, link: Link, now: dat
         newest_sample_at=seen.newest_sample_at,
         reason=f"{link.primary} was probed good throughout half-open",
     )
-
-
-def good(values: Sequence[float]) -> bool | None:
-    """A probe's answer: good while every series is above 0; no series is unknown."""
-    return all(value > 0 for value in values) if values else None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from watchkeeper.errors import StoreError
 from watchkeeper.model import ActionRecord, ActionState, Plan, RemedyRule, Severity
 from watchkeeper.model.incident import Incident
 from watchkeeper.ports import ActuatorClient
@@ -180,3 +181,17 @@ def same_change(one: Plan, other: Plan) -> bool:
     """True when two plans would do the same to the same target, from the same state."""
     parts = ("rule_version", "action", "targets", "desired", "before", "rollback", "risk", "incident_id")
     return all(getattr(one, part) == getattr(other, part) for part in parts)
+
+
+async def in_turn(steps: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    """All of them, although one breaks off: what one target says never keeps another from being mended."""
+    failures: list[Exception] = []
+    for step in steps:
+        try:
+            await step()
+        except StoreError:  # it is the same for all
+            raise
+        except Exception as error:  # noqa: BLE001 - raised below
+            failures.append(error)
+    if failures:
+        raise failures[0]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 
 from watchkeeper.errors import QueryError
 from watchkeeper.model import Matcher, Observation
-from watchkeeper.promql import nodes, parse
+from watchkeeper.promql import nodes, parse, selectors
 
 from .situation import Facts, Query
 
@@ -61,6 +61,16 @@ def _needed(node: nodes.Node) -> Iterator[tuple[Matcher, ...]]:
 
 def _is_number(node: nodes.Node) -> bool:
     return isinstance(node, nodes.Call) and node.name == "vector"
+
+
+def silent(facts: Facts, guards: Iterable[str], at: datetime, since: datetime) -> str:
+    """The first guard that nothing is known of since the effect; empty for none."""
+    for expr in guards:
+        moments = [facts.newest(matchers, at) for matchers, _range, _offset in selectors(expr)]
+        known = all(moment is not None and moment > since for moment in moments)
+        if not known or guards_now(facts.query, [expr], at)[expr] is None:
+            return expr
+    return ""
 
 
 def guards_now(query: Query, guards: Sequence[str], at: datetime) -> dict[str, float | None]:

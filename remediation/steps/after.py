@@ -12,7 +12,7 @@ from remediation.actions import kind_of
 from remediation.judgement import compared, with_figures
 from remediation.links import RETURN
 from remediation.run import Run
-from remediation.verify import guards_now, symptom, worse
+from remediation.verify import guards_now, silent, symptom, worse
 from watchkeeper.errors import ActionError, StoreError
 from watchkeeper.model import ActionRecord, ActionState, Intent
 
@@ -41,13 +41,15 @@ async def verifying(run: Run, record: ActionRecord) -> ActionRecord | None:
         return await run.move(record, S.ROLLING_BACK, reason, progress=happened, evidence=happened)
     if there is False and not holding:
         return await _hold(run, record)
-    if there is False and run.past(record, "hold_until"):
+    if there is False and run.past(record, "hold_until") and not silent(run.facts, before, at, since):
         happened = with_figures(plan, record.progress, run.facts.query, at)
         reason = "the symptom is gone and stayed away"
         ended = await run.move(record, S.SUCCEEDED, reason, progress=happened, evidence=happened)
         run.tell("succeeded", ended, reason)
         return ended
     if run.past(record, "deadline"):
+        if guard := silent(run.facts, before, at, since) if there is False else "":
+            return await escalate(run, record, f"it cannot be known whether the guard {guard} got worse")
         return await escalate(run, record, "it cannot be known whether the symptom is gone")
     return None
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from remediation import links, steady
 from remediation.confirm import LEAVE_AFTER, History
+from remediation.probing import Heard
 from rules.observe import observe
 from watchkeeper.model import ActionRecord, ActionState
 
@@ -86,7 +87,8 @@ def leap(hours: Hours, beats: int) -> None:
     state = mind._links[link.name]
     for _ in range(min(beats, max(links.PROBES, link.return_good))):
         state = links.follow(state, link, True, True, now - mind.people.skew)
-    mind._links[link.name] = state
+    heard = Heard(now, timedelta(seconds=BEAT))  # the default of ``Facts.newest``: every look has a sample of its own
+    mind._links[link.name] = replace(state, heard=(heard, heard))
     for at in moments:
         if at - mind.people.skew - mind._read_at[link.target] >= hours.settings.read_every:
             mind._read_at[link.target] = at - mind.people.skew

@@ -17,8 +17,8 @@ from remediation.settings import Settings
 from remediation.steps import HANDLERS
 from remediation.verify import needed
 from watchkeeper.clock import ManualClock
-from watchkeeper.errors import AccessError, QueryError
-from watchkeeper.model import ActionState, Mode, Severity, Target
+from watchkeeper.errors import AccessError, QueryError, StoreError
+from watchkeeper.model import ActionRecord, ActionState, Mode, Severity, Target
 from watchkeeper.ports import Reading
 from watchkeeper.store.state.database import State
 
@@ -104,6 +104,59 @@ def test_a_guard_that_gets_worse_ends_it_at_once(tmp_path: Path) -> None:
     world.step()
     assert world.record().state is ActionState.ROLLED_BACK
     assert "latency rose from 1 to 1.2" in str(world.path()) + str(reasons(world))
+
+
+@pytest.mark.parametrize("unknown", ["value", "sample"])
+def test_a_guard_that_has_fallen_silent_is_no_success(tmp_path: Path, unknown: str) -> None:
+    world = World(tmp_path, replace(RULE, guards=("latency",)))
+    world.answers["latency"] = 1.0
+    world.step(3)
+    world.symptom = 0
+    if unknown == "value":
+        world.answers["latency"] = None
+    else:
+        before = world.clock.now() - timedelta(seconds=1)
+        world.facts["newest"] = lambda matchers, at: before if matchers[0].value == "latency" else at
+    world.step(30)
+    assert world.record().state is ActionState.VERIFYING
+    world.step(200)
+    assert world.record().state is ActionState.ESCALATED
+    assert world.told[-1].reason == "it cannot be known whether the guard latency got worse"
+
+
+def test_what_became_of_an_action_is_told_although_the_step_broke_off_after_it(world: World) -> None:
+    world.step(2)
+
+    steps = world.remediator._look_and_act
+
+    async def breaks(run: Any, observations: Any) -> None:
+        await steps(run, observations)
+        raise StoreError("state database: it went away")
+
+    world.remediator._look_and_act = breaks  # type: ignore[method-assign]
+    with pytest.raises(StoreError):
+        world.step()
+    world.remediator._look_and_act = steps  # type: ignore[method-assign]
+    assert [change.kind for change in world.step(1)] == ["proposed", "executed"]
+
+
+def test_a_crash_over_one_action_keeps_no_other_from_its_end(tmp_path: Path) -> None:
+    other = replace(RULE, name="drain-web2", service="till", target="tills", parameters={"drain": "web2"})
+    targets = [{"name": name, "kind": "haproxy", "socket": "/nowhere", "backend": name} for name in ("web", "tills")]
+    world = World(tmp_path, RULE, other, targets=targets)
+    advance = world.remediator._advance
+
+    async def crashes(run: Any, record: ActionRecord) -> None:
+        if record.plan.rule == RULE.name:
+            raise ZeroDivisionError
+        await advance(run, record)
+
+    world.remediator._advance = crashes  # type: ignore[method-assign]
+    for _ in range(4):
+        with pytest.raises(ZeroDivisionError):
+            world.step()
+    assert [record.state for record in world.records() if record.plan.rule == RULE.name] == [ActionState.OBSERVED]
+    assert "proposed" in world.path(next(one.id for one in world.records() if one.plan.rule == other.name))
 
 
 def reasons(world: World) -> list[str]:

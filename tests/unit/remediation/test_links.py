@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ import pytest
 from support.remediator import World
 from support.remedies import LINK, NOON, RULE
 
-from remediation import links
+from remediation import links, probing
 from remediation.links import LinkState, Phase
+from remediation.probing import Heard, Look
 from remediation.situation import Watched
 from remediation.steady import Steady
 from watchkeeper.errors import ActionError
@@ -108,6 +109,63 @@ def test_it_stays_when_the_backup_is_not_known_to_be_good(tmp_path: Path, backup
     world.step(8)
     assert serving(world) == ["web1"]
     assert world.record().progress["gate"] == "blast_radius"
+
+
+def sampled(world: World, **at: datetime) -> None:
+    """These probes brought their newest sample then, whatever value they still have."""
+    world.facts["newest"] = lambda matchers, now: at.get(matchers[0].value, now)
+
+
+def test_it_stays_when_the_backups_probe_has_stopped_although_its_last_word_was_good(tmp_path: Path) -> None:
+    world = a_world(tmp_path)
+    sampled(world, probe2=world.clock.now())
+    world.step(5)
+    world.symptom = 1
+    world.step(8)
+    assert serving(world) == ["web1"]
+    assert world.record().progress["gate"] == "blast_radius"
+    sampled(world)
+    world.step(8)
+    assert world.pool.executed() == 1
+
+
+def test_a_probe_of_the_primary_that_is_looked_at_often_is_one_good_probe(tmp_path: Path) -> None:
+    world = a_world(tmp_path)
+    fail_over(world)
+    world.symptom = 0
+    world.step(4)
+    world.answers["probe1"] = 1.0
+    sampled(world, probe1=world.clock.now() + timedelta(seconds=15))
+    world.step(4)  # all looks at the same sample
+    assert world.remediator.link_state("maps").primary[-2:] == (False, True)
+    world.step(4)
+    assert world.remediator.link_state("maps").primary[-1] is None  # late by now, and so unknown
+    sampled(world)
+    world.step(3)
+    assert world.remediator.phase("maps") is Phase.HALF_OPEN
+
+
+INTERVAL = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("heard", "seen", "word"),
+    [
+        (Heard(), Look(True, NOON), True),
+        (Heard(), Look(None, None), None),
+        (Heard(), Look(True, NOON - 5 * INTERVAL), None),  # the first, and late already
+        (Heard(NOON, INTERVAL), Look(True, NOON), "same"),
+        (Heard(NOON, INTERVAL), Look(False, NOON), False),  # bad is never passed over
+        (Heard(NOON - 4 * INTERVAL, INTERVAL), Look(True, NOON - 4 * INTERVAL), "same"),
+        (Heard(NOON - 5 * INTERVAL, INTERVAL), Look(True, NOON - 5 * INTERVAL), None),
+        (Heard(NOON - 50 * INTERVAL, 15 * INTERVAL), Look(True, NOON - 50 * INTERVAL), "same"),  # asked seldom
+        (Heard(NOON - timedelta(hours=1), INTERVAL), Look(True, NOON - 200 * INTERVAL), "late"),
+    ],
+)
+def test_a_sample_counts_once_and_a_late_one_is_unknown(heard: Heard, seen: Look, word: object) -> None:
+    found, said = probing.word(heard, seen, NOON, INTERVAL)
+    assert said == (True if word == "late" else word)  # so long after a silence nothing is usual yet, but a minute
+    assert found.every <= probing.SELDOM
 
 
 def test_it_stays_when_the_passive_signal_does_not_agree(tmp_path: Path) -> None:

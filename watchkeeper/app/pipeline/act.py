@@ -59,6 +59,7 @@ class Acting:
     services: dict[str, str] = field(default_factory=dict)  #: source -> service of the rules that it feeds
     counted: dict[str, int] = field(default_factory=dict)
     _link_counts: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _untold: list[Change] = field(default_factory=list)  #: changes for which no message could be written yet
     _busy: bool = False
     _asleep: float = 0.0  #: seconds of the longest pause of the loop since the last step
 
@@ -86,10 +87,11 @@ class Acting:
         observations = await loop.run_in_executor(self.executor, self._observe, due, now)
         facts = await loop.run_in_executor(self.executor, self._facts, now)
         asleep, self._asleep = self._asleep, 0.0
-        changes = await self.remediator.step(now, monotonic, observations, facts, asleep=asleep)
+        self._untold += await self.remediator.step(now, monotonic, observations, facts, asleep=asleep)
         self._count()
-        if changes:
-            await asyncio.to_thread(self._tell, now, changes)
+        if self._untold:
+            await asyncio.to_thread(self._tell, now, self._untold)
+            self._untold = []
 
     async def request(
         self,
