@@ -14,6 +14,8 @@ from dashboard.i18n import Words
 
 #: Characters of a detail that are shown before it is unfolded.
 FOLDED = 90
+#: What has steps, and how one of them is called.
+STEPS = {"action": "audit.action_state", "plan": "audit.plan_state", "plan_step": "audit.step_state"}
 
 
 def table(caller: Caller, rows: Sequence[Mapping[str, Any]]) -> Any:
@@ -37,11 +39,12 @@ def table(caller: Caller, rows: Sequence[Mapping[str, Any]]) -> Any:
 
 
 def kind(words: Words, action: str) -> str:
-    """What was done, in words; steps of actions are named by the state they lead to."""
-    named, state = words.word("audited", action), action.removeprefix("action.")
-    if named != action or state == action:
+    """What was done, in words; steps of actions and plans are named by the state they lead to."""
+    named = words.word("audited", action)
+    about, _, state = action.partition(".")
+    if named != action or about not in STEPS:
         return named
-    return words("audit.action_state", state=words.word("state", state))
+    return words(STEPS[about], state=words.word("state", state))
 
 
 def folded(detail: Any) -> Any:

@@ -112,6 +112,11 @@ def state(caller: Caller, value: str | None, group: str = "state") -> Component:
     return badge(caller.words.word(group, value or "unknown"), STATE_COLOURS.get(value or "", "gray"))
 
 
+def risk(caller: Caller, row: Mapping[str, Any]) -> str:
+    """The class of an action; one whose target is not resolved yet has none."""
+    return caller.words.word("risk", row["risk"]) if row["targets"] else UNKNOWN
+
+
 def empty(caller: Caller, key: str, *, colour: str = "gray") -> Component:
     """Nothing here, why, and what to do next."""
     words = caller.words

@@ -208,7 +208,7 @@ def history(caller: Caller, rows: list[Mapping[str, Any]]) -> Any:
                 widgets.state(caller, row["state"]),
                 html.Div([html.Div(row["rule"], className="wk-strong"), widgets.quiet(row["id"])]),
                 widgets.change(row),
-                words.word("risk", row["risk"]),
+                widgets.risk(caller, row),
                 words.word("mode", row["mode"]),
                 _why(caller, row),
                 words.moment(row["updated_at"]),

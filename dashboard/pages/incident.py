@@ -247,7 +247,7 @@ def _actions(caller: Caller, rows: list[Mapping[str, Any]]) -> Any:
             [
                 html.Div([html.Div(row["rule"], className="wk-strong"), widgets.quiet(row["id"])]),
                 widgets.change(row),
-                words.word("risk", row["risk"]),
+                widgets.risk(caller, row),
                 widgets.state(caller, row["state"]),
             ]
             for row in rows

@@ -121,7 +121,7 @@ def budgets(caller: Caller, rows: Sequence[Mapping[str, Any]]) -> Any:
             [
                 words(f"safety.budget_{row['name']}"),
                 widgets.badge(f"{row['used']} / {row['limit']}", "red" if row["used"] >= row["limit"] else "teal"),
-                words("safety.minutes", minutes=round(row["window_seconds"] / 60)),
+                words.seconds(row["window_seconds"]),
             ]
             for row in rows
         ],

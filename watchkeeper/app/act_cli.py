@@ -30,7 +30,8 @@ def listed(
     for row in _client(data).get("/api/wk/actions", limit=200)["actions"]:
         if not waiting or row["state"] == "awaiting_approval":
             targets = ", ".join(row["targets"]) or "-"
-            _say(f"{row['id']:<10} {row['state']:<18} {row['risk']} {row['rule']} on {targets}: {row['reason']}")
+            risk = row["risk"] if row["targets"] else "--"  # of what is not resolved yet nothing is known
+            _say(f"{row['id']:<10} {row['state']:<18} {risk} {row['rule']} on {targets}: {row['reason']}")
 
 
 @actions_app.command("show")

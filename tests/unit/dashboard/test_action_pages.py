@@ -10,7 +10,7 @@ from support import fake_actions
 from support.fake_engine import FakeEngine, quality_link
 from support.pages import handlers, markup, reader, texts
 
-from dashboard import audit_rows, link_cards, link_history, plan_cards, scale_rules, switch_card, tuning_cards
+from dashboard import audit_rows, link_cards, link_history, plan_cards, scale_rules, switch_card, tuning_cards, widgets
 from dashboard.client import EngineClient
 from dashboard.context import Caller
 from dashboard.pages import actions, audit, dual_links, scaling
@@ -123,6 +123,11 @@ async def test_what_is_typed_stays_while_the_links_are_the_same(caller: Caller) 
     assert "Reason for maps" in markup(fields)
     _, again, _ = await refresh(caller, 1, None, names)
     assert type(again).__name__ == "NoUpdate"
+
+
+def test_an_action_whose_target_is_not_resolved_yet_has_no_class(caller: Caller) -> None:
+    assert widgets.risk(caller, {"risk": "A4", "targets": ["web"]}).startswith("A4")
+    assert widgets.risk(caller, {"risk": "A4", "targets": []}) == "—"
 
 
 # --- scaling ---------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import dashboard
+from dashboard.audit_rows import kind
 from dashboard.i18n import LANGUAGES, UNKNOWN, Words, catalogue, preferred_language, zone_of
 
 ROOM = Path(dashboard.__file__).parent
@@ -27,6 +28,30 @@ def test_both_languages_have_the_same_texts_with_the_same_holes() -> None:
         assert sorted(re.findall(r"\{\w+\}", text)) == sorted(re.findall(r"\{\w+\}", chinese[key])), key
         assert text.strip()
         assert chinese[key].strip()
+
+
+def audited() -> set[str]:
+    """What the code writes into the audit by name."""
+    found = set()
+    for room in ("watchkeeper", "remediation", "incidents", "notifiers"):
+        texts = (path.read_text(encoding="utf-8") for path in (ROOM.parent / room).rglob("*.py"))
+        for text in (text for text in texts if "audit.append(" in text):
+            for node in ast.walk(ast.parse(text)):
+                if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("audit.append"):
+                    name = node.args[1]
+                    found |= {str(name.value)} if isinstance(name, ast.Constant) else set()
+    return found
+
+
+def test_every_row_of_the_audit_has_words() -> None:
+    named = audited()
+    assert len(named) > 30
+    assert [name for name in sorted(named) if f"audited.{name}" not in catalogue("en")] == []
+    said = {name: kind(EN, name) for name in ("action.armed", "plan.completed", "plan_step.timed_out", "plan.evidence")}
+    assert list(said.values()) == [
+        *("Action: Armed", "Plan: Completed", "Step of a plan: Out of time", "Plan: evidence kept"),
+    ]
+    assert kind(ZH, "plan_step.skipped") == "预案步骤：已跳过"
 
 
 def test_chinese_texts_are_chinese() -> None:

@@ -268,4 +268,6 @@ def _link() -> dict[str, Any]:
         "cooldown": "10s",
         "budget": 10,
         "return_good": 5,
+        "primary_cost": 12.0,  # yuan an hour: 600 purchases at 0.02 and at 0.09
+        "backup_cost": 54.0,
     }
