@@ -11,7 +11,7 @@ from urllib.parse import quote
 import dash_mantine_components as dmc
 from dash import ALL, Input, Output, State, ctx, html, no_update
 
-from dashboard import plan_cards, switch_card, widgets
+from dashboard import ask_card, plan_cards, switch_card, widgets
 from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
 from dashboard.page import Page, Request
@@ -34,6 +34,7 @@ def layout(caller: Caller, _request: Request) -> Any:
             html.Div(id="actions-fingerprint", hidden=True),
             widgets.waiting("actions-waiting"),
             switch_card.card(caller, KEY),
+            ask_card.card(caller),
             html.Div(id="actions-body", className="wk-body"),
             widgets.ticking(caller, KEY),
         ],
@@ -48,23 +49,33 @@ def register(callbacks: Callbacks) -> None:
         Output("actions-switch", "children"),
         Output("actions-waiting", "children"),
         Output("actions-fingerprint", "children"),
+        Output("ask-rule", "data"),
         Input("actions-tick", "n_intervals"),
         Input("actions-notice", "children"),
         Input("actions-switch-notice", "children"),
         State("actions-fingerprint", "children"),
         State({"type": "action-reason", "id": ALL}, "value"),
         State({"type": "action-reason", "id": ALL}, "id"),
-        blank=([], [], ""),
+        State("ask-rule", "data"),
+        blank=([], [], "", []),
     )
     async def refresh(
-        caller: Caller, _ticks: Any, _notice: Any, _switched: Any, old: str | None, values: Reasons, ids: Ids
+        caller: Caller,
+        _ticks: Any,
+        _notice: Any,
+        _switched: Any,
+        old: str | None,
+        values: Reasons,
+        ids: Ids,
+        offered: list[str] | None,
     ) -> Any:
         data = await caller.get("/api/wk/actions", limit=200)
         plans = [row for row in data["actions"] if row["state"] == AWAITING]
         fingerprint = _fingerprint(plans)
         # A card that did not change is left alone: somebody may be typing a reason into it.
         cards = no_update if fingerprint == old else waiting(caller, plans, reasons(values, ids))
-        return [body(caller, data), switch_card.state(caller, data["kill_switch"]), cards, fingerprint]
+        rules = no_update if offered == data["rules"] else data["rules"]  # a list that is open is left alone
+        return [body(caller, data), switch_card.state(caller, data["kill_switch"]), cards, fingerprint, rules]
 
     def decides(verdict: str) -> None:
         @callbacks.callback_for(
@@ -86,6 +97,7 @@ def register(callbacks: Callbacks) -> None:
     decides("approve")
     decides("reject")
 
+    ask_card.register(callbacks, "actions-notice")
     switch_card.register(callbacks, KEY)
 
 

@@ -40,9 +40,10 @@ async def confirming(run: Run, record: ActionRecord) -> ActionRecord | None:
     history = run.history(record.plan.rule)
     if rule is None:
         return await run.move(record, S.CLEARED, "the rule is gone")
-    if confirm.cleared(history.seen):
+    waived = "confirmed" in _waived(record)  # a person wants it, bad or not
+    if confirm.cleared(history.seen) and not waived:
         return await run.move(record, S.CLEARED, f"good {confirm.LEAVE_AFTER} times in a row")
-    sure = confirm.confirmed(history.seen, rule.confirm_k, rule.confirm_n) or "confirmed" in _waived(record)
+    sure = confirm.confirmed(history.seen, rule.confirm_k, rule.confirm_n) or waived
     bad = history.newest is not None and history.newest.bad is True
     over = run.past(record, "deadline")
     if over and not bad:
@@ -212,7 +213,7 @@ async def awaiting_approval(run: Run, record: ActionRecord) -> ActionRecord | No
         return ended
     if run.past(record, "approval_until") or rule is None:
         return await _expire(run, record, "nobody approved in time", page=True)
-    if confirm.cleared(run.history(rule.name).seen):
+    if confirm.cleared(run.history(rule.name).seen) and "confirmed" not in _waived(record):
         return await _expire(run, record, "the symptom is gone")
     needs = int(str(record.progress.get("needs", 1)))
     lifetime = run.settings.approval_lifetime

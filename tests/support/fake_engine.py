@@ -71,6 +71,7 @@ class FakeEngine:
         self.stale: set[str] = set()
         self.kill: dict[str, Any] = {"on": False, "by": "", "at": None, "reason": ""}
         self.pin: dict[str, str] | None = None
+        self.asked: dict[str, Any] | None = None
         self.tuned: list[dict[str, Any]] = []
         self.incident_state, self.action_state = "opened", "awaiting_approval"
         self.notes: list[dict[str, Any]] = []
@@ -398,7 +399,8 @@ def _reading(app: FastAPI, engine: FakeEngine) -> None:  # noqa: C901 - one smal
             {"rule": "DrainSlow", "owner": "ada", "expires_at": iso(now()), "fallen_at": None},
             {"rule": "Restart", "owner": "bob", "expires_at": iso(now()), "fallen_at": iso(now())},
         ]
-        return {"actions": engine.actions(now()), "kill_switch": engine.kill, "declarations": declared}
+        found = {"actions": engine.actions(now()), "kill_switch": engine.kill, "declarations": declared}
+        return {**found, "rules": ["drain-web1", PAYLOAD] if engine.hostile else ["drain-web1"]}
 
     def audit(actor: str = "", before: int | None = None) -> dict[str, Any]:
         return fake_actions.audit(iso(now()), PAYLOAD, HASH, actor=actor, before=before)
@@ -498,6 +500,12 @@ def _changing(app: FastAPI, engine: FakeEngine) -> None:  # noqa: C901 - one sma
             raise HTTPException(409, "the plan has changed")
         engine.action_state = {"approve": "executing", "reject": "rejected"}[verdict]
         return {"action": action_id, "verdict": verdict}
+
+    @app.post("/api/wk/rules/{rule}/request")
+    async def ask(request: Request, rule: str) -> dict[str, str]:
+        user, body = await allowed(request, "operator")
+        engine.asked = {"rule": rule, "user": user["name"], **body}
+        return {"action": "act-9"}
 
     @app.post("/api/wk/links/{link}/pin")
     async def pin(request: Request, link: str) -> dict[str, str]:

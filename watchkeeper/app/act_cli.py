@@ -14,7 +14,9 @@ import typer
 if TYPE_CHECKING:
     from watchkeeper.app.client import Client
 
-actions_app = typer.Typer(help="What Watchkeeper wants to change: list, show, approve, reject.", no_args_is_help=True)
+actions_app = typer.Typer(
+    help="What Watchkeeper wants to change: list, show, approve, reject, request.", no_args_is_help=True
+)
 switch_app = typer.Typer(help="The kill switch: show, set, clear.", no_args_is_help=True)
 DataOption = Annotated[Path | None, typer.Option("--data", help="Data directory of the running engine.")]
 UserOption = Annotated[str, typer.Option("--user", help="Who you are; the password is asked for.", prompt=True)]
@@ -50,6 +52,23 @@ def approve(action: str, user: UserOption, reason: ReasonOption = "", data: Data
 def reject(action: str, user: UserOption, reason: ReasonOption = "", data: DataOption = None) -> None:
     """Say no to the plan; it is never carried out."""
     _decide("reject", action, user, reason, data)
+
+
+@actions_app.command("request")
+def request(
+    rule: str,
+    user: UserOption,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the audit.", prompt=True)],
+    waive: Annotated[
+        list[str] | None,
+        typer.Option("--waive", help="A gate to set aside for that reason: confirmed, flapping, cooldown, budget."),
+    ] = None,
+    data: DataOption = None,
+) -> None:
+    """Ask for a rule's action yourself: it passes the same gates, and somebody else approves it where one must."""
+    sent = {"reason": reason, "waive": waive or []}
+    found = _person(_client(data), user).post(f"/api/wk/rules/{quote(rule, safe='')}/request", sent)
+    _say(f"{found['action']}: asked for by {user}; `watchkeeper actions show {found['action']}` says how it goes")
 
 
 @switch_app.command("show")

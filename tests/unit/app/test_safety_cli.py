@@ -15,6 +15,7 @@ from support.engines import NOON, PASSWORD, add_user, engine
 from support.remedies import PLAN
 from typer.testing import CliRunner
 
+from rules.load import load_text
 from watchkeeper.access.roles import Role
 from watchkeeper.app.api.app import create
 from watchkeeper.app.cli import app
@@ -69,6 +70,34 @@ def test_two_admins_approve_a_risky_plan_from_the_terminal_by_their_passwords(se
         assert [(each.user, each.verdict) for each in unit.actions.approvals(action)] == [
             ("ada", "approve"), ("lin", "approve")
         ]  # fmt: skip
+
+
+RULES = """\
+remediations:
+  - name: drain_web1
+    when: errors > 0.1
+    action: haproxy
+    target: web
+    parameters: {drain: web1}
+    verify: errors > 0.1
+"""
+
+
+def test_a_rules_action_is_asked_for_by_name_with_a_reason_and_what_is_waived(served: Engine) -> None:
+    served.judging.use(load_text(RULES), served.clock.now())
+    asked = ("actions", "request", "drain_web1", "--user", "opa")
+    told = run(served, *asked, "--reason", "its disk", "--waive", "confirmed", typed=f"{PASSWORD}\n")
+    assert told.exit_code == 0, told.output
+    with served.state.read() as unit:
+        (record,) = unit.actions.active()
+    assert (record.id in told.output, record.requester) == (True, "opa")
+    assert (record.progress["waived"], record.progress["waived_why"]) == (["confirmed"], "its disk")
+    for more in (("--reason", "again"), ("--reason", " "), ("--reason", "x", "--waive", "blast_radius")):
+        assert run(served, *asked, *more, typed=f"{PASSWORD}\n").exit_code != 0
+    nobody = run(served, "actions", "request", "nobody", "--user", "opa", "--reason", "x", typed=f"{PASSWORD}\n")
+    assert "there is no remediation rule 'nobody'" in str(nobody.exception)
+    with served.state.read() as unit:
+        assert len(unit.actions.active()) == 1
 
 
 def test_a_wrong_password_and_an_operator_approve_nothing_risky(served: Engine) -> None:

@@ -125,6 +125,19 @@ async def test_what_is_typed_stays_while_the_links_are_the_same(caller: Caller) 
     assert type(again).__name__ == "NoUpdate"
 
 
+async def test_an_action_is_asked_for_with_a_reason_and_never_without(
+    caller: Caller, served: tuple[FakeEngine, str]
+) -> None:
+    ask = handlers(actions)["ask"][-1]
+    for rule, reason in ((None, "x"), ("drain-web1", " ")):
+        said, *_ = await ask(caller, 1, rule, reason, [])
+        assert "Choose a rule" in texts(said)
+    assert served[0].asked is None
+    said, typed, waived = await ask(caller, 1, "drain-web1", "its disk", ["cooldown"])
+    assert ("the gates decide" in texts(said), typed, waived) == (True, "", [])
+    assert served[0].asked == {"rule": "drain-web1", "user": "admin", "reason": "its disk", "waive": ["cooldown"]}
+
+
 def test_an_action_whose_target_is_not_resolved_yet_has_no_class(caller: Caller) -> None:
     assert widgets.risk(caller, {"risk": "A4", "targets": ["web"]}).startswith("A4")
     assert widgets.risk(caller, {"risk": "A4", "targets": []}) == "—"

@@ -78,6 +78,18 @@ def test_a_person_may_ask_but_not_approve_and_floor_and_switch_bind_them(tmp_pat
     assert "waived by ada" in str(told)
 
 
+def test_what_a_person_wants_although_nothing_is_bad_is_done_once_they_waive_that(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.symptom = 0
+    world.step(12)
+    ask(world)
+    world.step()
+    assert world.record().state is ActionState.CLEARED
+    action = ask(world, waive=["confirmed"])
+    world.step()
+    assert (world.record().id, world.pool.executed()) == (action, 1)
+
+
 def test_the_floor_binds_people_too(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.pool.down = {"web2", "web3"}

@@ -13,7 +13,7 @@ from watchkeeper.access.guard import RECENT
 from watchkeeper.app.api import environments, shapes
 from watchkeeper.app.api.guard import needs, read
 from watchkeeper.app.engine import Engine
-from watchkeeper.errors import AccessError
+from watchkeeper.errors import AccessError, ActionError
 from watchkeeper.model import ActionState
 
 router = APIRouter(prefix="/api/wk", dependencies=[Depends(read)])
@@ -32,6 +32,14 @@ class Judgement(BaseModel):
     verdict: Literal["right", "wrong", "harmful"]
 
 
+class Asked(BaseModel):
+    """``waive``: gates that a person may set aside with the written reason."""
+
+    reason: str = Field(min_length=1, max_length=2000)
+    waive: list[Literal["confirmed", "flapping", "cooldown", "budget"]] = Field(default_factory=list)
+    incident_id: str = Field(default="", max_length=100)
+
+
 class Switch(BaseModel):
     on: bool
     reason: str = Field(min_length=1, max_length=500)
@@ -44,7 +52,8 @@ def actions(request: Request, limit: int = 200) -> dict[str, Any]:
         rows = unit.actions.recent(engine.clock.now() - timedelta(days=400), limit=min(max(limit, 1), 1000))[::-1]
         found = [engine.remediation.shape(unit, row) for row in rows]
         declared = engine.remediation.declarations(unit)
-    return {"actions": found, "kill_switch": engine.kill_switch(), "declarations": declared}
+    rules = sorted(one.name for one in engine.judging.book.remedies)
+    return {"actions": found, "kill_switch": engine.kill_switch(), "declarations": declared, "rules": rules}
 
 
 @router.get("/actions/{action_id}")
@@ -106,6 +115,28 @@ def _say(
     except AccessError as error:
         raise HTTPException(403, str(error)) from None
     return {"action": action_id, "verdict": verdict}
+
+
+@router.post("/rules/{rule}/request", status_code=201)
+async def ask(
+    request: Request,
+    rule: str,
+    body: Asked,
+    caller: Annotated[Principal, Depends(needs(Permission.APPROVE_REVERSIBLE))],
+) -> dict[str, str]:
+    """A person asks for a rule's action: the same gates, and somebody else approves what the table says."""
+    engine: Engine = request.app.state.engine
+    if rule not in {one.name for one in engine.judging.book.remedies}:
+        raise HTTPException(404, f"there is no remediation rule {rule!r}")
+    try:
+        found = await engine.remediation.request(
+            rule, caller.name, body.reason, waive=body.waive, incident_id=body.incident_id
+        )
+    except ActionError as error:
+        raise HTTPException(409, str(error)) from None
+    except AccessError as error:
+        raise HTTPException(422, str(error)) from None
+    return {"action": found}
 
 
 @router.post("/rules/{rule}/rehearse")
