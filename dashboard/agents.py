@@ -11,6 +11,8 @@ from dashboard.context import Caller
 COLUMNS = ("agent", "state", "location", "lag", "waiting_records", "waiting_lines", "sources", "trouble", "version")
 #: Of these, figures.
 NUMERIC = (3, 4, 5, 6)
+#: Seconds by which a clock may differ from the engine's; beyond it the agent takes the engine's time.
+CLOCK_TOLERATED = 30
 
 
 def agents(caller: Caller, rows: Sequence[Mapping[str, Any]]) -> Any:
@@ -38,5 +40,9 @@ def _cells(caller: Caller, one: Mapping[str, Any]) -> list[Any]:
 def _trouble(caller: Caller, one: Mapping[str, Any]) -> str:
     """What is not as it should be there, in words; empty when all is well."""
     words = caller.words
-    names = ("failing", "refused", "dropped_lines")
-    return ", ".join(words(f"collectors.{name}", count=words.number(one[name], 0)) for name in names if one[name])
+    names = ("failing", "refused", "dropped_lines", "dropped_samples", "refused_samples")
+    told = [words(f"collectors.{name}", count=words.number(one[name], 0)) for name in names if one[name]]
+    ahead = one["clock_ahead_seconds"] or 0
+    if abs(ahead) > CLOCK_TOLERATED:
+        told.append(words(f"collectors.clock_{'ahead' if ahead > 0 else 'behind'}", time=words.seconds(abs(ahead))))
+    return ", ".join(told)

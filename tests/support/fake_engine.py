@@ -585,6 +585,7 @@ def _rules(now: datetime) -> list[dict[str, Any]]:
 def _agent(name: str, state: str, lag: float, *, failing: int = 0) -> dict[str, Any]:
     row = {"agent": name, "location": f"{name[:2]} {PAYLOAD}", "state": state, "lag_seconds": lag, "version": "0.1.0"}
     counts = {"waiting_records": 12, "waiting_lines": 340, "dropped_lines": 0, "sources": 4, "refused": 0}
+    counts |= {"dropped_samples": 0, "refused_samples": 7, "clock_ahead_seconds": -2400}
     return {**row, **counts, "failing": failing}
 
 

@@ -7,9 +7,11 @@ the engine cannot be reached, and go out in order when it can.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import signal
 import socket
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -22,17 +24,20 @@ from watchkeeper.app import garbage
 from watchkeeper.app.assigned import EVERY as ASSIGNED_EVERY
 from watchkeeper.app.assigned import Assigned
 from watchkeeper.app.catalogue import expand
+from watchkeeper.app.engine_clock import EVERY as CLOCK_EVERY
+from watchkeeper.app.engine_clock import ClockKeeper, EngineClock, SampleQueue
 from watchkeeper.app.link import EngineLink
 from watchkeeper.app.paths import DataDir
 from watchkeeper.app.pipeline.collect import Collecting, Source
-from watchkeeper.app.pipeline.forward import forwarders
+from watchkeeper.app.pipeline.forward import Forwarder, Shift, forwarders
 from watchkeeper.app.pipeline.forward_lines import LineForwarder
 from watchkeeper.app.pipeline.lines import Keeping, masker_of
+from watchkeeper.app.pipeline.sending import SendError
 from watchkeeper.app.samples import embedded
 from watchkeeper.app.schedule import Scheduler, every, reading
 from watchkeeper.app.sources import build_source
 from watchkeeper.app.wiring import data_dir
-from watchkeeper.clock import Clock, SystemClock
+from watchkeeper.clock import Clock, SystemClock, to_ms
 from watchkeeper.config import Config, Loaded, default_path, load
 from watchkeeper.config import Source as SourceConfig
 from watchkeeper.errors import ConfigError
@@ -79,10 +84,12 @@ class Agent:
 
     def __init__(self, loaded: Loaded, data: DataDir, clock: Clock) -> None:
         loaded = expand(_checked(loaded))
-        self.config, self.clock, self.telemetry = _kept_briefly(loaded.config), clock, Telemetry()
+        self.clock = clock = EngineClock(clock)
+        self.config, self.telemetry = _kept_briefly(loaded.config), Telemetry()
         self.data = data
         self.sources = {source.name: source for source in _sources(loaded)}
         link = EngineLink(self.config.remote_write[0], self.config.agent.name, clock)
+        self.keeper = ClockKeeper(clock, link)
         self.samples = embedded(self.config, data, clock)
         self.outbound = Outbound(allow_private=True)
         self.scheduler = Scheduler(clock, self.telemetry)
@@ -94,8 +101,9 @@ class Agent:
         self.lines = Keeping(queue, masker_of(loaded), self.telemetry, clock, self._threads["lines"])
         external = self.config.remote_write[0].external_labels
         self.line_forwarder = LineForwarder(queue, link, external, self.telemetry)
+        self.queue = SampleQueue(self.samples, clock)
         self.collecting = Collecting(
-            store=self.samples,
+            store=self.queue,
             outbound=self.outbound,
             telemetry=self.telemetry,
             clock=clock,
@@ -103,6 +111,8 @@ class Agent:
             scored=_not_here,
             logged=self.lines.take,
         )
+        self._clock_told, self._telling = False, threading.Lock()
+        self._begun = 0  #: records of the log that are older than this process
         heartbeat = Heartbeat(self)
         self.sources["agent"] = Source(
             "agent", "agent", HEARTBEAT_EVERY, heartbeat, heartbeat.target_labels, target="this agent"
@@ -119,8 +129,15 @@ class Agent:
 
     async def start(self) -> None:
         """Schedule everything, begin to send."""
+        self._begun = self._kept()
+        self.forwarders[0].ready = self._sends
+        await self.keeper.first()
+        self._clock_known()
         now = self.clock.now()
+        if self.samples.stats().get("newest_ms", 0) > to_ms(now):
+            self.queue.begin(now)
         self.lines.restore(self.sources)
+        self.scheduler.add("clock", every(CLOCK_EVERY, now + CLOCK_EVERY), self._compare_clocks)
         for source in list(self.sources.values()):
             self._schedule(source, now)
         if self.config.agent.accept:
@@ -155,6 +172,36 @@ class Agent:
         await asyncio.to_thread(self.line_forwarder.stop)
         self.samples.close()
 
+    async def _compare_clocks(self, _now: datetime) -> None:
+        with contextlib.suppress(SendError):  # what waits says that the engine is away
+            await self._ask_clock()
+
+    async def _ask_clock(self) -> None:
+        """Raises SendError."""
+        if await self.keeper.step():
+            self.queue.begin(self.clock.now())
+        with self._telling:
+            self._clock_known()
+
+    def _clock_known(self) -> None:
+        """What this process kept before it knew that the clock is wrong goes out under the right time."""
+        ahead = self.clock.ahead
+        if self._clock_told or ahead is None:
+            return
+        if self.clock.wrong:
+            by_ms, now_ms = round(ahead / timedelta(milliseconds=1)), to_ms(self.clock.now())
+            self.forwarders[0].shift(Shift(self._begun, self._kept(), by_ms, now_ms))
+        self._clock_told = True
+
+    async def _sends(self) -> None:
+        """In the forwarder's thread: what waits goes out once the engine has said its time. Raises SendError."""
+        if not self._clock_told:
+            await self._ask_clock()
+
+    def _kept(self) -> int:
+        """Number of the newest record of the log."""
+        return int(self.samples.stats()["sequence"])
+
     async def _keep(self, now: datetime) -> None:
         await asyncio.to_thread(self.samples.maintain, now)
 
@@ -183,12 +230,21 @@ class Heartbeat:
             ("watchkeeper_agent_sources", (), float(len(agent.sources) - 1)),  # not this one
             ("watchkeeper_agent_sources_failing", (), float(failing)),
             ("watchkeeper_agent_sources_refused", (), float(len(agent.assigned.refused))),
+            ("watchkeeper_agent_dropped_samples", (), float(_of(agent.forwarders, "dropped"))),
+            ("watchkeeper_agent_refused_samples", (), float(_of(agent.forwarders, "refused"))),
             *queues,
         ]
+        if agent.clock.ahead is not None:
+            readings.append(("watchkeeper_agent_clock_ahead_seconds", (), agent.clock.ahead.total_seconds()))
         return Collected(ticks=[self._sheet.tick(now, readings)])
 
     async def close(self) -> None:
         """Nothing is held between collections."""
+
+
+def _of(forwarders: Sequence[Forwarder], outcome: str) -> int:
+    """Samples that did not arrive, for that reason, since the agent was started."""
+    return sum(one.source.rejected.get(outcome, 0) for one in forwarders)
 
 
 def _checked(loaded: Loaded) -> Loaded:

@@ -26,6 +26,9 @@ FIGURES = {
     "sources": "watchkeeper_agent_sources",
     "failing": "watchkeeper_agent_sources_failing",
     "refused": "watchkeeper_agent_sources_refused",
+    "dropped_samples": "watchkeeper_agent_dropped_samples",
+    "refused_samples": "watchkeeper_agent_refused_samples",
+    "clock_ahead_seconds": "watchkeeper_agent_clock_ahead_seconds",
 }
 Key = tuple[str, str]
 

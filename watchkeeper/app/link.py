@@ -57,4 +57,4 @@ class EngineLink:
         try:
             return json.loads(answer.body)
         except ValueError:
-            raise SendError("protocol", "the answer is no JSON") from None
+            raise SendError("json", "the answer is no JSON") from None

@@ -52,6 +52,13 @@ async def work(agent: Agent, clock: ManualClock, span: timedelta, writer: Writer
     await asyncio.to_thread(agent.samples.sync)
 
 
+async def one_heartbeat(agent: Agent) -> None:
+    """As the agent's own scheduler does it, by the agent's clock."""
+    await agent.start()
+    await agent.scheduler.run_job(agent.scheduler.jobs["collect/agent"], agent.clock.now())
+    await asyncio.to_thread(agent.samples.sync)
+
+
 def test_ten_minutes_cut_off_cost_no_sample_and_no_line_and_keep_the_order(tmp_path: Path) -> None:
     place = Place(tmp_path)
     writer = Writer(place.log)
@@ -87,6 +94,30 @@ def test_ten_minutes_cut_off_cost_no_sample_and_no_line_and_keep_the_order(tmp_p
         assert len(kept) >= 40 * 7
         assert kept == [f"order {number} password=[masked:secret] accepted" for number in range(len(kept))]
         assert found.lines.store.stats()["damaged"] == 0
+
+
+@pytest.mark.parametrize("minutes", [40, -40])
+def test_a_wrong_clock_loses_no_sample_and_puts_none_elsewhere(minutes: int, tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    with engine(tmp_path, engine=place.engine_section()) as found:
+        began, token = found.clock.now(), token_for(found)
+        clock = ManualClock(began + timedelta(minutes=minutes))
+        agent = place.agent(token, clock)
+        asyncio.run(work(agent, clock, timedelta(minutes=1)))  # cut off: nobody can say that the clock is wrong
+        clock_of(found).advance(60)
+        with listening(found):
+            until(lambda: agent.clock.ahead is not None and agent.forwarders[0].lag == 0)
+            assert abs(agent.clock.ahead or timedelta()) == timedelta(minutes=40)
+            asyncio.run(agent.stop())
+            clock.advance(60)
+            clock_of(found).advance(60)
+            agent = place.agent(token, clock)  # asks before it reads anything
+            asyncio.run(one_heartbeat(agent))
+            until(lambda: heard(found, HEARTBEAT)[0][1][-1] == to_ms(began) + 120_000)
+            asyncio.run(agent.stop())
+        assert heard(found, HEARTBEAT)[0][1][:5] == [to_ms(began) + 15_000 * step for step in range(5)]
+        (row,) = agents_of(found)
+        assert (row["clock_ahead_seconds"], row["refused_samples"]) == (minutes * 60, 0)
 
 
 def test_lines_that_arrived_are_known_when_an_agent_sends_them_again(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ class Server:
         self.say: list[int] = []  #: statuses of the next answers
         self.taken: list[tuple[Labels, int, float]] = []
         self.headers: list[dict[str, str]] = []
+        self.written = ""  #: samples that a refused request left there, where the server says so
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -39,6 +40,8 @@ class Server:
                 status = outer.say.pop(0) if outer.say else outer.take(body)
                 self.send_response(status)
                 self.send_header("content-length", "0")
+                if outer.written:
+                    self.send_header("X-Prometheus-Remote-Write-Samples-Written", outer.written)
                 self.end_headers()
 
             def log_message(self, *_: Any) -> None:
@@ -104,6 +107,17 @@ def test_what_a_server_refuses_stands_alone_and_the_rest_arrives(tmp_path: Path,
         assert [value for _, _, value in server.taken] == [1.0, 2.0]
         assert server.headers[0]["x-prometheus-remote-write-version"] == "0.1.0"
         assert found.forwarders[0].source.rejected == {"refused": 1}
+
+
+def test_a_server_that_says_how_much_it_kept_is_not_asked_again(tmp_path: Path, server: Server) -> None:
+    with house(tmp_path, server) as found:
+        found.forwarders[0].start()
+        keep(found, 1.0)
+        until(lambda: count(found, "sent") == 1)
+        server.written = "1"
+        keep(found, 2.0, 3.0, after=1000)
+        until(lambda: count(found, "refused") == 1)
+        assert (count(found, "sent"), len(server.headers)) == (2, 2)
 
 
 def test_a_server_that_cannot_now_is_asked_until_it_can(tmp_path: Path, server: Server) -> None:

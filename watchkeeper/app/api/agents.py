@@ -14,6 +14,7 @@ from watchkeeper.app.api import clients
 from watchkeeper.app.api.guard import needs, read
 from watchkeeper.app.assigning import rows_for
 from watchkeeper.app.engine import Engine
+from watchkeeper.clock import to_ms
 from watchkeeper.errors import StoreError
 from watchkeeper.wire.errors import TooLargeError, WireError
 
@@ -50,6 +51,13 @@ async def lines(request: Request, name: Name) -> Response:
     if (source := engine.receiving_lines.sources.get(name)) is not None:
         engine.sources.setdefault(source.name, source)
     return JSONResponse({"next": following})
+
+
+@router.get("/{name}/clock", dependencies=[writer])
+def clock(request: Request, name: Name) -> dict[str, int]:  # noqa: ARG001 - whose clock it is compared with
+    """{"now_ms"}: the engine's time, by which an agent judges its own."""
+    engine: Engine = request.app.state.engine
+    return {"now_ms": to_ms(engine.clock.now())}
 
 
 @router.get("/{name}/sources", dependencies=[writer])

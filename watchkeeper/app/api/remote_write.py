@@ -66,12 +66,11 @@ def _answer(received: Received, *, second: bool) -> Response:
     wrong = dict(received.wrong)
     if second and received.histograms:
         wrong["native_histogram"] = received.histograms
-    headers = _written(received) if second else {}
     if not wrong:
-        return Response(status_code=204, headers=headers)
+        return Response(status_code=204, headers=_written(received) if second else {})
     told = ", ".join(f"{count} {reason}" for reason, count in sorted(wrong.items()))
     text = f"refused: {told}; kept: {received.line.stored + received.line.deduplicated}\n"
-    return PlainTextResponse(text, status_code=400, headers=headers)
+    return PlainTextResponse(text, status_code=400, headers=_written(received))
 
 
 def _written(received: Received | None) -> dict[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from watchkeeper.model import (
     metric_name,
 )
 from watchkeeper.outbound import Outbound
-from watchkeeper.ports import Appended, Collected, Collector, SampleStore
+from watchkeeper.ports import Appended, Collected, Collector
 from watchkeeper.telemetry import Telemetry, logger
 
 log = logger(__name__)
@@ -78,11 +79,17 @@ class Source:
         self.bad_since = None if reached else self.bad_since or now
 
 
+class Appending(Protocol):
+    """What is asked of a store: see SampleStore."""
+
+    def append_all(self, ticks: Sequence[Tick]) -> list[Appended | StoreError]: ...
+
+
 @dataclass(slots=True, eq=False)
 class Collecting:
     """What collecting needs: carried by the roof, shared by all sources."""
 
-    store: SampleStore
+    store: Appending
     outbound: Outbound
     telemetry: Telemetry
     clock: Clock

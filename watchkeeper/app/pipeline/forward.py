@@ -6,7 +6,7 @@ the last record the server has. What may have been sent is sent again: servers k
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -62,6 +62,22 @@ class Batch:
         return (self.part(0, middle), self.part(middle, len(self))) if middle else None
 
 
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """By how much a clock was wrong while records were kept: of each of ``low`` < sequence <= ``high``; of older ones
+    where they lie after ``now_ms``."""
+
+    low: int = 0
+    high: int = 0
+    by_ms: int = 0  #: taken off
+    now_ms: int = 0
+
+    def times(self, sequence: int, found: IntArray) -> IntArray:
+        if sequence > self.high or not self.by_ms:
+            return found
+        return found - self.by_ms if sequence > self.low else np.where(found > self.now_ms, found - self.by_ms, found)
+
+
 #: What a request says of its body.
 WRITTEN = {
     "content-type": remote_write.CONTENT_TYPE,
@@ -85,6 +101,8 @@ class Forwarder:
         self._lists: dict[bytes, list[bytes | None]] = {}
         self._dropped, self._ended = 0, set[bytes]()
         self._unsure = True  #: the next request may have been sent before
+        self._shift = Shift()
+        self.ready: Callable[[], Awaitable[None]] = _always  #: SendError: nothing is read from the log yet
         self.source = Source(
             f"remote_write/{options.name}", "remote_write_out", timedelta(0), Inlet(), {}, target=options.url
         )
@@ -102,6 +120,10 @@ class Forwarder:
     def stop(self) -> None:
         self._sending.stop()
         self._tail.close()
+
+    def shift(self, shift: Shift) -> None:
+        """Times of what was kept under a wrong clock; said before it is ``ready``."""
+        self._shift = shift
 
     def _remembered(self) -> int | None:
         try:
@@ -123,6 +145,8 @@ class Forwarder:
             await outbound.aclose()
 
     async def _send_what_is_there(self, outbound: Outbound) -> None:
+        if not await self._sending.until_taken(self.ready):
+            return
         try:
             for batch, sequence in self._batches():
                 if not await self._delivered(outbound, batch):
@@ -144,7 +168,7 @@ class Forwarder:
                 yield Batch(blocks, np.concatenate(times), np.concatenate(values)), sequence
                 blocks, times, values = [], [], []
             blocks += mine
-            times.append(told.times[chosen])
+            times.append(self._shift.times(told.sequence, told.times[chosen]))
             values.append(told.values[chosen])
             sequence = told.sequence
         if blocks or sequence > self._sent:
@@ -216,8 +240,18 @@ class Forwarder:
         try:
             await taken(outbound, "POST", self.options.url, headers=headers, content=batch.packed(), timeout=timeout)
         except SendError as error:
+            if error.refused and error.written is not None:
+                self._partly(len(batch), error)
+                return
             raise self._known_by.explained(error, self._clock.now()) from None
         self._count("sent", len(batch))
+
+    def _partly(self, samples: int, error: SendError) -> None:
+        """The server kept what it could and said how much."""
+        written = min(error.written or 0, samples)
+        self._count("sent", written)
+        self._count("repeated" if self._unsure else "refused", samples - written)
+        log.warning("samples were refused", name=self.options.name, samples=samples - written, error=str(error))
 
     def _refused(self, batch: Batch, _error: SendError) -> None:
         self._count("repeated" if self._unsure else "refused", len(batch))
@@ -252,6 +286,10 @@ class Forwarder:
         self._dropped = self._tail.dropped
         self.source.state, self.source.error = ("failing", error) if error else ("up", "")
         self.source.last_at = self._clock.now()
+
+
+async def _always() -> None:
+    return None
 
 
 def forwarders(

@@ -15,15 +15,20 @@ from watchkeeper.outbound import Outbound, Response
 LOOK, FIRST_RETRY, LAST_RETRY = 0.5, 0.25, 30.0
 #: Statuses that speak of what was sent; all others speak of the server or of our configuration: it is tried again.
 OF_WHAT_WAS_SENT = (400, 409, 413, 415, 422)
+#: What a receiver of remote write kept of a request that it refuses in part.
+SAMPLES_WRITTEN = "x-prometheus-remote-write-samples-written"
 
 Sent = TypeVar("Sent")
 
 
 class SendError(WatchkeeperError):
-    """The other side has it or not. ``refused``: for what was sent; else it is tried again, after so many seconds."""
+    """The other side has it or not. ``refused``: for what was sent; else it is tried again, after so many seconds.
+    ``written``: samples that it kept nevertheless, where it says so: nothing is to be sent again."""
 
-    def __init__(self, reason: str, text: str, *, refused: bool = False, after: float | None = None) -> None:
-        self.reason, self.refused, self.after = reason, refused, after
+    def __init__(
+        self, reason: str, text: str, *, refused: bool = False, after: float | None = None, written: int | None = None
+    ) -> None:
+        self.reason, self.refused, self.after, self.written = reason, refused, after, written
         super().__init__(text)
 
 
@@ -122,7 +127,9 @@ async def taken(
         return answer
     said = answer.body[:300].decode("utf-8", "replace").strip() or f"HTTP {answer.status}"
     refused = answer.status in OF_WHAT_WAS_SENT
-    raise SendError(f"http_{answer.status}", said, refused=refused, after=_retry_after(answer))
+    told = answer.headers.get(SAMPLES_WRITTEN, "")
+    written = int(told) if answer.status == 400 and told.isdigit() else None
+    raise SendError(f"http_{answer.status}", said, refused=refused, after=_retry_after(answer), written=written)
 
 
 def _retry_after(answer: Response) -> float | None:
