@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from support.fault_way import GARBAGE, HUGE, Fault, Way, Words, fault_way
-from support.good_servers import HTTP, build, http_server, streams, tcp_server
+from support.good_servers import HTTP, SHARED, build, http_server, streams, tcp_server
 from support.mutations import datagrams
 from support.servers import shared_mariadb, shared_postgres
 from support.snmp_agents import shared_snmpd
@@ -137,7 +137,7 @@ async def _server(
     if kind in HTTP and tls:
         server = await http_server(stack)
         return server.port, lambda port: build(kind, {**HTTP[kind](f"https://127.0.0.1:{port}"), **options})
-    if kind in ("memcached", "mysql", "postgresql", "redis") and tls:
+    if kind in SHARED and tls:
         options["tls"] = True
     return await tcp_server(kind, stack, folder, **options)
 

@@ -15,7 +15,15 @@ from support import cloud_doubles, cluster
 from support.certificates import self_made, serving_tls
 from support.kafka_double import broker
 from support.queue_servers import nats
-from support.servers import kept_alive, redis_cli, shared_mariadb, shared_memcached, shared_postgres, shared_redis
+from support.servers import (
+    Running,
+    kept_alive,
+    redis_cli,
+    shared_mariadb,
+    shared_memcached,
+    shared_postgres,
+    shared_redis,
+)
 from support.targets import GOOD, Target, answer, target
 
 from collectors import BUILTIN
@@ -95,6 +103,15 @@ async def http_server(stack: AsyncExitStack) -> Target:
     return server
 
 
+#: Kinds that ask one ``address`` -> a real server for all tests of this process, and the options that it wants.
+SHARED: dict[str, tuple[Callable[[], Running], dict[str, Any]]] = {
+    "memcached": (shared_memcached, {}),
+    "mysql": (shared_mariadb, {"username": "root", "statements": 3}),
+    "postgresql": (shared_postgres, {"username": "postgres", "statements": 3}),
+    "redis": (shared_redis, {}),
+}
+
+
 async def tcp_server(kind: str, stack: AsyncExitStack, folder: Path, **more: Any) -> tuple[int, Make]:
     """(port of a good server, what asks it on another port, with ``more`` options)."""
     short: dict[str, Any] = {"timeout": SHORT, **more}
@@ -103,23 +120,10 @@ async def tcp_server(kind: str, stack: AsyncExitStack, folder: Path, **more: Any
         return server.port, lambda port, **again: build(
             kind, {**HTTP[kind](f"http://127.0.0.1:{port}"), **short, **again}
         )
-    if kind == "mysql":
-        options = {"username": "root", "statements": 3, **short}
-        return shared_mariadb().port, lambda port, **again: build(
-            kind, {"address": f"127.0.0.1:{port}", **options, **again}
-        )
-    if kind == "postgresql":
-        options = {"username": "postgres", "statements": 3, **short}
-        return shared_postgres().port, lambda port, **again: build(
-            kind, {"address": f"127.0.0.1:{port}", **options, **again}
-        )
-    if kind == "memcached":
-        return shared_memcached().port, lambda port, **again: build(
-            kind, {"address": f"127.0.0.1:{port}", **short, **again}
-        )
-    if kind == "redis":
-        return shared_redis().port, lambda port, **again: build(
-            kind, {"address": f"127.0.0.1:{port}", **short, **again}
+    if kind in SHARED:
+        running, options = SHARED[kind]
+        return running().port, lambda port, **again: build(
+            kind, {"address": f"127.0.0.1:{port}", **options, **short, **again}
         )
     if kind == "tls_probe":
         cert, key = self_made(folder)
