@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from watchkeeper.model import ActionRecord, ActionState, Plan
+from watchkeeper.model import ActionRecord, ActionState, Approval, Plan
 from watchkeeper.ports import Reading
 
 from .plan import options_in
@@ -156,6 +156,13 @@ def generation(unit: Unit, target: str, now: datetime) -> int:
 
 def target_of(plan: Plan) -> str:
     return plan.targets[0].name if plan.targets else ""
+
+
+def words(unit: Unit, action_id: str) -> list[Approval]:
+    """What people said of an action. Whoever was switched off since then agrees to nothing; a no stays one."""
+    said = unit.actions.approvals(action_id)
+    gone = {user.name for user in unit.people.users() if user.disabled} if said else set()
+    return [one for one in said if one.verdict == "reject" or one.user not in gone]
 
 
 def declared(unit: Unit, rule: str, now: datetime) -> bool:

@@ -124,7 +124,7 @@ def _from_book(unit: Unit, run: Run, record: ActionRecord, bare: Situation) -> S
         effects=tuple(book.effects(unit, now, settings)),
         ended=tuple(book.ended(unit, now, settings.breakers.window)),
         in_flight=tuple(book.in_flight(unit.actions.active(), record.id)),
-        approvals=tuple(unit.actions.approvals(record.id)),
+        approvals=tuple(book.words(unit, record.id)),
         declared=book.declared(unit, rule.name.removesuffix(RETURN), now),
         graduated=book.graduated(unit, rule.name, rule.version, now, settings),
         rehearsed=unit.documents.get(f"{book.REHEARSED_KEY}{rule.action}/{rule.target}") is not None,

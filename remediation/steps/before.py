@@ -29,9 +29,8 @@ def later(moment: datetime, by: timedelta) -> str:
 
 
 async def observed(run: Run, record: ActionRecord) -> ActionRecord:
-    return await run.move(
-        record, S.CONFIRMING, "bad once", progress={"deadline": later(run.tick.now, run.settings.deadline)}
-    )
+    seen = "bad once" if record.requester == record.plan.rule else "asked for"
+    return await run.move(record, S.CONFIRMING, seen, progress={"deadline": later(run.tick.now, run.settings.deadline)})
 
 
 async def confirming(run: Run, record: ActionRecord) -> ActionRecord | None:
@@ -205,7 +204,7 @@ async def _ask(run: Run, record: ActionRecord, situation: Situation, gates: dict
 async def awaiting_approval(run: Run, record: ActionRecord) -> ActionRecord | None:
     """Time out is expiry, never execution."""
     rule = run.rule_of(record)
-    approvals = await run.read(lambda unit: unit.actions.approvals(record.id))
+    approvals = await run.read(lambda unit: book.words(unit, record.id))
     if user := rejected_by(approvals, record.plan.digest()):
         run.counts["refused:approval"] += 1
         ended = await run.move(record, S.REJECTED, f"rejected by {user}")

@@ -263,6 +263,7 @@ class MemoryState:
             transitions=transitions,
             audit=Audit(self._undo),
             actions=Actions(self._undo, transitions),
+            people=SimpleNamespace(users=list),
         )
 
     @contextmanager

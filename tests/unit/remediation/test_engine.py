@@ -21,6 +21,7 @@ from watchkeeper.errors import AccessError, QueryError, StoreError
 from watchkeeper.model import ActionRecord, ActionState, Mode, Severity, Target
 from watchkeeper.ports import Reading
 from watchkeeper.store.state.database import State
+from watchkeeper.store.state.repositories.people import User
 
 DONE = ["observed", "confirming", "proposed", "armed", "intent_committed", "executing", "verifying"]
 
@@ -291,8 +292,12 @@ def test_two_admins_approve_data_at_risk_and_it_runs(tmp_path: Path) -> None:
         approve("ada", reauthenticated=False)
     approve("ada")
     approve("ada")
+    approve("mal")
+    with world.state.begin() as unit:
+        told: dict[str, Any] = {"password_hash": "x", "language": "en", "time_zone": "UTC", "created_at": NOON}
+        unit.people.save_user(User(name="mal", role="admin", disabled=True, **told))
     world.step()
-    assert world.record().state is ActionState.AWAITING_APPROVAL
+    assert world.record().state is ActionState.AWAITING_APPROVAL  # whoever was switched off agrees to nothing
     approve("eve")
     world.step()
     assert drained(world)
