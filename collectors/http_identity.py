@@ -27,10 +27,11 @@ class HttpIdentity:
     ca_file: str = ""  #: authorities to check an https server against, PEM; the system's when empty
     certificate: str = ""  #: ours, where the server asks for one (mutual TLS), PEM; read anew when it changes
     key: str = ""  #: its key; empty: it stands with the certificate
+    server_name: str = ""  #: whom an https server is asked as and has to be; empty: the host of the url
 
     @property
     def trust(self) -> Trust:
-        return Trust(self.ca_file, self.certificate, self.key)
+        return Trust(self.ca_file, self.certificate, self.key, self.server_name)
 
     def basic(self) -> dict[str, str]:
         """The header of basic authentication; none without a user. Raises CollectError."""
@@ -44,6 +45,8 @@ class HttpIdentity:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("url must be http://host:port/path or https://...")
-        if parts.scheme == "http" and (self.ca_file or self.certificate):
-            raise ValueError("ca_file and certificate are of TLS; write the address with https:// in front")
+        if parts.scheme == "http" and self.trust:
+            raise ValueError(
+                "ca_file, certificate and server_name are of TLS; write the address with https:// in front"
+            )
         return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"

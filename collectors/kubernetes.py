@@ -41,6 +41,8 @@ class Kubernetes:
     api_server: str = Field(default="", pattern=r"^(https?://\S+)?$")  #: empty: the cluster whose pod this is
     bearer_token_file: str = ""  #: read for every request; empty: the pod's own, in the cluster
     ca_file: str = ""  #: authority of the API's certificate; empty: the pod's own, in the cluster
+    certificate: str = ""  #: ours, where the API knows us by it, PEM; read anew when it changes
+    key: str = ""  #: its key; empty: it stands with the certificate
     namespaces: list[str] = field(default_factory=list)  #: empty: all
     events: bool = True  #: events as log lines
     services: bool = True  #: deployments and stateful sets become services of the catalogue
@@ -55,6 +57,8 @@ class Kubernetes:
             server=self.api_server,
             token_file=self.bearer_token_file,
             ca_file=self.ca_file,
+            certificate=self.certificate,
+            key=self.key,
             timeout=self.timeout,
             max_bytes=self.max_bytes,
         )

@@ -70,6 +70,8 @@ class KubernetesApi:
     server: str = ""
     token_file: str = ""  #: read anew for every list
     ca_file: str = ""
+    certificate: str = ""  #: ours, PEM
+    key: str = ""  #: its key; empty: it stands with the certificate
     timeout: float = 30.0  #: seconds for a whole list
     max_bytes: int = 16 << 20  #: of a page
 
@@ -106,7 +108,8 @@ class KubernetesApi:
         from kubernetes.client import ApiClient
 
         headers = {"accept": "application/json", **({"authorization": f"Bearer {token}"} if token else {})}
-        with ApiClient(_settings(host, authority)) as client:
+        trust = authority, self.certificate, self.key
+        with ApiClient(_settings(host, *trust, _stamps(*trust))) as client:
             return self._pages(client, f"{host}/{path}", asked, headers)
 
     def _pages(
@@ -145,14 +148,23 @@ class KubernetesApi:
             answer.close()
 
 
+def _stamps(*paths: str) -> tuple[tuple[str, int], ...]:
+    """Of the files that are there; another when one was renewed. Raises CollectError for one that is not."""
+    try:
+        return tuple((path, Path(path).stat().st_mtime_ns) for path in paths if path)
+    except OSError as error:
+        raise CollectError(f"{error.filename} cannot be used: {error.strerror}", reason="tls") from None
+
+
 @lru_cache(64)
-def _settings(host: str, authority: str) -> Any:
+def _settings(host: str, authority: str, certificate: str, key: str, _of: tuple[tuple[str, int], ...]) -> Any:
     """Of the client. Made once: it looks at the whole environment and at the processors each time."""
     import urllib3
     from kubernetes.client import Configuration
 
     settings = Configuration(host=host)
     settings.ssl_ca_cert = authority or None
+    settings.cert_file, settings.key_file = certificate or None, key or certificate or None
     settings.proxy = None
     settings.connection_pool_maxsize = 1
     settings.retries = urllib3.Retry(total=0, connect=0, read=0, redirect=False, status=0)

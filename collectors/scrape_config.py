@@ -66,6 +66,7 @@ class TlsConfig:
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
+    server_name: str = ""
     insecure_skip_verify: bool = False
 
     def __post_init__(self) -> None:
@@ -234,7 +235,8 @@ def _tls(config: ScrapeConfig, base: Path) -> dict[str, str]:
     """Files of the server's authority and of our own certificate, where they are named."""
     said = config.tls_config or TlsConfig()
     named = {"ca_file": said.ca_file, "certificate": said.cert_file, "key": said.key_file}
-    return {option: str(base / path) for option, path in named.items() if path}
+    found = {option: str(base / path) for option, path in named.items() if path}
+    return found | ({"server_name": said.server_name} if said.server_name else {})
 
 
 def _secrets(config: ScrapeConfig, base: Path) -> dict[str, Any]:

@@ -44,6 +44,8 @@ class Selector:
 @dataclass(kw_only=True, config=STRICT)
 class Trust:
     ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
 
 
 @dataclass(kw_only=True, config=STRICT)
@@ -66,8 +68,10 @@ class KubernetesSd:
         """Raises CollectError: what was known stays."""
         api = KubernetesApi(
             server=self.api_server,
-            token_file=str(base / self.bearer_token_file) if self.bearer_token_file else "",
-            ca_file=str(base / self.tls_config.ca_file) if self.tls_config.ca_file else "",
+            token_file=_file(base, self.bearer_token_file),
+            ca_file=_file(base, self.tls_config.ca_file),
+            certificate=_file(base, self.tls_config.cert_file),
+            key=_file(base, self.tls_config.key_file),
             max_bytes=MAX_BYTES,
         )
         found: list[Group] = []
@@ -103,3 +107,7 @@ class KubernetesSd:
 def _key(item: Mapping[str, Any]) -> tuple[str, str]:
     about = item.get("metadata") or {}
     return str(about.get("namespace", "")), str(about.get("name", ""))
+
+
+def _file(base: Path, path: str) -> str:
+    return str(base / path) if path else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from watchkeeper.errors import OutboundError
 
@@ -16,9 +17,10 @@ class Trust:
     ca_file: str = ""  #: authorities, PEM; empty: the system's
     certificate: str = ""  #: ours, PEM
     key: str = ""  #: its key; empty: it stands with the certificate
+    server_name: str = ""  #: whom the server is asked as, and has to be; empty: the address's host
 
     def __bool__(self) -> bool:
-        return bool(self.ca_file or self.certificate)
+        return bool(self.ca_file or self.certificate or self.server_name)
 
     def stamp(self) -> tuple[tuple[int, int], ...]:
         """Changes whenever a file does. Raises OutboundError."""
@@ -27,7 +29,7 @@ class Trust:
     def context(self) -> ssl.SSLContext:
         """Raises OutboundError for a file that cannot be used."""
         try:
-            context = ssl.create_default_context(cafile=self.ca_file or None)
+            context = _named(self.server_name, self.ca_file)
         except OSError as error:
             raise _useless("ca_file", self.ca_file, error) from None
         if self.certificate:
@@ -44,6 +46,33 @@ class Trust:
         except OSError as error:
             raise _useless("file", path, error) from None
         return found.st_mtime_ns, found.st_size
+
+
+class _Named(ssl.SSLContext):
+    """Of servers that are reached by another name than their certificate's, whichever client opens the connection."""
+
+    server_name: str
+
+    def wrap_socket(self, sock: Any, **more: Any) -> Any:  # type: ignore[override]  # by name, as our clients ask
+        return super().wrap_socket(sock, **{**more, "server_hostname": self.server_name})
+
+    def wrap_bio(self, incoming: Any, outgoing: Any, server_side: bool = False,  # noqa: FBT001 - as it is there
+                 server_hostname: Any = None, session: Any = None) -> Any:  # fmt: skip
+        del server_hostname
+        return super().wrap_bio(incoming, outgoing, server_side, self.server_name, session)
+
+
+def _named(server_name: str, ca_file: str) -> ssl.SSLContext:
+    """Raises OSError for authorities that cannot be read."""
+    if not server_name:
+        return ssl.create_default_context(cafile=ca_file or None)
+    context = _Named(ssl.PROTOCOL_TLS_CLIENT)
+    context.server_name = server_name
+    if ca_file:
+        context.load_verify_locations(ca_file)
+    else:
+        context.load_default_certs()
+    return context
 
 
 def _useless(option: str, path: str, error: OSError) -> OutboundError:

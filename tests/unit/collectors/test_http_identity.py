@@ -14,8 +14,11 @@ from typing import Any
 import pytest
 from support.certificates import issued, self_made, serving_tls
 
+from collectors.json_http import JsonHttp, JsonMetric
+from collectors.kubernetes_api import KubernetesApi
 from collectors.openmetrics import Openmetrics
 from collectors.scrape_config import ScrapeConfig, targets
+from collectors.scrape_discovery import Group
 from watchkeeper.app.catalogue import read
 from watchkeeper.errors import CollectError, ConfigError
 from watchkeeper.outbound import Outbound
@@ -142,6 +145,38 @@ async def test_a_service_and_a_scrape_configuration_of_prometheus_are_read_so_to
     (target,), wrong = targets(config, config.static_groups(), tmp_path)
     assert wrong == []
     assert await known(outbound, **target.options) == 0
+
+
+async def test_a_server_may_be_asked_by_another_name_than_its_address(
+    behind: Behind, outbound: Outbound, tmp_path: Path
+) -> None:
+    address = behind.url.replace("localhost", "127.0.0.1")  # a name that is not in its certificate
+    with pytest.raises(CollectError, match=r"(?i)certificate|mismatch") as failure:
+        await known(outbound, address, **behind.files)
+    assert failure.value.reason == "tls"
+    named: dict[str, Any] = {**behind.files, "server_name": "localhost"}
+    assert await known(outbound, address, **named) == 0
+    with pytest.raises(CollectError, match="not JSON"):  # by the other client: it was read
+        await JsonHttp(name="j", url=address, metrics=[JsonMetric(name="a", path="a")], **named).collect(NOON, outbound)
+    with pytest.raises(CollectError) as failure:
+        await known(outbound, behind.url, **{**named, "server_name": "shop.example"})
+    assert failure.value.reason == "tls"
+    config = ScrapeConfig(job_name="a", scheme="https", tls_config={"server_name": "localhost"})  # type: ignore[arg-type]
+    (found,), _ = targets(config, [Group(("10.0.0.5:443",), {})], tmp_path)
+    assert found.options["server_name"] == "localhost"
+
+
+async def test_the_api_of_kubernetes_knows_us_by_a_certificate(behind: Behind) -> None:
+    def api(**files: Any) -> KubernetesApi:
+        return KubernetesApi(server=behind.url, ca_file=behind.ca_file, **files)
+
+    with pytest.raises(CollectError, match="answer is no JSON"):  # it was let in, and is no Kubernetes
+        await api(certificate=behind.certificate, key=behind.key).listed("node")
+    with pytest.raises(CollectError) as failure:
+        await api().listed("node")
+    assert failure.value.reason in ("tls", "protocol")
+    with pytest.raises(CollectError, match=r"no-such\.pem cannot be used"):
+        await api(certificate="/no-such.pem").listed("node")
 
 
 def test_what_cannot_be_meant_is_told(tmp_path: Path) -> None:
