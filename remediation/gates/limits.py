@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from remediation.breakers import BreakerState, open_breakers
+from remediation.settings import Settings
 from remediation.situation import Effect, Situation
-from watchkeeper.model import Verdict
+from watchkeeper.model import RemedyRule, Verdict
 
 from .base import passed, refused, waived
 
@@ -24,17 +25,19 @@ def cooldown(s: Situation) -> Verdict:
     if not own:
         return passed("cooldown")
     last = max(own, key=lambda effect: effect.at)
-    if s.link:
-        rest = s.link.link.cooldown
-    else:
-        rest = max(s.rule.cooldown, s.settings.cooldown)
-        rest = OPPOSITE * rest if _opposite(last.direction, s.impact.direction) else rest
+    rest = s.link.link.cooldown if s.link else rest_of(s.rule, s.settings, last.direction, s.impact.direction)
     gone = s.now - last.at
     if gone < rest:
         return refused(
             "cooldown", f"the target rests for another {(rest - gone).total_seconds():.0f} s", last=last.action_id
         )
     return passed("cooldown", last=last.action_id)
+
+
+def rest_of(rule: RemedyRule, settings: Settings, last: str, wanted: str) -> timedelta:
+    """How long a target rests between what was done last and what is wanted, both directions."""
+    rest = max(rule.cooldown, settings.cooldown)
+    return OPPOSITE * rest if _opposite(last, wanted) else rest
 
 
 def _opposite(one: str, other: str) -> bool:

@@ -179,3 +179,15 @@ def test_a_pool_that_cannot_be_read_or_that_somebody_else_scales_says_so(house: 
     assert pool["hands_off_seconds"] == pytest.approx(1200.0)
     assert "it is not known how many run" in pool["rules"][0]["unknown"]
     assert pool["rules"][0]["wanted"] is None
+
+
+def test_the_way_back_of_a_pool_shows_the_longer_rest_that_it_will_be_refused_for(
+    house: Engine, api: TestClient
+) -> None:
+    done, now = acted(house, 1, "more", impact={"direction": "out"}), house.clock.now()
+    with house.state.begin() as unit:
+        unit.actions.commit_intent(done, "execute", "jobs", now)
+    (pool,) = api.get("/api/wk/scaling").json()["pools"]
+    more, fewer = pool["rules"]
+    assert (more["cooldown_seconds"], fewer["cooldown_seconds"]) == (600.0, 1200.0)
+    assert fewer["cooldown_left_seconds"] == pytest.approx(1200.0, abs=60.0)

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 
 from remediation import book
+from remediation.gates.limits import rest_of
 from remediation.outlook import outlook
 from watchkeeper.app.api import shapes
 from watchkeeper.app.api.guard import read
@@ -69,8 +70,10 @@ def _rule(engine: Engine, unit: Unit, rule: RemedyRule, running: float | None, n
     assert scale is not None  # only these are asked for
     idle = remediator.idle_since(rule.name)
     waits = settings.scale_in_after - (steady - idle) if scale.direction == "in" and idle is not None else None
-    effects = [one.at for one in book.effects(unit, steady, settings) if one.target == rule.target]
-    rests = max(rule.cooldown, settings.cooldown) - (steady - max(effects)) if effects else timedelta(0)
+    effects = [one for one in book.effects(unit, steady, settings) if one.target == rule.target]
+    last = max(effects, key=lambda one: one.at, default=None)
+    rest = rest_of(rule, settings, last.direction if last else "", scale.direction)
+    rests = rest - (steady - last.at) if last else timedelta(0)
     return {
         "rule": rule.name,
         "mode": rule.mode,
@@ -83,7 +86,7 @@ def _rule(engine: Engine, unit: Unit, rule: RemedyRule, running: float | None, n
         "tolerance": scale.tolerance,
         "load_query": scale.load,
         "forecast_query": scale.forecast,
-        "cooldown_seconds": max(rule.cooldown, settings.cooldown).total_seconds(),
+        "cooldown_seconds": rest.total_seconds(),
         "cooldown_left_seconds": max(rests.total_seconds(), 0.0),
         "idle_left_seconds": None if waits is None else max(waits.total_seconds(), 0.0),
         "stabilisation_seconds": settings.scale_in_after.total_seconds() if scale.direction == "in" else None,
