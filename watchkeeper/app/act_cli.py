@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import typer
+
+from watchkeeper.app.act_lines import WRITTEN, described, line, words_of
 
 if TYPE_CHECKING:
     from watchkeeper.app.client import Client
@@ -20,6 +21,7 @@ actions_app = typer.Typer(
 switch_app = typer.Typer(help="The kill switch: show, set, clear.", no_args_is_help=True)
 DataOption = Annotated[Path | None, typer.Option("--data", help="Data directory of the running engine.")]
 UserOption = Annotated[str, typer.Option("--user", help="Who you are; the password is asked for.", prompt=True)]
+LanguageOption = Annotated[str, typer.Option("--language", help="zh-CN or en.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for the audit.")]
 
 
@@ -27,19 +29,19 @@ ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for the audit.
 def listed(
     waiting: Annotated[bool, typer.Option("--waiting", help="Only what waits for a person.")] = False,
     data: DataOption = None,
+    language: LanguageOption = WRITTEN,
 ) -> None:
     """One line for each action, newest first."""
+    words = words_of(language)
     for row in _client(data).get("/api/wk/actions", limit=200)["actions"]:
         if not waiting or row["state"] == "awaiting_approval":
-            targets = ", ".join(row["targets"]) or "-"
-            risk = row["risk"] if row["targets"] else "--"  # of what is not resolved yet nothing is known
-            _say(f"{row['id']:<10} {row['state']:<18} {risk} {row['rule']} on {targets}: {row['reason']}")
+            _say(line(row, words))
 
 
 @actions_app.command("show")
-def show(action: str, data: DataOption = None) -> None:
+def show(action: str, data: DataOption = None, language: LanguageOption = WRITTEN) -> None:
     """The plan, what it would do, what the gates say, and the hash an approval is bound to."""
-    _say("\n".join(_described(_of(_client(data), action))))
+    _say("\n".join(described(_of(_client(data), action), words_of(language))))
 
 
 @actions_app.command("approve")
@@ -106,7 +108,7 @@ def go_on(reason: str, user: UserOption, data: DataOption = None) -> None:
 def _decide(verdict: str, action: str, user: str, reason: str, data: Path | None) -> None:
     client = _client(data)
     shown = _of(client, action)
-    _say("\n".join(_described(shown)))
+    _say("\n".join(described(shown, words_of(WRITTEN))))
     sent = {"plan_hash": shown["plan_hash"], "reason": reason}
     _person(client, user).post(f"/api/wk/actions/{quote(action, safe='')}/{verdict}", sent)
     _say(f"{action}: {verdict} by {user}")
@@ -119,19 +121,6 @@ def _person(client: Client, user: str) -> Client:
 def _of(client: Client, action: str) -> dict[str, Any]:
     found: dict[str, Any] = client.get(f"/api/wk/actions/{quote(action, safe='')}")
     return found
-
-
-def _described(row: Mapping[str, Any]) -> list[str]:
-    plan = row["plan"]
-    lines = [f"{row['id']}  {row['state']}  class {row['risk']}  {row['rule']}", f"  why      {row['reason']}"]
-    lines += [f"  target   {target['kind']}/{target['name']}" for target in plan["targets"]]
-    lines += [f"  change   {name}: {plan['before'].get(name)} -> {wanted}" for name, wanted in plan["desired"].items()]
-    lines += [f"  way back {name}: {was}" for name, was in plan["rollback"].items()]
-    lines += [
-        f"  {'passed ' if one['passed'] else 'refused'}  {one['gate']} {one['reason']}" for one in row["verdicts"]
-    ]
-    lines += [f"  {one['verdict']} by {one['user']} at {one['at']}" for one in row["approvals"]]
-    return [*lines, f"  needs    {row['needs']} of other people", f"  plan     {row['plan_hash']}"]
 
 
 def _place(data: Path | None) -> Any:

@@ -72,6 +72,31 @@ def test_two_admins_approve_a_risky_plan_from_the_terminal_by_their_passwords(se
         ]  # fmt: skip
 
 
+def test_an_action_is_told_in_chinese(served: Engine) -> None:
+    action = waiting(served, RiskClass.A2)
+    with served.state.begin() as unit:
+        found = unit.actions.get(action)
+        assert found is not None
+        verdicts = [
+            {"gate": "cooldown", "passed": False, "reason": "the target rests for another 40 s", "evidence": {}}
+        ]
+        kept = replace(found, progress={**found.progress, "verdicts": verdicts})
+        unit.actions.save(kept, reason="waits", at=NOON)
+    assert (
+        "act-1      待审批 A2 drain-web1（web）：errors" in run(served, "actions", "list", "--language", "zh-CN").output
+    )
+    shown = run(served, "actions", "show", action, "--language", "zh-CN").output
+    for expected in (
+        "待审批",
+        "原因 errors",
+        "目标 haproxy/web",
+        "拒绝  冷却期 目标仍在冷却期，还需 40 秒",
+        "还需审批人数 1",
+        "回退 web1",
+    ):
+        assert expected in shown, shown
+
+
 RULES = """\
 remediations:
   - name: drain_web1

@@ -15,7 +15,8 @@ from dashboard.i18n import LANGUAGES, UNKNOWN, Words, catalogue, preferred_langu
 
 ROOM = Path(dashboard.__file__).parent
 #: The engine tells some chains in the words of the pages.
-SOURCES = [*sorted(ROOM.rglob("*.py")), ROOM.parent / "watchkeeper" / "app" / "explain_lines.py"]
+TOLD = [ROOM.parent / "watchkeeper" / "app" / name for name in ("explain_lines.py", "act_lines.py")]
+SOURCES = [*sorted(ROOM.rglob("*.py")), *TOLD]
 CJK = re.compile(r"[\u3400-\u9fff\uff00-\uffef]")
 SENTENCE = re.compile(r"[A-Z][a-z]+( [a-z]+)+")
 EN, ZH = Words("en", zone_of("UTC")), Words("zh-CN", zone_of("Asia/Shanghai"))
