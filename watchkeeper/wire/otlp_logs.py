@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -81,11 +82,16 @@ def _text(record: Any) -> str:
     parts = [_word(_value(record.body, 0))]
     pairs: dict[str, Any] = {one.key: _value(one.value, 0) for one in record.attributes}
     if record.trace_id:
-        pairs["trace_id"] = record.trace_id.hex()
+        pairs["trace_id"] = _identifier(record.trace_id, 16)
     if record.span_id:
-        pairs["span_id"] = record.span_id.hex()
+        pairs["span_id"] = _identifier(record.span_id, 8)
     parts += [f"{name}={_quoted(_word(value))}" for name, value in pairs.items()]
     return " ".join(part for part in parts if part)[:MOST_TEXT]
+
+
+def _identifier(raw: bytes, size: int) -> str:
+    """In hexadecimal: as OTLP's JSON writes it, which protobuf's reader takes for base64."""
+    return b64encode(raw).decode("ascii").lower() if len(raw) == size * 3 // 2 else raw.hex()
 
 
 def _code(number: int, text: str) -> int:

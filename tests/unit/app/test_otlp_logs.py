@@ -40,7 +40,7 @@ def client_of(found: Any, role: Role) -> TestClient:
 RECORDS = tree(
     record("login password=hunter2", severityNumber=17, attributes=attributes({"http.route": "/a b", "user": "bob"})),
     record({"kvlistValue": {"values": attributes({"n": {"intValue": "5"}})}}, severityText="WARN"),
-    record("no time", timeUnixNano="0", traceId="4bf92f3577b34da6a3ce929d0e0e4736"),
+    record("no time", timeUnixNano="0", traceId="4bf92f3577b34da6a3ce929d0e0e4736", spanId="00F067AA0BA902B7"),
 )
 PROTOBUF = json_format.ParseDict(
     tree(record("login password=hunter2", severityNumber=17, attributes=attributes({"user": "bob"}))),
@@ -61,6 +61,9 @@ def test_lines_in_json_are_kept_with_all_they_say(tmp_path: Path) -> None:
         assert text["labels"] == {
             "service": "cart", "service_namespace": "shop", "instance": "a-1", "hostname": "h1", "job": "shop/cart",
         }  # fmt: skip
+        assert "no time trace_id=4bf92f3577b34da6a3ce929d0e0e4736 span_id=00f067aa0ba902b7" in {
+            line["text"] for line in asked
+        }
         assert found.sources["otlp_logs"].state == "up"
 
 
