@@ -14,7 +14,7 @@ from watchkeeper import cloud_sign
 from watchkeeper.outbound import Outbound
 
 from .base import STRICT
-from .cloud_metrics import CloudMetric, CloudMetrics, Point
+from .cloud_metrics import CloudMetric, CloudMetrics, Point, refusal
 
 #: Series of one GetMetricData.
 AT_ONCE = 500
@@ -46,6 +46,7 @@ class AwsCloudwatch(CloudMetrics):
     async def points(self, metric: CloudMetric, now: datetime, outbound: Outbound) -> Iterable[Point]:
         resources = await self._resources(metric, now, outbound)
         found: list[Point] = []
+        failed = ""
         for start in range(0, len(resources), AT_ONCE):
             part = resources[start : start + AT_ONCE]
             body = {
@@ -55,7 +56,11 @@ class AwsCloudwatch(CloudMetrics):
                 "ScanBy": "TimestampDescending",
             }
             async for answer in self._pages("GetMetricData", body, now, outbound):
-                found += _points(metric, part, answer["MetricDataResults"])
+                results = answer["MetricDataResults"]
+                found += _points(metric, part, results)
+                failed = failed or next((one["StatusCode"] for one in results if _failed(one)), "")
+        if failed and not found:
+            raise refusal(str(failed), "CloudWatch gives no data of this metric")
         return _newest(found)
 
     async def _resources(self, metric: CloudMetric, now: datetime, outbound: Outbound) -> list[Dimensions]:
@@ -116,6 +121,10 @@ def _points(metric: CloudMetric, asked: Sequence[Dimensions], results: Any) -> I
         own = dict(asked[int(str(result["Id"]).removeprefix("m"))])
         for at, value in zip(result["Timestamps"], result["Values"], strict=True):
             yield Point(metric, own, float(at), float(value))
+
+
+def _failed(result: Any) -> bool:
+    return result.get("StatusCode", "Complete") not in ("Complete", "PartialData")
 
 
 def _newest(found: Iterable[Point]) -> list[Point]:

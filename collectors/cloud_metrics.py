@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, NamedTuple
@@ -30,8 +31,10 @@ PARALLEL = 4
 STATUSES = (200, 400, 403, 404, 429, 500, 503)
 #: Words in which the clouds refuse whoever asks.
 REFUSED = re.compile(
-    r"(?i)signature|accesskey|authfailure|unauthorized|accessdenied|forbidden|token|credential|nopermission"
+    r"(?i)signature|accesskey|authfailure|unauthorized|accessdenied|forbidden|token|credential|nopermission|expired"
 )
+#: Words in which they ask for patience.
+BUSY = re.compile(r"(?i)throttl|limitexceeded|toomanyrequests|internalerror|serviceunavailable|internalfailure")
 _BAD_LABEL = re.compile(r"[^a-zA-Z0-9_]")
 
 
@@ -63,6 +66,8 @@ class CloudMetrics(Part):
 
     #: Address of the service, with the region's name in it.
     ENDPOINT: ClassVar[str] = ""
+    #: Seconds before a question that came too often is asked again.
+    WAITS: ClassVar[tuple[float, ...]] = (1.0, 3.0)
 
     region: str = Field(pattern=r"^[a-z0-9-]+$")  #: such as eu-central-1, cn-hangzhou, ap-guangzhou
     access_key: str = Field(min_length=1)  #: id of the key, which is no secret
@@ -155,19 +160,38 @@ class CloudMetrics(Part):
         self, room: asyncio.Semaphore, metric: CloudMetric, now: datetime, outbound: Outbound
     ) -> Sequence[Point] | CollectError:
         async with room:
+            for wait in self.WAITS:
+                with suppress(_BusyError):
+                    return await self._tried(metric, now, outbound)
+                await asyncio.sleep(wait)
             try:
-                return list(await self.points(metric, now, outbound))
-            except (ValueError, TypeError, LookupError, AttributeError, OverflowError):
-                return CollectError("the answer is not in the cloud's own form", reason="parse")
-            except CollectError as error:
+                return await self._tried(metric, now, outbound)
+            except _BusyError as error:
                 return error
+
+    async def _tried(self, metric: CloudMetric, now: datetime, outbound: Outbound) -> Sequence[Point] | CollectError:
+        """Raises _BusyError."""
+        try:
+            return list(await self.points(metric, now, outbound))
+        except (ValueError, TypeError, LookupError, AttributeError, OverflowError):
+            return CollectError("the answer is not in the cloud's own form", reason="parse")
+        except _BusyError:
+            raise
+        except CollectError as error:
+            return error
 
     def _reading(self, point: Point) -> Reading:
         own = {_BAD_LABEL.sub("_", name): value for name, value in point.dimensions.items()} | {"region": self.region}
         return point.metric.name, tuple(sorted(own.items())), point.value * point.metric.scale
 
 
+class _BusyError(CollectError):
+    """It may answer the same question a moment later."""
+
+
 def refusal(code: str, message: str) -> CollectError:
     """What a cloud says instead of an answer; ``token`` where it does not know or allow who asks."""
-    reason = "token" if REFUSED.search(code) else "query"
-    return CollectError(f"{code.rpartition('#')[2]}: {message[:200]}", reason=reason)
+    said = f"{code.rpartition('#')[2]}: {message[:200]}"
+    if BUSY.search(code):
+        return _BusyError(said, reason="status")
+    return CollectError(said, reason="token" if REFUSED.search(code) else "query")

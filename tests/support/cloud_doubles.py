@@ -111,7 +111,9 @@ class Cloud:
         asked = json.loads(body) if body else dict(parse_qsl(query))
         action = head.get("x-acs-action") or head.get("x-tc-action") or head["x-amz-target"].rpartition(".")[2]
         self.asked.append((action, asked))
-        return answer(json.dumps(self.says(action, asked)).encode())
+        said = self.says(action, asked)
+        status = "400 Bad Request" if "__type" in said else "200 OK"  # Amazon refuses by status
+        return answer(json.dumps(said).encode(), status=status)
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from support.cloud_doubles import AT, GOOD, KEY, SECRET, cloud, options
 from support.kinds import values
 
 from collectors import BUILTIN
+from collectors.cloud_metrics import CloudMetrics
 from watchkeeper import cloud_sign
 from watchkeeper.errors import CollectError
 from watchkeeper.outbound import Outbound
@@ -111,6 +112,46 @@ async def test_a_metric_that_is_refused_leaves_the_others(outbound: Outbound) ->
 
     for kind in KINDS:
         await one(kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_question_that_came_too_often_is_asked_again_and_an_end_of_keys_is_told(
+    kind: str, outbound: Outbound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codes = ["Throttling.User", "RequestLimitExceeded"]
+
+    def says(_: str, __: dict[str, Any]) -> dict[str, Any]:
+        if not codes:
+            return GOOD[kind][1]
+        no = {"Code": codes.pop(), "Message": "not now"}
+        if kind == "aws_cloudwatch":
+            return {"__type": f"com.amazonaws.monitoring#{no['Code']}", "message": no["Message"]}
+        return {"Response": {"Error": no}} if kind == "tencent_monitor" else {**no, "Success": False}
+
+    monkeypatch.setattr(CloudMetrics, "WAITS", (0.0, 0.0))
+    async with cloud(says) as server:
+        made = part(kind, server.port)
+        got = values((await made.collect(NOON, outbound)).ticks, "query")
+        assert (got["watchkeeper_query_success", "cpu"], made.problems, len(server.asked)) == (1, {}, 3)
+        codes += ["Throttling"] * 3
+        with pytest.raises(CollectError, match="Throttling: not now") as failure:
+            await made.collect(NOON, outbound)
+        assert failure.value.reason == "status"
+        codes.append("InvalidSecurityToken.Expired")
+        with pytest.raises(CollectError, match="Expired: not now") as failure:
+            await made.collect(NOON, outbound)
+        assert failure.value.reason == "token"
+
+
+async def test_cloudwatch_that_gives_no_data_says_so(outbound: Outbound) -> None:
+    def says(_: str, asked: dict[str, Any]) -> dict[str, Any]:
+        (query,) = asked["MetricDataQueries"]
+        return {"MetricDataResults": [{"Id": query["Id"], "Timestamps": [], "Values": [], "StatusCode": "Forbidden"}]}
+
+    async with cloud(says) as server:
+        with pytest.raises(CollectError, match="Forbidden: CloudWatch gives no data") as failure:
+            await part("aws_cloudwatch", server.port).collect(NOON, outbound)
+        assert failure.value.reason == "token"
 
 
 async def test_every_resource_that_cloudwatch_lists_is_asked_for_over_all_pages(outbound: Outbound) -> None:
