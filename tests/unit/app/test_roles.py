@@ -50,13 +50,17 @@ OPERATOR = {
     "POST /api/wk/tuning/applied",
     "POST /api/wk/notify/test",
     "POST /api/wk/rules/backtest",
+    "POST /api/wk/rules/{rule}/request",
     "POST /api/wk/reports/business",
     "POST /api/wk/reports/capacity",
     "POST /api/wk/reports/cost",
     "POST /api/wk/reports/sla",
 }
 #: What valid requests look like where the role is asked for only after the body was read.
-BODIES: dict[str, Any] = {"POST /api/wk/kill-switch": {"on": True, "reason": "x"}}
+BODIES: dict[str, Any] = {
+    "POST /api/wk/kill-switch": {"on": True, "reason": "x"},
+    "POST /api/wk/rules/{rule}/request": {"reason": "x"},
+}
 
 
 def api_routes(routes: Iterable[Any]) -> Iterator[APIRoute]:
