@@ -1,10 +1,11 @@
-"""Looks around on this machine: exporters that answer, and logs that can be read."""
+"""Looks around on this machine: exporters and servers that answer, and logs that can be read."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +17,78 @@ from .exposition import Exposition
 from .fetch import fetch
 from .openmetrics import ACCEPT
 
-#: The usual ports of well-known exporters (Prometheus's list of default port allocations).
+#: The usual ports of well-known exporters, and of servers with a page of their own (Prometheus's list of default
+#: port allocations, and the servers' own documentation).
 PORTS = {
-    9100: "node",
-    9104: "mysqld",
-    9187: "postgres",
-    9121: "redis",
-    9114: "elasticsearch",
-    9090: "prometheus",
+    2019: "caddy",
+    2379: "etcd",
+    3000: "grafana",
+    7777: "nats",
+    8000: "vllm",
+    8002: "triton",
+    8080: "cadvisor",
     8404: "haproxy",
+    8428: "victoriametrics",
+    9000: "minio",
+    9090: "prometheus",
+    9091: "pushgateway",
+    9093: "alertmanager",
+    9100: "node",
+    9102: "statsd",
+    9104: "mysqld",
+    9113: "nginx",
+    9114: "elasticsearch",
+    9117: "apache",
+    9121: "redis",
+    9127: "pgbouncer",
+    9150: "memcached",
+    9153: "coredns",
+    9187: "postgres",
+    9216: "mongodb",
+    9253: "php-fpm",
+    9256: "process",
+    9308: "kafka",
+    9400: "dcgm",
+    9404: "jmx",
+    9419: "rabbitmq",
+    9558: "systemd",
+    15692: "rabbitmq",
 }
 #: What a page says of itself: metric name prefix -> job, looked up in this order.
 MARKS = {
     "node_cpu": "node",
     "mysql_": "mysqld",
     "pg_": "postgres",
+    "pgbouncer_": "pgbouncer",
     "redis_": "redis",
     "elasticsearch_": "elasticsearch",
     "haproxy_": "haproxy",
     "prometheus_tsdb_": "prometheus",
+    "alertmanager_": "alertmanager",
+    "grafana_": "grafana",
+    "vm_": "victoriametrics",
+    "rabbitmq_": "rabbitmq",
+    "gnatsd_": "nats",
+    "mongodb_": "mongodb",
+    "memcached_": "memcached",
+    "nginx_": "nginx",
+    "apache_": "apache",
+    "minio_": "minio",
+    "coredns_": "coredns",
+    "caddy_": "caddy",
+    "kafka_": "kafka",
+    "vllm:": "vllm",
+    "nv_inference_": "triton",
+    "DCGM_": "dcgm",
+    "phpfpm_": "php-fpm",
+    "namedprocess_": "process",
+    "systemd_": "systemd",
+    "container_": "cadvisor",
+    "apiserver_": "kube-apiserver",
+    "etcd_": "etcd",
 }
+#: Usual ports of servers that are read natively, without a password where they ask for none -> kind of collector.
+SERVERS = {6379: "redis", 11211: "memcached"}
 #: Where Linux distributions keep their logs.
 LOGS = (
     "/var/log/syslog",
@@ -55,11 +108,35 @@ TIMEOUT, MAX_BYTES = 1.0, 16 << 20
 
 
 async def discover(
-    outbound: Outbound, ports: Sequence[int] = tuple(PORTS), host: str = "127.0.0.1"
+    outbound: Outbound,
+    ports: Sequence[int] = tuple(PORTS),
+    servers: Mapping[int, str] = SERVERS,
+    host: str = "127.0.0.1",
 ) -> list[dict[str, Any]]:
-    """Settings of an ``openmetrics`` collector for each port whose /metrics is a page of samples."""
-    found = await asyncio.gather(*(_look(outbound, host, port) for port in ports))
-    return [settings for settings in found if settings is not None]
+    """Settings of collectors: ``openmetrics`` for each port whose /metrics is a page of samples, and the native ones
+    of servers that answer without a password and have no exporter among those.
+    """
+    pages = [page for page in await asyncio.gather(*(_look(outbound, host, port) for port in ports)) if page]
+    told = {page["job"] for page in pages}
+    asked = [(port, kind) for port, kind in servers.items() if kind not in told]
+    found = await asyncio.gather(*(_native(outbound, host, port, kind) for port, kind in asked))
+    return [*pages, *(settings for settings in found if settings)]
+
+
+async def _native(outbound: Outbound, host: str, port: int, kind: str) -> dict[str, Any] | None:
+    from .memcached import Memcached
+    from .redis import Redis
+
+    made = {"redis": Redis, "memcached": Memcached}[kind]
+    settings = {"name": f"{kind}-{port}", "address": f"{host}:{port}"}
+    part = made(**settings, timeout=TIMEOUT)
+    try:
+        await part.collect(datetime.now(UTC), outbound)
+    except CollectError:
+        return None  # nobody there, somebody else, or one that asks who we are
+    finally:
+        await part.close()
+    return {"kind": kind, **settings}
 
 
 async def _look(outbound: Outbound, host: str, port: int) -> dict[str, Any] | None:

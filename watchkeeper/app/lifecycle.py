@@ -230,16 +230,17 @@ def schedule_rules(engine: Engine, book: RuleBook, now: datetime) -> None:
 
 
 async def _discover(engine: Engine, now: datetime) -> None:
-    """Exporters on the usual local ports become sources of their own."""
+    """Exporters and servers on the usual local ports become sources of their own."""
     own = int(engine.config.engine.listen.rpartition(":")[2])
-    known = {source.target for source in engine.sources.values()}
+    known = {source.target.replace("localhost", "127.0.0.1") for source in engine.sources.values()}
     for settings in await discover(engine.outbound):
-        if settings["url"] in known or f":{own}/" in settings["url"] or settings["name"] in engine.sources:
+        place = settings.get("url") or settings["address"]
+        if place in known or f":{own}/" in place or settings["name"] in engine.sources:
             continue
         source = discovered_source(settings, engine.config, Registry("collectors", COLLECTORS))
         engine.sources[source.name] = source
         schedule_source(engine, source, now)
-        log.info("exporter discovered", source=source.name, url=settings["url"])
+        log.info("source discovered", source=source.name, place=place)
 
 
 async def _prune(engine: Engine, now: datetime) -> None:

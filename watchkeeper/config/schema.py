@@ -306,7 +306,7 @@ class Config(Section):
     language: Language = "zh-CN"  #: language of messages and reports
     time_zone: Zone = "Asia/Shanghai"  #: zone of reports, digests and working hours
     environment: str = ""  #: DEV, TEST, STAGING, PROD; becomes the label `environment`
-    discover: Switch = True  #: look for exporters on the usual local ports
+    discover: Switch = True  #: look for exporters and servers on the usual local ports
     engine: Engine = Engine()
     access: Access = Access()
     dashboard: Dashboard = Dashboard()

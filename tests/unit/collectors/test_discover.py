@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from support.servers import free_port, node_exporter, prometheus
+from support.servers import free_port, node_exporter, prometheus, redis, shared_memcached
 from support.targets import TRUST, Target, answer, target
 
 from collectors import BUILTIN
-from collectors.discover import PORTS, discover, discover_logs
+from collectors.discover import PORTS, SERVERS, discover, discover_logs
 from collectors.openmetrics import Openmetrics
 from collectors.prometheus_api import PrometheusApi
 from watchkeeper.model import metric_name
@@ -42,7 +42,7 @@ async def test_exporters_are_named_by_what_their_page_says(outbound: Outbound) -
             page(fifth, b"# only a comment\n"),
             free_port(),
         ]
-        found = await discover(outbound, ports)
+        found = await discover(outbound, ports, {})
     assert found == [
         {
             "kind": "openmetrics",
@@ -65,12 +65,32 @@ async def test_a_port_that_hangs_costs_a_second(outbound: Outbound) -> None:
     async with target() as server:
         server._special["/metrics"] = server._special["/hang"]
         began = time.monotonic()
-        assert await discover(outbound, [server.port] * 5) == []
+        assert await discover(outbound, [server.port] * 5, {}) == []
     assert time.monotonic() - began < 2.0
 
 
-def test_the_usual_ports_are_those_of_well_known_exporters() -> None:
-    assert sorted(PORTS) == [8404, 9090, 9100, 9104, 9114, 9121, 9187]
+def test_the_docs_list_every_port_that_is_looked_at() -> None:
+    docs = (Path(__file__).parents[3] / "docs" / "config.md").read_text()
+    listed = docs.partition("Ports that `discover` looks at: ")[2].partition(". ")[0]
+    assert [int(word) for word in listed.split(", ")] == sorted({*PORTS, *SERVERS})
+
+
+@pytest.mark.servers
+async def test_servers_that_ask_for_no_password_are_found_unless_their_exporter_is(
+    tmp_path: Path, outbound: Outbound
+) -> None:
+    cache = shared_memcached()
+    with redis(tmp_path) as open_one, redis(tmp_path, "--requirepass", "s3cret") as closed:
+        servers = {open_one.port: "redis", closed.port: "redis", cache.port: "memcached", free_port(): "memcached"}
+        found = await discover(outbound, [], servers)
+        async with target() as exporter:
+            beside = await discover(outbound, [page(exporter, b"redis_up 1\n")], servers)
+        assert await discover(outbound, [], {cache.port: "redis", open_one.port: "memcached"}) == []
+    redis_found = {"kind": "redis", "name": f"redis-{open_one.port}", "address": f"127.0.0.1:{open_one.port}"}
+    cache_found = {"kind": "memcached", "name": f"memcached-{cache.port}", "address": f"127.0.0.1:{cache.port}"}
+    assert found == [redis_found, cache_found]
+    assert [one["name"] for one in beside] == [f"redis-{exporter.port}", f"memcached-{cache.port}"]
+    Registry("collectors", BUILTIN).build("redis", {key: value for key, value in redis_found.items() if key != "kind"})
 
 
 def test_only_readable_logs_are_offered(tmp_path: Path) -> None:
@@ -84,7 +104,7 @@ def test_only_readable_logs_are_offered(tmp_path: Path) -> None:
 @pytest.mark.servers
 async def test_a_real_node_exporter_is_found_and_scraped(tmp_path: Path, outbound: Outbound) -> None:
     with node_exporter(tmp_path) as server:
-        (settings,) = await discover(outbound, [server.port])
+        (settings,) = await discover(outbound, [server.port], {})
         assert settings["job"] == "node"
         part = Openmetrics(**{key: value for key, value in settings.items() if key != "kind"})
         for _ in range(3):
