@@ -136,7 +136,7 @@ async def _native(outbound: Outbound, host: str, port: int, kind: str) -> dict[s
         return None  # nobody there, somebody else, or one that asks who we are
     finally:
         await part.close()
-    return {"kind": kind, **settings}
+    return {"kind": kind, **settings, "labels": {"job": kind}}
 
 
 async def _look(outbound: Outbound, host: str, port: int) -> dict[str, Any] | None:

@@ -86,8 +86,18 @@ async def test_servers_that_ask_for_no_password_are_found_unless_their_exporter_
         async with target() as exporter:
             beside = await discover(outbound, [page(exporter, b"redis_up 1\n")], servers)
         assert await discover(outbound, [], {cache.port: "redis", open_one.port: "memcached"}) == []
-    redis_found = {"kind": "redis", "name": f"redis-{open_one.port}", "address": f"127.0.0.1:{open_one.port}"}
-    cache_found = {"kind": "memcached", "name": f"memcached-{cache.port}", "address": f"127.0.0.1:{cache.port}"}
+    redis_found = {
+        "kind": "redis",
+        "name": f"redis-{open_one.port}",
+        "address": f"127.0.0.1:{open_one.port}",
+        "labels": {"job": "redis"},
+    }
+    cache_found = {
+        "kind": "memcached",
+        "name": f"memcached-{cache.port}",
+        "address": f"127.0.0.1:{cache.port}",
+        "labels": {"job": "memcached"},
+    }
     assert found == [redis_found, cache_found]
     assert [one["name"] for one in beside] == [f"redis-{exporter.port}", f"memcached-{cache.port}"]
     Registry("collectors", BUILTIN).build("redis", {key: value for key, value in redis_found.items() if key != "kind"})
