@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 FAMILIES = {"sqlite": "sqlite", "postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
 #: SQLite calls the progress handler once in so many steps of its virtual machine.
 SQLITE_STEPS = 10_000
-#: What drivers raise over bytes that are no answer.
+#: What drivers raise over bytes that are no answer; OSError where they wait for a socket that they closed over one.
 UNREADABLE = (
+    OSError,
     ValueError,
     LookupError,
     TypeError,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,9 +30,15 @@ def in_no_known_format(connection: Connection) -> Iterator[Reading]:
     yield "a", (), float(connection.exec_driver_sql("SELECT 1").scalar_one())
 
 
-@pytest.mark.parametrize("question", [without_rows, in_no_known_format])
+def of_a_closed_socket(connection: Connection) -> Iterator[Reading]:
+    """Psycopg waits for a socket that libpq has closed."""
+    raise OSError(errno.EBADF, "Bad file descriptor")
+    yield "a", (), float(connection.exec_driver_sql("SELECT 1").scalar_one())
+
+
+@pytest.mark.parametrize("question", [without_rows, in_no_known_format, of_a_closed_socket])
 def test_what_drivers_cannot_read_is_a_broken_protocol(question: Question, tmp_path: Path) -> None:
-    """Both were found by changed answers."""
+    """All were found by changed answers."""
     (tmp_path / "a.db").touch()
     server = SqlServer(Sheet("a", {}), "a_up", {"one": question}, lambda url: Database(url, 1.0))
     with pytest.raises(CollectError) as failure:
