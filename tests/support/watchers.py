@@ -54,7 +54,7 @@ def rules() -> list[RemedyRule]:
         "service": "",
     }  # fmt: skip
     return [
-        replace(RULE, name=word, parameters={word: "web1"}, when=word, verify=f"not {word}", **common)
+        replace(RULE, name=word, parameters={word: "web1"}, when=word, verify=f"not_{word}", **common)
         for word in ("drain", "ready")
     ]
 
@@ -105,7 +105,7 @@ class Watcher:
     def query(self, expr: str, at: datetime) -> Sequence[tuple[Labels, float]]:
         """The symptom of ``drain`` is a server that is not drained yet."""
         assert at.tzinfo is not None
-        return [((), float((expr == "not drain") != self.drained()))]
+        return [((), float((expr == "not_drain") != self.drained()))]
 
     async def step(self) -> None:
         now, monotonic = datetime.now(UTC), time.monotonic()
