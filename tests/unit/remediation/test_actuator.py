@@ -110,8 +110,10 @@ def test_a_plan_for_a_target_that_is_configured_otherwise_by_now_is_refused_ther
     there = desk.intent(5)
     back = replace(desk.intent(6), operation="rollback")
     same = desk.actuator.read(Target(kind="haproxy", name="web")).epoch
-    desk.open()  # nothing has changed: a restart is no other target
-    assert desk.actuator.read(Target(kind="haproxy", name="web")).epoch == same
+    turned = dict(reversed({**WEB["web"], "test_target": "canary"}.items()))
+    for unchanged in (WEB["web"], turned):  # a restart is no other target, nor is where it is rehearsed
+        desk.open({"web": unchanged})
+        assert desk.actuator.read(Target(kind="haproxy", name="web")).epoch == same
     for backend, epoch in (("tills", f"{same}@1"), ("tills", f"{same}@1"), ("shop", f"{same}@2")):
         desk.open({"web": {**WEB["web"], "backend": backend, "test_target": "other"}})
         assert desk.actuator.read(Target(kind="haproxy", name="web")).epoch == epoch
