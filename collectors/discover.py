@@ -123,6 +123,13 @@ async def discover(
     return [*pages, *(settings for settings in found if settings)]
 
 
+def place_of(kind: str, target: str) -> str:
+    """Where a source of that kind reads, as ``discover`` would write it: this host by number, the usual port named."""
+    found = target.replace("localhost", "127.0.0.1")
+    port = next((port for port, one in SERVERS.items() if one == kind), None)
+    return f"{found}:{port}" if port is not None and ":" not in found else found
+
+
 async def _native(outbound: Outbound, host: str, port: int, kind: str) -> dict[str, Any] | None:
     from .memcached import Memcached
     from .redis import Redis

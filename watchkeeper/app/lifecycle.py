@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from collectors import BUILTIN as COLLECTORS
-from collectors.discover import discover
+from collectors.discover import discover, place_of
 from rules.book import RuleBook
 from watchkeeper.access.roles import Role
 from watchkeeper.access.secrets import new_secret
@@ -232,7 +232,7 @@ def schedule_rules(engine: Engine, book: RuleBook, now: datetime) -> None:
 async def _discover(engine: Engine, now: datetime) -> None:
     """Exporters and servers on the usual local ports become sources of their own."""
     own = int(engine.config.engine.listen.rpartition(":")[2])
-    known = {source.target.replace("localhost", "127.0.0.1") for source in engine.sources.values()}
+    known = {place_of(source.kind, source.target) for source in engine.sources.values()}
     for settings in await discover(engine.outbound):
         place = settings.get("url") or settings["address"]
         if place in known or f":{own}/" in place or settings["name"] in engine.sources:

@@ -10,7 +10,7 @@ from support.servers import free_port, node_exporter, prometheus, redis, shared_
 from support.targets import TRUST, Target, answer, target
 
 from collectors import BUILTIN
-from collectors.discover import PORTS, SERVERS, discover, discover_logs
+from collectors.discover import PORTS, SERVERS, discover, discover_logs, place_of
 from collectors.openmetrics import Openmetrics
 from collectors.prometheus_api import PrometheusApi
 from watchkeeper.model import metric_name
@@ -101,6 +101,20 @@ async def test_servers_that_ask_for_no_password_are_found_unless_their_exporter_
     assert found == [redis_found, cache_found]
     assert [one["name"] for one in beside] == [f"redis-{exporter.port}", f"memcached-{cache.port}"]
     Registry("collectors", BUILTIN).build("redis", {key: value for key, value in redis_found.items() if key != "kind"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "place"),
+    [
+        ("redis", "localhost", "127.0.0.1:6379"),
+        ("redis", "127.0.0.1:6380", "127.0.0.1:6380"),
+        ("memcached", "127.0.0.1", "127.0.0.1:11211"),
+        ("openmetrics", "http://localhost:9100/metrics", "http://127.0.0.1:9100/metrics"),
+        ("host", "host", "host"),
+    ],
+)
+def test_what_is_read_already_is_known_however_it_was_written(kind: str, target: str, place: str) -> None:
+    assert place_of(kind, target) == place
 
 
 def test_only_readable_logs_are_offered(tmp_path: Path) -> None:
