@@ -25,8 +25,16 @@ if TYPE_CHECKING:
 
 REMEDY = "page_probe needs the extra: pip install 'watchkeeper[browser]', and Chromium (see docs/probes.md)"
 FLAGS = ("--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update")
-#: Seconds since navigation began, as the browser counts them (Navigation Timing 2, Paint Timing).
-TIMING = """() => {
+#: The most milliseconds that a loaded page is waited for until it shows something; an empty page never does.
+PAINT_WAIT = 2000
+#: Seconds since navigation began, as the browser counts them (Navigation Timing 2, Paint Timing). A busy machine
+#: paints after the load event: the paint is waited for, as it is what people see.
+TIMING = """async (wait) => {
+  await new Promise(done => {
+    const seen = list => list.getEntriesByName('first-contentful-paint').length && done();
+    new PerformanceObserver(seen).observe({type: 'paint', buffered: true});
+    setTimeout(done, wait);
+  });
   const [n] = performance.getEntriesByType('navigation');
   const paint = Object.fromEntries(performance.getEntriesByType('paint').map(p => [p.name, p.startTime]));
   const bytes = performance.getEntriesByType('resource').reduce((sum, r) => sum + r.transferSize, n.transferSize);
@@ -103,7 +111,7 @@ class PageProbe(Probe):
         return page
 
     async def _judged(self, page: Page, watch: _Watch, response: Response | None) -> Tried:
-        timing = await page.evaluate(TIMING)
+        timing = await page.evaluate(TIMING, PAINT_WAIT)
         readings = [*watch.readings(), *_timed(timing)]
         if response is None:
             return failed("protocol", readings)

@@ -42,6 +42,20 @@ async def test_a_page_made_in_the_browser_is_read_timed_and_its_errors_are_count
     assert is_stale(stale.values).all()
 
 
+async def test_what_is_shown_after_the_load_is_waited_for_and_an_empty_page_is_not_an_error(outbound: Outbound) -> None:
+    need("chromium")
+    late = b"<!doctype html><body><script>setTimeout(() => document.body.append('Hello'), 300)</script>"
+    pages = {"late": answer(late).replace(b"text/plain", b"text/html"), "empty": answer(b"").replace(b"plain", b"html")}
+    async with target(**pages) as server:
+        readings = {}
+        for name in pages:
+            (tick,) = (await PageProbe(name=name, url=server.url(f"/{name}")).collect(NOON, outbound)).ticks
+            readings[name] = dict(zip(map(metric_name, tick.layout.series), tick.values.tolist(), strict=True))
+    assert readings["late"]["probe_page_first_contentful_paint_seconds"] >= 0.3
+    assert readings["empty"]["probe_success"] == 1.0
+    assert "probe_page_first_contentful_paint_seconds" not in readings["empty"]
+
+
 async def test_a_page_that_cannot_be_reached_is_a_result_and_a_missing_browser_an_error(outbound: Outbound) -> None:
     need("chromium")
     (tick,) = (await PageProbe(name="shop", url="http://127.0.0.1:9/").collect(NOON, outbound)).ticks
