@@ -1,7 +1,7 @@
 """What every streaming detector stands on: state as arrays, one step a column, and the three protocol methods.
 
-A detector defines ``start(count)`` and ``step(state, observed, time_ms)``; ``fit``, ``update`` and ``score`` are
-then the same walk over columns, so that score equals repeated update by construction.
+A detector defines ``start(count)`` and ``step(state, observed, time_ms)``; ``fit``, ``update`` and ``score`` of
+``paging`` are then the same walk over columns, so that score equals repeated update by construction.
 """
 
 from __future__ import annotations
@@ -97,26 +97,10 @@ def first_rows(state: State, count: int) -> State:
     return State({name: array[:count] for name, array in state.rows.items()}, state.shared)
 
 
-def fit(detector: Streaming, matrix: Matrix, places: Places = UTC) -> State:
-    """The state after all columns of the matrix."""
-    return walk(detector, detector.start(len(matrix.series)), matrix, kind="", places=places)[0]
-
-
-def update(detector: Streaming, state: State, column: Matrix, kind: str, places: Places = UTC) -> tuple[State, Scores]:
-    """The scores of the new column (or columns), and the state after it. Takes ``state`` over."""
-    same_layout(state, column)
-    return walk(detector, state, column, kind=kind, places=places)
-
-
 def same_layout(state: State, column: Matrix) -> None:
     """Raises ValueError where the column has another number of series than the state."""
     if state.count != len(column.series):
         raise ValueError(f"state holds {state.count} series, the column {len(column.series)}: align() it first")
-
-
-def score(detector: Streaming, matrix: Matrix, kind: str, places: Places = UTC) -> Scores:
-    """The scores of every column, each from the columns before it alone."""
-    return walk(detector, detector.start(len(matrix.series)), matrix, kind=kind, places=places)[1]
 
 
 def walk(detector: Streaming, state: State, matrix: Matrix, *, kind: str, places: Places = UTC) -> tuple[State, Scores]:

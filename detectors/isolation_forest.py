@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from watchkeeper.model import Matrix, Scores
 from watchkeeper.model.series import FloatArray
 
-from . import base
+from . import base, paging
 from .robust_zscore import MAD_TO_SIGMA, nanmedian
 
 #: Share of training rows that may look odder than a score of 2 orders of rarity.
@@ -46,6 +46,7 @@ class IsolationForest:
     refit: Annotated[int, Field(ge=8)] = 64  #: samples between two fits
     trees: Annotated[int, Field(ge=10)] = 50
     min_history: Annotated[int, Field(ge=32)] = 64  #: samples before the first fit
+    false_alarms_a_day: Annotated[float, Field(gt=0)] = 0.15  #: budget of alarms of one series; raises its limit
     seed: int = 7  #: of the random splits: the same past gives the same forest
 
     def start(self, count: int) -> base.State:
@@ -55,7 +56,7 @@ class IsolationForest:
             "centre": base.blank(count),
             "spread": base.blank(count),
         }
-        return base.State(rows, {"seen": np.zeros(1, dtype=np.int64), "fitted": np.zeros(1, dtype=np.int64)})
+        return paging.start(rows, count, {name: np.zeros(1, dtype=np.int64) for name in ("seen", "fitted")})
 
     def fit(self, matrix: Matrix) -> base.State:
         return self._walk(self.start(len(matrix.series)), matrix)[0]
@@ -80,7 +81,7 @@ class IsolationForest:
             reach[:, at:until] = 3.0 * state.rows["spread"][:, None]
             self._remember(state, block)
             at = until
-        return state, Scores(
+        scores = Scores(
             series=matrix.series,
             times=matrix.times,
             value=value,
@@ -89,6 +90,7 @@ class IsolationForest:
             upper=expected + reach,
             detector="isolation_forest",
         )
+        return state, paging.paged(state, scores, self.false_alarms_a_day, orders=False)
 
     def _columns_left(self, state: base.State) -> int:
         """Columns until the next fit; at least 1."""

@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from watchkeeper.model import Matrix, Scores
 from watchkeeper.model.series import FloatArray, IntArray
 
-from . import base
+from . import base, paging
 
 #: MAD times this equals the standard deviation of normal data (Iglewicz & Hoaglin, 1993).
 MAD_TO_SIGMA = 1.4826
@@ -43,6 +43,7 @@ class RobustZScore:
 
     window: Annotated[int, Field(ge=MIN_PAST)] = 288  #: samples of history; 288 five-minute steps are one day
     sigmas: Annotated[float, Field(gt=0)] = 3.0  #: deviation that earns a score of 0.5
+    false_alarms_a_day: Annotated[float, Field(gt=0)] = 0.15  #: budget of alarms of one series; raises its limit
 
     def start(self, count: int) -> base.State:
         rows = {
@@ -50,7 +51,7 @@ class RobustZScore:
             "past": base.blank(count, self.window),
             "place": base.blank(count, dtype=np.int32),
         }
-        return base.State(rows)
+        return paging.start(rows, count)
 
     def step(self, state: base.State, observed: FloatArray, time_ms: int | IntArray) -> base.Answer:  # noqa: ARG002 - the protocol's signature
         rows = state.rows
@@ -70,10 +71,10 @@ class RobustZScore:
         return base.Answer(sigmas / (sigmas + self.sigmas), expected, expected - reach, expected + reach)
 
     def fit(self, matrix: Matrix) -> base.State:
-        return base.fit(self, matrix)
+        return paging.fit(self, matrix)
 
     def update(self, state: base.State, column: Matrix) -> tuple[base.State, Scores]:
-        return base.update(self, state, column, "robust_zscore")
+        return paging.update(self, state, column, "robust_zscore")
 
     def score(self, matrix: Matrix) -> Scores:
-        return base.score(self, matrix, "robust_zscore")
+        return paging.score(self, matrix, "robust_zscore")

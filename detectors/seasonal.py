@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 from watchkeeper.model import Matrix, Scores
 from watchkeeper.model.series import FloatArray, IntArray
 
-from . import base, profile
+from . import base, paging, profile
 from .ewma import one_channel
 from .follow import follow, start_rows, tuning
 from .local import Places
@@ -32,6 +32,7 @@ class Seasonal:
 
     span: Annotated[int, Field(ge=2)] = 60  #: samples over which today's offset from the profile is followed
     min_history: Annotated[int, Field(ge=2)] = 30  #: samples compared with a profile before there is a score
+    false_alarms_a_day: Annotated[float, Field(gt=0)] = 0.15  #: budget of alarms of one series; raises its limit
     zone: str = "UTC"  #: time zone of the series
     zones: Mapping[str, str] = field(default_factory=dict)  #: label=value -> zone, of series that live elsewhere
     country: str = ""  #: whose holidays and make-up workdays count, like CN, DE or US-CA; empty: none
@@ -46,7 +47,7 @@ class Seasonal:
 
     def start(self, count: int) -> base.State:
         rows = start_rows(count, 1) | RATIO_TAIL.start_rows(count, 1) | profile.start_rows(count)
-        return base.State(rows)
+        return paging.start(rows, count)
 
     def step(self, state: base.State, observed: FloatArray, time_ms: int | IntArray) -> base.Answer:
         usual = profile.expected(state, time_ms)
@@ -58,10 +59,10 @@ class Seasonal:
         return base.Answer(answer.value, usual + answer.expected, usual + answer.lower, usual + answer.upper)
 
     def fit(self, matrix: Matrix) -> base.State:
-        return base.fit(self, matrix, self.places)
+        return paging.fit(self, matrix, self.places)
 
     def update(self, state: base.State, column: Matrix) -> tuple[base.State, Scores]:
-        return base.update(self, state, column, "seasonal", self.places)
+        return paging.update(self, state, column, "seasonal", self.places)
 
     def score(self, matrix: Matrix) -> Scores:
-        return base.score(self, matrix, "seasonal", self.places)
+        return paging.score(self, matrix, "seasonal", self.places)
