@@ -149,7 +149,9 @@ def _told(state: State, row: int, scores: Scores) -> Finding:
 
 
 def _name(state: State, row: int, found: Finding) -> None:
-    rows = state.rows
+    rows, now = state.rows, KINDS[state.rows["kind"][row]]
+    if found.kind == "trend" and now == "level_shift" and abs(found.change) <= abs(rows["change"][row]):
+        return  # how it wanders on its new level is no news beside the step that led there
     if KINDS.index(found.kind) > rows["kind"][row]:
         rows["kind"][row], rows["since"][row] = KINDS.index(found.kind), found.since_ms or 0
         for name in ("change", "baseline", "factor"):

@@ -15,6 +15,7 @@ from watchkeeper.app.act_cli import actions_app, switch_app
 from watchkeeper.app.audit_cli import audit_app
 from watchkeeper.app.config_cli import app as config_app
 from watchkeeper.app.demo.command import app as demo_app
+from watchkeeper.app.detect_cli import backtest, detect
 from watchkeeper.app.events_cli import app as events_app
 from watchkeeper.app.import_cli import app as import_app
 from watchkeeper.app.logs_cli import logs_app
@@ -59,6 +60,8 @@ app.add_typer(audit_app, name="audit")
 app.command()(risk)
 app.command()(scored)
 app.command()(rootcause)
+app.command()(detect)
+app.command()(backtest)
 
 #: Commands that run for weeks: what ends them is told with its whole trace.
 SERVING = {"engine", "dashboard", "actuator", "agent"}
@@ -271,19 +274,6 @@ def notify_test(
 
 
 # --- arithmetic on files ---------------------------------------------------------------------------------------------
-
-
-@app.command()
-def detect(
-    source: Annotated[Path, typer.Argument(help="CSV timestamp,value.. or a directory of such files.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="CSV timestamp,score,is_anomaly.")],
-    interval: Annotated[float, typer.Option(help="Seconds between points; 0: from the data.")] = 0.0,
-    warmup: Annotated[int, typer.Option(help="Points never scored.")] = 0,
-) -> None:
-    """Score a series from a file."""
-    from watchkeeper.app.files import detect_path
-
-    detect_path(source, out, interval, warmup)
 
 
 @app.command()

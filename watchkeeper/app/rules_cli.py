@@ -62,15 +62,25 @@ def import_files(files: Sequence[Path], to: Path, say: Say) -> int:
 
 def backtest(file: Path, rule: str, days: float, data: Path | None, say: Say) -> int:
     """Run alerting and remediation rules over the history of the running engine."""
+    tell_backtest(backtested(file, rule, days, data), say)
+    return 0
+
+
+def backtested(file: Path, rule: str, days: float, data: Path | None) -> list[dict[str, Any]]:
+    """What each rule would have done."""
     load([file])  # a mistake is told with its place before the engine is asked
     body = {"text": file.read_text(encoding="utf-8"), "file": str(file), "rule": rule, "days": days}
-    for row in Client.of(data).post("/api/wk/rules/backtest", body)["rules"]:
+    found: list[dict[str, Any]] = Client.of(data).post("/api/wk/rules/backtest", body)["rules"]
+    return found
+
+
+def tell_backtest(rows: Sequence[Mapping[str, Any]], say: Say) -> None:
+    for row in rows:
         say(_summary(row))
         for one in row["episodes"]:
             labels = ", ".join(f"{key}={value}" for key, value in sorted(one["labels"].items()))
             end = one["resolved_at"] or ("still bad" if row["kind"] == "remediation" else "still firing")
             say(f"    {one['fired_at']} .. {end}  peak {one['peak']:g}  {labels}")
-    return 0
 
 
 def _summary(row: Mapping[str, Any]) -> str:

@@ -12,7 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from watchkeeper.app.cli import app
-from watchkeeper.app.files import FileError, detect_path, forecast_path, promql_conformance, read_series
+from watchkeeper.app.files import forecast_path, promql_conformance
+from watchkeeper.app.series_files import FileError
 
 STEP = 300
 
@@ -31,70 +32,6 @@ def written(folder: Path, text: str | bytes, name: str = "in.csv") -> Path:
     path = folder / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return path
-
-
-# --- detect ----------------------------------------------------------------------------------------------------------
-
-
-def test_detect_writes_one_row_for_each_and_finds_the_spike(tmp_path: Path) -> None:
-    source, out = written(tmp_path, series_text(spike=350)), tmp_path / "out.csv"
-    detect_path(source, out, STEP, 0)
-    rows = rows_of(out)
-    assert [row["timestamp"] for row in rows] == [str(1_700_000_000 + at * STEP) for at in range(400)]
-    assert [at for at, row in enumerate(rows) if row["is_anomaly"] == "1"] == [350]
-    assert rows[0]["score"] == "", "the first sample cannot be judged, and 0 would be a guess"
-
-
-def test_detect_on_a_folder_scores_every_series_with_its_own_interval(tmp_path: Path) -> None:
-    folder, out = tmp_path / "in", tmp_path / "out"
-    folder.mkdir()
-    written(folder, series_text(spike=350), "a.csv")
-    written(folder, series_text(), "b.csv")
-    written(folder, "file,interval,warmup\na.csv,300,10\nb.csv,,\n", "meta.csv")
-    detect_path(folder, out, 0, 0)
-    assert sorted(path.name for path in out.iterdir()) == ["a.csv", "b.csv"]
-    assert sum(row["is_anomaly"] == "1" for row in rows_of(out / "a.csv")) == 1
-    assert sum(row["is_anomaly"] == "1" for row in rows_of(out / "b.csv")) == 0
-
-
-def test_several_columns_are_one_group_and_empty_cells_are_unknown(tmp_path: Path) -> None:
-    times, values = read_series(written(tmp_path, "\ufefftimestamp,a,b\r\n1,2,\r\n\r\n2,3,4\r\n"))
-    assert times.tolist() == [1.0, 2.0]
-    assert values.shape == (2, 2)
-    assert math.isnan(values[0, 1])
-
-
-@pytest.mark.parametrize(
-    ("text", "place"),
-    [
-        ("timestamp,value\n1,2\n2,x\n", r"in\.csv:3: a cell is not a number .*'x'"),
-        ("timestamp,value\n1,2\n\n2,3,4\n", r"in\.csv:4: has 3 cells where the header has 2"),
-        ("timestamp,value\n,2\n", r"in\.csv:2: has no timestamp"),
-        ("timestamp,value\n", r"in\.csv: needs a header and at least one row"),
-        ("", r"in\.csv: needs a header"),
-        (b"timestamp,value\n1,\xff\n", r"in\.csv: is not UTF-8 text"),
-    ],
-)
-def test_a_mistake_in_a_series_is_named_with_file_and_row(text: str | bytes, place: str, tmp_path: Path) -> None:
-    with pytest.raises(FileError, match=place):
-        detect_path(written(tmp_path, text), tmp_path / "out.csv", 0, 0)
-    assert not (tmp_path / "out.csv").exists()
-
-
-@pytest.mark.parametrize("meta", ["file,interval,warmup\na.csv,fast,0\n", "name,interval,warmup\na.csv,1,0\n"])
-def test_a_mistake_in_meta_is_named_with_file_and_row(meta: str, tmp_path: Path) -> None:
-    written(tmp_path, series_text(), "a.csv")
-    written(tmp_path, meta, "meta.csv")
-    with pytest.raises(FileError, match=r"meta\.csv:2: needs file,interval,warmup"):
-        detect_path(tmp_path, tmp_path / "out", 0, 0)
-
-
-def test_nothing_to_score_is_said(tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(FileError, match="there is nothing to score"):
-        detect_path(tmp_path / "empty", tmp_path / "out", 0, 0)
-    with pytest.raises(FileError, match="there is nothing to score"):
-        detect_path(tmp_path / "absent.csv", tmp_path / "out.csv", 0, 0)
 
 
 # --- forecast --------------------------------------------------------------------------------------------------------

@@ -79,6 +79,14 @@ def test_a_level_that_stays_is_told_once_as_a_shift_and_not_for_ever() -> None:
     assert later.finding.change == pytest.approx(30.0, abs=1.0)
 
 
+def test_a_step_stays_a_level_shift_while_the_series_wanders_on_its_new_level() -> None:
+    wave = 100.0 + 2.0 * np.sin(np.arange(240) / 20.0)
+    wave[150:] += 50.0
+    told = after(wave, {150: 80})[1]
+    *_, last = [one for column in told for one in column]
+    assert (last.finding.kind, round(last.finding.change, -1)) == ("level_shift", 50.0)
+
+
 def test_a_sensor_that_stops_moving_is_told_once_without_any_score() -> None:
     told = after(np.append(CALM, np.full(200, CALM[-1])), {})[1]
     assert set(kinds(told)) == {"flat_line"}
