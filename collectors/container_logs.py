@@ -17,6 +17,7 @@ from .log_file import LogFile
 from .log_severity import severities
 from .log_tail import Raw
 from .log_text import decode
+from .log_traces import begins, joined
 from .log_words import Buffer
 
 
@@ -43,7 +44,9 @@ class ContainerLogs(LogFile):
         time_ms = to_ms(now)
         lines = [line for piece in raw.pieces for line in piece.split(b"\n")[:-1]]
         pairs = list(unwrapped(lines, time_ms))
-        texts = [decode(text, self.encoding).decode() for _, text in pairs]
+        texts = [decode(text, self.encoding) for _, text in pairs]
+        first = begins(texts) if self.stack_traces else [True] * len(texts)
         own = labels(None, {**path_labels(path), **self.target_labels, "file": path})
-        made = LogBatch.of(own, texts, [at for at, _ in pairs])
+        times = [at for (at, _), one in zip(pairs, first, strict=True) if one]
+        made = LogBatch.of(own, [text.decode() for text in joined(texts, first)], times)
         return [replace(made, severity=severities(Buffer.of(made.data), made.ends))]

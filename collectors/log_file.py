@@ -17,6 +17,7 @@ from pydantic.dataclasses import dataclass
 from watchkeeper.clock import time_zones
 from watchkeeper.errors import CollectError
 from watchkeeper.model import SEVERITIES, Labels, LogBatch, Tick, labels
+from watchkeeper.model.series import IntArray
 from watchkeeper.outbound import Outbound
 from watchkeeper.ports import Collected
 
@@ -28,6 +29,7 @@ from .log_rotation import Family
 from .log_siblings import is_rotated
 from .log_tail import Raw
 from .log_text import decode, join, line_ends
+from .log_traces import may_hold_traces, record_ends
 
 _NO_LINES = np.zeros(len(SEVERITIES), np.int64)
 
@@ -51,6 +53,7 @@ class LogFile:
     max_files: int = Field(default=500, ge=1)  #: files followed; further ones are counted and left alone
     from_beginning: bool = False  #: also read what is there at the first look
     multiline_start: str = ""  #: RE2 pattern that begins a record; other lines are joined to it. Empty: off
+    stack_traces: bool = True  #: stack traces and indented lines belong to the line before; not with multiline_start
     line_times: bool = True  #: lines happened when they say; off: when they were read
     time_zone: str = ""  #: IANA name, of times that state none; empty: this machine's, and times far off are doubted
     timeout: float = Field(default=30.0, gt=0, le=300)  #: seconds for one look
@@ -174,15 +177,21 @@ class LogFile:
         """
         own = labels(None, {**self.target_labels, "file": path})
         pieces = [decode(piece, self.encoding) for piece in raw.pieces]
+        joined = bool(self.multiline_start)
         if self.multiline_start and pieces:
             texts = b"".join(pieces).decode().split("\n")[:-1]
             made = [LogBatch.of(own, join(texts, self.multiline_start), 0)]
+        elif self.stack_traces and any(may_hold_traces(piece) for piece in pieces):
+            whole = b"".join(pieces)
+            every = line_ends(whole)
+            ends = record_ends(whole, every)
+            made, joined = [_batch(own, whole, ends)], len(ends) < len(every)
         else:
-            made = [_batch(own, piece) for piece in pieces]
+            made = [_batch(own, piece, line_ends(piece)) for piece in pieces]
         reader = self._readers.get(path)
         if reader is None:
             reader = self._readers[path] = LineReader(LineClock(self.time_zone) if self.line_times else None)
-        return [reader.read(batch, now, live=live, joined=bool(self.multiline_start)) for batch in made]
+        return [reader.read(batch, now, live=live, joined=joined) for batch in made]
 
     def _doubted(self, path: str, *, at_end: bool) -> None:
         clock = self._readers[path].clock if path in self._readers else None
@@ -207,9 +216,8 @@ class LogFile:
         return readings
 
 
-def _batch(own: Labels, data: bytes) -> LogBatch:
+def _batch(own: Labels, data: bytes, ends: IntArray) -> LogBatch:
     """Lines of which neither time nor severity is known yet."""
-    ends = line_ends(data)
     return LogBatch(
         labels=own, data=data, ends=ends, times=np.zeros(len(ends), np.int64), severity=np.zeros(len(ends), np.uint8)
     )

@@ -84,6 +84,17 @@ async def test_cri_lines_are_unwrapped_and_labelled_by_their_path(tmp_path: Path
     await part.close()
 
 
+async def test_a_trace_of_a_container_is_one_record_with_the_time_of_its_first_line(tmp_path: Path) -> None:
+    folder = tmp_path / "pods" / "shop_web-1_uid" / "app"
+    folder.mkdir(parents=True)
+    trace = ["ERROR failed", "java.io.IOException: reset", "\tat a.B.c(B.java:1)", "Caused by: x.Y", "\t... 2 more"]
+    said = [f"2026-11-22T12:00:0{at}.5Z stderr F {one}" for at, one in enumerate([*trace, "INFO next"])]
+    (folder / "0.log").write_text("\n".join(said) + "\n")
+    part = ContainerLogs(name="c", paths=[f"{tmp_path}/pods/*/*/*.log"], from_beginning=True)
+    assert told(await look(part)) == [("\n".join(trace), "error", MS + 500), ("INFO next", "info", MS + 5500)]
+    await part.close()
+
+
 # --- the journal -----------------------------------------------------------------------------------------------------
 
 

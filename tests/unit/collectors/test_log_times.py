@@ -198,7 +198,9 @@ async def test_a_file_is_read_with_its_own_times_records_by_their_first_line(tmp
         ("2026-11-21 10:00:00 one\n  in 2026-01-01 00:00:00", "21 10:00:00"),
         ("2026-11-21 10:00:01 two", "21 10:00:01"),
     ]
-    single = LogFile(**options)
+    indented = LogFile(**options)
+    assert [at for _, at in await looked(indented)] == ["21 10:00:00", "21 10:00:01"]
+    single = LogFile(**options, stack_traces=False)
     assert [at for _, at in await looked(single)] == ["21 10:00:00", "21 10:00:00", "21 10:00:01"]
     with log.open("a") as file:
         file.write("no time\n")
