@@ -57,6 +57,7 @@ from watchkeeper.app.pipeline.receive import Receiving
 from watchkeeper.app.pipeline.receive_lines import ReceivingLines
 from watchkeeper.app.pipeline.receive_logs import ReceivingLogs
 from watchkeeper.app.pipeline.receive_otlp import ReceivingOtlp
+from watchkeeper.app.pipeline.receive_traces import ReceivingTraces
 from watchkeeper.app.pipeline.release_gate import Gating
 from watchkeeper.app.pipeline.risk import Foretelling
 from watchkeeper.app.pipeline.score import Scoring
@@ -175,6 +176,7 @@ def compose(loaded: Loaded, *, data: DataDir, clock: Clock, actuator: ActuatorCl
     engine.forwarders = forwarders(config.remote_write, samples, data.root / "remote_write", telemetry, clock)
     engine.receiving_lines = ReceivingLines(engine.lines, telemetry, clock)
     engine.receiving_logs = ReceivingLogs(engine.lines, telemetry, clock)
+    engine.receiving_traces = ReceivingTraces(telemetry, clock, lambda: engine.cataloguing.named)
     engine.receiving_otlp = ReceivingOtlp(samples, telemetry, clock, _translation(loaded))
     environment = {"environment": config.environment} if config.environment else {}
     engine.log_metrics = LogMetrics(

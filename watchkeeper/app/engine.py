@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from watchkeeper.app.pipeline.receive_lines import ReceivingLines
     from watchkeeper.app.pipeline.receive_logs import ReceivingLogs
     from watchkeeper.app.pipeline.receive_otlp import ReceivingOtlp
+    from watchkeeper.app.pipeline.receive_traces import ReceivingTraces
     from watchkeeper.app.pipeline.release_gate import Gating
     from watchkeeper.app.pipeline.risk import Foretelling
     from watchkeeper.app.pipeline.scored import Memory
@@ -99,6 +100,7 @@ class Engine:
     receiving_otlp: ReceivingOtlp = field(init=False)
     receiving_lines: ReceivingLines = field(init=False)
     receiving_logs: ReceivingLogs = field(init=False)
+    receiving_traces: ReceivingTraces = field(init=False)
     pushing: Pushing = field(init=False)
     judging: Judging = field(init=False)
     telling: Telling = field(init=False)

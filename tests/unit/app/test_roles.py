@@ -24,6 +24,7 @@ STRANGERS = {"POST /api/wk/setup", "POST /api/wk/login", "POST /api/wk/webhooks/
 OPERATOR = {
     "POST /v1/metrics",
     "POST /v1/logs",
+    "POST /v1/traces",
     "POST /api/wk/agents/{name}/lines",
     "PUT /metrics/{path:path}",
     "POST /metrics/{path:path}",

@@ -1,4 +1,4 @@
-"""OTLP's metrics in over HTTP: where exporters send them by default, and where Prometheus takes them."""
+"""OTLP in over HTTP: where exporters send them by default, and where Prometheus takes them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from watchkeeper.app.api.guard import needs
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.pipeline.receive_logs import SOURCE as LOGS
 from watchkeeper.app.pipeline.receive_otlp import SOURCE
+from watchkeeper.app.pipeline.receive_traces import SOURCE as TRACES
 from watchkeeper.errors import StoreError
 from watchkeeper.wire.errors import TooLargeError, WireError
 from watchkeeper.wire.otlp_json import JSON, PROTOBUF, answer, status
 from watchkeeper.wire.otlp_logs import answer_logs
+from watchkeeper.wire.otlp_traces import answer_spans
 
 router = APIRouter(dependencies=[Depends(needs(Permission.WRITE_SAMPLES))])
 
@@ -67,6 +69,25 @@ async def logs(request: Request) -> Response:
     finally:
         engine.sources.setdefault(LOGS, engine.receiving_logs.source)
     return Response(answer_logs(kind), media_type=kind)
+
+
+@router.post("/v1/traces")
+async def traces(request: Request) -> Response:
+    """Who calls whom; answers as ``metrics`` does."""
+    engine: Engine = request.app.state.engine
+    kind, encoding = _kind(request), request.headers.get("content-encoding", "identity").strip().lower()
+    if kind not in (PROTOBUF, JSON) or encoding not in ("identity", "", "gzip"):
+        engine.telemetry.otlp_requests.labels("media_type").inc()
+        said = f"send {PROTOBUF} or {JSON}, content-encoding gzip or none"
+        return _status(PROTOBUF if kind not in (PROTOBUF, JSON) else kind, 415, INVALID, said)
+    body = await request.body()
+    try:
+        await run_in_threadpool(engine.receiving_traces.write, body, kind=kind, gzipped=encoding == "gzip")
+    except WireError as error:
+        return _status(kind, 413 if isinstance(error, TooLargeError) else 400, INVALID, str(error))
+    finally:
+        engine.sources.setdefault(TRACES, engine.receiving_traces.source)
+    return Response(answer_spans(kind), media_type=kind)
 
 
 def _kind(request: Request) -> str:

@@ -21,7 +21,7 @@ from watchkeeper.app.catalogue.monitor import host, port
 from watchkeeper.app.pipeline.ask import Ask
 from watchkeeper.app.pipeline.published import Published, Row
 from watchkeeper.app.schedule import every
-from watchkeeper.model import Edge, Service, labels
+from watchkeeper.model import Edge, Service, label, labels
 from watchkeeper.model.service import Origin
 from watchkeeper.telemetry import logger
 
@@ -34,6 +34,13 @@ log = logger(__name__)
 FIRST = timedelta(seconds=20)
 #: A connection that was seen counts as a dependency for this long.
 REMEMBERED = timedelta(hours=24)
+#: Counters of calls with the labels of who calls and who is called: Tempo and the OpenTelemetry Collector, Istio.
+CALLS = (
+    ("traces_service_graph_request_total", "client", "server"),
+    ("istio_requests_total", "source_canonical_service", "destination_canonical_service"),
+)
+#: Over so long a counter must have grown.
+COUNTED = "10m"
 
 
 @dataclass(slots=True, eq=False)
@@ -88,6 +95,11 @@ class Cataloguing:
         ]
         return sorted(found)
 
+    @property
+    def named(self) -> dict[str, str]:
+        """Address -> service, of those with addresses."""
+        return {f"{host(each)}:{port(each)}": one.name for one in self.services for each in one.addresses}
+
     async def step(self, now: datetime) -> None:
         engine = self.engine
         loop = asyncio.get_running_loop()
@@ -102,6 +114,7 @@ class Cataloguing:
             return []
         if engine.config.catalogue.observe:
             self._observe(now)
+            self._seen |= dict.fromkeys(self._traced(now), now)
         rules = watched_by(engine.judging.book, engine.samples, now)
         sources = list(engine.sources.values())
         found = covered(self.services, self.kinds, ask=self.ask, sources=sources, rules=rules, now=now)
@@ -116,6 +129,14 @@ class Cataloguing:
         except (psutil.AccessDenied, OSError) as error:
             log.warning("connections cannot be read", error=str(error))
         self._seen = {pair: at for pair, at in self._seen.items() if now - at <= REMEMBERED}
+
+    def _traced(self, now: datetime) -> list[tuple[str, str]]:
+        """Who called whom of late, by the traces that came and by the series of those who count calls."""
+        found = self.engine.receiving_traces.edges()
+        for name, caller, called in CALLS:
+            rows = self.ask(f"group by ({caller}, {called}) (increase({name}[{COUNTED}]) > 0)", now)
+            found += [(label(series, caller), label(series, called)) for series, _ in rows]
+        return found
 
     def _series(self, found: Sequence[Covered]) -> Iterator[Row]:
         services = self.services
@@ -172,5 +193,16 @@ def _told(origin: Origin) -> Origin:
     return "kubernetes" if origin == "kubernetes" else "file"
 
 
+#: How often calls that traces told are kept as series.
+TRACES = timedelta(seconds=15)
+
+
 def schedule(engine: Engine, now: datetime) -> None:
+    async def told(at: datetime) -> None:
+        tick = engine.receiving_traces.tick(at)
+        if tick is not None:
+            await engine.collecting.append_derived("traces", [tick])
+            await engine.score([tick])
+
+    engine.scheduler.add("traces", every(TRACES, now + TRACES), told)
     engine.scheduler.add("catalogue", every(engine.config.catalogue.every, now + FIRST), engine.cataloguing.step)
