@@ -89,6 +89,9 @@ def gate(
     """
     found = _verdict({"service": service, "environment": environment, "version": version, "stage": stage}, wait, data)
     say(f"{found['service']} {found['version']} {found['environment']}: {found['verdict'] or found['status']}")
+    if found["verdict"] == "unknown" and not found["checks"]:
+        say("  nothing that could tell is measured before and after it: no golden signal, latency, error or error line")
+        say("  of the service; name what counts in events.gate.checks")
     for one in found["checks"]:
         say(
             f"  {one['name']:<16} {one['verdict']:<8} before {_value(one['before'])}, after {_value(one['after'])}"

@@ -9,6 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+#: Signs of a service that are printed.
+SHOWN = 8
+
 
 def risk(
     service: Annotated[str, typer.Argument(help="One service; without it all.")] = "",
@@ -27,9 +30,11 @@ def risk(
 def lines_of(row: Mapping[str, Any]) -> Iterator[str]:
     """A service, its signs and what predictions of it came to."""
     yield f"{row['service']}  {_risk(row)}"
-    for sign in row["signs"]:
+    for sign in row["signs"][:SHOWN]:
         seen = f"before {sign['before']} of its {sign['times']} times an incident came" if sign["times"] else "new"
         yield f"     {sign['kind']} {sign['what']} {sign['how']}".rstrip() + f" ({sign['weight']:+.2f}; {seen})"
+    if len(row["signs"]) > SHOWN:
+        yield f"     and {len(row['signs']) - SHOWN} more signs"
     worth = row["worth"]
     if worth["scored"]:
         yield (

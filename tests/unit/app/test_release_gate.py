@@ -17,6 +17,7 @@ from watchkeeper.access.roles import Role
 from watchkeeper.access.tokens import create_system_token
 from watchkeeper.app.api.app import create
 from watchkeeper.app.engine import Engine
+from watchkeeper.app.pipeline.release_signals import by_names
 from watchkeeper.clock import to_ms
 from watchkeeper.model import Layout, Tick, labels
 
@@ -72,6 +73,30 @@ def test_errors_that_rise_fail_the_release_and_are_a_series(house: Engine, api: 
     (row,) = api.get("/api/wk/changes").json()["releases"]
     assert row["metrics"]["verdict"] == "failed"
     assert series(house) == {"1.4": 0.0}
+
+
+def test_a_service_without_golden_signals_is_judged_by_the_names_of_what_it_measures(
+    house: Engine, api: TestClient
+) -> None:
+    measured(house, "cart_latency_seconds", 0.1, 0.6)
+    measured(house, "go_gc_duration_seconds", 0.001, 0.9)
+    measured(house, "cart_queue_length", 1.0, 900.0)
+    deploy(api)
+    found = gate(api)
+    assert found["verdict"] == "failed"
+    assert [(one["name"], one["before"], one["after"]) for one in found["checks"]] == [
+        ("cart_latency_seconds", 0.1, 0.6)
+    ]
+
+
+def test_names_tell_latencies_errors_and_their_units() -> None:
+    found = by_names(
+        ["http_request_duration_seconds_bucket", "http_request_duration_seconds_sum", "cart_errors_total",
+         "db_latency_ms", "up", "process_cpu_seconds_total", "log_template_lines_total", "orders_total"]
+    )  # fmt: skip
+    assert list(found) == ["cart_errors_total", "db_latency_ms", "http_request_duration_seconds", "error_lines"]
+    assert found["db_latency_ms"].least == 10.0
+    assert found["http_request_duration_seconds"].query.startswith("histogram_quantile(0.95")
 
 
 def test_a_steady_release_is_watched_and_then_passes_and_stays_so(house: Engine, api: TestClient) -> None:

@@ -13,6 +13,7 @@ import pytest
 from support.engines import clock_of, engine
 
 from watchkeeper.app.engine import Engine
+from watchkeeper.app.pipeline.risk import _worth_reading
 from watchkeeper.app.risk_cli import lines_of
 from watchkeeper.clock import to_ms
 from watchkeeper.model import Event, EventKind, Incident, IncidentState, Layout, Severity, Tick, labels
@@ -97,6 +98,15 @@ def test_what_is_kept_of_the_past_is_learned_at_the_first_start_and_what_is_miss
     again = house.foretelling.watches["shop"]
     assert again.memory.incidents == kept["memory"]["incidents"]
     assert again.memory.slots >= kept["memory"]["slots"] - 0.1, "what was learned stays over a restart"
+
+
+def test_of_many_anomalies_the_advice_names_few_and_each_metric_once() -> None:
+    def one(kind: str, what: str, how: str) -> dict[str, Any]:
+        return {"service": "shop", "kind": kind, "what": what, "how": how}
+
+    rows = [one("anomaly", f"m{at // 2}", str(at)) for at in range(20)] + [one("need", "db", "")]
+    kept = [(row["kind"], row["what"], row["how"]) for row in _worth_reading(rows)]
+    assert kept == [("anomaly", "m0", "0"), ("anomaly", "m1", "2"), ("anomaly", "m2", "4"), ("need", "db", "")]
 
 
 def test_changes_needs_in_trouble_and_what_runs_out_are_signs_with_their_evidence(house: Engine) -> None:

@@ -14,10 +14,11 @@ from analytics.changes import Deployment
 from analytics.release_gate import Compared, Limit, compare, overall
 from watchkeeper.app.catalogue.coverage import golden
 from watchkeeper.app.catalogue.kinds import about_service
+from watchkeeper.app.pipeline.release_signals import by_names
 from watchkeeper.clock import to_ms
 from watchkeeper.config.events import Check
 from watchkeeper.errors import QueryError
-from watchkeeper.model import EventStatus
+from watchkeeper.model import EventStatus, metric_name
 
 if TYPE_CHECKING:
     from watchkeeper.app.engine import Engine
@@ -83,11 +84,28 @@ class Gating:
         begin, last = end + section.settle, min(end + section.after, now)
         if last <= begin:
             return Judged("watching")
-        checks = {name: self._compared(check, one, (begin, last)) for name, check in self._checks(one.service).items()}
-        over = now >= end + section.after
-        known = {name: found for name, found in checks.items() if not math.isnan(found.before + found.after)}
+        over, after = now >= end + section.after, (begin, last)
+        known = self._known(self._checks(one.service), one, after) or self._known(self._named(one, last), one, after)
         verdict = overall(found.verdict for found in known.values())
         return Judged(verdict if over or verdict == "failed" else "watching", known, over or verdict == "failed")
+
+    def _known(
+        self, checks: Mapping[str, Check], one: Deployment, after: tuple[datetime, datetime]
+    ) -> dict[str, Compared]:
+        """Those of which something is measured on both sides."""
+        found = {name: self._compared(check, one, after) for name, check in checks.items()}
+        return {name: each for name, each in found.items() if not math.isnan(each.before + each.after)}
+
+    def _named(self, one: Deployment, at: datetime) -> dict[str, Check]:
+        """Latencies and errors by the names of what is measured of the service; none where checks are configured."""
+        if any(not each.services or one.service in each.services for each in self.engine.config.events.gate.checks):
+            return {}
+        expr = about_service('group by (__name__) (last_over_time({service="$service"}[10m]))', one.service)
+        try:
+            rows = self.engine.cataloguing.ask(expr, at)
+        except QueryError:
+            return {}
+        return by_names(metric_name(series) for series, _ in rows)
 
     def _checks(self, service: str) -> dict[str, Check]:
         """What the configuration asks of the service, else its golden signals."""

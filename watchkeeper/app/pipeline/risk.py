@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,8 @@ DOCUMENT = "risk"
 PRIOR = {"exhaustion": 2.0, "need": 1.0, "change": 0.7, "anomaly": 0.5, "many": 0.5}
 #: Advice shown at most.
 MOST_ADVICE = 50
+#: Anomalies of one service among it at most.
+MOST_ANOMALIES = 3
 
 
 @dataclass(slots=True, eq=False)
@@ -120,6 +123,7 @@ class Foretelling:
             if _rank(row["risk"], sign) > 0
         ]
         advice.sort(key=lambda one: (-one["rank"], one["service"], one["sign"]))
+        advice = _worth_reading(advice)
         return {
             "at": shapes.moment(self.last),
             "horizon_seconds": HORIZON,
@@ -143,6 +147,19 @@ class Foretelling:
             "signs": [{**asdict(part), **about.get(part.sign, {})} for part in found.parts if part.sign in about],
             "worth": shapes.plain(asdict(worth(memory.record))),
         }
+
+
+def _worth_reading(advice: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of a service's anomalies the first few, each metric once: the others stand among its signs."""
+    kept, told = list[dict[str, Any]](), dict[str, set[str]]()
+    for one in advice:
+        metrics = told.setdefault(one["service"], set())
+        if one["kind"] == "anomaly":
+            if one["what"] in metrics or len(metrics) >= MOST_ANOMALIES:
+                continue
+            metrics.add(one["what"])
+        kept.append(one)
+    return kept
 
 
 def _rank(value: float | None, sign: dict[str, Any]) -> float:
