@@ -16,11 +16,16 @@ Reason = tuple[str, Level, dict[str, str]]  #: code, level, parameters
 LEADS_AWAY = frozenset({"drain", "maint", "away_from"})
 #: Aggregates whose value is that of the worst of their series.
 WORST_OF = frozenset({"min", "max", "topk", "bottomk"})
+#: How names begin that replicas alone tell, by the action that makes a primary of one: then nobody tells them.
+OF_REPLICAS = {
+    "redis_sentinel": ("redis_master_", "redis_slave_"),
+    "mysql": ("mysql_slave_status_",),
+}
 
 
 def remediation(rule: RemedyRule) -> Iterator[Finding]:
     """What is to be said of one rule, in the order of a reader."""
-    for check in (_whole, _witnesses, _symptom, _size, _way_back):
+    for check in (_whole, _witnesses, _symptom, _silence, _size, _way_back):
         for code, level, parameters in check(rule):
             yield Finding(rule=rule.name, level=level, code=code, parameters=parameters, file=rule.file, line=rule.line)
 
@@ -62,6 +67,14 @@ def _symptom(rule: RemedyRule) -> Iterator[Reason]:
     for asked in _one_by_one(parse(rule.verify)):
         if any(set(asked.matchers) < set(bad.matchers) for bad in _selectors(rule.when)):
             yield "remedy_verify_stays", Level.WARNING, {"selector": shapes.short(shapes.unplaced(asked))}
+
+
+def _silence(rule: RemedyRule) -> Iterator[Reason]:
+    """What falls silent by the action never proves that the symptom is gone."""
+    for asked in _selectors(rule.verify) if rule.verify else ():
+        names = [each.value for each in asked.matchers if each.name == "__name__"]
+        if any(name.startswith(OF_REPLICAS.get(rule.action, ())) for name in names):
+            yield "remedy_verify_silent", Level.WARNING, {"selector": shapes.short(shapes.unplaced(asked))}
 
 
 def _one_by_one(node: nodes.Node) -> Iterator[nodes.Selector]:

@@ -22,6 +22,7 @@ ALONE = {
     "test_plans": "is about runs in the state database; what rules see on every store is shown by test_every_store",
     "test_hostile_target": "is about what one target says of another; which store keeps it is all the same",
     "test_cut_matrix": "is about wires between hosts; its engine is whole and real, and an hour is short enough",
+    "test_failover_stores": "is about what a promotion takes from witnesses; stores of samples have test_failover",
     "test_sign_in": "looks at no samples",
     "test_standby": "is about the state database; two engines have a store each",
     "test_watchers": "is about lease and actuator; no engine is whole",

@@ -186,7 +186,10 @@ def redis() -> Switch:
         ]  # fmt: skip
         replica = {"kind": "redis", "name": "replica", "address": made.address(1), "interval": "500ms", "timeout": 0.4}
         sources.append({**replica, "service": "store"})
-        witness = {"passive": "redis_master_link_up == 0", "verify": "redis_master_link_up == 0"}
+        # Replicas alone tell their link: once promoted the backup says no more of it, so its role is asked for.
+        role = {"name": "leads", "send": "ROLE\r\n", "expect": r"\$6\r\nmaster", "labels": {"leads": "backup"}}
+        sources.append({**sources[1], **role})
+        witness = {"passive": "redis_master_link_up == 0", "verify": 'probe_success{leads="backup"} == 0'}
         link = {
             "primary": made.address(0),
             "backup": made.address(1),
@@ -206,7 +209,8 @@ def redis() -> Switch:
                 **link,
             )
         )
-        _calm(up, "count(min_over_time(probe_success[5s]) == 1 and count_over_time(probe_success[5s]) >= 4)", 4)
+        seen = 'probe_success{leads=""}[5s]'
+        _calm(up, f"count(min_over_time({seen}) == 1 and count_over_time({seen}) >= 4)", 4)
         writer = Writer(lambda: _redis_write(made))
         stack.callback(writer.stop)
         up.until("writes are taken", lambda: len(writer.taken) > 3)

@@ -297,6 +297,19 @@ def test_lint_says_that_what_traffic_leaves_stays_bad_and_that_two_need_a_link(
     assert codes(AWAY % (how, verify)) == found
 
 
+@pytest.mark.parametrize(
+    ("kind", "verify", "found"),
+    [
+        ("redis_sentinel", "redis_master_link_up == 0", {"remedy_verify_silent"}),
+        ("redis_sentinel", 'probe_success{leads="backup"} == 0', set()),
+        ("mysql", "mysql_slave_status_slave_io_running == 0", {"remedy_verify_silent"}),
+        ("haproxy", "redis_master_link_up == 0", set()),  # nobody is promoted
+    ],
+)
+def test_lint_says_that_a_promoted_replica_tells_no_more_of_its_link(kind: str, verify: str, found: set[str]) -> None:
+    assert codes((AWAY % ("link: shop", verify)).replace("action: haproxy", f"action: {kind}")) == found
+
+
 def test_both_languages_have_the_same_texts() -> None:
     zh, en = (json.loads((LOCALES / f"{name}.json").read_text(encoding="utf-8")) for name in ("zh-CN", "en"))
     assert zh.keys() == en.keys()
