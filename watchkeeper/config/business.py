@@ -97,6 +97,8 @@ class Kpi(Section):
     band: Annotated[list[Decimal], Field(min_length=2, max_length=2)] | None = None  #: for band: [low, high]
     relative: Relative | None = None  #: a target against another value
     warn: Decimal = Field(default=Decimal(0), ge=0, le=1)  #: share of the target from which a good value is amber
+    #: of a ratio: a period whose denominator is smaller is unknown, neither judged nor learned from
+    least_volume: Decimal = Field(default=Decimal(0), ge=0)
     source: KpiSource
     role: str = ""  #: transactions, conversion, payment_success ...: the label that the shipped rules look for
     group: str = ""  #: figures of one group stand together; `funnel` draws a funnel
@@ -110,6 +112,8 @@ class Kpi(Section):
             raise ValueError("direction: band and band: [low, high] belong together")
         if self.band is not None and self.band[0] >= self.band[1]:
             raise ValueError("band needs its lower edge first")
+        if self.least_volume and self.source.kind != "ratio":
+            raise ValueError("least_volume is of a ratio: its denominator counts")
         if self.relative is not None and (self.target is not None or self.band is not None):
             raise ValueError("write target, band or relative, only one of them")
         return self
@@ -134,6 +138,8 @@ class Shop(Section):
     jobs: Identifier | None = None  #: table of jobs with queued, processing, completed, failed; none: no such figure
     job_state: Identifier = "status"  #: column of jobs
     job_created: Identifier = "created_at"  #: column of jobs
+    #: of payment success, conversion and refunds: a period with fewer orders to count by is unknown
+    least_volume: Decimal = Field(default=Decimal(0), ge=0)
     payment_target: Decimal = Decimal("0.98")  #: least share of paid orders among those paid or failed
     refund_limit: Decimal | None = None  #: most share of refunded orders among those paid
     stuck_limit: Duration = timedelta(minutes=15)  #: longest wait of a job

@@ -73,7 +73,7 @@ def _share(shop: Shop, name: str, above: str, below: str, **more: Any) -> Kpi:
     source = {"kind": "ratio", "numerator": f"{shop.name}.{above}", "denominator": f"{shop.name}.{below}"}
     return Kpi.model_validate(
         {"name": f"{shop.name}.{name}", "title": name, "owner": shop.owner, "period": shop.period, "unit": "ratio"}
-        | {"source": source}
+        | {"source": source, "least_volume": shop.least_volume}
         | more
     )
 

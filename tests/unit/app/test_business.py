@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from sqlalchemy import Engine as Database
 from sqlalchemy import create_engine, text
 from starlette.testclient import TestClient
@@ -26,6 +27,7 @@ from watchkeeper.app.api.app import create
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.lifecycle import stop
 from watchkeeper.clock import ManualClock, to_ms
+from watchkeeper.config.business import Kpi
 from watchkeeper.errors import ConfigError
 from watchkeeper.model import Layout, Tick, labels
 from watchkeeper.promql import Vector
@@ -129,6 +131,30 @@ async def test_the_shipped_rules_fire_on_a_real_shop(tmp_path: Path) -> None:
     (rule,) = [rule for _, rule in found.judging.book.alert_rules() if rule.name == "BusinessNoTransactions"]
     assert ask(found, rule.expr) == {"shop.orders": 0.0}
     await stop(found)
+
+
+async def test_a_share_of_too_few_is_unknown_and_rings_no_rule(tmp_path: Path) -> None:
+    shop_at(tmp_path)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    plain = house(tmp_path / "a", shops(tmp_path))
+    careful = house(tmp_path / "b", shops(tmp_path, least_volume=9999))
+    for found in (plain, careful):
+        await found.business.step(NOON)
+    assert plain.business.judged["shop.payment_success"].verdict.status == Status.GOOD
+    judged = careful.business.judged["shop.payment_success"]
+    assert (judged.verdict.status, judged.verdict.reasons) == (Status.UNKNOWN, ("few",))
+    assert all(row.value is None for row in judged.rows)
+    assert ask(careful, 'watchkeeper_kpi{kpi="shop.payment_success"}') == {}
+    assert ask(plain, 'watchkeeper_kpi{kpi="shop.payment_success"}') != {}
+    for found in (plain, careful):
+        await stop(found)
+
+
+def test_a_least_volume_is_of_ratios_alone() -> None:
+    source = {"kind": "promql", "query": "up"}
+    with pytest.raises(ValidationError, match="least_volume is of a ratio"):
+        Kpi.model_validate({"name": "a", "source": source, "least_volume": 5})
 
 
 async def test_late_rows_restate_their_day(tmp_path: Path) -> None:

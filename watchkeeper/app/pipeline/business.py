@@ -146,10 +146,20 @@ class Business:
             return
         above, below = [await asyncio.to_thread(self._kept, part.kpi) for part in parts if part is not None]
         before = await asyncio.to_thread(self._kept, kpi)
-        judged = await asyncio.to_thread(self._take, kpi, business_read.of_ratio(above, below), now)
+        shares = business_read.of_ratio(above, below, kpi.least_volume)
+        judged = await asyncio.to_thread(self._take, kpi, shares, now)
         if not before:
             await self._fill_series(judged, now)
-        self.judged[kpi.name] = judged
+        self.judged[kpi.name] = self._of_few(judged, below, now)
+
+    def _of_few(self, one: Judged, below: Sequence[KpiValue], now: datetime) -> Judged:
+        """Say so where the share of the newest period is unknown because it would be of too few."""
+        if one.verdict.reasons != ("no_value",):
+            return one
+        newest = business_read.last_settled(one.kpi, now, self.engine.config.zone)
+        volume = next((row.value for row in below if row.start == newest), None)
+        few = volume is not None and volume < one.kpi.least_volume
+        return replace(one, verdict=Verdict(status=Status.UNKNOWN, reasons=("few",))) if few else one
 
     def _take(self, kpi: Kpi, values: Mapping[datetime, Decimal | None], now: datetime) -> Judged:
         with self.engine.state.begin() as unit:

@@ -98,10 +98,12 @@ async def read(engine: Engine, kpi: Kpi, kept: Sequence[KpiValue], now: datetime
     return await asyncio.to_thread(_sql, kpi, kept, asked, now, zone)
 
 
-def of_ratio(above: Sequence[KpiValue], below: Sequence[KpiValue]) -> dict[datetime, Decimal | None]:
-    """Every period that both figures know; None where the share means nothing."""
+def of_ratio(
+    above: Sequence[KpiValue], below: Sequence[KpiValue], least: Decimal = Decimal(0)
+) -> dict[datetime, Decimal | None]:
+    """Every period that both figures know; None where the share means nothing, or is of fewer than ``least``."""
     upper = {row.start: row.value for row in above}
-    lower = {row.start: row.value for row in below}
+    lower = {row.start: None if row.value is None or row.value < least else row.value for row in below}
     known = arithmetic.ratio(upper, lower)
     return {start: known.get(start) for start in sorted(upper.keys() & lower.keys())}
 
