@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from watchkeeper.masking.arguments import arguments
 from watchkeeper.masking.numbers import bank_cards, identity_cards, phones
 
 #: (begin, end) of what must go.
@@ -19,9 +20,11 @@ _NAMES = (
     *(b"password", b"passwd", b"pwd", b"passphrase", b"secret", b"token", b"apikey", b"api_key", b"api-key"),
     *(b"accesskey", b"access_key", b"access-key", b"accesskeyid", b"accesskeysecret", b"secretkey", b"secret_key"),
     *(b"privatekey", b"private_key", b"credential", b"sessionid", b"session_id", b"authkey", b"auth_key"),
-    *("密码".encode(), "口令".encode(), "密钥".encode()),
+    *(b"accountkey", "密码".encode(), "口令".encode(), "密钥".encode(), "验证码".encode()),
 )
-_IS = rb"""(?:[_-]?(?:id|key|secret|value))?(?:\\?["'])?[ \t]*(?:[:=]|\xef\xbc\x9a|=>)[ \t]*"""
+#: ：, 是 but not 是否 (whether), 为 but not 为空 (empty).
+_CHINESE = rb"\xef\xbc\x9a|\xe6\x98\xaf(?!\xe5\x90\xa6)|\xe4\xb8\xba(?!\xe7\xa9\xba)"
+_IS = rb"""(?:[_-]?(?:id|key|secret|value))?(?:\\?["'])?[ \t]*(?:[:=]|=>|""" + _CHINESE + rb""")[ \t]*"""
 _VALUE = re.compile(_IS + rb"(?:" + _QUOTED + rb"""((?:(?:bearer|basic)[ \t]+)?[^\s"'&,;)}\]]+))""", re.IGNORECASE)
 _HEADER = re.compile(rb"""(?:\\?["'])?[ \t]*[:=][ \t]*(?:\\?["'])?((?:[a-z]+[ \t]+)?[^\s"',;\\]+)""", re.IGNORECASE)
 _COOKIE = re.compile(rb"""s?(?:\\?["'])?[ \t]*:[ \t]*(?:\\?["'])?([^\n"'\\]+)""")
@@ -38,6 +41,11 @@ _CLOUD = {
     b"ltai": re.compile(rb"LTAI[0-9A-Za-z]{12,30}"),
     b"akid": re.compile(rb"AKID[0-9A-Za-z]{32}"),
     b"ghp_": re.compile(rb"ghp_[0-9A-Za-z]{36}"),
+    b"github_pat_": re.compile(rb"github_pat_[0-9A-Za-z_]{22,}"),
+    b"glpat-": re.compile(rb"glpat-[0-9A-Za-z_-]{20,}"),
+    b"aiza": re.compile(rb"AIza[0-9A-Za-z_-]{35}"),
+    b"hvs.": re.compile(rb"hvs\.[0-9A-Za-z_-]{20,}"),
+    b"sk_live_": re.compile(rb"[sr]k_live_[0-9A-Za-z]{16,}"),
     b"xox": re.compile(rb"xox[abprs]-[0-9A-Za-z-]{10,}"),
     b"sk-": re.compile(rb"sk-[0-9A-Za-z_-]{20,}"),
 }
@@ -57,9 +65,10 @@ def _beside(text: bytes, where: bytes, anchor: bytes, pattern: re.Pattern[bytes]
 
 
 def secret_fields(text: bytes, lower: bytes) -> Spans:
-    """password=..., "token": "...", ?api_key=..."""
+    """password=..., "token": "...", ?api_key=..., --password ..."""
     for name in _NAMES:
         yield from _beside(text, lower, name, _VALUE, len(name))
+    yield from arguments(text, lower)
 
 
 def authorization(text: bytes, lower: bytes) -> Spans:
