@@ -26,6 +26,9 @@ DRAINING = 0x08 | 0x10
 #: ``srv_op_state`` of a server that takes traffic.
 RUNNING = "2"
 MAX_WEIGHT = 256
+#: ``check_status`` of a server without ``check``, and of one whose first check is still to come (check.c).
+NEVER_CHECKED = frozenset({"", "UNK", "INI"})
+AGENT_ANSWERED = "L7OK"
 
 
 def _name(value: str) -> str:
@@ -58,14 +61,20 @@ class Haproxy:
         if not rows:
             raise ActionError(f"{target.name}: backend {options.backend!r} has no servers or does not exist")
         state = {row["srv_name"]: {"state": _admin(row), "weight": int(row["srv_uweight"])} for row in rows}
-        up = {row["srv_name"]: row["srv_op_state"] == RUNNING for row in rows}
-        known = [name for name in state if state[name]["state"] != "maint"]  # nothing is checked under maintenance
-        capacity: dict[str, float] = {f"up.{name}": float(up[name]) for name in known}
+        told = statistics(ask(options.socket, "show stat", options.timeout_seconds))
+        looks = {f"{row['pxname']}/{row['svname']}": row for row in told}
+        up: dict[str, bool] = {}  # of whom it is known
+        for row in rows:
+            name, running = row["srv_name"], row["srv_op_state"] == RUNNING
+            checked = not running or _checked(f"{options.backend}/{name}", looks)
+            if checked and state[name]["state"] != "maint":  # nothing is checked under maintenance
+                up[name] = running
+        capacity: dict[str, float] = {f"up.{name}": float(good) for name, good in up.items()}
         capacity |= {
-            "healthy": float(sum(up[name] and _share(state[name]) > 0 for name in state)),
+            "healthy": float(sum(good and _share(state[name]) > 0 for name, good in up.items())),
             "total": float(len(state)),
         }
-        for row in statistics(ask(options.socket, "show stat", options.timeout_seconds)):
+        for row in told:
             if row["pxname"] == options.backend and row["svname"] in state:
                 capacity[f"errors.{row['svname']}"] = float(
                     sum(int(row[key] or 0) for key in ("econ", "eresp", "hrsp_5xx"))
@@ -109,6 +118,19 @@ class Haproxy:
         if not self.reached(reading, desired):
             raise ActionError("HAProxy took the commands but is not in the wanted state", unknown=True)
         return {"commands": commands, "epoch": reading.epoch, "token": intent.token}
+
+
+def _checked(server: str, looks: Mapping[str, Mapping[str, str]], depth: int = 8) -> bool:
+    """Has anybody looked? HAProxy calls a server up that has no ``check``, and one whose first check is still to come.
+
+    A server that tracks another is as that one is. An agent that answers says how its server is; one that is silent
+    changes nothing.
+    """
+    row = looks.get(server, {})
+    if (tracked := row.get("tracked")) and depth:
+        return _checked(tracked, looks, depth - 1)
+    check, agent = ((row.get(key) or "").removeprefix("* ") for key in ("check_status", "agent_status"))
+    return check not in NEVER_CHECKED or agent == AGENT_ANSWERED
 
 
 def _admin(row: Mapping[str, str]) -> str:

@@ -73,10 +73,15 @@ def _capacity(s: Situation) -> str:
             return f"the other side carries {carried:.0%} of the load, {link.needed_capacity:.0%} are needed"
         return ""
     if s.impact.direction != "out" and s.impact.healthy_after < s.impact.floor:
-        return f"{s.impact.healthy_after:g} healthy would be left, the floor is {s.impact.floor:g}"
+        return f"{s.impact.healthy_after:g} healthy would be left, the floor is {s.impact.floor:g}{_unchecked(s)}"
     if s.impact.scaling and s.impact.total > s.impact.ceiling:
         return f"{s.impact.total:g} would run, the ceiling is {s.impact.ceiling:g}"
     return ""
+
+
+def _unchecked(s: Situation) -> str:
+    """Why so few are healthy where most are well, but nobody looks at them."""
+    return f"; nobody checks {s.impact.unchecked_after:g} that would serve" if s.impact.unchecked_after else ""
 
 
 def _scaling(s: Situation) -> str:
@@ -115,7 +120,6 @@ def blast_radius(s: Situation) -> Verdict:
         return refused("blast_radius", f"{len(s.impact.touched)} members would be touched, the limit is {cap}")
     needed = math.ceil(s.settings.healthy_share * s.impact.total - 1e-9)
     if s.impact.direction != "out" and s.impact.healthy_after < needed:
-        return refused(
-            "blast_radius", f"{s.impact.healthy_after:g} of {s.impact.total:g} would be healthy, {needed} are needed"
-        )
+        left = f"{s.impact.healthy_after:g} of {s.impact.total:g} would be healthy, {needed} are needed"
+        return refused("blast_radius", left + _unchecked(s))
     return passed("blast_radius", touched=len(s.impact.touched), cap=cap)

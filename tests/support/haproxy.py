@@ -16,6 +16,9 @@ from typing import Any
 
 from support.servers import Running, haproxy
 
+from remediation.actions.haproxy import Haproxy
+from watchkeeper.model import Target
+
 CONFIG = """
 global
     stats socket {socket} mode 600 level admin
@@ -98,6 +101,8 @@ def proxy(tmp: Path, *names: str) -> Iterator[Proxy]:
         with haproxy(CONFIG + lines, tmp) as running:
             made = Proxy(running, backends, str(tmp / "haproxy" / "api.sock"))
             wait_until(lambda: set(backends) <= set(made.asked(2 * len(backends))))
+            target = Target(kind="haproxy", name="web")  # and until HAProxy has looked at each of them
+            wait_until(lambda: Haproxy().read(target, made.target).capacity["healthy"] == len(backends))
             yield made
     finally:
         for backend in backends.values():

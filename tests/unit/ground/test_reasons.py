@@ -51,7 +51,7 @@ NO_REASONS = re.compile(
     r"only an admin clears .*|clearing the kill switch .*|rule \S+ has an action under way already|"
     r"a file of plans has one key.*|plan \S+ has run for .*|say (?:why|in a note).*|step \S+ .*|every step is over|"
     r"gate .* binds people too.*|\S+ of step \S+ is under way .*|7 is 7 already|there is no incident .*|"
-    r"incident .* already|\S+ was folded twice|"
+    r"incident .* already|\S+ was folded twice|; nobody checks .*|"
     r"7 of 7|a day|all actions|link 7|rule 7|target 7|; graduated|; 7 did not confirm|: 7|7: 7|\[7\]|.*\(and 7\).*"
 )
 #: What a hole may hold.

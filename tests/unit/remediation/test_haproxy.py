@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.haproxy import Proxy, proxy, wait_until
+from support.haproxy import Backend, Proxy, proxy, wait_until
 from support.remedies import PLAN, intent_of
+from support.servers import haproxy
 
-from remediation.actions.haproxy import Haproxy
+from remediation.actions.haproxy import Haproxy, _checked
 from remediation.actions.runtime_api import ask, statistics, table
 from watchkeeper.errors import ActionError, ConfigError
 from watchkeeper.model import RiskClass, Target
@@ -70,6 +71,61 @@ def test_a_dead_server_is_not_counted_as_healthy_and_errors_are(web: Proxy) -> N
     web.backends["web1"].broken = False
     wait_until(lambda: KIND.read(TARGET, web.target).capacity["healthy"] == 2)
     assert KIND.read(TARGET, web.target).capacity["errors.web1"] >= 0
+
+
+UNCHECKED = """
+global
+    stats socket {socket} mode 600 level admin
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 2s
+    timeout server 2s
+frontend in
+    bind 127.0.0.1:{port}
+    default_backend shop
+backend shop
+    server plain 127.0.0.1:WELL
+    server again 127.0.0.1:WELL
+    server checked 127.0.0.1:WELL check inter 100ms
+    server follows 127.0.0.1:WELL track shop/checked
+    server dead 127.0.0.1:1 check inter 100ms fall 1
+"""
+
+
+@pytest.mark.servers
+def test_a_server_that_nobody_checks_is_neither_called_healthy_nor_dead(tmp_path: Path) -> None:
+    well = Backend("well")
+    with haproxy(UNCHECKED.replace("WELL", str(well.port)), tmp_path):
+        target = {**OPTIONS, "socket": str(tmp_path / "haproxy" / "api.sock")}
+        wait_until(lambda: KIND.read(TARGET, target).capacity.get("up.dead") == 0)
+        wait_until(lambda: KIND.read(TARGET, target).capacity.get("up.checked") == 1)
+        reading = KIND.read(TARGET, target)
+    well.close()
+    told = {name: value for name, value in reading.capacity.items() if name.startswith("up.")}
+    assert told == {"up.checked": 1, "up.follows": 1, "up.dead": 0}
+    assert (reading.capacity["healthy"], reading.capacity["total"]) == (2, 5)
+    impact = KIND.impact(reading, {"checked": {"state": "drain"}}, target)
+    assert (impact.healthy_after, impact.unchecked_after) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("row", "checked"),
+    [
+        ({"check_status": "L4OK"}, True),
+        ({"check_status": "* L7OK"}, True),  # and it is being asked again
+        ({"check_status": "* INI"}, False),
+        ({"check_status": ""}, False),
+        ({"check_status": "", "agent_status": "L7OK"}, True),
+        ({"check_status": "", "agent_status": "L4CON"}, False),
+        ({"tracked": "shop/seen"}, True),
+        ({"tracked": "shop/new"}, False),
+        ({"tracked": "shop/web1"}, False),
+    ],
+)
+def test_a_server_is_known_once_somebody_has_looked(row: dict[str, str], checked: bool) -> None:
+    others = {"shop/seen": {"check_status": "L7OK"}, "shop/new": {"check_status": "INI"}}
+    assert _checked("shop/web1", {"shop/web1": row, **others}) is checked
 
 
 @pytest.mark.servers

@@ -31,6 +31,7 @@ from remediation.gates.limits import breaker, cooldown
 from remediation.gates.target import blast_radius, drift, flapping, precondition
 from remediation.situation import Ended
 from watchkeeper.model import Scale, Target
+from watchkeeper.reasons import told
 
 # --- breakers and limits ---
 
@@ -82,6 +83,19 @@ def test_a_scaling_rule_at_its_bound_says_which(direction: Any, bound: str) -> N
     rule = replace(RULE, scale=Scale(direction=direction, load="x", per_worker=1, min=1, max=9, step=1))
     verdict = precondition(passing(rule=rule, impact=replace(IMPACT, touched=())))
     assert f"the {bound} allowed" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("unchecked", "ends"),
+    [(0.0, ("the floor is 2", "7 are needed")), (8.0, ("; nobody checks 8 that would serve",) * 2)],
+)
+def test_where_few_are_known_to_be_healthy_it_is_said_how_many_nobody_checks(
+    unchecked: float, ends: tuple[str, str]
+) -> None:
+    few = passing(impact=replace(IMPACT, healthy_after=1.0, total=10.0, floor=2.0, unchecked_after=unchecked))
+    for verdict, end in zip((precondition(few), blast_radius(few)), ends, strict=True):
+        assert (verdict.passed, verdict.reason.endswith(end)) == (False, True)
+        assert told(verdict.reason, "zh-CN").isascii() is False
 
 
 def test_of_the_other_sides_probes_the_last_four_count() -> None:
