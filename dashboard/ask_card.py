@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -18,26 +19,37 @@ WAIVABLE = ("confirmed", "flapping", "cooldown", "budget")
 
 
 def card(caller: Caller) -> Any:
-    """``ask-rule`` is for the page to fill."""
-    words, may = caller.words, caller.may(Permission.APPROVE)
+    """``ask-rule`` is for the page to fill, and ``shown`` says which of both the page shows."""
+    words = caller.words
     return widgets.card(
-        widgets.quiet(words("actions.ask_hint")),
+        html.Div(widgets.quiet(words("actions.ask_none")), id="ask-none", hidden=True),
         html.Div(
             [
-                dmc.Select(id="ask-rule", label=words("action.rule"), data=[], searchable=True, disabled=not may),
-                dmc.TextInput(
-                    id="ask-reason", label=words("kill_switch.reason"), className="wk-expr", disabled=not may,
-                ),
-                dmc.MultiSelect(
-                    id="ask-waive", label=words("actions.ask_waive"), disabled=not may, value=[],
-                    data=[{"value": gate, "label": words.gate(gate)} for gate in WAIVABLE],
-                ),
-                dmc.Button(words("actions.ask"), id="ask", variant="default", disabled=not may),
+                widgets.quiet(words("actions.ask_hint")),
+                html.Div(_fields(caller), className="wk-query"),
             ],
-            className="wk-query",
+            id="ask-form",
         ),
         title=words("actions.ask_title"),
-    )  # fmt: skip
+    )
+
+
+def _fields(caller: Caller) -> list[Any]:
+    words, may = caller.words, caller.may(Permission.APPROVE)
+    return [
+        dmc.Select(id="ask-rule", label=words("action.rule"), data=[], searchable=True, disabled=not may),
+        dmc.TextInput(id="ask-reason", label=words("kill_switch.reason"), className="wk-expr", disabled=not may),
+        dmc.MultiSelect(
+            id="ask-waive", label=words("actions.ask_waive"), disabled=not may, value=[],
+            data=[{"value": gate, "label": words.gate(gate)} for gate in WAIVABLE],
+        ),
+        dmc.Button(words("actions.ask"), id="ask", variant="default", disabled=not may),
+    ]  # fmt: skip
+
+
+def shown(rules: Sequence[str]) -> tuple[bool, bool]:
+    """Is the form hidden, and is the word that there is nothing to ask for?"""
+    return not rules, bool(rules)
 
 
 def register(callbacks: Callbacks, notice: str) -> None:

@@ -50,6 +50,8 @@ def register(callbacks: Callbacks) -> None:
         Output("actions-waiting", "children"),
         Output("actions-fingerprint", "children"),
         Output("ask-rule", "data"),
+        Output("ask-form", "hidden"),
+        Output("ask-none", "hidden"),
         Input("actions-tick", "n_intervals"),
         Input("actions-notice", "children"),
         Input("actions-switch-notice", "children"),
@@ -57,7 +59,7 @@ def register(callbacks: Callbacks) -> None:
         State({"type": "action-reason", "id": ALL}, "value"),
         State({"type": "action-reason", "id": ALL}, "id"),
         State("ask-rule", "data"),
-        blank=([], [], "", []),
+        blank=([], [], "", [], False, True),
     )
     async def refresh(
         caller: Caller,
@@ -75,7 +77,8 @@ def register(callbacks: Callbacks) -> None:
         # A card that did not change is left alone: somebody may be typing a reason into it.
         cards = no_update if fingerprint == old else waiting(caller, plans, reasons(values, ids))
         rules = no_update if offered == data["rules"] else data["rules"]  # a list that is open is left alone
-        return [body(caller, data), switch_card.state(caller, data["kill_switch"]), cards, fingerprint, rules]
+        state = switch_card.state(caller, data["kill_switch"])
+        return [body(caller, data), state, cards, fingerprint, rules, *ask_card.shown(data["rules"])]
 
     def decides(verdict: str) -> None:
         @callbacks.callback_for(

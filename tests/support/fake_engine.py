@@ -72,6 +72,7 @@ class FakeEngine:
         self.kill: dict[str, Any] = {"on": False, "by": "", "at": None, "reason": ""}
         self.pin: dict[str, str] | None = None
         self.asked: dict[str, Any] | None = None
+        self.remedies = ["drain-web1"]
         self.tuned: list[dict[str, Any]] = []
         self.incident_state, self.action_state = "opened", "awaiting_approval"
         self.notes: list[dict[str, Any]] = []
@@ -400,7 +401,7 @@ def _reading(app: FastAPI, engine: FakeEngine) -> None:  # noqa: C901 - one smal
             {"rule": "Restart", "owner": "bob", "expires_at": iso(now()), "fallen_at": iso(now())},
         ]
         found = {"actions": engine.actions(now()), "kill_switch": engine.kill, "declarations": declared}
-        return {**found, "rules": ["drain-web1", PAYLOAD] if engine.hostile else ["drain-web1"]}
+        return {**found, "rules": [*engine.remedies, PAYLOAD] if engine.hostile else engine.remedies}
 
     def audit(actor: str = "", before: int | None = None) -> dict[str, Any]:
         return fake_actions.audit(iso(now()), PAYLOAD, HASH, actor=actor, before=before)

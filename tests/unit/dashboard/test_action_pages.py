@@ -13,6 +13,7 @@ from support.pages import handlers, markup, reader, texts
 from dashboard import audit_rows, link_cards, link_history, plan_cards, scale_rules, switch_card, tuning_cards, widgets
 from dashboard.client import EngineClient
 from dashboard.context import Caller
+from dashboard.page import Request
 from dashboard.pages import actions, audit, dual_links, scaling
 
 AT = "2026-03-02T04:00:00Z"
@@ -123,6 +124,16 @@ async def test_what_is_typed_stays_while_the_links_are_the_same(caller: Caller) 
     assert "Reason for maps" in markup(fields)
     _, again, _ = await refresh(caller, 1, None, names)
     assert type(again).__name__ == "NoUpdate"
+
+
+@pytest.mark.parametrize("remedies", [["drain-web1"], []])
+async def test_where_there_is_nothing_to_ask_for_the_page_says_so_instead_of_a_form(
+    caller: Caller, served: tuple[FakeEngine, str], remedies: list[str]
+) -> None:
+    served[0].remedies = remedies
+    *_, form_hidden, word_hidden = await handlers(actions)["refresh"][0](caller, 1, None, None, None, [], [], [])
+    assert (form_hidden, word_hidden) == (not remedies, bool(remedies))
+    assert "Write one under `remediations`" in texts(actions.layout(caller, Request("/actions", "", {})))
 
 
 async def test_an_action_is_asked_for_with_a_reason_and_never_without(

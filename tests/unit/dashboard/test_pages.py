@@ -238,12 +238,12 @@ async def test_a_plan_that_did_not_change_is_left_alone_so_that_nobody_loses_his
 
     refresh = handlers(actions)["refresh"][0]
     plans = [row for row in (await caller.get("/api/wk/actions"))["actions"] if row["state"] == actions.AWAITING]
-    *_, print_, rules = await refresh(caller, 1, None, None, None, [], [], [])
+    *_, print_, rules, _, _ = await refresh(caller, 1, None, None, None, [], [], [])
     assert rules == ["drain-web1"]
     assert print_ != actions._fingerprint([])
     later = [{**row, "updated_at": "later"} for row in plans]
     assert actions._fingerprint(plans) == actions._fingerprint(later)
-    _, _, same, _, still = await refresh(caller, 1, None, None, print_, ["typing"], [{"id": "act-1"}], rules)
+    _, _, same, _, still, *_ = await refresh(caller, 1, None, None, print_, ["typing"], [{"id": "act-1"}], rules)
     assert (same, still) == (no_update, no_update)
     _, _, cards, *_ = await refresh(caller, 1, None, None, "old", ["typing"], [{"id": "act-1"}], rules)
     assert '"value": "typing"' in markup(cards)
