@@ -15,8 +15,9 @@ from .isolation_forest import IsolationForest
 from .rate_of_change import RateOfChange
 from .robust_zscore import RobustZScore
 from .seasonal import Seasonal
+from .stl_residual import StlResidual
 
-#: Kind -> class. scikit-learn is imported only when an isolation forest is fitted.
+#: Kind -> class. scikit-learn and statsmodels are imported only when one is fitted that needs them.
 BUILTIN: Mapping[str, type[Any]] = {
     "ensemble": Ensemble,
     "ewma": Ewma,
@@ -24,6 +25,7 @@ BUILTIN: Mapping[str, type[Any]] = {
     "rate_of_change": RateOfChange,
     "robust_zscore": RobustZScore,
     "seasonal": Seasonal,
+    "stl_residual": StlResidual,
 }
 
 __all__ = [

@@ -19,7 +19,7 @@ CARD = {
     "numpy": ("numpy", ("watchkeeper/model/series.py",)),
     "pandas": ("pandas", ("collectors/sql_query.py",)),
     "scikit-learn": ("sklearn", ("detectors/isolation_forest.py",)),
-    "statsmodels": ("statsmodels", ("forecasting",)),
+    "statsmodels": ("statsmodels", ("forecasting", "detectors/stl_residual.py")),
     "threadpoolctl": ("threadpoolctl", ("detectors/one_thread.py",)),
     "APScheduler": ("apscheduler", ("watchkeeper/app/schedule.py",)),
     "SQLAlchemy": ("sqlalchemy", ("watchkeeper/store/state/tables.py", "collectors/sql_query.py")),
