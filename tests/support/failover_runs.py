@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ class Cycle:
     dwelt_seconds: float  #: from traffic on the backup to traffic on the primary
     audit_intact: bool
     plan: dict[str, Any]  #: of the switch
+    path: list[str]  #: seconds after the kill at which which state was reached, and why where it led nowhere
     load: float = math.nan
 
 
@@ -109,7 +111,16 @@ def _cycle(found: Estate, killed: float, revived: float, incidents: int) -> Cycl
         plan=next(
             row["plan"] for row in found.actions() if row["plan"]["rule"] == RULE and row["state"] == "succeeded"
         ),
+        path=list(_path(found, time.time() - (time.monotonic() - killed))),
     )
+
+
+def _path(found: Estate, killed: float) -> Iterator[str]:
+    for row in reversed([row for row in found.actions() if row["plan"]["rule"] == RULE]):
+        for step in found.up.ask("GET", f"/api/wk/actions/{row['id']}")["timeline"]:
+            after = datetime.fromisoformat(step["at"]).timestamp() - killed
+            why = "" if row["state"] == "succeeded" else f": {step['reason']}"
+            yield f"{after:.1f} {row['id']} {step['new_state']}{why}"
 
 
 class Watch:
