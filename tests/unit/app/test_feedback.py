@@ -228,6 +228,22 @@ def test_wrong_alarms_raise_the_limit_of_their_metric_within_bounds_and_every_mo
     assert house.scoring.taught.moved([SERIES]).tolist() == [0.0]
 
 
+def test_words_on_alarms_of_another_detector_count_for_it_and_move_its_limit(tmp_path: Path) -> None:
+    overrides = [{"match": {"metric": "cpu_.*"}, "detector": "ewma"}]
+    with engine(tmp_path, scoring={"overrides": overrides}) as house:
+        chance, person = np.random.default_rng(3), Person(house)
+        calm(house, chance, 200)
+        sample(house, 190.0)
+        (alarm,) = person.get("alarms")["alarms"]
+        assert (alarm["detector"], alarm["title"]) == ("ewma", "cpu_usage")
+        person.say(alarm["id"], "wrong")
+        (move,) = person.get("detectors")["moves"]
+        assert (move["detector"], move["new"]) == ("ewma", 0.4)
+        assert house.scoring.taught.moved([SERIES]).tolist() == [0.4]
+        (row,) = [one for one in person.get("detectors")["figures"] if one["detector"] == "ewma"]
+        assert row["wrong"] == 1
+
+
 def test_limits_stay_within_their_bounds_however_often_people_say_so(house: Engine) -> None:
     person, now = Person(house), house.clock.now()
     for _ in range(9):

@@ -107,7 +107,7 @@ def anomalies(engine: Engine) -> list[Alarm]:
     sizes = [of(name) for name in (change, baseline, factor)]
     return [
         _anomaly(
-            engine.config.scoring.detector,
+            engine.scoring.kind_for(series),
             series,
             (at, told.get(series, at)),
             [size.get(series) for size in sizes],

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from analytics.feedback import Figures, figures
 from watchkeeper.app.pipeline.alarms import Alarm, alarms, find
 from watchkeeper.app.pipeline.published import Published, Row
-from watchkeeper.app.pipeline.taught import Taught, by_mark, limits_of
+from watchkeeper.app.pipeline.taught import Taught, by_mark, limits_of, newest_moves
 from watchkeeper.app.schedule import every
 from watchkeeper.errors import WatchkeeperError
 from watchkeeper.model import Feedback, Lesson, Move, Opinion, Recorded, labels
@@ -87,10 +87,11 @@ class Hearing:
         )  # fmt: skip
         if opinion is Opinion.EXPECTED:
             self._teach(unit, alarm, word, lasting)
-        elif alarm.detector == self.engine.config.scoring.detector:
+        elif alarm.detector in self.engine.scoring.kinds():
             section = self.engine.config.feedback
             by = section.step if opinion is Opinion.WRONG else -section.step_down
-            self._move(unit, alarm.service, alarm.metric, by, why=opinion, word=word.id, actor=actor, now=now)
+            about = (alarm.detector, alarm.service, alarm.metric)
+            self._move(unit, about, by, why=opinion, word=word.id, actor=actor, now=now)
         detail = {"opinion": opinion, "word": word.id, "note": note}
         unit.audit.append(actor, "feedback", alarm.id, detail, at=now)
         return word
@@ -109,11 +110,11 @@ class Hearing:
         )  # fmt: skip
 
     def _move(
-        self, unit: Unit, service: str, metric: str, by: float, *, why: str, word: str, actor: str, now: datetime
+        self, unit: Unit, about: tuple[str, str, str], by: float, *, why: str, word: str, actor: str, now: datetime
     ) -> None:
-        """Within the bounds; a move that changes nothing is none."""
-        section, detector = self.engine.config.feedback, self.engine.config.scoring.detector
-        old = limits_of(unit.feedback.moves(), detector).get((service, metric), 0.0)
+        """Within the bounds; a move that changes nothing is none. ``about``: detector, service, metric."""
+        section, (detector, service, metric) = self.engine.config.feedback, about
+        old = limits_of(unit.feedback.moves(), self.engine.scoring.kinds()).get((service, metric), 0.0)
         new = round(min(max(old + by, section.lower), section.upper), 6)
         if new != old:
             unit.feedback.add(
@@ -164,7 +165,13 @@ class Hearing:
         if not unit.feedback.undo(Move, move.id, by=actor, at=now):
             return False
         self._move(
-            unit, move.service, move.metric, move.old - move.new, why="undone", word=move.id, actor=actor, now=now
+            unit,
+            (move.detector, move.service, move.metric),
+            move.old - move.new,
+            why="undone",
+            word=move.id,
+            actor=actor,
+            now=now,
         )
         return True
 
@@ -180,9 +187,9 @@ class Hearing:
                 Recorded(service=service, what=what, began_at=began_at, ended_at=ended_at, found=told, actor=actor,
                          at=now)
             )  # fmt: skip
-            if self.engine.config.scoring.detector not in told:
-                step = -self.engine.config.feedback.step
-                self._move(unit, service, "", step, why="missed", word=row.id, actor=actor, now=now)
+            if not self.engine.scoring.kinds() & told.keys():
+                step, about = -self.engine.config.feedback.step, (self.engine.config.scoring.detector, service, "")
+                self._move(unit, about, step, why="missed", word=row.id, actor=actor, now=now)
             unit.audit.append(actor, "record_incident", row.id, {"service": service, "what": what}, at=now)
         self.refresh(now)
         return row
@@ -205,7 +212,7 @@ class Hearing:
             expectations, moves = unit.feedback.expectations(now), unit.feedback.moves()
         self.engine.scoring.taught = Taught(
             expected=by_mark(expectations),
-            limits=limits_of(moves, self.engine.config.scoring.detector),
+            limits=limits_of(moves, self.engine.scoring.kinds()),
             lower=section.lower,
             upper=section.upper,
         )
@@ -223,9 +230,11 @@ class Hearing:
     def _rows(self, now: datetime) -> list[Row]:
         self.refresh(now)
         rows = [row for one in self.figures(now) for row in series_of(one)]
-        for (service, metric), value in self.engine.scoring.taught.limits.items():
-            about = {"detector": self.engine.config.scoring.detector, "service": service, "metric": metric}
-            rows.append((labels("watchkeeper_detector_limit", about), value))
+        with self.engine.state.read() as unit:
+            moved = newest_moves(unit.feedback.moves(), self.engine.scoring.kinds())
+        for (service, metric), one in moved.items():
+            about = {"detector": one.detector, "service": service, "metric": metric}
+            rows.append((labels("watchkeeper_detector_limit", about), one.new))
         return rows
 
 

@@ -217,6 +217,15 @@ class Scoring:
         """0 for the usual detector, else the number of the first override that fits."""
         return next((at for at, one in enumerate(self.overrides, 1) if one.fits(series)), 0)
 
+    def kinds(self) -> frozenset[str]:
+        """Of all detectors in use."""
+        return frozenset(kind_of(one) for one in (self.detector, *(each.detector for each in self.overrides)))
+
+    def kind_for(self, series: Labels) -> str:
+        """The detector that watches a series; of an alarm its labels do, which name its metric."""
+        choice = self.choice_of(series)
+        return kind_of(self.overrides[choice - 1].detector if choice else self.detector)
+
     def watched(self) -> list[Watched]:
         """Every scored series with what is known of it; for the scoring thread."""
         return [row for lane in list(self._lanes.values()) for row in self._rows(lane)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -49,10 +49,15 @@ def service_of(own: Mapping[str, str]) -> str:
     return next((own[name] for name in SERVICE if own.get(name)), "")
 
 
-def limits_of(moves: Iterable[Move], detector: str) -> dict[tuple[str, str], float]:
-    """Where the limits of a detector stand: each at its newest move."""
-    newest = {(one.service, one.metric): one.new for one in moves if one.detector == detector}
-    return {key: value for key, value in newest.items() if value}
+def newest_moves(moves: Iterable[Move], ours: Collection[str]) -> dict[tuple[str, str], Move]:
+    """The newest move of each limit of our detectors, where it moved away from the detector's own."""
+    newest = {(one.service, one.metric): one for one in moves if one.detector in ours}
+    return {key: one for key, one in newest.items() if one.new}
+
+
+def limits_of(moves: Iterable[Move], ours: Collection[str]) -> dict[tuple[str, str], float]:
+    """Where the limits of our detectors stand."""
+    return {key: one.new for key, one in newest_moves(moves, ours).items()}
 
 
 def by_mark(expectations: Iterable[Lesson]) -> dict[str, list[Lesson]]:
