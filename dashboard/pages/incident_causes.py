@@ -57,10 +57,17 @@ def _cause(caller: Caller, place: int, one: Mapping[str, Any]) -> Any:
     evidence = [_evidence(caller, row) for row in one["evidence"]]
     head = widgets.row(
         html.Span(f"{place}.", className="wk-text"),
-        dcc.Link(one["service"], href=f"/services/{quote(one['service'], safe='')}", className="wk-strong"),
+        _name(one),
         widgets.badge(words.number(one["score"], 2), "blue"),
     )
     return html.Div([head, *([widgets.quiet(" · ".join(remarks))] if remarks else []), *evidence], className="wk-item")
+
+
+def _name(one: Mapping[str, Any]) -> Any:
+    """A service leads to its page; a host has none."""
+    if one.get("host"):
+        return html.Span(one["service"], className="wk-strong")
+    return dcc.Link(one["service"], href=f"/services/{quote(one['service'], safe='')}", className="wk-strong")
 
 
 def _evidence(caller: Caller, row: Mapping[str, Any]) -> Any:

@@ -44,11 +44,11 @@ def house(tmp_path: Path) -> Iterator[Engine]:
         yield found
 
 
-def feed(house: Engine, course: Mapping[str, list[tuple[float, float]]]) -> None:
+def feed(house: Engine, course: Mapping[str, list[tuple[float, float]]], key: str = "service") -> None:
     layout = Layout(
         (
-            *(labels("latency", service=name) for name in course),
-            *(labels("watchkeeper_anomaly_score", metric="latency", service=name) for name in course),
+            *(labels("latency", {key: name}) for name in course),
+            *(labels("watchkeeper_anomaly_score", {key: name}, metric="latency") for name in course),
         )
     )
     now = to_ms(house.clock.now())
@@ -96,6 +96,18 @@ def test_explain_tells_them_before_the_chain_and_an_incident_without_service_has
     assert chinese[0].startswith("可能的起因 1：shop 0.8")
     opened(house, host="a")
     assert asked(house, "/api/wk/incidents/inc-1/causes") == {"causes": [], "groups": []}
+
+
+def test_an_incident_of_a_host_is_looked_into_on_that_host(house: Engine) -> None:
+    feed(house, {"a": CALM + SICK, "b": CALM + SICK}, key="instance")
+    opened(house, instance="a", job="node")
+    (found,) = asked(house, "/api/wk/incidents/inc-1/causes")["causes"]
+    assert (found["service"], found["host"]) == ("a", True)
+    assert found["evidence"][0]["during"] == 2.0
+    who = Principal("ann", "admin", "en", "UTC", Credentials("s", "c"))
+    caller = Caller(who, Words("en", zone_of("UTC")), "light", None, 5.0, SystemClock())  # type: ignore[arg-type]
+    drawn = json.dumps(incident_causes.cards(caller, [found]), cls=PlotlyJSONEncoder)
+    assert "/services/" not in drawn
 
 
 @pytest.mark.parametrize(("language", "title"), [("en", "Where it began"), ("zh-CN", "可能的起因")])

@@ -13,13 +13,15 @@ from analytics.rootcause import Candidate, candidates
 from analytics.topology import reached
 from watchkeeper.app.pipeline.blame import changes_before
 from watchkeeper.app.pipeline.log_templates import LINES
-from watchkeeper.app.pipeline.suspects import LONGEST_WAIT, alerted, deviating, period_of
+from watchkeeper.app.pipeline.suspects import LONGEST_WAIT, SERVICE, alerted, deviating, period_of
 from watchkeeper.model import Incident
 
 if TYPE_CHECKING:
     from watchkeeper.app.engine import Engine
     from watchkeeper.store.state import Unit
 
+#: Labels that name a host, the first that is there counts.
+HOST = ("host", "instance")
 #: A change just before is worth as much as a metric at this strength.
 CHANGE = 0.5
 #: Services looked at, and candidates named.
@@ -33,11 +35,12 @@ SHOWN = ("kind", "metric", "strength", "before", "during")
 def causes_of(engine: Engine, unit: Unit, incident: Incident) -> list[dict[str, Any]]:
     """Candidates, the likeliest first, each with its evidence.
 
-    Empty where the incident names no service, and where nothing is known but its own alerts.
+    An incident that names no service, but a host, is looked into on that host. Empty where it names neither, and where
+    nothing is known but its own alerts.
     """
-    service = incident.labels.get("service", "")
+    service = incident.labels.get(SERVICE, "")
     if not service:
-        return []
+        return _on_host(engine, unit, incident)
     edges = list(engine.cataloguing.edges())
     near = [service, *sorted(reached(service, edges) - {service})][:MOST_SERVICES]
     alerts = unit.alerts.recent(incident.opened_at - LONGEST_WAIT)
@@ -53,6 +56,19 @@ def causes_of(engine: Engine, unit: Unit, incident: Incident) -> list[dict[str, 
     ]
     kinds = {one.id: one.text for one in engine.log_metrics.kinds(10_000)} if ranked else {}
     return [_shown(one, changes, kinds) for one in ranked]
+
+
+def _on_host(engine: Engine, unit: Unit, incident: Incident) -> list[dict[str, Any]]:
+    """What deviates on the host of an incident, as one candidate: there is no graph of hosts."""
+    key = next((name for name in HOST if incident.labels.get(name)), "")
+    if not key:
+        return []
+    near, alerts = [incident.labels[key]], unit.alerts.recent(incident.opened_at - LONGEST_WAIT)
+    own = [one for one in alerts if one.incident_id == incident.id]
+    period = period_of(incident, own, engine.clock.now())
+    found = deviating(engine, near, period, key)
+    ranked = [one for one in candidates(found, []) if one.score > 0] if found else []
+    return [_shown(one, [], {}) | {"host": True} for one in ranked[:MOST_CANDIDATES]]
 
 
 def _changed(changes: Sequence[Mapping[str, Any]]) -> list[Deviation]:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 USUAL, BEFORE, AFTER = timedelta(hours=2), timedelta(minutes=5), timedelta(minutes=2)
 #: An alert that waited longer than this before it opened the incident began no earlier than that.
 LONGEST_WAIT = timedelta(hours=1)
+#: The label that names what is looked at, unless it is a host.
+SERVICE = "service"
 #: Series looked at of each service: those whose anomaly score rose most.
 MOST_SERIES = 200
 #: The quantile of an anomaly score that counts as what it usually is at most.
@@ -62,7 +64,7 @@ def alerted(alerts: Sequence[Alert], near: Sequence[str], period: Period) -> lis
     """The first alert of each of these services that began during it; one that still waits for its time counts half."""
     found: dict[str, Deviation] = {}
     for one in alerts:
-        service, strength = one.labels.get("service", ""), ALERT if one.fired_at else ALERT / 2
+        service, strength = one.labels.get(SERVICE, ""), ALERT if one.fired_at else ALERT / 2
         inside = service in near and period.begin <= to_ms(one.active_at) <= period.end
         if inside and (service not in found or found[service].strength < strength):
             found[service] = Deviation(
@@ -78,19 +80,22 @@ def alerted(alerts: Sequence[Alert], near: Sequence[str], period: Period) -> lis
     return list(found.values())
 
 
-def deviating(engine: Engine, near: Sequence[str], period: Period) -> list[Deviation]:
-    """How far the series of these services moved; of each service those whose anomaly score rose most."""
+def deviating(engine: Engine, near: Sequence[str], period: Period, key: str = SERVICE) -> list[Deviation]:
+    """How far the series of these services moved; of each service those whose anomaly score rose most.
+
+    ``key``: the label that names them; hosts have theirs in ``instance`` or ``host``.
+    """
     return [
         one
-        for service, series in _risen(engine, near, period).items()
-        for one in _moved(engine, service, series, period)
+        for service, series in _risen(engine, near, period, key).items()
+        for one in _moved(engine, {key: service}, series, period)
         if one.strength > 0
     ]
 
 
-def _risen(engine: Engine, near: Sequence[str], period: Period) -> dict[str, list[Labels]]:
+def _risen(engine: Engine, near: Sequence[str], period: Period, key: str) -> dict[str, list[Labels]]:
     """Service -> its series, as they are scored, whose score peaked above what it nearly never was before."""
-    scores = SCORE + _chosen(service=near)
+    scores = SCORE + _chosen(**{key: near})
     window, usual = (period.end - period.begin) // 1000, (period.begin - period.since) // 1000
     at = from_ms(period.end)
     earlier = dict(engine.judging.ask(f"quantile_over_time({QUIET}, {scores}[{usual}s] offset {window}s)", at))
@@ -98,21 +103,22 @@ def _risen(engine: Engine, near: Sequence[str], period: Period) -> dict[str, lis
     for own, peak in engine.judging.ask(f"max_over_time({scores}[{window}s])", at):
         rise = peak - min(earlier.get(own, 0.0), 1.0)
         if rise > 0:
-            rises[dict(own)["service"]].append((-rise, own))
+            rises[dict(own)[key]].append((-rise, own))
     return {service: [own for _, own in sorted(found)[:MOST_SERIES]] for service, found in rises.items()}
 
 
-def _moved(engine: Engine, service: str, series: Sequence[Labels], period: Period) -> Iterator[Deviation]:
+def _moved(engine: Engine, thing: Mapping[str, str], series: Sequence[Labels], period: Period) -> Iterator[Deviation]:
     """Each of these series, from its own samples."""
     names = {dict(one)["metric"] for one in series}
-    asked = f"{_chosen(service=[service], **{METRIC_NAME: names})}[{(period.end - period.since) // 1000}s]"
+    ((key, name),) = thing.items()
+    asked = f"{_chosen(**{key: [name], METRIC_NAME: names})}[{(period.end - period.since) // 1000}s]"
     found = engine.exact.instant(asked, period.end)
     assert isinstance(found, RangeMatrix)  # a range selector asked at one moment
     places = {derived(SCORE, one): place for place, one in enumerate(found.series)}
     for one in series:
         place = places.get(tuple(sorted({**dict(one), METRIC_NAME: SCORE}.items())))
         if place is not None:
-            yield from _deviation(service, found, place, period)
+            yield from _deviation(name, found, place, period)
 
 
 def _deviation(service: str, found: RangeMatrix, place: int, period: Period) -> Iterator[Deviation]:
