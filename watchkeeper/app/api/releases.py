@@ -180,6 +180,8 @@ def _releases(engine: Engine, known: Known, now: datetime) -> list[dict[str, Any
 def _release(engine: Engine, known: Known, one: Deployment, now: datetime) -> dict[str, Any]:
     tests = [ratio for event in known.recent if (event.service, event.version) == (one.service, one.version)
              if (ratio := pass_ratio(event)) == ratio]  # fmt: skip
+    judged = engine.gating.judge(one, now)
+    first = soak(one, known.incidents, now, engine.config.events.soak)
     return {
         "service": one.service,
         "environment": one.environment,
@@ -191,6 +193,6 @@ def _release(engine: Engine, known: Known, one: Deployment, now: datetime) -> di
         "link": one.event.link,
         "tests_ratio": tests[0] if tests else None,
         "gates": judged_gates(engine, known, one, now),
-        "metrics": engine.gating.judge(one, now).shape(),
-        "soak": soak(one, known.incidents, now, engine.config.events.soak),
+        "metrics": judged.shape(),
+        "soak": "roll_back" if first and judged.verdict == "failed" else first,
     }
