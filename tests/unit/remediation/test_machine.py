@@ -5,15 +5,13 @@ I17, a target that lies about another one, is in ``tests/journey/test_hostile_ta
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -33,7 +31,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from support.fast_state import Counting, run_at_once, without_threads
+from support.fast_state import Counting, cycles_left_alone, run_at_once, without_threads
 from support.memory_state import MemoryState
 from support.remediator import World, incident
 from support.remedies import NOON, RULE
@@ -72,6 +70,8 @@ ALLOWED = {
 STATES = frozenset(S)
 #: Files that need not outlive the machine lie here, where it is there.
 IN_MEMORY = Path("/dev/shm")
+#: What this process has open.
+OPEN = Path("/proc/self/fd")
 #: Longer than anything may take: the wait for people, the deadline, and the hold of the rules.
 LONGEST = timedelta(minutes=15 + 15 + 5 + 1)
 #: Looks of 15 s after it: the first two only observe, as after every pause; then one for each state on the way.
@@ -119,6 +119,7 @@ class Life(RuleBasedStateMachine):
             ENDS.update(record.state.value for record in self.world.records())
             ENDS.update(f"gate:{record.progress.get('gate')}" for record in self.world.records())
             ENDS["effects"] += len(self.world.pool.effects)
+            self.world.actuator.core._journal.close()
             self.world.state.close()
         shutil.rmtree(self.folder)
 
@@ -208,6 +209,7 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
+        self.world.actuator.core._journal.close()  # as a process does that ends
         self.world.start()
 
     @rule(fail=st.sampled_from(["", "", "before", "half"]), lose=st.sampled_from(["", "", "request", "answer"]))
@@ -332,17 +334,6 @@ def lives(
     return ENDS - before
 
 
-@contextmanager
-def cycles_left_alone() -> Iterator[None]:
-    """Python looks for cycles when these lives are over: looking while they last is a fifth of their time."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        gc.collect()
-
-
 def test_whatever_happens_the_invariants_hold() -> None:
     ends = lives(Life, 1, REAL, 30) + lives(Remembered, 2, REMEMBERED, 60)
     assert ends["effects"] >= REMEMBERED / 4  # a life in which nothing is ever done would prove nothing
@@ -362,6 +353,15 @@ def test_without_a_gate_that_no_other_wall_stands_behind_an_invariant_breaks(
     with pytest.raises(AssertionError) as caught:
         lives(Remembered, seed, REMEMBERED, 60, [Phase.generate])  # where it breaks is enough, not the shortest way
     assert caught.traceback[-1].name == found
+
+
+def test_a_life_that_is_over_holds_no_file() -> None:
+    with cycles_left_alone():
+        before, life = len(list(OPEN.iterdir())), Remembered()
+        life.begin(mode=Mode.AUTO, rehearsed=True)
+        life.restart()
+        life.teardown()
+        assert len(list(OPEN.iterdir())) == before
 
 
 def test_a_life_is_the_same_in_memory_as_in_the_database() -> None:
