@@ -1,4 +1,4 @@
-"""Fits the two networks of the default detector and writes them as ``detectors/ensemble_weights.json`` holds them."""
+"""Fits the networks and trees of the default detector and writes what ``detectors/ensemble_weights.json`` holds."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ import numpy as np
 from benchmarks._fit_samples import beginnings, gathered, lasting
 from benchmarks._fit_series import Array, Labelled
 from benchmarks._fit_training import DIGITS, Plan, Points, trained
+from benchmarks._fit_trees import Growth, grown
 from detectors import channels, fusion, moving
-from detectors.network import Network
+from detectors.forest import Forest
+from detectors.network import Judges, Network
 
 #: Weight of each channel's rarity in the evidence by which points are chosen before there is a network.
 FIRST_EVIDENCE = {"shape.orders": 1.3, "change.orders": 0.3, "season.orders": 0.3}
@@ -28,14 +30,15 @@ class Plans:
     judges: Plan = field(default_factory=lambda: Plan(units=96, rounds=16))
     #: Of the second fit of the second network, which is the one that stays.
     judges_again: Plan = field(default_factory=lambda: Plan(units=96, rounds=32))
+    trees: Growth = field(default_factory=Growth)  #: of those beside it, on the same points
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair:
-    """Both networks."""
+    """Who says that something begins, and who judges with that."""
 
     begins: Network
-    judges: Network
+    judges: Judges
 
     def logits(self, series: Labelled, inputs: Array) -> tuple[Array, Array]:
         """(that something begins, score), both [time], of the inputs [time, inputs] of one series from its start."""
@@ -45,9 +48,10 @@ class Pair:
 
 
 def fit(series: Sequence[Labelled], inputs: Sequence[Array], plans: Plans = Plans()) -> Pair:
-    """Both networks from labelled series and their inputs [time, inputs].
+    """Both from labelled series and their inputs [time, inputs].
 
-    Each is fitted twice: on points that look odd, then on those that its first fit takes for odd.
+    Each network is fitted twice: on points that look odd, then on those that its first fit takes for odd. The trees are
+    fitted once, on the points of the second network's second fit.
     """
     evidence, seed = [first_evidence(given) for given in inputs], plans.begins.seed
     for again in range(2):
@@ -55,23 +59,23 @@ def fit(series: Sequence[Labelled], inputs: Sequence[Array], plans: Plans = Plan
         begins = trained(Points(rows, odd[:, None], weight[:, None]), plans.begins)
         evidence = [answer(begins, given)[0] for given in inputs]
     views = [[given, remembered(seen, one.day)] for one, given, seen in zip(series, inputs, evidence, strict=True)]
-    judges = _judges(series, views, (evidence, evidence), seed, plans.judges)
+    judges = trained(_judged(series, views, (evidence, evidence), seed), plans.judges)
     said = [answer(judges, np.concatenate(view, axis=1)) for view in views]
     heard = [one[0] for one in said], [one[1] for one in said]
-    return Pair(begins, _judges(series, views, heard, seed, plans.judges_again))
+    points = _judged(series, views, heard, seed)
+    return Pair(begins, Judges(trained(points, plans.judges_again), grown(points, plans.trees)))
 
 
-def _judges(
+def _judged(
     series: Sequence[Labelled],
     views: Sequence[Sequence[Array]],
     evidence: tuple[Sequence[Array], Sequence[Array]],
     seed: int,
-    plan: Plan,
-) -> Network:
-    """The second network, on points chosen by the evidence [time] that something begins, and that it lasts."""
+) -> Points:
+    """What the second network learns: points chosen by the evidence [time] that something begins, and that it lasts."""
     first = gathered(series, views, evidence[0], beginnings, seed + 2)
     second = gathered(series, views, evidence[1], lasting, seed + 3)
-    return trained(_both(first, second), plan)
+    return _both(first, second)
 
 
 def _both(*asked: tuple[Array, Array, Array]) -> Points:
@@ -92,7 +96,7 @@ def first_evidence(inputs: Array) -> Array:
     return answers
 
 
-def answer(network: Network, inputs: Array) -> Array:
+def answer(network: Network | Judges, inputs: Array) -> Array:
     """Logits [answer, time] of inputs [time, inputs]."""
     return network(np.ascontiguousarray(inputs.T)[:, None])[:, 0]
 
@@ -106,11 +110,12 @@ def remembered(begins: Array, day: float) -> Array:
 
 
 def write(pair: Pair, out: Path) -> None:
-    """Both networks with the names of their inputs, one a line."""
+    """All weights, and the names of the inputs: one a line."""
     lines = [
         f'"inputs":{json.dumps(channels.NAMES)}',
         f'"begins":{json.dumps(_held(pair.begins))}',
-        f'"judges":{json.dumps(_held(pair.judges))}',
+        f'"judges":{json.dumps(_held(pair.judges.network))}',
+        f'"trees":{json.dumps(_grown(pair.judges.trees), separators=(",", ":"))}',
     ]
     out.write_text("{" + ",\n".join(lines) + "}\n", encoding="utf-8")
 
@@ -121,6 +126,15 @@ def _held(network: Network) -> dict[str, list[Any]]:
         "hidden_bias": _short(network.hidden_bias),
         "output": [_short(row) for row in network.output],
         "bias": _short(network.bias),
+    }
+
+
+def _grown(trees: Forest) -> dict[str, list[Any]]:
+    return {
+        "places": trees.places.tolist(),
+        "limits": [_short(row) for row in trees.limits],
+        "said": trees.said.astype(int).tolist(),
+        "bias": trees.bias.astype(int).tolist(),
     }
 
 

@@ -25,11 +25,11 @@ AIMED = 0.87
 #: Days for which a new series is taken to have kept to its budget.
 TRUSTED_DAYS = 10.0
 #: Evidence at which an alarm opens while the rate equals the budget: that something begins, that it goes on.
-LIMIT, LASTING_LIMIT = -1.1, -0.5
+LIMIT, LASTING_LIMIT = -1.25, -0.65
 #: How much lower both are where time stamps are not real: what is looked through afterwards wakes nobody.
 CLOCKLESS = 1.0
 #: How much the limit rises when the rate grows by a factor of e.
-RISE = 3.0
+RISE = 2.75
 #: How much the evidence that opened an alarm must still be exceeded by falls in a sample.
 FALL = 0.3
 #: How much the limit is raised by an alarm, and the days in which that falls to a third.

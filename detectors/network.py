@@ -1,7 +1,8 @@
 """Two small networks that weigh the channels: the second also sees what the first has said of the series so far.
 
-Their weights are constants of the project, fitted once on labelled public and made-up series (docs/detection.md),
-kept as numbers in ``ensemble_weights.json``. One hidden layer each.
+Trees see what the second sees, and the mean of both counts. All weights are constants of the project, fitted once on
+labelled public and made-up series (docs/detection.md), kept as numbers in ``ensemble_weights.json``. A network has one
+hidden layer.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from . import forest
 from .base import Array
 
 FILE = "ensemble_weights.json"
@@ -66,19 +68,37 @@ def _with_neighbours(held: Array, at: int) -> Array:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Judges:
+    """A network and trees, which err on different points."""
+
+    network: Network
+    trees: forest.Forest
+
+    def __call__(self, inputs: Array) -> Array:
+        """[input, series, time] to [answer, series, time]: the mean of their logits."""
+        said = self.network(inputs)
+        said += self.trees(inputs)
+        said *= 0.5
+        return said
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Weights:
     """What the file holds."""
 
     inputs: tuple[str, ...]  #: names of the channels' inputs, as they were when it was made
     begins: Network  #: whether something begins, from the channels alone
-    judges: Network  #: whether something begins, and whether it goes on, with what was said before
+    judges: Judges  #: whether something begins, and whether it goes on, with what was said before
 
 
 @cache
 def weights() -> Weights:
     """The constants of the project, read once."""
     held = json.loads(files(__package__).joinpath(FILE).read_text(encoding="utf-8"))
-    return Weights(tuple(held["inputs"]), _network(held["begins"]), _network(held["judges"]))
+    trees = held["trees"]
+    grown = forest.read(trees["places"], trees["limits"], np.array(trees["said"]), trees["bias"])
+    judges = Judges(_network(held["judges"]), grown)
+    return Weights(tuple(held["inputs"]), _network(held["begins"]), judges)
 
 
 def _network(held: dict[str, list[Any]]) -> Network:

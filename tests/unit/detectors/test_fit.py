@@ -17,11 +17,13 @@ from benchmarks._fit_networks import Pair, Plans, fit, remembered, write
 from benchmarks._fit_samples import beginnings
 from benchmarks._fit_series import Array, Labelled, runs
 from benchmarks._fit_training import Plan, Points, trained
+from benchmarks._fit_trees import Growth, grown
 from detectors import channels, fusion
 from detectors.network import FILE, weights
 
 FEW_UNITS = Plan(units=8, rounds=20, batch=128)
-SMALL = Plans(FEW_UNITS, FEW_UNITS, FEW_UNITS)
+FEW_TREES = Growth(trees=5, levels=3)
+SMALL = Plans(FEW_UNITS, FEW_UNITS, FEW_UNITS, FEW_TREES)
 
 
 @cache
@@ -85,6 +87,10 @@ def test_a_fit_is_written_in_the_shape_of_the_projects_weights(tmp_path: Path) -
         assert len(held[name]["hidden_bias"]) == 8
         assert np.array(held[name]["output"]).shape == (answers, 8)
         assert len(held[name]["bias"]) == answers
+    trees = held["trees"]
+    assert np.array(trees["places"]).shape == np.array(trees["limits"]).shape == (5, 3)
+    assert np.array(trees["said"]).shape == (5, 2, 8)
+    assert np.array(trees["places"]).max() < len(channels.NAMES) + fusion.MEMORIES
 
 
 def test_a_network_learns_what_no_straight_line_parts_and_each_answer_from_its_own_points() -> None:
@@ -98,9 +104,25 @@ def test_a_network_learns_what_no_straight_line_parts_and_each_answer_from_its_o
     assert np.mean(said[1] == right) > 0.97
 
 
+def test_trees_learn_each_answer_from_its_own_points_and_rare_points_do_not_run_away() -> None:
+    dice = np.random.default_rng(5)
+    inputs = dice.normal(0.0, 1.0, (6000, 3)).astype(np.float32)
+    rare, right = (inputs[:, 0] > 2.0) & (inputs[:, 1] > 0), inputs[:, 0] * inputs[:, 1] > 0
+    asked = np.zeros((6000, 2))
+    asked[:3000, 0], asked[3000:, 1] = np.where(rare[:3000], 1.0, 50.0), 1.0
+    growth = Growth(trees=30, levels=3, share=1.0, calm=0.1)
+    trees = grown(Points(inputs, np.stack([rare, right], axis=1), asked), growth)
+    said = trees(inputs.T[:, None])[:, 0]
+    assert np.mean((said[1] > 0) == right) > 0.95
+    assert said[0][rare].min() > said[0][~rare].mean() + 2.0
+    assert np.abs(said - trees.bias[:, None] / 1000).max() <= 30 * growth.rate * growth.longest
+
+
 def test_the_same_seed_fits_the_same_weights_and_they_tell_events_from_noise() -> None:
     series, inputs = few()
-    np.testing.assert_array_equal(fit(series, inputs, SMALL).judges.hidden, fitted().judges.hidden)
+    again = fit(series, inputs, SMALL).judges
+    np.testing.assert_array_equal(again.network.hidden, fitted().judges.network.hidden)
+    np.testing.assert_array_equal(again.trees.said, fitted().judges.trees.said)
     scored = [(one, fitted().logits(one, given)[1], one.label) for one, given in zip(series, inputs, strict=True)]
     share = np.mean([one.label[one.warmup :].mean() for one in series if one.label.any()])
     assert precision(scored)["auc_pr"] > 5 * share
