@@ -1,4 +1,4 @@
-"""The default: several cheap views of every series, weighed by two small networks and trees, with an alarm of its own."""
+"""The default: several cheap views of every series, weighed by small networks and trees, with an alarm of its own."""
 
 from __future__ import annotations
 
