@@ -110,10 +110,7 @@ def learn(state: State, rows: slice, ticks: int) -> None:
     keep = np.float32((1.0 - 2.0 / (MEMORY + 1.0)) ** CHUNK)
     picked = np.arange(0, CHUNK, 1 if ticks <= DENSE else STRIDE)  # how far before the newest sample
     places = (ticks - 1 - picked[:, None] - _BACK[None, :]) % ring.shape[1]
-    if ring.flags.c_contiguous:
-        lagged = np.take(ring, places.ravel(), axis=1, mode="clip")
-    else:  # by columns: see wide
-        lagged = np.ascontiguousarray(np.take(ring.T, places.ravel(), axis=0, mode="clip").T)
+    lagged = np.take(np.ascontiguousarray(ring), places.ravel(), axis=1, mode="clip")  # by columns: see wide
     lagged = lagged.reshape(len(ring), *places.shape)  # [series, moment, lag]
     total = np.matmul(lagged.transpose(0, 2, 1), lagged).reshape(len(ring), -1)
     products *= keep
