@@ -16,14 +16,14 @@ from dashboard import recorded_form, widgets
 from dashboard.callbacks import Callbacks
 from dashboard.context import Caller
 from dashboard.page import Page, Request
-from dashboard.pages import detection_risk, detection_scored, incident_causes
+from dashboard.pages import detection_alarms, detection_risk, detection_scored, incident_causes
 from dashboard.permissions import Permission
 
 KEY = "detection"
 #: What can be said of an alarm.
 OPINIONS = {"right": "teal", "wrong": "red", "expected": "blue"}
 #: Alarms shown, unless one is asked for.
-SHOWN = 50
+SHOWN = 200
 MINUTES_OF_A_DAY = 1440
 
 
@@ -116,7 +116,9 @@ def body(
 def alarms(caller: Caller, rows: Sequence[Mapping[str, Any]]) -> Any:
     if not rows:
         return widgets.empty(caller, "detection.alarms")
-    return html.Div([_alarm(caller, row) for row in rows])
+    groups = detection_alarms.bursts(rows)
+    shown = [detection_alarms.folded(caller, group, [_alarm(caller, row) for row in group]) for group in groups]
+    return html.Div([part for parts in shown for part in parts])
 
 
 def _alarm(caller: Caller, row: Mapping[str, Any]) -> Any:

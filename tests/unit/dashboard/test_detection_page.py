@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from support import fake_detection
@@ -12,8 +14,10 @@ from support.pages import handlers, markup, reader
 from dashboard.client import EngineClient
 from dashboard.context import Caller
 from dashboard.page import Request
-from dashboard.pages import detection, detection_risk, detection_scored, incident
+from dashboard.pages import detection, detection_alarms, detection_risk, detection_scored, incident
 from dashboard.pages.detection_risk import MOST_SIGNS
+
+NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
 
 @pytest.fixture(params=["en", "zh-CN"])
@@ -42,6 +46,30 @@ async def test_alarms_are_asked_about_and_words_can_be_taken_back(caller: Caller
     ):
         assert said in text, said
     assert caller.words("detection.was_undone", who="bob") in text
+
+
+def anomaly(at: int, metric: str, host: str = "web-1", **more: Any) -> dict[str, Any]:
+    """Raised ``at`` seconds before the newest."""
+    row = fake_detection.alarms(NOON, metric)["alarms"][1]
+    raised = (NOON - timedelta(seconds=at)).isoformat()
+    return {**row, "title": metric, "raised_at": raised, "labels": {**row["labels"], "instance": host}} | more
+
+
+async def test_anomalies_of_one_host_within_minutes_are_one_entry_and_alerts_stand_alone(caller: Caller) -> None:
+    alert = fake_detection.alarms(NOON, "Slow")["alarms"][0]
+    rows = [
+        anomaly(0, "cpu", factor=3.0),
+        alert,
+        anomaly(20, "disk", factor=80.0),
+        anomaly(30, "load", host="web-2"),
+        anomaly(500, "memory", factor=900.0, is_open=True),
+        anomaly(1200, "network", factor=5.0),
+    ]
+    groups = [[row["title"] for row in group] for group in detection_alarms.bursts(rows)]
+    assert groups == [["memory", "disk", "cpu"], ["Slow"], ["load"], ["network"]]
+    text = markup(detection.alarms(caller, rows))
+    assert caller.words("detection.more", count=2, metrics="disk, cpu") in text
+    assert text.count("detection-undo") == 5, "a word on each can still be taken back"
 
 
 async def test_with_nothing_to_show_every_card_says_how_to_begin(caller: Caller) -> None:
