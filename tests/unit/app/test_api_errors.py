@@ -49,7 +49,7 @@ def bearer(house: Engine, role: Role = Role.ADMIN) -> dict[str, str]:
 
 
 #: Refusals of these are google.rpc.Status, as OTLP's exporters expect.
-OTLP = ("/v1/metrics", "/api/v1/otlp/v1/metrics", "/v1/logs")
+OTLP = ("/v1/metrics", "/api/v1/otlp/v1/metrics", "/v1/logs", "/v1/traces")
 #: And of these a line of text, as Prometheus and Pushgateway answer their senders.
 WRITE = ("/api/v1/write", "/metrics/")
 
