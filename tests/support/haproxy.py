@@ -19,7 +19,8 @@ from support.servers import Running, haproxy
 from remediation.actions.haproxy import Haproxy
 from watchkeeper.model import Target
 
-CONFIG = """
+#: As far as the servers of ``shop``.
+HEAD = """
 global
     stats socket {socket} mode 600 level admin
 defaults
@@ -31,10 +32,14 @@ frontend in
     bind 127.0.0.1:{port}
     default_backend shop
 backend shop
-    balance roundrobin
+"""
+CONFIG = (
+    HEAD
+    + """    balance roundrobin
     option httpchk GET /
     default-server inter 100ms fall 2 rise 2
 """
+)
 
 
 class Backend:

@@ -28,3 +28,12 @@ def unpack(data: bytes, most: int) -> bytes:
         parts.append(found)
         data = one.unused_data
     return b"".join(parts)
+
+
+def content(body: bytes, most: int, *, gzipped: bool) -> bytes:
+    """What was sent, unpacked where it is ``gzipped``, as far as the same limit. Raises TooLargeError, WireError."""
+    if gzipped:
+        return unpack(body, most)
+    if len(body) > most:
+        raise TooLargeError(f"the body has more than {most} bytes, which is the most that is taken")
+    return body

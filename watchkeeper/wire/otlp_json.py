@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from google.protobuf import json_format
-from google.protobuf.message import EncodeError
+from google.protobuf.message import DecodeError, EncodeError, Message
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
     ExportMetricsServiceResponse,
@@ -32,6 +32,17 @@ def tree_of(body: bytes) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise WireError("the body is no OTLP request: it must be a JSON object")
     return tree
+
+
+def fill(request: Message, body: bytes, kind: str) -> None:
+    """Fill the request by a body of that kind. Raises WireError."""
+    try:
+        if kind == JSON:
+            json_format.ParseDict(tree_of(body), request, ignore_unknown_fields=True, max_recursion_depth=MOST_DEPTH)
+        else:
+            request.ParseFromString(body)
+    except (DecodeError, json_format.Error, ValueError, RecursionError, TypeError, AttributeError) as error:
+        raise WireError(f"the body is no OTLP request: {str(error)[:300]}") from None
 
 
 def to_protobuf(body: bytes) -> bytes:

@@ -8,14 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from google.protobuf import json_format
-from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from watchkeeper.model import Labels, LogBatch, labels
-from watchkeeper.wire.errors import TooLargeError, WireError
-from watchkeeper.wire.otlp_json import JSON, tree_of
+from watchkeeper.wire.errors import TooLargeError
+from watchkeeper.wire.otlp_json import JSON, fill
 
 #: Attributes of the resource that become labels of its lines, with their names.
 PROMOTED = {
@@ -40,13 +38,7 @@ class _Stream:
 def decode_logs(body: bytes, kind: str, now_ms: int) -> list[LogBatch]:
     """An ExportLogsServiceRequest, one batch for each set of labels. Raises WireError."""
     request = ExportLogsServiceRequest()
-    try:
-        if kind == JSON:
-            json_format.ParseDict(tree_of(body), request, ignore_unknown_fields=True, max_recursion_depth=100)
-        else:
-            request.ParseFromString(body)
-    except (DecodeError, json_format.Error, ValueError, RecursionError, TypeError, AttributeError) as error:
-        raise WireError(f"the body is no OTLP request: {str(error)[:300]}") from None
+    fill(request, body, kind)
     streams: dict[Labels, _Stream] = {}
     count = 0
     for resource in request.resource_logs:

@@ -6,16 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from google.protobuf import json_format
-from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
-from watchkeeper.wire.errors import TooLargeError, WireError
-from watchkeeper.wire.otlp_json import JSON, tree_of
+from watchkeeper.wire.errors import TooLargeError
+from watchkeeper.wire.otlp_json import JSON, fill
 
 Side = Literal["caller", "called", "inside"]
 #: SpanKind: server and consumer are called, client and producer call.
@@ -40,13 +38,7 @@ class Span:
 def decode_spans(body: bytes, kind: str) -> list[Span]:
     """The spans of an ExportTraceServiceRequest that call or are called. Raises WireError."""
     request = ExportTraceServiceRequest()
-    try:
-        if kind == JSON:
-            json_format.ParseDict(tree_of(body), request, ignore_unknown_fields=True, max_recursion_depth=100)
-        else:
-            request.ParseFromString(body)
-    except (DecodeError, json_format.Error, ValueError, RecursionError, TypeError, AttributeError) as error:
-        raise WireError(f"the body is no OTLP request: {str(error)[:300]}") from None
+    fill(request, body, kind)
     found, count = list[Span](), 0
     for resource in request.resource_spans:
         service = _of(resource.resource.attributes).get("service.name", "")[:MOST_NAME]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.haproxy import Backend, Proxy, proxy, wait_until
+from support.haproxy import HEAD, Backend, Proxy, proxy, wait_until
 from support.remedies import PLAN, intent_of
 from support.servers import haproxy
 
@@ -73,24 +73,15 @@ def test_a_dead_server_is_not_counted_as_healthy_and_errors_are(web: Proxy) -> N
     assert KIND.read(TARGET, web.target).capacity["errors.web1"] >= 0
 
 
-UNCHECKED = """
-global
-    stats socket {socket} mode 600 level admin
-defaults
-    mode http
-    timeout connect 1s
-    timeout client 2s
-    timeout server 2s
-frontend in
-    bind 127.0.0.1:{port}
-    default_backend shop
-backend shop
-    server plain 127.0.0.1:WELL
+UNCHECKED = (
+    HEAD
+    + """    server plain 127.0.0.1:WELL
     server again 127.0.0.1:WELL
     server checked 127.0.0.1:WELL check inter 100ms
     server follows 127.0.0.1:WELL track shop/checked
     server dead 127.0.0.1:1 check inter 100ms fall 1
 """
+)
 
 
 @pytest.mark.servers

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from email.message import Message
+from typing import Protocol, TypeVar
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
@@ -11,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from watchkeeper.access import Permission
 from watchkeeper.app.api.guard import needs
 from watchkeeper.app.engine import Engine
+from watchkeeper.app.pipeline.collect import Source
 from watchkeeper.app.pipeline.receive_logs import SOURCE as LOGS
 from watchkeeper.app.pipeline.receive_otlp import SOURCE
 from watchkeeper.app.pipeline.receive_traces import SOURCE as TRACES
@@ -27,54 +30,44 @@ INVALID, UNAVAILABLE = 3, 14
 #: Seconds an exporter is asked to wait when the store cannot take samples now.
 RETRY_AFTER = "5"
 
+Taken = TypeVar("Taken", covariant=True)
+
 
 @router.post("/v1/metrics")
 @router.post("/api/v1/otlp/v1/metrics")
 async def metrics(request: Request) -> Response:
     """Samples, durable before the answer. 4xx: sending again cannot help; 503: it can, after ``Retry-After``."""
-    engine: Engine = request.app.state.engine
-    kind, encoding = _kind(request), request.headers.get("content-encoding", "identity").strip().lower()
-    if kind not in (PROTOBUF, JSON) or encoding not in ("identity", "", "gzip"):
-        engine.telemetry.otlp_requests.labels("media_type").inc()
-        said = f"send {PROTOBUF} or {JSON}, content-encoding gzip or none"
-        return _status(PROTOBUF if kind not in (PROTOBUF, JSON) else kind, 415, INVALID, said)
-    body = await request.body()
-    try:
-        taken = await run_in_threadpool(engine.receiving_otlp.write, body, kind=kind, gzipped=encoding == "gzip")
-    except WireError as error:
-        return _status(kind, 413 if isinstance(error, TooLargeError) else 400, INVALID, str(error))
-    except StoreError as error:
-        return _status(kind, 503, UNAVAILABLE, str(error))
-    finally:
-        engine.sources.setdefault(SOURCE, engine.receiving_otlp.source)
-    return Response(answer(kind, taken.refused, taken.words), media_type=kind)
+    inlet = _engine(request).receiving_otlp
+    return await _taken(request, SOURCE, inlet, lambda kind, taken: answer(kind, taken.refused, taken.words))
 
 
 @router.post("/v1/logs")
 async def logs(request: Request) -> Response:
     """Lines, masked and durable before the answer; answers as ``metrics`` does."""
-    engine: Engine = request.app.state.engine
-    kind, encoding = _kind(request), request.headers.get("content-encoding", "identity").strip().lower()
-    if kind not in (PROTOBUF, JSON) or encoding not in ("identity", "", "gzip"):
-        engine.telemetry.otlp_requests.labels("media_type").inc()
-        said = f"send {PROTOBUF} or {JSON}, content-encoding gzip or none"
-        return _status(PROTOBUF if kind not in (PROTOBUF, JSON) else kind, 415, INVALID, said)
-    body = await request.body()
-    try:
-        await run_in_threadpool(engine.receiving_logs.write, body, kind=kind, gzipped=encoding == "gzip")
-    except WireError as error:
-        return _status(kind, 413 if isinstance(error, TooLargeError) else 400, INVALID, str(error))
-    except StoreError as error:
-        return _status(kind, 503, UNAVAILABLE, str(error))
-    finally:
-        engine.sources.setdefault(LOGS, engine.receiving_logs.source)
-    return Response(answer_logs(kind), media_type=kind)
+    return await _taken(request, LOGS, _engine(request).receiving_logs, lambda kind, _: answer_logs(kind))
 
 
 @router.post("/v1/traces")
 async def traces(request: Request) -> Response:
     """Who calls whom; answers as ``metrics`` does."""
-    engine: Engine = request.app.state.engine
+    return await _taken(request, TRACES, _engine(request).receiving_traces, lambda kind, _: answer_spans(kind))
+
+
+class _Inlet(Protocol[Taken]):
+    """What takes one kind of signal in."""
+
+    @property
+    def source(self) -> Source: ...
+
+    def write(self, body: bytes, *, kind: str, gzipped: bool) -> Taken:
+        """Raises WireError, StoreError."""
+
+
+async def _taken(
+    request: Request, name: str, inlet: _Inlet[Taken], answered: Callable[[str, Taken], bytes]
+) -> Response:
+    """Hand a body on; the answer to it, or google.rpc.Status. The source of that name is listed from now on."""
+    engine = _engine(request)
     kind, encoding = _kind(request), request.headers.get("content-encoding", "identity").strip().lower()
     if kind not in (PROTOBUF, JSON) or encoding not in ("identity", "", "gzip"):
         engine.telemetry.otlp_requests.labels("media_type").inc()
@@ -82,12 +75,19 @@ async def traces(request: Request) -> Response:
         return _status(PROTOBUF if kind not in (PROTOBUF, JSON) else kind, 415, INVALID, said)
     body = await request.body()
     try:
-        await run_in_threadpool(engine.receiving_traces.write, body, kind=kind, gzipped=encoding == "gzip")
+        taken = await run_in_threadpool(inlet.write, body, kind=kind, gzipped=encoding == "gzip")
     except WireError as error:
         return _status(kind, 413 if isinstance(error, TooLargeError) else 400, INVALID, str(error))
+    except StoreError as error:
+        return _status(kind, 503, UNAVAILABLE, str(error))
     finally:
-        engine.sources.setdefault(TRACES, engine.receiving_traces.source)
-    return Response(answer_spans(kind), media_type=kind)
+        engine.sources.setdefault(name, inlet.source)
+    return Response(answered(kind, taken), media_type=kind)
+
+
+def _engine(request: Request) -> Engine:
+    engine: Engine = request.app.state.engine
+    return engine
 
 
 def _kind(request: Request) -> str:

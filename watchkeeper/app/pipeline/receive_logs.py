@@ -11,7 +11,7 @@ from watchkeeper.clock import Clock, to_ms
 from watchkeeper.errors import StoreError
 from watchkeeper.telemetry import Telemetry
 from watchkeeper.wire import gzip
-from watchkeeper.wire.errors import TooLargeError, WireError
+from watchkeeper.wire.errors import WireError
 from watchkeeper.wire.otlp_logs import decode_logs
 
 #: Name of the one source that stands for all exporters of logs.
@@ -30,10 +30,7 @@ class ReceivingLogs:
     def write(self, body: bytes, *, kind: str, gzipped: bool) -> None:
         """Take one request in; durable on return. Raises WireError, StoreError."""
         try:
-            if gzipped:
-                body = gzip.unpack(body, MOST_BYTES)
-            if len(body) > MOST_BYTES:
-                raise TooLargeError(f"the body has more than {MOST_BYTES} bytes, which is the most that is taken")
+            body = gzip.content(body, MOST_BYTES, gzipped=gzipped)
             batches = decode_logs(body, kind, to_ms(self._clock.now()))
         except WireError as error:
             self._telemetry.otlp_requests.labels(error.reason).inc()

@@ -17,7 +17,7 @@ from watchkeeper.errors import StoreFullError
 from watchkeeper.ports import Appended
 from watchkeeper.telemetry import Telemetry
 from watchkeeper.wire import gzip
-from watchkeeper.wire.errors import TooLargeError, WireError
+from watchkeeper.wire.errors import WireError
 from watchkeeper.wire.otlp import Decoded, decode
 from watchkeeper.wire.otlp_json import JSON, to_protobuf
 from watchkeeper.wire.otlp_labels import Translation
@@ -62,10 +62,7 @@ class ReceivingOtlp:
         return _taken(found, line)
 
     def _decode(self, body: bytes, *, kind: str, gzipped: bool) -> Decoded:
-        if gzipped:
-            body = gzip.unpack(body, MOST_BYTES)
-        if len(body) > MOST_BYTES:
-            raise TooLargeError(f"the body has more than {MOST_BYTES} bytes, which is the most that is taken")
+        body = gzip.content(body, MOST_BYTES, gzipped=gzipped)
         return decode(to_protobuf(body) if kind == JSON else body, self._settings)
 
     def _push(self, found: Decoded) -> Appended:

@@ -15,7 +15,7 @@ from watchkeeper.clock import Clock
 from watchkeeper.model import Tick, labels
 from watchkeeper.telemetry import Telemetry
 from watchkeeper.wire import gzip
-from watchkeeper.wire.errors import TooLargeError, WireError
+from watchkeeper.wire.errors import WireError
 from watchkeeper.wire.otlp_traces import Span, decode_spans
 
 #: Name of the one source that stands for all exporters of traces.
@@ -115,10 +115,7 @@ class ReceivingTraces:
     def write(self, body: bytes, *, kind: str, gzipped: bool) -> None:
         """Take one request in. Raises WireError."""
         try:
-            if gzipped:
-                body = gzip.unpack(body, MOST_BYTES)
-            if len(body) > MOST_BYTES:
-                raise TooLargeError(f"the body has more than {MOST_BYTES} bytes, which is the most that is taken")
+            body = gzip.content(body, MOST_BYTES, gzipped=gzipped)
             spans = decode_spans(body, kind)
         except WireError as error:
             self._telemetry.otlp_requests.labels(error.reason).inc()
