@@ -31,8 +31,9 @@ _ERROR = re.compile(
 )
 #: Goes on with whatever stands before it.
 _GOES_ON = re.compile(
-    rb"Caused by: |Suppressed: |\.\.\. \d+ (?:more|common)|Stack trace:$|#\d+ |stack backtrace:|note: run with `RUST_"
+    rb"Caused by: |Suppressed: |\.\.\. \d+ (?:more|common)|Stack trace:$|stack backtrace:|note: run with `RUST_"
 )
+_OF_PHP = re.compile(rb"#\d+ ")
 _TRACEBACK = re.compile(rb"Traceback \(most recent call last\):|  \+ Exception Group Traceback")
 #: The line that says what happened: java.io.IOException: reset, ValueError, app.errors.Gone: 7, Error: boom.
 _RAISED = re.compile(rb"(?:Exception in thread \S+ |Uncaught )?(?:[A-Za-z_$][\w$]*\.)*[A-Za-z_$][\w$]*(?:: .*|:)?$")
@@ -99,7 +100,7 @@ class _Record:
 
     def __init__(self) -> None:
         self.size = 0
-        #: python | go: whose lines that are not indented go on; raised: a traceback's last line was there; chained:
+        #: python | go | php: whose lines that are not indented go on; raised: a traceback's last line was there; chained:
         #: another traceback follows
         self.kind = ""
         self.error = False  #: its first line speaks of an error
@@ -114,6 +115,8 @@ class _Record:
             self.kind = "go"
         elif _CHAINED.match(line):
             self.kind = "chained"
+        elif line.endswith(b"Stack trace:"):
+            self.kind = "php"
         elif self.kind == "python" and line and not _indented(line):
             self.kind = "raised"
         self.size += 1
@@ -126,6 +129,8 @@ class _Record:
             return _OF_PANIC.match(line) is not None
         if self.kind == "python":
             return not line or _TRACEBACK.match(line) is not None or _RAISED.match(line) is not None
+        if self.kind == "php" and _OF_PHP.match(line):
+            return True
         if self.kind == "chained":
             return not line or _TRACEBACK.match(line) is not None
         if self.kind == "raised":  # another may follow, behind an empty line

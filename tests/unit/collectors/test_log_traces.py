@@ -81,6 +81,7 @@ def test_a_trace_that_follows_no_error_is_not_part_of_the_line_before() -> None:
         [f"{AT} ERROR a failed", f"{AT} ERROR b failed", "Done"],
         ["ERROR: one", "ERROR: two", "# comment", "}"],
         ["ValueError: bad", "ValueError: worse"],
+        ["ERROR: queue is full", "#1 waits", "#2 waits"],
     ],
 )
 def test_what_is_no_trace_stays_lines(lines: list[str]) -> None:
