@@ -100,8 +100,8 @@ class _Record:
 
     def __init__(self) -> None:
         self.size = 0
-        #: python | go | php: whose lines that are not indented go on; raised: a traceback's last line was there; chained:
-        #: another traceback follows
+        #: python | go | php: whose lines that are not indented go on; raised: a traceback's last line was there;
+        #: chained: another traceback follows
         self.kind = ""
         self.error = False  #: its first line speaks of an error
         self.last = b""
