@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from detectors import findings
 from watchkeeper.app import backtest_picture as pictures
 from watchkeeper.app.asking_series import ask, span_of
 from watchkeeper.app.client import Client
@@ -114,7 +115,8 @@ def line_of(one: Told, zone: tzinfo) -> str:
     found = one.found
     since = "" if found.since_ms is None else f" since {shown(found.since_ms, zone)}"
     size = "" if found.change != found.change else f", {found.change:+.4g} from {found.baseline:.4g}"
-    times = f", {found.factor:.3g} times too far" if found.factor >= 1.0 else ""  # of an odd course it may be less
+    more = "over " if found.factor >= findings.MOST else ""
+    times = f", {more}{found.factor:.4g} times too far" if found.factor >= 1.0 else ""  # of an odd course: less
     return f"{shown(one.raised_ms, zone)} .. {end}  {found.kind}{since}{size}{times}"
 
 

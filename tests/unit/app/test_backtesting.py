@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 import xml.etree.ElementTree as ET
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,13 @@ from support.matrices import DAY_MS, MINUTE_MS, MONDAY_MS, matrix
 from typer.testing import CliRunner
 
 from dashboard.reports.backtest_svg import thinned
-from detectors import BUILTIN
+from detectors import BUILTIN, Finding, findings
 from watchkeeper.app import asking_series
 from watchkeeper.app.asking_series import ask
-from watchkeeper.app.backtesting import compared
+from watchkeeper.app.backtesting import compared, line_of
 from watchkeeper.app.cli import app
 from watchkeeper.app.client import Client
-from watchkeeper.app.replaying import judged, rates, replay
+from watchkeeper.app.replaying import Told, judged, rates, replay
 from watchkeeper.app.series_files import FileError
 
 LENGTH, SHIFT = 1200, 900
@@ -43,6 +44,12 @@ def run(*words: str) -> str:
     answer = CliRunner().invoke(app, ["backtest", *words])
     assert answer.exit_code == 0, answer.output
     return answer.output
+
+
+def test_what_is_too_far_for_a_figure_is_told_as_more_than_the_most() -> None:
+    found = Finding(kind="spike", change=5.0, baseline=0.0, factor=findings.MOST)
+    said = line_of(Told(row=0, raised_ms=MONDAY_MS, ended_ms=None, found=found), UTC)
+    assert said.endswith(", +5 from 0, over 1000 times too far")
 
 
 def test_a_detector_over_a_file_says_when_what_kind_how_far_and_what_the_labels_say(tmp_path: Path) -> None:
