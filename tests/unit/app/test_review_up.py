@@ -13,6 +13,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from support.agents import until
 from support.up import base_config
 
 from watchkeeper.app.client import Client, ClientError
@@ -60,6 +61,7 @@ def test_engine_dashboard_and_command_line_speak_tls_with_a_self_made_certificat
         assert b"ready" in answer(f"https://{config['engine']['listen']}/-/ready", context, process)
         # the sign-in page asks the engine, so it proves the dashboard's own way there
         assert b"html" in answer(f"https://{config['dashboard']['listen']}/login", context, process)
+        until(DataDir(Path(config["data"])).engine_ready.exists)  # it answers a moment before it says where
         client = Client.of(Path(config["data"]))
         assert client.get("/api/wk/status")["version"]
         stranger = Client(client.url, "token")
