@@ -128,4 +128,4 @@ def summary(caller: Caller, row: Mapping[str, Any]) -> Any:
         objections(caller, dict(row["progress"]).get("objections") or []),
     ]
     parts = [one for one in inside if one is not None]
-    return html.Details([html.Summary(words("plan.details")), *parts], className="wk-plan")
+    return widgets.folded(f"summary {row['id']}", words("plan.details"), *parts)

@@ -41,6 +41,11 @@ def attributes(**found: str) -> dict[str, Any]:
     return {name.replace("_", "-"): value for name, value in found.items()}
 
 
+def folded(key: str, said: str, *parts: Any) -> Any:
+    """What a click on ``said`` unfolds, and assets/folded.js unfolds again, by ``key``, when the page is drawn anew."""
+    return html.Details([html.Summary(said), *parts], className="wk-plan", **attributes(data_fold=key))
+
+
 def quiet(text: str) -> Component:
     """A line of explanation."""
     return html.Div(text, className="wk-quiet")

@@ -149,12 +149,10 @@ def plan(caller: Caller, row: Mapping[str, Any], typed: str = "") -> Any:
             plan_cards.prediction(caller, row),
             plan_cards.objections(caller, row["progress"].get("objections") or []),
             verdicts(caller, row["verdicts"]),
-            html.Details(
-                [
-                    html.Summary(words("action.whole_plan")),
-                    html.Pre(json.dumps(row["plan"], indent=2, ensure_ascii=False)),
-                ],
-                className="wk-plan",
+            widgets.folded(
+                f"plan {row['id']}",
+                words("action.whole_plan"),
+                html.Pre(json.dumps(row["plan"], indent=2, ensure_ascii=False)),
             ),
             html.Div(
                 [

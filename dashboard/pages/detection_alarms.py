@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from dash import html
-
+from dashboard import widgets
 from dashboard.context import Caller
 
 #: Seconds within which anomalies of one place are taken for one story.
@@ -44,7 +43,8 @@ def folded(caller: Caller, group: Sequence[Row], shown: Sequence[Any]) -> list[A
         return list(shown)
     names = list(dict.fromkeys(str(row["title"]) for row in group[1:]))[:NAMED]
     said = caller.words("detection.more", count=len(group) - 1, metrics=", ".join(names))
-    return [shown[0], html.Details([html.Summary(said), *shown[1:]], className="wk-plan")]
+    first = min(group, key=_seconds)
+    return [shown[0], widgets.folded(f"alarms {first['id']}", said, *shown[1:])]
 
 
 def _weight(row: Row) -> tuple[bool, float]:

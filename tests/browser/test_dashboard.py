@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 from playwright.sync_api import Browser, expect
+from support import fake_detection
 from support.browser import Watched, chromium, watched
 from support.fake_engine import PASSWORD, SECRET, FakeEngine, application, free_port, serving
 
@@ -369,6 +370,28 @@ def test_an_injected_script_does_not_run(house: House, visitor: Watched) -> None
     )
     assert visitor.page.evaluate("window.pwned") is None
     assert any("Content Security Policy" in error for error in visitor.errors)
+
+
+def test_alarms_that_are_being_read_stay_unfolded_when_the_page_is_drawn_anew(
+    house: House, visitor: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = fake_detection.alarms(datetime.now(UTC), "cpu_usage")
+    found["alarms"] = [{**found["alarms"][1], "id": f"anomaly-{number}"} for number in range(3)]
+    monkeypatch.setattr(fake_detection, "alarms", lambda *_: found)
+    visitor.sign_in("ada", PASSWORD)
+    visitor.goto("/detection")
+    folded, news = visitor.page.locator("details[data-fold^='alarms ']"), visitor.page.locator(".wk-as-of").first
+
+    def drawn_anew() -> None:
+        before = news.get_attribute("data-at") or ""
+        expect(news).not_to_have_attribute("data-at", before, timeout=15_000)
+
+    for unfolded in (True, False):
+        folded.locator("summary").click()
+        drawn_anew()
+        drawn_anew()
+        assert folded.evaluate("part => part.open") is unfolded
+    check(visitor)
 
 
 FOREIGN_MARKUP = "img[src='x'], a[href^='javascript' i], a[href^='data' i], iframe, [onerror], [onload]"

@@ -119,9 +119,7 @@ async def test_an_open_transaction_is_counted_and_nothing_is_written(server: Run
     with holder, holder.cursor() as cursor:
         cursor.execute("begin")
         cursor.execute("update t set v = 9 where n = 1")
-        deadline = (
-            time.monotonic() + 10
-        )  # InnoDB answers from a cache, until nobody has read it for a tenth of a second
+        deadline = time.monotonic() + 10  # InnoDB answers from a cache while others read it
         while not (got := values((await part(server).collect(NOON, outbound)).ticks))[("mysql_innodb_transactions",)]:
             assert time.monotonic() < deadline, got
             await asyncio.sleep(0.3)
