@@ -19,7 +19,8 @@ from support.servers import Running, haproxy
 from remediation.actions.haproxy import Haproxy
 from watchkeeper.model import Target
 
-#: As far as the servers of ``shop``.
+#: As far as the servers of ``shop``; without ``timeout check`` a check may take no longer than ``inter``, and all
+#: servers of a busy machine are down.
 HEAD = """
 global
     stats socket {socket} mode 600 level admin
@@ -28,6 +29,7 @@ defaults
     timeout connect 1s
     timeout client 2s
     timeout server 2s
+    timeout check 2s
 frontend in
     bind 127.0.0.1:{port}
     default_backend shop
@@ -40,6 +42,12 @@ CONFIG = (
     default-server inter 100ms fall 2 rise 2
 """
 )
+
+
+class Server(ThreadingHTTPServer):
+    """Its line is as long as that of a real server: five would be full of HAProxy's checks on a busy machine."""
+
+    request_queue_size = 128
 
 
 class Backend:
@@ -60,7 +68,7 @@ class Backend:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = Server(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.port = int(self.server.server_address[1])
         self._thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
