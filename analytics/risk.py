@@ -1,8 +1,11 @@
 """How likely a service is to fail soon: learned from what came before its incidents, scored by what happened. Pure.
 
 In every slot a service has a set of signs: anomalies by metric and kind, a change, something that runs out. Bayes' rule
-over the signs, each counted with and without an incident within the horizon; signs that come together are not
-independent, so that of several only the strongest counts whole, the next half, and so on.
+over the signs, each counted with and without an incident within the horizon. Two things keep it from being too sure.
+Slots of one hour share one outcome, so that evidence is counted in hours a sign stood, not in slots. And of many signs
+some stand before an incident by chance: what a sign says counts by how likely it is to say anything at all
+(``told_of``). Signs that come together are not independent, so that of several only the strongest counts whole, the
+next half, and so on.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ LEAST_INCIDENTS, LEAST_SLOTS = 3, 144.0
 MOST_SIGNS = 60
 #: Slots' worth of doubt in every count.
 DOUBT = 2.0
+#: Before it is seen: of so many signs one tells of an incident; of a service with more signs, one of all that it had.
+ONE_OF = 20.0
 #: Risks are never surer than this.
 SUREST = 0.98
 #: Risk from which people are warned.
@@ -37,8 +42,8 @@ class Part:
 
     sign: str
     weight: float
-    before: int  #: times it stood before an incident
-    times: int  #: times it stood at all
+    before: int  #: of these, before an incident
+    times: int  #: hours it stood that began apart: each has an outcome of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,9 @@ class Memory:
     slots: float = 0.0
     bad: float = 0.0  #: slots with an incident within the horizon
     incidents: int = 0
-    signs: dict[str, list[float]] = field(default_factory=dict)  #: sign -> [slots with it, of these bad]
+    #: Sign -> [slots with it, of these bad, hours of its own, when the newest of these began].
+    signs: dict[str, list[float]] = field(default_factory=dict)
+    dropped: float = 0.0  #: signs that were no longer remembered
     record: Record = field(default_factory=Record)
 
     @property
@@ -84,21 +91,24 @@ class Memory:
 
     def forget(self, keep: float) -> None:
         """Counts of old slots weigh less; ``keep`` is the share that stays."""
-        self.slots, self.bad = self.slots * keep, self.bad * keep
-        self.signs = {name: [part * keep for part in counts] for name, counts in self.signs.items()}
+        self.slots, self.bad, self.dropped = self.slots * keep, self.bad * keep, self.dropped * keep
+        self.signs = {name: [*(part * keep for part in counts[:3]), counts[3]] for name, counts in self.signs.items()}
         for name in ("scored", "brier", "plain", "warned", "right"):
             setattr(self.record, name, getattr(self.record, name) * keep)
 
-    def learn(self, signs: Iterable[str], *, bad: bool) -> None:
-        """One slot whose outcome is known."""
+    def learn(self, signs: Iterable[str], *, bad: bool, at: float) -> None:
+        """One slot whose outcome is known; ``at`` in seconds since the epoch."""
         self.slots, self.bad = self.slots + 1.0, self.bad + bad
         for name in signs:
-            counts = self.signs.setdefault(name, [0.0, 0.0])
+            counts = self.signs.setdefault(name, [0.0, 0.0, 0.0, at - HORIZON])
             counts[0], counts[1] = counts[0] + 1.0, counts[1] + bad
+            if at - counts[3] >= HORIZON:  # outcomes of slots that are closer overlap: they are one piece of evidence
+                counts[2], counts[3] = counts[2] + 1.0, at
         if len(self.signs) > MOST_SIGNS:
             rarest = sorted(self.signs, key=lambda name: (self.signs[name][1], self.signs[name][0], name))
             for name in rarest[: len(self.signs) - MOST_SIGNS]:
                 del self.signs[name]
+                self.dropped += 1.0
 
     def score(self, value: float, base: float, *, bad: bool) -> None:
         """One prediction whose outcome is known."""
@@ -109,9 +119,12 @@ class Memory:
         if value >= WARN:
             record.warned, record.right = record.warned + 1.0, record.right + bad
 
-    def struck(self, lead: float | None) -> None:
-        """An incident came; ``lead``: seconds since the first warning, None: there was none. Untrained: not counted."""
-        if self.trained:
+    def struck(self, lead: float | None, *, foretold: bool = True) -> None:
+        """An incident came; ``lead``: seconds since the first warning, None: there was none.
+
+        ``foretold`` is false where no risk was told in the hour before: that is neither a hit nor a miss.
+        """
+        if foretold:
             self.record.hits += lead is not None
             self.record.misses += lead is None
             self.record.leads = [*self.record.leads, *([] if lead is None else [lead])][-MOST_LEADS:]
@@ -121,22 +134,28 @@ class Memory:
         """As JSON has it."""
         record = {name: getattr(self.record, name) for name in Record.__slots__}
         return {"slots": self.slots, "bad": self.bad, "incidents": self.incidents, "signs": self.signs,
-                "record": record}  # fmt: skip
+                "dropped": self.dropped, "record": record}  # fmt: skip
 
     @classmethod
     def of(cls, found: Mapping[str, Any]) -> Memory:
-        return cls(**{**found, "record": Record(**found["record"])})
+        signs = {name: _as_kept(counts) for name, counts in found["signs"].items()}
+        return cls(**{**found, "signs": signs, "record": Record(**found["record"])})
+
+
+def _as_kept(counts: Sequence[float]) -> list[float]:
+    """Memories from before hours were counted have slots alone: six at most are one hour."""
+    return list(counts) if len(counts) == 4 else [*counts, math.ceil(counts[0] * SLOT / HORIZON), 0.0]
 
 
 def risk(memory: Memory, signs: Collection[str]) -> Risk:
     """The probability of an incident within the horizon, by the signs there are now."""
-    base = (memory.bad + 1.0) / (memory.slots + 20.0)
+    base = _usual(memory)
     parts = sorted((_part(memory, name) for name in signs), key=lambda one: (-one.weight, one.sign))
     if not memory.trained:
         return Risk(NAN, base, tuple(parts))
     for_it = [one.weight for one in parts if one.weight > 0]
     against = [one.weight for one in reversed(parts) if one.weight < 0]
-    odds = math.log(base / (1.0 - base)) + _together(for_it) + _together(against) + _absent(memory, signs)
+    odds = _odds(base) + _together(for_it) + _together(against) + _absent(memory, signs)
     return Risk(min(1.0 / (1.0 + math.exp(-odds)), SUREST), base, tuple(parts))
 
 
@@ -146,21 +165,56 @@ def _together(weights: Sequence[float]) -> float:
 
 
 def _part(memory: Memory, sign: str) -> Part:
-    times, before = memory.signs.get(sign, (0.0, 0.0))
-    seen = _share(before, memory.bad)
-    calm = _share(times - before, memory.slots - memory.bad)
-    weight = math.log(seen / calm) if times else 0.0
-    return Part(sign, weight, round(before), round(times))
+    slots, bad, hours, _ = memory.signs.get(sign, (0.0, 0.0, 0.0, 0.0))
+    if not slots:
+        return Part(sign, 0.0, 0, 0)
+    usual = _usual(memory)
+    tells, chance = told_of(hours * bad / slots, hours, usual, _one_of(memory))
+    told = tells * chance + (1.0 - tells) * usual
+    return Part(sign, _odds(told) - _odds(usual), round(hours * bad / slots), round(hours))
+
+
+def told_of(before: float, hours: float, usual: float, one_of: float) -> tuple[float, float]:
+    """How likely a sign tells of incidents at all, and the chance of an incident if it does.
+
+    Two ways to explain that it stood ``before`` an incident in so many of its ``hours``: by chance, as any hour does
+    with probability ``usual``; or with a probability of its own, of which nothing is known before (Laplace's rule of
+    succession). The ratio of their likelihoods, and that one of so many signs tells, give the first answer.
+    """
+    calm = hours - before
+    own = math.lgamma(before + 1.0) + math.lgamma(calm + 1.0) - math.lgamma(hours + 2.0)
+    by_chance = before * math.log(usual) + calm * math.log(1.0 - usual)
+    odds = min(own - by_chance - math.log(one_of), 500.0)
+    return 1.0 / (1.0 + math.exp(-odds)), (before + 1.0) / (hours + 2.0)
+
+
+def _usual(memory: Memory) -> float:
+    """The chance of an incident within the horizon, without looking at any sign."""
+    return (memory.bad + 1.0) / (memory.slots + 20.0)
+
+
+def _one_of(memory: Memory) -> float:
+    return max(ONE_OF, len(memory.signs) + memory.dropped)
+
+
+def _odds(chance: float) -> float:
+    return math.log(chance / (1.0 - chance))
 
 
 def _absent(memory: Memory, signs: Collection[str]) -> float:
     """What it says that the sign which tells most is not there."""
-    missing = (name for name in memory.signs if name not in signs)
-    said = [
-        math.log((1.0 - _share(before, memory.bad)) / (1.0 - _share(times - before, memory.slots - memory.bad)))
-        for times, before in (memory.signs[name] for name in missing)
-    ]
-    return min(said, default=0.0)
+    usual, one_of = _usual(memory), _one_of(memory)
+    return min((_missed(memory, counts, usual, one_of) for name, counts in memory.signs.items() if name not in signs),
+               default=0.0)  # fmt: skip
+
+
+def _missed(memory: Memory, counts: Sequence[float], usual: float, one_of: float) -> float:
+    slots, bad, hours, _ = counts
+    ratio = (1.0 - _share(bad, memory.bad)) / (1.0 - _share(slots - bad, memory.slots - memory.bad))
+    if ratio >= 1.0:
+        return 0.0
+    tells, _ = told_of(hours * bad / slots, hours, usual, one_of)
+    return math.log(1.0 - tells * (1.0 - ratio))
 
 
 def _share(some: float, of: float) -> float:
@@ -189,8 +243,11 @@ class Watch:
     def tick(self, now: float, signs: Collection[str], struck: Iterable[float], *, busy: bool) -> Risk:
         """The risk now. ``struck``: incidents since the last tick; ``busy``: one is open, nothing is to be foretold."""
         for at in sorted(struck):
-            warned = [one.at for one in self.pending if (one.value or 0.0) >= WARN and at - HORIZON <= one.at < at]
-            self.memory.struck(at - min(warned) if warned else None)
+            if self.opened and at - self.opened[-1] < SLOT:
+                continue  # several rules found the same trouble
+            told = [one for one in self.pending if one.value is not None and at - HORIZON <= one.at < at]
+            warned = [one.at for one in told if (one.value or 0.0) >= WARN]
+            self.memory.struck(at - min(warned) if warned else None, foretold=bool(told))
             self.opened.append(at)
         self._learn(now)
         found = risk(self.memory, signs)
@@ -204,7 +261,7 @@ class Watch:
             if one.value is not None:
                 self.memory.score(one.value, one.base, bad=bad)
             self.memory.forget(KEEP)
-            self.memory.learn(one.signs, bad=bad)
+            self.memory.learn(one.signs, bad=bad, at=one.at)
         self.pending = [one for one in self.pending if now - one.at < HORIZON]
         self.opened = [at for at in self.opened if now - at < 2 * HORIZON]
 

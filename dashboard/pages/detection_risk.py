@@ -13,7 +13,7 @@ from dashboard.context import Caller
 
 #: Signs shown of a service; the engine has the strongest first.
 MOST_SIGNS = 5
-STATES = {"warning": "red", "calm": "teal", "learning": "gray"}
+STATES = {"open": "red", "warning": "orange", "calm": "teal", "learning": "gray"}
 
 
 def cards(caller: Caller, data: Mapping[str, Any]) -> list[Any]:
@@ -39,6 +39,8 @@ def _service(caller: Caller, row: Mapping[str, Any]) -> list[Any]:
     if row["state"] == "learning":
         left = widgets.quiet(words("risk.left", incidents=row["incidents_needed"], slots=row["slots_needed"]))
         risk = html.Div([widgets.badge(words("risk.state.learning"), STATES["learning"]), left])
+    elif row["risk"] is None:
+        risk = widgets.badge(words(f"risk.state.{row['state']}"), STATES[row["state"]])
     else:
         risk = widgets.row(
             widgets.badge(words(f"risk.state.{row['state']}"), STATES[row["state"]]),

@@ -31,7 +31,7 @@ def lines_of(row: Mapping[str, Any]) -> Iterator[str]:
     """A service, its signs and what predictions of it came to."""
     yield f"{row['service']}  {_risk(row)}"
     for sign in row["signs"][:SHOWN]:
-        seen = f"before {sign['before']} of its {sign['times']} times an incident came" if sign["times"] else "new"
+        seen = f"an incident came after {sign['before']} of its {sign['times']} hours" if sign["times"] else "new"
         yield f"     {sign['kind']} {sign['what']} {sign['how']}".rstrip() + f" ({sign['weight']:+.2f}; {seen})"
     if len(row["signs"]) > SHOWN:
         yield f"     and {len(row['signs']) - SHOWN} more signs"
@@ -44,6 +44,8 @@ def lines_of(row: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _risk(row: Mapping[str, Any]) -> str:
+    if row["state"] == "open":
+        return "has an open incident"
     if row["risk"] is not None:
         return f"{row['risk']:.1%} (usually {row['base']:.1%})"
     return f"learning: {row['incidents_needed']} incidents and {row['slots_needed']} slots of ten minutes to go"

@@ -80,7 +80,8 @@ def test_what_is_kept_of_the_past_is_learned_at_the_first_start_and_what_is_miss
     anomaly(house, house.clock.now() - timedelta(minutes=1))
     row = stepped(house)["shop"]
     assert (row["state"], row["signs"][0]["what"], row["signs"][0]["how"]) == ("warning", "memory_usage", "trend")
-    assert row["signs"][0]["before"] >= 20
+    sign = row["signs"][0]
+    assert (sign["before"], sign["times"]) == (8, 9), "once before each incident, not once a slot"
     assert asked(house, 'watchkeeper_service_failure_risk{service="shop"}') == [pytest.approx(row["risk"])]
     first, *_ = house.foretelling.view()["advice"]
     assert (first["service"], first["what"]) == ("shop", "memory_usage")
@@ -107,6 +108,25 @@ def test_of_many_anomalies_the_advice_names_few_and_each_metric_once() -> None:
     rows = [one("anomaly", f"m{at // 2}", str(at)) for at in range(20)] + [one("need", "db", "")]
     kept = [(row["kind"], row["what"], row["how"]) for row in _worth_reading(rows)]
     assert kept == [("anomaly", "m0", "0"), ("anomaly", "m1", "2"), ("anomaly", "m2", "4"), ("need", "db", "")]
+
+
+def test_a_service_in_an_incident_has_no_risk_and_is_not_called_calm(house: Engine) -> None:
+    past(house)
+    clock_of(house).advance(timedelta(minutes=10))
+    incident(house, 9, house.clock.now() - timedelta(minutes=1), is_open=True)
+    row = stepped(house)["shop"]
+    assert (row["state"], row["risk"]) == ("open", None)
+    assert next(iter(lines_of(row))) == "shop  has an open incident"
+    assert asked(house, 'watchkeeper_service_failure_risk{service="shop"}') == []
+    assert asked(house, 'watchkeeper_service_failure_learning{service="shop"}') == [], "it has learned"
+
+
+def test_an_incident_that_is_over_for_a_short_time_is_a_sign_of_the_next(house: Engine) -> None:
+    incident(house, 1, house.clock.now() - timedelta(minutes=40))
+    (sign,) = stepped(house)["shop"]["signs"]
+    assert (sign["kind"], sign["what"], sign["how"]) == ("again", "down", "inc-1")
+    clock_of(house).advance(timedelta(hours=2))
+    assert stepped(house)["shop"]["signs"] == []
 
 
 def test_changes_needs_in_trouble_and_what_runs_out_are_signs_with_their_evidence(house: Engine) -> None:

@@ -151,3 +151,11 @@ async def test_of_many_signs_the_first_are_shown_and_the_others_counted(caller: 
     assert f"metric-{MOST_SIGNS - 1}" in text
     assert f"metric-{MOST_SIGNS}" not in text
     assert caller.words("risk.more", count=3) in text
+
+
+async def test_a_service_in_an_incident_is_not_called_calm(caller: Caller) -> None:
+    data = await caller.get("/api/wk/risk")
+    first, *_ = data["services"]
+    text = markup(detection_risk.cards(caller, {**data, "services": [{**first, "state": "open", "risk": None}]}))
+    assert caller.words("risk.state.open") in text
+    assert caller.words("risk.state.calm") not in text

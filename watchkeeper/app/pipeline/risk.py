@@ -30,7 +30,7 @@ BACK = timedelta(days=14)
 #: Document of the state database.
 DOCUMENT = "risk"
 #: What a sign is worth before anything was learned, in natural logarithms of odds.
-PRIOR = {"exhaustion": 2.0, "need": 1.0, "change": 0.7, "anomaly": 0.5, "many": 0.5}
+PRIOR = {"exhaustion": 2.0, "need": 1.0, "change": 0.7, "again": 0.7, "anomaly": 0.5, "many": 0.5}
 #: Advice shown at most.
 MOST_ADVICE = 50
 #: Anomalies of one service among it at most.
@@ -45,6 +45,7 @@ class Foretelling:
     watches: dict[str, Watch] = field(default_factory=dict)
     risks: dict[str, Risk] = field(default_factory=dict)
     signs: dict[str, Signs] = field(default_factory=dict)
+    busy: set[str] = field(default_factory=set)  #: services with an open incident: nothing is to be foretold of them
     last: datetime | None = None
     _published: Published = field(default_factory=lambda: Published("risk"))
 
@@ -70,7 +71,7 @@ class Foretelling:
             watch = self.watches.setdefault(name, Watch())
             moments = [at.timestamp() for at in struck.get(name, ())]
             self.risks[name] = watch.tick(now.timestamp(), signs.get(name, {}), moments, busy=name in busy)
-        self.signs, self.last = signs, now
+        self.signs, self.busy, self.last = signs, busy, now
 
     def _begin(self, now: datetime) -> None:
         """Take up what was learned; what was missed meanwhile, or everything that is kept, is learned now."""
@@ -97,13 +98,18 @@ class Foretelling:
         services = {name: watch.plain() for name, watch in self.watches.items()}
         return {"last_ms": to_ms(self.last) if self.last else 0, "services": services}
 
+    def _value(self, name: str) -> float:
+        """NaN while the service is learned about, and while it has an incident."""
+        found = self.risks.get(name)
+        return math.nan if found is None or name in self.busy else found.value
+
     def _rows(self, name: str) -> list[Row]:
         found, told = self.risks.get(name), worth(self.watches[name].memory.record)
-        value = math.nan if found is None else found.value
         pairs = {"service": name}
+        learning = found is None or found.learning
         return [
-            (labels("watchkeeper_service_failure_risk", pairs), value),
-            (labels("watchkeeper_service_failure_learning", pairs), 1.0 if math.isnan(value) else math.nan),
+            (labels("watchkeeper_service_failure_risk", pairs), self._value(name)),
+            (labels("watchkeeper_service_failure_learning", pairs), 1.0 if learning else math.nan),
             (labels("watchkeeper_failure_prediction_brier_score", pairs), told.brier),
             (labels("watchkeeper_failure_prediction_skill", pairs), told.skill),
             (labels("watchkeeper_failure_prediction_hit_ratio", pairs), told.hit_rate),
@@ -135,11 +141,12 @@ class Foretelling:
     def _service(self, name: str) -> dict[str, Any]:
         watch, found = self.watches[name], self.risks.get(name, Risk(math.nan, math.nan))
         about = self.signs.get(name, {})
-        memory = watch.memory
+        memory, value = watch.memory, self._value(name)
+        judged = "learning" if found.learning else "warning" if value >= WARN else "calm"
         return {
             "service": name,
-            "state": "learning" if found.learning else "warning" if found.value >= WARN else "calm",
-            "risk": shapes.number(found.value),
+            "state": "open" if name in self.busy else judged,
+            "risk": shapes.number(value),
             "base": shapes.number(found.base),
             "incidents": memory.incidents,
             "incidents_needed": max(LEAST_INCIDENTS - memory.incidents, 0),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -17,8 +17,8 @@ from watchkeeper.model import CHANGES, Event, Incident, Labels
 if TYPE_CHECKING:
     from watchkeeper.app.engine import Engine
 
-#: A change counts for so long; what runs out within this is a sign.
-CHANGED, SOON = timedelta(hours=1), timedelta(hours=24)
+#: A change counts for so long, an incident that is over for so long; what runs out within this is a sign.
+CHANGED, AGAIN, SOON = timedelta(hours=1), timedelta(hours=2), timedelta(hours=24)
 #: Anomalies at once that are a sign of their own.
 MANY = 3
 #: One anomaly a series and kind of a slot.
@@ -45,6 +45,11 @@ class Around:
                 found[service].append(one.opened_at)
         return found
 
+    def over(self, at: datetime) -> dict[str, Incident]:
+        """Service -> its newest incident, where that was over a short time ago."""
+        rows = [one for one in self.incidents if one.resolved_at and at - AGAIN <= one.resolved_at <= at]
+        return {service_of(one.labels): one for one in sorted(rows, key=lambda one: one.resolved_at or at)}
+
     def open_at(self, at: datetime) -> set[str]:
         """Services with an open incident."""
         return {
@@ -65,17 +70,28 @@ def signs_of(open_now: Iterable[Labels], around: Around, at: datetime) -> dict[s
     for each in found.values():
         if len(each) >= MANY:
             each["many"] = {"kind": "many", "what": str(len(each)), "how": ""}
-    for one in around.changes:
-        if timedelta(0) <= at - one.start <= CHANGED and one.service:
-            about = {"kind": "change", "what": one.title, "how": one.version}
-            found[one.service]["change"] = about
-    troubled = around.open_at(at)
-    for service, needs in around.needs.items():
-        for need in sorted(needs & troubled):
-            found[service][f"need {need}"] = {"kind": "need", "what": need, "how": ""}
+    for service, name, about in [*_changed(around, at), *_in_trouble(around, at)]:
+        found[service][name] = about
     for service, running_out in around.running_out.items():
         found[service] |= running_out
     return found
+
+
+def _changed(around: Around, at: datetime) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for one in around.changes:
+        if timedelta(0) <= at - one.start <= CHANGED and one.service:
+            yield one.service, "change", {"kind": "change", "what": one.title, "how": one.version}
+
+
+def _in_trouble(around: Around, at: datetime) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """What had an incident a short time ago, and what needs a service that has one."""
+    troubled = around.open_at(at)
+    for service, last in around.over(at).items():
+        if service and service not in troubled:
+            yield service, "again", {"kind": "again", "what": last.title, "how": last.id}
+    for service, needs in around.needs.items():
+        for need in sorted(needs & troubled):
+            yield service, f"need {need}", {"kind": "need", "what": need, "how": ""}
 
 
 def around(engine: Engine, since: datetime, now: datetime) -> Around:
