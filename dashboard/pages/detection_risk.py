@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,8 @@ from dashboard.context import Caller
 
 #: Signs shown of a service; the engine has the strongest first.
 MOST_SIGNS = 5
+#: Length of a slot, in which each service is looked at once.
+SLOT_SECONDS = 600
 STATES = {"open": "red", "warning": "orange", "calm": "teal", "learning": "gray"}
 
 
@@ -37,8 +39,8 @@ def _services(caller: Caller, data: Mapping[str, Any]) -> Any:
 def _service(caller: Caller, row: Mapping[str, Any]) -> list[Any]:
     words, worth = caller.words, row["worth"]
     if row["state"] == "learning":
-        left = widgets.quiet(words("risk.left", incidents=row["incidents_needed"], slots=row["slots_needed"]))
-        risk = html.Div([widgets.badge(words("risk.state.learning"), STATES["learning"]), left])
+        badge = widgets.badge(words("risk.state.learning"), STATES["learning"])
+        risk = html.Div([badge, *(html.Div(widgets.quiet(line)) for line in _left(caller, row))])
     elif row["risk"] is None:
         risk = widgets.badge(words(f"risk.state.{row['state']}"), STATES[row["state"]])
     else:
@@ -57,6 +59,16 @@ def _service(caller: Caller, row: Mapping[str, Any]) -> list[Any]:
         hits if worth["hit_rate"] is not None else words.number(None),
         words.seconds(worth["lead_seconds"]),
     ]
+
+
+def _left(caller: Caller, row: Mapping[str, Any]) -> Iterator[str]:
+    """What is missing until there is a risk."""
+    words = caller.words
+    if row["incidents_needed"]:
+        needed = row["incidents"] + row["incidents_needed"]
+        yield words("risk.left.incidents", some=row["incidents"], all=needed)
+    if row["slots_needed"]:
+        yield words("risk.left.time", time=words.seconds(row["slots_needed"] * SLOT_SECONDS))
 
 
 def _signs(caller: Caller, signs: Sequence[Mapping[str, Any]]) -> Any:

@@ -58,8 +58,8 @@ def risk(now: datetime) -> dict[str, Any]:
              "lead_seconds": 1500.0}  # fmt: skip
     warned = {"service": "checkout", "state": "warning", "risk": 0.87, "base": 0.02, "incidents": 8,
               "incidents_needed": 0, "slots_needed": 0, "signs": [sign], "worth": worth}  # fmt: skip
-    young = {**warned, "service": "search", "state": "learning", "risk": None, "incidents_needed": 2, "signs": [full],
-             "slots_needed": 90, "worth": nothing}  # fmt: skip
+    young = {**warned, "service": "search", "state": "learning", "risk": None, "incidents": 1, "incidents_needed": 2,
+             "signs": [full], "slots_needed": 90, "worth": nothing}  # fmt: skip
     advice = [
         {"service": "checkout", "risk": 0.87, "rank": 2.7, **sign},
         {"service": "search", "risk": None, "rank": 0.2, **full},

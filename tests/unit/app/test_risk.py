@@ -14,16 +14,17 @@ from support.engines import clock_of, engine
 
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.pipeline.risk import _worth_reading
-from watchkeeper.app.risk_cli import lines_of
+from watchkeeper.app.risk_cli import advice_of, lines_of
 from watchkeeper.clock import to_ms
-from watchkeeper.model import Event, EventKind, Incident, IncidentState, Layout, Severity, Tick, labels
+from watchkeeper.model import Event, EventKind, Incident, IncidentState, Labels, Layout, Severity, Tick, labels
 
 CATALOGUE = {"services": [{"name": "shop", "depends_on": ["db"]}, {"name": "db", "pool": "rack"}]}
 ALARM = labels("watchkeeper_anomaly_alarm", service="shop", metric="memory_usage", kind="trend")
+NOISE = labels("watchkeeper_anomaly_alarm", service="shop", metric="cpu", kind="spike")
 
 
-def anomaly(house: Engine, at: datetime) -> None:
-    house.samples.append(Tick(target="a", time_ms=to_ms(at), layout=Layout((ALARM,)), values=np.array([1.0])))
+def anomaly(house: Engine, at: datetime, series: Labels = ALARM) -> None:
+    house.samples.append(Tick(target="a", time_ms=to_ms(at), layout=Layout((series,)), values=np.array([1.0])))
 
 
 def incident(house: Engine, number: int, at: datetime, service: str = "shop", *, is_open: bool = False) -> None:
@@ -67,7 +68,7 @@ def test_a_service_nothing_is_known_of_says_learning_and_has_no_risk_of_0(house:
     assert (row["state"], row["risk"], row["incidents_needed"]) == ("learning", None, 3)
     assert asked(house, "watchkeeper_service_failure_risk") == []
     assert asked(house, 'watchkeeper_service_failure_learning{service="shop"}') == [1.0]
-    assert next(iter(lines_of(row))).startswith("shop  learning: 3 incidents")
+    assert next(iter(lines_of(row))).startswith("shop  learning: had 0 of the 3 incidents it takes, ")
 
 
 def test_what_is_kept_of_the_past_is_learned_at_the_first_start_and_what_is_missed_at_the_next(house: Engine) -> None:
@@ -92,6 +93,10 @@ def test_what_is_kept_of_the_past_is_learned_at_the_first_start_and_what_is_miss
     lines = list(lines_of(row))
     assert "anomaly memory_usage trend" in lines[1]
     assert "Brier" in lines[-1]
+    assert list(advice_of(house.foretelling.view()["advice"]))[:2] == [
+        "What to look at first:",
+        "   1 shop: anomaly memory_usage trend (stood in 9 hours, 8 of them before an incident)",
+    ]
     kept = house.foretelling.watches["shop"].plain()
     house.foretelling.watches, house.foretelling.last = {}, None
     clock_of(house).advance(timedelta(minutes=10))
@@ -99,6 +104,18 @@ def test_what_is_kept_of_the_past_is_learned_at_the_first_start_and_what_is_miss
     again = house.foretelling.watches["shop"]
     assert again.memory.incidents == kept["memory"]["incidents"]
     assert again.memory.slots >= kept["memory"]["slots"] - 0.1, "what was learned stays over a restart"
+
+
+def test_a_sign_that_tells_nothing_is_no_advice(house: Engine) -> None:
+    past(house)
+    start = house.clock.now() - timedelta(hours=60)
+    for number in range(8):
+        anomaly(house, start + timedelta(hours=7 * number), NOISE)
+    clock_of(house).advance(timedelta(minutes=10))
+    anomaly(house, house.clock.now() - timedelta(minutes=1), NOISE)
+    row = stepped(house)["shop"]
+    assert [one["what"] for one in row["signs"]] == ["cpu"]
+    assert house.foretelling.view()["advice"] == []
 
 
 def test_of_many_anomalies_the_advice_names_few_and_each_metric_once() -> None:

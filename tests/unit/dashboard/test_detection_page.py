@@ -127,7 +127,8 @@ async def test_the_risk_of_each_service_is_told_with_its_evidence_and_a_service_
     listed, data = await caller.get("/api/wk/alarms"), await caller.get("/api/wk/detectors")
     text = markup(detection.body(caller, listed, data, await caller.get("/api/wk/risk")))
     words = caller.words
-    for said in ("87%", "0.0123", words("risk.state.learning"), words("risk.left", incidents=2, slots=90),
+    for said in ("87%", "0.0123", words("risk.state.learning"), words("risk.left.incidents", some=1, all=3),
+                 words("risk.left.time", time=words.seconds(90 * 600)),
                  words("risk.seen", before=7, times=8), words("risk.never"), words("risk.of", some=7, all=8),
                  words("risk.do.exhaustion", service="search", what="rack disk")):  # fmt: skip
         assert said in text, said

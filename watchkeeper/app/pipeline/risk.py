@@ -31,6 +31,8 @@ BACK = timedelta(days=14)
 DOCUMENT = "risk"
 #: What a sign is worth before anything was learned, in natural logarithms of odds.
 PRIOR = {"exhaustion": 2.0, "need": 1.0, "change": 0.7, "again": 0.7, "anomaly": 0.5, "many": 0.5}
+#: A sign that raises the odds by less than a tenth is no advice.
+LEAST_WEIGHT = 0.1
 #: Advice shown at most.
 MOST_ADVICE = 50
 #: Anomalies of one service among it at most.
@@ -173,7 +175,7 @@ def _rank(value: float | None, sign: dict[str, Any]) -> float:
     """By what was learned; before that by what such a sign is usually worth."""
     if value is None:
         return PRIOR.get(str(sign["kind"]), 0.0) * 0.1
-    return float(value * sign["weight"])
+    return float(value * sign["weight"]) if sign["weight"] >= LEAST_WEIGHT else 0.0
 
 
 def schedule(engine: Engine, now: datetime) -> None:
