@@ -281,7 +281,7 @@ class Worth:
 
     scored: int
     brier: float
-    skill: float  #: 1 - brier / that of the base rate; above 0 is better than knowing nothing
+    skill: float  #: 1 - brier / that of the base rate; above 0 is better than knowing nothing; NaN of too few incidents
     precision: float  #: share of warned slots before an incident
     hits: int
     misses: int
@@ -295,7 +295,7 @@ def worth(record: Record) -> Worth:
     return Worth(
         scored=round(record.scored),
         brier=record.brier / record.scored if known else NAN,
-        skill=1.0 - record.brier / record.plain if record.plain > 0 else NAN,
+        skill=1.0 - record.brier / record.plain if record.plain > 0 and every >= LEAST_INCIDENTS else NAN,
         precision=record.right / record.warned if record.warned > 0 else NAN,
         hits=record.hits,
         misses=record.misses,

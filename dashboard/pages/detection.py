@@ -56,7 +56,7 @@ def register(callbacks: Callbacks) -> None:
             found = await caller.get(f"/api/wk/alarms/{quote(alarm_id, safe='')}")
             return widgets.card(alarms(caller, found["alarms"]), title=caller.words("detection.alarms"))
         found = await caller.get("/api/wk/alarms", limit=SHOWN)
-        risks = await caller.get("/api/wk/risk")
+        risks = await caller.get("/api/wk/risk", limit=detection_risk.SHOWN)
         scored = detection_scored.card(caller, await caller.get("/api/wk/scored", limit=detection_scored.SHOWN))
         return html.Div(
             [body(caller, found, await caller.get("/api/wk/detectors"), risks), scored], className="wk-stack"

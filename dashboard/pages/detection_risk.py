@@ -11,6 +11,8 @@ from dash import html
 from dashboard import widgets
 from dashboard.context import Caller
 
+#: Services shown: those in trouble and of the highest risk.
+SHOWN = 50
 #: Signs shown of a service; the engine has the strongest first.
 MOST_SIGNS = 5
 #: Length of a slot, in which each service is looked at once.
@@ -33,7 +35,9 @@ def _services(caller: Caller, data: Mapping[str, Any]) -> Any:
     head = [words(f"risk.{name}") for name in names]
     note = words("risk.note", minutes=words.number(data["horizon_seconds"] / 60, 0), warn=words.ratio(data["warn"]))
     rows = [_service(caller, row) for row in data["services"]]
-    return html.Div([widgets.table(head, rows, numeric=(2, 4, 5, 6, 7)), widgets.quiet(note)])
+    more = [html.Div(widgets.quiet(words("risk.services_more", count=words.number(data["more"], 0))))]
+    table = widgets.table(head, rows, numeric=(2, 4, 5, 6, 7))
+    return html.Div([table, *(more if data["more"] else []), widgets.quiet(note)])
 
 
 def _service(caller: Caller, row: Mapping[str, Any]) -> list[Any]:
@@ -55,7 +59,7 @@ def _service(caller: Caller, row: Mapping[str, Any]) -> list[Any]:
         words.ratio(row["base"]),
         _signs(caller, row["signs"]),
         words.number(worth["brier"], 4),
-        words.number(worth["skill"], 2),
+        words.number(None if worth["skill"] is None else round(worth["skill"], 2) + 0.0, 2),
         hits if worth["hit_rate"] is not None else words.number(None),
         words.seconds(worth["lead_seconds"]),
     ]

@@ -65,7 +65,7 @@ def risk(now: datetime) -> dict[str, Any]:
         {"service": "search", "risk": None, "rank": 0.2, **full},
     ]
     return {"now": now.isoformat(), "at": now.isoformat(), "horizon_seconds": 3600.0, "warn": 0.3,
-            "services": [warned, young], "advice": advice}  # fmt: skip
+            "services": [warned, young], "more": 0, "advice": advice}  # fmt: skip
 
 
 def scored(now: datetime) -> dict[str, Any]:

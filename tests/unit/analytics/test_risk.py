@@ -120,6 +120,14 @@ def test_of_a_sign_whose_hours_were_followed_by_incidents_the_chance_is_their_sh
     assert tells < 0.02
 
 
+def test_skill_is_unknown_until_a_few_incidents_came_that_could_be_foretold(watch: Watch) -> None:
+    record = Memory.of(watch.memory.plain()).record
+    record.hits, record.misses = 1, 1
+    assert math.isnan(worth(record).skill)
+    record.misses = 2
+    assert worth(record).skill > 0.3
+
+
 def test_several_rules_that_find_one_trouble_are_one_incident() -> None:
     watch = Watch()
     watch.tick(SLOT, set(), [SLOT - 30.0, SLOT - 20.0, SLOT - 10.0], busy=True)

@@ -118,6 +118,33 @@ def test_a_sign_that_tells_nothing_is_no_advice(house: Engine) -> None:
     assert house.foretelling.view()["advice"] == []
 
 
+def test_services_in_trouble_come_first_and_those_beyond_the_limit_are_counted(house: Engine) -> None:
+    past(house)
+    incident(house, 9, house.clock.now() - timedelta(minutes=1), "db", is_open=True)
+    stepped(house)
+    found = house.foretelling.view(1)
+    assert [row["service"] for row in found["services"]] == ["db"]
+    assert found["more"] == 1
+    assert [row["service"] for row in house.foretelling.view()["services"]] == ["db", "shop"]
+
+
+def test_two_weeks_of_many_services_are_learned_although_one_query_may_not_load_them(
+    house: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past(house)
+    asked = []
+
+    def once(query: str, start: int, end: int, step: int) -> Any:
+        asked.append((end - start) // step)
+        return whole(query, start, end, step)
+
+    whole = house.promql.range
+    monkeypatch.setattr(house.promql, "range", once)
+    assert stepped(house)["shop"]["incidents"] == 8
+    assert len(asked) == 3
+    assert max(asked) < 144, "a day at most"
+
+
 def test_of_many_anomalies_the_advice_names_few_and_each_metric_once() -> None:
     def one(kind: str, what: str, how: str) -> dict[str, Any]:
         return {"service": "shop", "kind": kind, "what": what, "how": how}

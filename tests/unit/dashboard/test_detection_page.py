@@ -132,7 +132,7 @@ async def test_the_risk_of_each_service_is_told_with_its_evidence_and_a_service_
                  words("risk.seen", before=7, times=8), words("risk.never"), words("risk.of", some=7, all=8),
                  words("risk.do.exhaustion", service="search", what="rack disk")):  # fmt: skip
         assert said in text, said
-    nothing = {"services": [], "advice": [], "horizon_seconds": 3600, "warn": 0.3}
+    nothing = {"services": [], "more": 0, "advice": [], "horizon_seconds": 3600, "warn": 0.3}
     assert words("risk.empty") in markup(detection.body(caller, listed, data, nothing))
 
 
@@ -152,6 +152,9 @@ async def test_of_many_signs_the_first_are_shown_and_the_others_counted(caller: 
     assert f"metric-{MOST_SIGNS - 1}" in text
     assert f"metric-{MOST_SIGNS}" not in text
     assert caller.words("risk.more", count=3) in text
+    assert caller.words("risk.services_more", count=7) not in text
+    text = markup(detection_risk.cards(caller, {**data, "more": 7}))
+    assert caller.words("risk.services_more", count=7) in text
 
 
 async def test_a_service_in_an_incident_is_not_called_calm(caller: Caller) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 
 from watchkeeper.app.api import shapes
 from watchkeeper.app.api.guard import read
@@ -14,6 +14,7 @@ router = APIRouter(prefix="/api/wk", dependencies=[Depends(read)])
 
 
 @router.get("/risk")
-def risk(request: Request) -> dict[str, Any]:
+def risk(request: Request, limit: Annotated[int | None, Query(ge=1)] = None) -> dict[str, Any]:
+    """``limit``: so many services, those in trouble and of the highest risk first."""
     engine: Engine = request.app.state.engine
-    return {"now": shapes.moment(engine.clock.now()), **engine.foretelling.view()}
+    return {"now": shapes.moment(engine.clock.now()), **engine.foretelling.view(limit)}

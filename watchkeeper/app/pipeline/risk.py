@@ -27,12 +27,16 @@ log = logger(__name__)
 STEP = timedelta(seconds=SLOT)
 #: How far back an engine learns that has learned nothing yet.
 BACK = timedelta(days=14)
+#: Rows are looked through for so many slots at a time.
+NEAR = timedelta(hours=6)
 #: Document of the state database.
 DOCUMENT = "risk"
 #: What a sign is worth before anything was learned, in natural logarithms of odds.
 PRIOR = {"exhaustion": 2.0, "need": 1.0, "change": 0.7, "again": 0.7, "anomaly": 0.5, "many": 0.5}
 #: A sign that raises the odds by less than a tenth is no advice.
 LEAST_WEIGHT = 0.1
+#: In this order.
+STATES = ("open", "warning", "calm", "learning")
 #: Advice shown at most.
 MOST_ADVICE = 50
 #: Anomalies of one service among it at most.
@@ -86,15 +90,17 @@ class Foretelling:
             start = max(start, self.last + STEP)
         oldest = int(self.engine.samples.stats().get("oldest_ms", to_ms(now)))
         start = max(start, from_ms(oldest))
-        try:
-            past = open_before(self.engine, start, now - STEP) if start < now - STEP else []
-        except QueryError as error:
-            log.warning("failures before now are not learned from", error=str(error))
-            past = []
         known = around(self.engine, start, now)
         known = Around(known.incidents, known.changes, known.needs)  # what runs out now did not then
-        for at, found in past:
-            self._tick(found, known, at)
+        near, until = known, start
+        try:
+            for at, found in open_before(self.engine, start, now - STEP):
+                if at >= until:
+                    until = at + NEAR
+                    near = known.within(at - 2 * STEP, until)
+                self._tick(found, near, at)
+        except QueryError as error:
+            log.warning("failures before now are not learned from", error=str(error))
 
     def _plain(self) -> dict[str, Any]:
         services = {name: watch.plain() for name, watch in self.watches.items()}
@@ -120,10 +126,10 @@ class Foretelling:
 
     # --- answers -----------------------------------------------------------------------------------------------------
 
-    def view(self) -> dict[str, Any]:
-        """Services by risk, the highest first, those that are learned about last; and the advice, ranked."""
+    def view(self, limit: int | None = None) -> dict[str, Any]:
+        """Services in trouble, then by risk, then those that are learned about; and the advice, ranked."""
         rows = [self._service(name) for name in sorted(self.watches)]
-        rows.sort(key=lambda row: (row["risk"] is None, -(row["risk"] or 0.0), row["service"]))
+        rows.sort(key=lambda row: (STATES.index(row["state"]), -(row["risk"] or 0.0), row["service"]))
         advice = [
             {"service": row["service"], "risk": row["risk"], "rank": _rank(row["risk"], sign), **sign}
             for row in rows
@@ -136,7 +142,8 @@ class Foretelling:
             "at": shapes.moment(self.last),
             "horizon_seconds": HORIZON,
             "warn": WARN,
-            "services": rows,
+            "services": rows[:limit],
+            "more": len(rows[limit:]) if limit is not None else 0,
             "advice": advice[:MOST_ADVICE],
         }
 
