@@ -47,6 +47,9 @@ class LeanDash(Dash):
 
     def index(self, *args: Any, **options: Any) -> str:
         def draw() -> str:
+            # Dash finds our scripts at the first request for "/" or for one of its own paths; the first document after
+            # a start may be any page, such as the one that the link of a message opens.
+            self._setup_server()  # type: ignore[no-untyped-call]
             return str(super(LeanDash, self).index(*args, **options))  # type: ignore[no-untyped-call]
 
         return self.document(draw)

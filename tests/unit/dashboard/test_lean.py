@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 from dash import html
@@ -26,6 +27,15 @@ def test_the_needless_scripts_are_gone_and_the_needed_ones_are_there() -> None:
     assert not [one for one in scripts if "polyfill" in one or "dash_table" in one]
     for needed in ("react@", "react-dom@", "dash_core_components", "dash_html_components", "dash_renderer"):
         assert any(needed in one for one in scripts), needed
+
+
+def test_the_first_document_after_a_start_has_our_scripts_whatever_page_it_is(tmp_path: Path) -> None:
+    (tmp_path / "static.js").write_text("'ours'")
+    server = FastAPI()
+    dash = LeanDash("dashboard", server=server, assets_folder=str(tmp_path), serve_locally=True, enable_mcp=False)  # type: ignore[arg-type]
+    dash.layout = html.Div("hello")
+    with TestClient(server) as client:
+        assert "static.js" in client.get("/detection/alert-7").text
 
 
 def test_the_basic_bundle_stands_at_the_address_of_the_whole() -> None:
