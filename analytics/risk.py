@@ -255,6 +255,11 @@ class Watch:
             self.pending.append(Slot(now, None if found.learning else found.value, found.base, sorted(signs)))
         return found
 
+    def newest(self, at: float) -> Risk:
+        """The risk that was told ``at`` that time."""
+        signs = self.pending[-1].signs if self.pending and abs(self.pending[-1].at - at) < 1.0 else ()
+        return risk(self.memory, signs)
+
     def _learn(self, now: float) -> None:
         for one in [each for each in self.pending if now - each.at >= HORIZON]:
             bad = any(one.at < at <= one.at + HORIZON for at in self.opened)

@@ -13,7 +13,7 @@ import pytest
 from support.engines import clock_of, engine
 
 from watchkeeper.app.engine import Engine
-from watchkeeper.app.pipeline.risk import _worth_reading
+from watchkeeper.app.pipeline.risk import Foretelling, _worth_reading, schedule
 from watchkeeper.app.risk_cli import advice_of, lines_of
 from watchkeeper.clock import to_ms
 from watchkeeper.model import Event, EventKind, Incident, IncidentState, Labels, Layout, Severity, Tick, labels
@@ -77,7 +77,7 @@ def test_what_is_kept_of_the_past_is_learned_at_the_first_start_and_what_is_miss
     assert calm["incidents"] == 8
     assert calm["state"] == "calm"
     assert calm["risk"] < 0.1
-    clock_of(house).advance(timedelta(minutes=10))
+    clock_of(house).advance(timedelta(minutes=10, microseconds=123_456))
     anomaly(house, house.clock.now() - timedelta(minutes=1))
     row = stepped(house)["shop"]
     assert (row["state"], row["signs"][0]["what"], row["signs"][0]["how"]) == ("warning", "memory_usage", "trend")
@@ -98,12 +98,15 @@ def test_what_is_kept_of_the_past_is_learned_at_the_first_start_and_what_is_miss
         "   1 shop: anomaly memory_usage trend (stood in 9 hours, 8 of them before an incident)",
     ]
     kept = house.foretelling.watches["shop"].plain()
-    house.foretelling.watches, house.foretelling.last = {}, None
+    house.foretelling = Foretelling(house)
+    schedule(house, house.clock.now())
+    (again,) = (row for row in house.foretelling.view()["services"] if row["service"] == "shop")
+    assert again["risk"] == pytest.approx(row["risk"]), "the risk is told at once, not after the first look"
     clock_of(house).advance(timedelta(minutes=10))
     stepped(house)
-    again = house.foretelling.watches["shop"]
-    assert again.memory.incidents == kept["memory"]["incidents"]
-    assert again.memory.slots >= kept["memory"]["slots"] - 0.1, "what was learned stays over a restart"
+    later = house.foretelling.watches["shop"]
+    assert later.memory.incidents == kept["memory"]["incidents"]
+    assert later.memory.slots >= kept["memory"]["slots"] - 0.1, "what was learned stays over a restart"
 
 
 def test_a_sign_that_tells_nothing_is_no_advice(house: Engine) -> None:

@@ -13,6 +13,7 @@ from analytics.risk import HORIZON, LEAST_INCIDENTS, LEAST_SLOTS, SLOT, WARN, Ri
 from watchkeeper.app.api import shapes
 from watchkeeper.app.pipeline.published import Published, Row
 from watchkeeper.app.pipeline.signs import Around, Signs, around, open_before, open_now, signs_of
+from watchkeeper.app.pipeline.taught import service_of
 from watchkeeper.app.schedule import every
 from watchkeeper.clock import from_ms, to_ms
 from watchkeeper.errors import QueryError
@@ -53,6 +54,7 @@ class Foretelling:
     signs: dict[str, Signs] = field(default_factory=dict)
     busy: set[str] = field(default_factory=set)  #: services with an open incident: nothing is to be foretold of them
     last: datetime | None = None
+    _begun: bool = False  #: what was missed before this start is learned
     _published: Published = field(default_factory=lambda: Published("risk"))
 
     async def step(self, now: datetime) -> None:
@@ -61,7 +63,7 @@ class Foretelling:
             await self.engine.collecting.append_derived("risk", [self._published.tick(rows, now)])
 
     def _step(self, now: datetime) -> list[Row]:
-        if self.last is None:
+        if not self._begun:
             self._begin(now)
         known = around(self.engine, now - BACK, now)
         self._tick(open_now(self.engine, now), known, now)
@@ -79,15 +81,23 @@ class Foretelling:
             self.risks[name] = watch.tick(now.timestamp(), signs.get(name, {}), moments, busy=name in busy)
         self.signs, self.busy, self.last = signs, busy, now
 
+    def take_up(self, now: datetime) -> None:
+        """What was learned before a restart, and the risks told last: nobody waits for them until the next look."""
+        with self.engine.state.read() as unit:
+            kept, still_open = unit.documents.get(DOCUMENT), unit.incidents.open()
+        if kept is None:
+            return
+        self.watches = {name: Watch.of(one) for name, one in kept["services"].items()}
+        self.last = from_ms(kept["last_ms"])
+        self.busy = {service_of(one.labels) for one in still_open}
+        if now - self.last <= timedelta(seconds=HORIZON):
+            self.risks = {name: watch.newest(self.last.timestamp()) for name, watch in self.watches.items()}
+
     def _begin(self, now: datetime) -> None:
         """Take up what was learned; what was missed meanwhile, or everything that is kept, is learned now."""
-        with self.engine.state.read() as unit:
-            kept = unit.documents.get(DOCUMENT)
-        start = now - BACK
-        if kept is not None:
-            self.watches = {name: Watch.of(one) for name, one in kept["services"].items()}
-            self.last = from_ms(kept["last_ms"])
-            start = max(start, self.last + STEP)
+        self._begun = True
+        self.take_up(now)
+        start = now - BACK if self.last is None else max(now - BACK, self.last + STEP)
         oldest = int(self.engine.samples.stats().get("oldest_ms", to_ms(now)))
         start = max(start, from_ms(oldest))
         known = around(self.engine, start, now)
@@ -186,4 +196,5 @@ def _rank(value: float | None, sign: dict[str, Any]) -> float:
 
 
 def schedule(engine: Engine, now: datetime) -> None:
+    engine.foretelling.take_up(now)
     engine.scheduler.add("risk", every(STEP, now + timedelta(seconds=50)), engine.foretelling.step)
