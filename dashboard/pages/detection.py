@@ -154,12 +154,17 @@ def _judged(caller: Caller, row: Mapping[str, Any]) -> Any:
     """The word that was said, with the way to take it back; else the question."""
     word = row["word"]
     if word is not None:
-        said = caller.words(
-            "detection.word", who=word["actor"], at=caller.words.moment(word["at"]), note=word["note"] or ""
-        )
-        mark = widgets.badge(caller.words(f"detection.{word['opinion']}"), OPINIONS[word["opinion"]])
-        return widgets.row(mark, html.Span(said, className="wk-text"), undo_button(caller, word["id"]))
+        return widgets.row(*said_of(caller, word), undo_button(caller, word["id"]))
     return questions(caller, row["id"])
+
+
+def said_of(caller: Caller, word: Mapping[str, Any]) -> list[Any]:
+    """What was said of an alarm, by whom and when."""
+    said = caller.words(
+        "detection.word", who=word["actor"], at=caller.words.moment(word["at"]), note=word["note"] or ""
+    )
+    mark = widgets.badge(caller.words(f"detection.{word['opinion']}"), OPINIONS[word["opinion"]])
+    return [mark, html.Span(said, className="wk-text")]
 
 
 def questions(caller: Caller, alarm_id: str, button: str = "detection-say") -> Any:

@@ -199,7 +199,10 @@ def _alerts(caller: Caller, rows: list[Mapping[str, Any]], changes: list[Mapping
                     html.Div(words.annotation(row, "summary"), className="wk-text"),
                     widgets.labels(row["labels"]),
                     html.Code(row["expr"], className="wk-series"),
-                    dcc.Link(words("detection.judge"), href=f"/detection/{quote(row['id'], safe='')}"),
+                    widgets.row(
+                        *(detection.said_of(caller, row["word"]) if row["word"] else ()),
+                        dcc.Link(words("detection.judge"), href=f"/detection/{quote(row['id'], safe='')}"),
+                    ),
                 ],
                 className="wk-item",
             )

@@ -75,6 +75,7 @@ class FakeEngine:
         self.remedies = ["drain-web1"]
         self.tuned: list[dict[str, Any]] = []
         self.incident_state, self.action_state = "opened", "awaiting_approval"
+        self.said: dict[str, Any] | None = None  #: of the alert of an incident
         self.notes: list[dict[str, Any]] = []
         self.reports: list[dict[str, Any]] = []
         self.hostile = False  #: every name and text was chosen by an attacker
@@ -144,7 +145,7 @@ class FakeEngine:
             "id": "alert-1", "rule": "SlowCheckout", "state": "firing", "severity": "P1", "value": 2.345,
             "labels": {"service": "checkout", "path": PAYLOAD}, "annotations": {"summary": f"slow {PAYLOAD}"},
             "active_at": iso(now), "fired_at": iso(now), "resolved_at": None, "expr": "api_response_times > 2",
-            "measured": "api_response_times",
+            "measured": "api_response_times", "word": self.said,
         }  # fmt: skip
         change = {
             "at": row["opened_at"], "kind": "incident", "subject_id": incident_id, "old_state": "",

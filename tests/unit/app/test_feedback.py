@@ -129,6 +129,10 @@ def test_a_word_on_an_incident_is_one_on_each_of_its_alarms(house: Engine) -> No
     found = person.post("alarms/inc-1/verdict", verdict="right")["words"]
     assert {one["alarm"] for one in found} == alarms
     assert {one["alarm"] for one in [row["word"] for row in person.get("alarms/inc-1")["alarms"]]} == alarms
+    assert {row["word"]["opinion"] for row in person.get("incidents/inc-1")["alerts"]} == {"right"}
+    person.post(f"feedback/{found[0]['id']}/undo", 200)
+    words = {row["id"]: row["word"] for row in person.get("incidents/inc-1")["alerts"]}
+    assert words[found[0]["alarm"]] is None
 
 
 def test_who_may_only_read_says_nothing_and_what_is_not_there_is_named(house: Engine) -> None:

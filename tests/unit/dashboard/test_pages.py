@@ -95,6 +95,18 @@ async def test_an_incident_tells_its_story(caller: Caller) -> None:
     said = texts(incident.body(caller, await caller.get("/api/wk/incidents/inc-1")))
     for expected in ("checkout is slow", "SlowCheckout", "alert-1 fired", "DrainSlow", "possibly a repeat"):
         assert expected in said
+    assert "lin, " not in said
+    data = await caller.get("/api/wk/incidents/inc-1")
+    word = {
+        "opinion": "wrong",
+        "actor": "lin",
+        "at": data["incident"]["opened_at"],
+        "note": "a load test",
+        "id": "word-1",
+    }
+    said = texts(incident.body(caller, {**data, "alerts": [{**data["alerts"][0], "word": word}]}))
+    assert "Wrong" in said
+    assert "a load test" in said
     bare = {
         **await caller.get("/api/wk/incidents/inc-1"),
         "alerts": [],

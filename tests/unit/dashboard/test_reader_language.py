@@ -52,7 +52,7 @@ def story(title: str, details: dict[str, str], annotations: dict[str, str]) -> d
     return {
         "incident": row(title, details),
         "alerts": [{"id": "alert-1", "rule": "Slow", "state": "firing", "value": 1.0, "labels": {}, "expr": "x",
-                    "annotations": annotations, "severity": "P1", "measured": ""}],
+                    "annotations": annotations, "severity": "P1", "measured": "", "word": None}],
         "timeline": [
             change("alert", "pending", "firing", "condition_held"),
             change("action", "verifying", "verifying", "verified, holding for 0:00:20"),

@@ -48,7 +48,10 @@ def listed(request: Request, limit: int = 100) -> dict[str, Any]:
     with engine.state.read() as unit:
         rows = alarms(engine, unit, now - BACK)[: min(max(limit, 1), MOST)]
         said = {one.alarm: one for one in unit.feedback.words(now - BACK) if one.undone_at is None}
-    return {"now": shapes.moment(now), "alarms": [_alarm(one) | {"word": _plain(said.get(one.id))} for one in rows]}
+    return {
+        "now": shapes.moment(now),
+        "alarms": [_alarm(one) | {"word": shapes.record(said.get(one.id))} for one in rows],
+    }
 
 
 @router.get("/alarms/{alarm_id}")
@@ -60,7 +63,7 @@ def one_alarm(request: Request, alarm_id: str) -> dict[str, Any]:
         said = {one.id: unit.feedback.words_on(one.id)[-1:] for one in rows}
     if not rows:
         raise HTTPException(404, f"there is no alarm {alarm_id}")
-    return {"alarms": [_alarm(one) | {"word": _plain(next(iter(said[one.id]), None))} for one in rows]}
+    return {"alarms": [_alarm(one) | {"word": shapes.record(next(iter(said[one.id]), None))} for one in rows]}
 
 
 @router.post("/alarms/{alarm_id}/verdict", status_code=201)
@@ -77,7 +80,7 @@ def say(request: Request, alarm_id: str, body: Word, caller: Heard) -> dict[str,
         )  # fmt: skip
     except UnknownAlarmError as error:
         raise HTTPException(404, str(error)) from None
-    return {"words": [_plain(one) for one in said]}
+    return {"words": [shapes.record(one) for one in said]}
 
 
 @router.post("/feedback/{row_id}/undo")
@@ -101,7 +104,7 @@ def record(request: Request, body: NewIncident, caller: Heard) -> dict[str, Any]
     began, ended = _utc(body.began_at), _utc(body.ended_at)
     if began is None or began > now or (ended is not None and ended < began):
         raise HTTPException(400, "began_at is not in the future, and ended_at not before it")
-    return _plain(engine.hearing.record(body.service, body.what, began, ended, caller.name, now)) or {}
+    return shapes.record(engine.hearing.record(body.service, body.what, began, ended, caller.name, now)) or {}
 
 
 @router.get("/detectors")
@@ -118,21 +121,16 @@ def detectors(request: Request) -> dict[str, Any]:
         "now": shapes.moment(now),
         "days": section.window.days,
         "figures": [{**shapes.plain(asdict(one)), "enough": one.enough} for one in found],
-        "expectations": [_plain(one) for one in expectations],
-        "moves": [_plain(one) for one in reversed(moves)],
+        "expectations": [shapes.record(one) for one in expectations],
+        "moves": [shapes.record(one) for one in reversed(moves)],
         "bounds": [section.lower, section.upper],
-        "recorded": [_plain(one) for one in reversed(recorded)],
+        "recorded": [shapes.record(one) for one in reversed(recorded)],
     }
 
 
 def _alarm(one: Alarm) -> dict[str, Any]:
     row: dict[str, Any] = shapes.plain(asdict(one))
     return row
-
-
-def _plain(row: Any) -> dict[str, Any] | None:
-    found: dict[str, Any] | None = None if row is None else shapes.plain(asdict(row))
-    return found
 
 
 def _utc(at: datetime | None) -> datetime | None:

@@ -85,9 +85,12 @@ def incident(request: Request, incident_id: str) -> dict[str, Any]:
         deliveries.sort(key=lambda one: (one.finished_at or one.created_at, one.id))
         shown = [engine.remediation.shape(unit, one) for one in actions]
         before = changes_before(engine, unit, row)
+        said = {one.id: next(iter(unit.feedback.words_on(one.id)[-1:]), None) for one in alerts}
     return {
         "incident": shapes.incident(row, alerts=len(alerts), actions=len(actions)),
-        "alerts": [{**shapes.alert(one), "measured": measured(one.expr)} for one in alerts],
+        "alerts": [
+            {**shapes.alert(one), "measured": measured(one.expr), "word": shapes.record(said[one.id])} for one in alerts
+        ],
         "timeline": [shapes.transition(one) for one in timeline],
         "actions": shown,
         "changes": before,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -47,6 +48,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return value
+
+
+def record(row: Any) -> Json | None:
+    """A row of a dataclass whose fields are all for people; None stays None."""
+    return None if row is None else plain(asdict(row))
 
 
 def incident(row: Incident, *, alerts: int, actions: int) -> Json:
