@@ -201,7 +201,11 @@ def _alerts(caller: Caller, rows: list[Mapping[str, Any]], changes: list[Mapping
                     html.Code(row["expr"], className="wk-series"),
                     widgets.row(
                         *(detection.said_of(caller, row["word"]) if row["word"] else ()),
-                        dcc.Link(words("detection.judge"), href=f"/detection/{quote(row['id'], safe='')}"),
+                        dcc.Link(
+                            words("detection.judge"),
+                            href=f"/detection/{quote(row['id'], safe='')}",
+                            className="wk-back",
+                        ),
                     ),
                 ],
                 className="wk-item",

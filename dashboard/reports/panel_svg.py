@@ -81,9 +81,11 @@ def _box(place: tuple[float, float], one: Mapping[str, str | int], palette: Pale
     colour = STATES.get(str(one["state"]), STATES["unknown"])
     title = str(one["title"])
     shown = title if len(title) <= 18 else title[:17] + "…"
+    box = f'<rect x="{left:.1f}" y="{top:.1f}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="7"'
     return (
-        f'<rect x="{left:.1f}" y="{top:.1f}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="7" fill="{colour}" '
-        f'fill-opacity=".14" stroke="{colour}" stroke-width="1.4"><title>{escape(title)}</title></rect>'
+        f'{box} fill="{palette.ground}"/>'  # an arrow to a lower layer passes behind, not through the name
+        f'{box} fill="{colour}" fill-opacity=".14" stroke="{colour}" stroke-width="1.4">'
+        f"<title>{escape(title)}</title></rect>"
         + label_at(left + BOX_WIDTH / 2, top + BOX_HEIGHT / 2 + 4, shown, palette.text, "middle")
     )
 

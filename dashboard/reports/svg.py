@@ -18,10 +18,11 @@ class Palette:
     limit: str
     text: str
     grid: str
+    ground: str  #: of the card that it stands on
 
 
-LIGHT = Palette("#2563eb", "#2563eb", "#7c3aed", "#dc2626", "#475569", "#e2e8f0")
-DARK = Palette("#60a5fa", "#60a5fa", "#a78bfa", "#f87171", "#94a3b8", "#334155")
+LIGHT = Palette("#2563eb", "#2563eb", "#7c3aed", "#dc2626", "#475569", "#e2e8f0", "#ffffff")
+DARK = Palette("#60a5fa", "#60a5fa", "#a78bfa", "#f87171", "#94a3b8", "#334155", "#131c2e")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from watchkeeper.app.engine import Engine
 from watchkeeper.app.entity_files import highest
 from watchkeeper.app.lifecycle import stop
 from watchkeeper.app.pipeline.entity_acts import Acts, Reading
+from watchkeeper.app.pipeline.entity_advice import Decisions
 from watchkeeper.app.pipeline.entity_packs import PACKS
 from watchkeeper.app.pipeline.entity_places import Places, read_places
 from watchkeeper.app.reload import reload
@@ -29,6 +30,7 @@ from watchkeeper.config import load
 from watchkeeper.config.security import ActRule
 from watchkeeper.errors import ConfigError
 from watchkeeper.model import Event, EventKind, EventStatus, LogBatch, labels
+from watchkeeper.store.state.repositories.audit import Wanted
 
 READ = datetime(2026, 11, 28, 12, tzinfo=UTC).timestamp()
 ZONE = UTC
@@ -196,6 +198,11 @@ async def test_guessing_becomes_a_series_an_alert_advice_and_a_row_of_the_audit(
             ("6.6.6.6", "allow", "block"),
             ("root", "allow", "block"),
         }
+    again = Decisions(engine.state)  # as after a restart
+    again.step(later(engine, 0), engine.entities.options, engine.clock.now())
+    assert again.standing == engine.entities.decisions.standing != {}
+    with engine.state.read() as unit:
+        assert len(unit.audit.newest(wanted=Wanted(action="advise"))) == 2, "it is no change to advise the same still"
     for hours in (0.7, 4):  # well below its threshold, and gone
         engine.entities.decisions.step(later(engine, hours), engine.entities.options, engine.clock.now())
     with engine.state.read() as unit:

@@ -12,7 +12,7 @@ from watchkeeper.app.api.guard import read
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.pipeline.entity_advice import ADVISED, ORDER, advice
 from watchkeeper.clock import from_ms
-from watchkeeper.store.state.repositories.audit import AuditRow
+from watchkeeper.store.state.repositories.audit import AuditRow, Wanted
 
 router = APIRouter(prefix="/api/wk/security", dependencies=[Depends(read)])
 
@@ -33,7 +33,7 @@ def entities(
         _kind(kind)
     rows = [_shape(engine, one, usual) for one, usual in engine.entities.risks(least) if kind in ("", one.entity.kind)]
     with engine.state.read() as unit:
-        told = [_told(row) for row in unit.audit.newest(NEWEST) if row.action == "advise"]
+        told = [_told(row) for row in unit.audit.newest(NEWEST, Wanted(action="advise")) if row.action == "advise"]
     return {
         "enabled": engine.entities.enabled,
         "known": engine.entities.counts(),

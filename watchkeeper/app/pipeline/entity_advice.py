@@ -10,6 +10,7 @@ from detectors.entities import Kind, Standing
 from watchkeeper.config.security import Entities as Options
 from watchkeeper.errors import StoreError
 from watchkeeper.store.state import State
+from watchkeeper.store.state.repositories.audit import Wanted
 from watchkeeper.telemetry import logger
 
 log = logger(__name__)
@@ -20,6 +21,10 @@ ORDER: tuple[Advice, ...] = ("allow", "step_up", "block")
 BACK = 0.75
 #: Rows of one reading; with more at once, the others come with the next.
 MOST_ROWS = 100
+#: Rows that are looked through for what stands advised at a start.
+MOST_RECALLED = 5000
+#: Actor and action of the rows.
+WHO, ACTION = "watchkeeper", "advise"
 #: Of whom something is advised: a machine or service is not refused.
 ADVISED = ("user", "source")
 
@@ -40,9 +45,12 @@ class Decisions:
     def __init__(self, store: State) -> None:
         self._store = store
         self.standing: dict[tuple[Kind, str], Advice] = {}
+        self._recalled = False
 
     def step(self, risks: Sequence[Standing], options: Options, now: datetime) -> None:
         """Write what has changed, with the reasons."""
+        if not self._recalled:
+            self._recall()
         current = {(one.entity.kind, one.entity.name): one for one in risks if one.entity.kind in ADVISED}
         changed = [
             (key, before, after, one)
@@ -58,7 +66,7 @@ class Decisions:
             with self._store.begin() as unit:
                 for (kind, name), before, after, one in changed:
                     detail = {"before": before, "after": after, **_why(one)}
-                    unit.audit.append("watchkeeper", "advise", f"{kind}/{name}", detail, at=now)
+                    unit.audit.append(WHO, ACTION, f"{kind}/{name}", detail, at=now)
         except StoreError as error:
             log.error("advice not recorded; it is tried again", error=str(error))
             return
@@ -67,6 +75,22 @@ class Decisions:
                 self.standing.pop(key, None)
             else:
                 self.standing[key] = after
+
+    def _recall(self) -> None:
+        """What stood advised before a restart, by the audit: it is no change to advise it still."""
+        try:
+            with self._store.read() as unit:
+                rows = unit.audit.newest(MOST_RECALLED, Wanted(actor=WHO, action=ACTION))
+        except StoreError as error:
+            log.error("earlier advice cannot be read; it is tried again", error=str(error))
+            return
+        self._recalled = True
+        for row in reversed(rows):
+            kind, _, name = row.subject.partition("/")
+            after = row.detail.get("after")
+            if row.action == ACTION and kind in ADVISED and after in ORDER:
+                self.standing[kind, name] = after  # type: ignore[index]
+        self.standing = {key: stands for key, stands in self.standing.items() if stands != ORDER[0]}
 
 
 def _why(one: Standing | None) -> dict[str, Any]:
