@@ -30,7 +30,7 @@ SIGNAL_UNITS = {
 }
 #: How values of a unit are written on axes.
 AXES: Mapping[str, Figure] = {
-    "ratio": {"tickformat": ".0%"},
+    "ratio": {"tickformat": ".3~%"},  # digits as the range needs them: a flat share had "100%" at every tick
     "bytes": {"tickformat": "~s", "ticksuffix": "B"},
     "bytes_per_second": {"tickformat": "~s", "ticksuffix": "B/s"},
     "seconds": {"tickformat": "~s", "ticksuffix": "s"},

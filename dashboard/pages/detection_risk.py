@@ -79,7 +79,7 @@ def _signs(caller: Caller, signs: Sequence[Mapping[str, Any]]) -> Any:
     lines = [html.Div(_sign(caller, one), className="wk-line") for one in signs[:MOST_SIGNS]]
     if len(signs) > MOST_SIGNS:
         lines.append(widgets.quiet(caller.words("risk.more", count=len(signs) - MOST_SIGNS)))
-    return html.Div(lines)
+    return html.Div(lines, className="wk-said")
 
 
 def _advice(caller: Caller, rows: Sequence[Mapping[str, Any]]) -> Any:

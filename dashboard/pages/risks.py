@@ -92,7 +92,7 @@ def record(caller: Caller, rows: Sequence[Mapping[str, Any]]) -> Any:
 
 def reasons(caller: Caller, rows: Sequence[Mapping[str, Any]]) -> Any:
     """A line each, with its points."""
-    return html.Div([html.Div(f"{sentence(caller, one)} ({one['points']:.0f})") for one in rows])
+    return html.Div([html.Div(f"{sentence(caller, one)} ({one['points']:.0f})") for one in rows], className="wk-said")
 
 
 def sentence(caller: Caller, row: Mapping[str, Any]) -> str:

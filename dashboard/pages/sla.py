@@ -191,8 +191,8 @@ def detail(caller: Caller, row: Mapping[str, Any]) -> Any:
     ]
     window = words(f"sla.window.{row['budget_window']}")
     budget = [
-        line(words("sla.line.left"), row["budget_points"]),
-        line(words("sla.spent"), level(row["budget_points"], 0.0)),
+        line(words("sla.line.left"), row["budget_points"], "ratio"),
+        line(words("sla.spent"), level(row["budget_points"], 0.0), "ratio"),
     ]
     return html.Div(
         [
@@ -208,8 +208,8 @@ def detail(caller: Caller, row: Mapping[str, Any]) -> Any:
 UNOWNED = "—"
 
 
-def line(name: str, points: Sequence[Any]) -> dict[str, Any]:
-    return {"name": name, "points": points}
+def line(name: str, points: Sequence[Any], unit: str = "") -> dict[str, Any]:
+    return {"name": name, "points": points, "labels": {"unit": unit}}
 
 
 def level(points: Sequence[Any], value: float) -> list[list[float]]:

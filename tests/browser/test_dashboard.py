@@ -126,6 +126,17 @@ def test_a_tour_of_all_pages(house: House, language: str, theme: str, width: int
         check(seen)
 
 
+def test_reasons_of_a_risk_are_lines_of_some_words_on_a_phone(house: House) -> None:
+    with watched(house.browser, house.url, width=390) as seen:
+        seen.sign_in("ada", PASSWORD)
+        seen.page.wait_for_selector(".wk-tile")
+        seen.goto("/risks")
+        seen.page.wait_for_selector(".wk-said")
+        narrowest = "Math.min(...[...document.querySelectorAll('.wk-said')].map(one => one.offsetWidth))"
+        assert seen.page.evaluate(narrowest) >= 220
+        check(seen)
+
+
 def test_the_tables_of_a_service_are_seen_whole(house: House, visitor: Watched) -> None:
     visitor.sign_in("ada", PASSWORD)
     visitor.page.wait_for_selector(".wk-tile")

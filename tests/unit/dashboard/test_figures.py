@@ -68,7 +68,7 @@ def test_a_single_point_of_a_pool_is_seen_and_shares_are_in_per_cent() -> None:
     young = {**known, "unit": "ratio", "history": known["history"][:1], "forecast": []}
     found = figures.capacity(young, "dark", SHANGHAI, LINES)
     assert found["data"][0]["mode"] == "lines+markers"
-    assert found["layout"]["yaxis"]["tickformat"] == ".0%"
+    assert found["layout"]["yaxis"]["tickformat"] == ".3~%"
     whole = figures.capacity({**known, "unit": "bytes"}, "dark", SHANGHAI, LINES)
     assert whole["data"][0]["mode"] == "lines"
     assert whole["layout"]["yaxis"]["ticksuffix"] == "B"
@@ -106,4 +106,4 @@ def test_one_legend_stands_for_all_bands_and_a_share_is_never_expected_above_all
     bands = [trace for trace in figure["data"] if trace.get("fill") == "tonexty"]
     assert [trace["showlegend"] for trace in bands] == [True, False]
     assert [trace["y"] for trace in figure["data"][:2]] == [[0.0, 0.5], [1.0, None]]
-    assert figure["layout"]["yaxis"]["tickformat"] == ".0%"
+    assert figure["layout"]["yaxis"]["tickformat"] == ".3~%"

@@ -50,6 +50,11 @@ def test_an_objective_has_both_charts_or_says_why_not(caller: Caller) -> None:
     assert texts(silent).count("Not enough measured time yet to draw this.") == 2
 
 
+def test_what_is_left_of_the_budget_is_drawn_in_per_cent_and_how_fast_it_goes_as_a_number(caller: Caller) -> None:
+    drawn = markup(sla.detail(caller, DATA["rows"][0]))
+    assert drawn.count('"tickformat": ".3~%"') == 1
+
+
 async def test_the_page_asks_the_engine_and_keeps_a_choice(caller: Caller) -> None:
     (refresh,) = handlers(sla)["refresh"]
     found, names, _, shown = await refresh(caller, 0, "api")
