@@ -30,8 +30,10 @@ SUREST = 0.98
 WARN = 0.3
 #: A slot is so many seconds; an incident counts when it comes within the horizon after it.
 SLOT, HORIZON = 600.0, 3600.0
-#: Share of old slots that stays when one is learned: half of them is forgotten in 30 days.
-KEEP = 0.5 ** (SLOT / (30 * 86_400.0))
+#: Old slots count less once in so many slots, a day of them: to do it at each was half of all the work.
+AGEING = 144
+#: Share of them that stays then: half is forgotten in 30 days.
+KEEP = 0.5 ** (AGEING * SLOT / (30 * 86_400.0))
 #: Lead times that are kept.
 MOST_LEADS = 50
 
@@ -83,6 +85,7 @@ class Memory:
     #: Sign -> [slots with it, of these bad, hours of its own, when the newest of these began].
     signs: dict[str, list[float]] = field(default_factory=dict)
     dropped: float = 0.0  #: signs that were no longer remembered
+    age: int = 0  #: slots since old ones were made to count less
     record: Record = field(default_factory=Record)
 
     @property
@@ -98,6 +101,10 @@ class Memory:
 
     def learn(self, signs: Iterable[str], *, bad: bool, at: float) -> None:
         """One slot whose outcome is known; ``at`` in seconds since the epoch."""
+        self.age += 1
+        if self.age >= AGEING:
+            self.age = 0
+            self.forget(KEEP)
         self.slots, self.bad = self.slots + 1.0, self.bad + bad
         for name in signs:
             counts = self.signs.setdefault(name, [0.0, 0.0, 0.0, at - HORIZON])
@@ -134,7 +141,7 @@ class Memory:
         """As JSON has it."""
         record = {name: getattr(self.record, name) for name in Record.__slots__}
         return {"slots": self.slots, "bad": self.bad, "incidents": self.incidents, "signs": self.signs,
-                "dropped": self.dropped, "record": record}  # fmt: skip
+                "dropped": self.dropped, "age": self.age, "record": record}  # fmt: skip
 
     @classmethod
     def of(cls, found: Mapping[str, Any]) -> Memory:
@@ -265,7 +272,6 @@ class Watch:
             bad = any(one.at < at <= one.at + HORIZON for at in self.opened)
             if one.value is not None:
                 self.memory.score(one.value, one.base, bad=bad)
-            self.memory.forget(KEEP)
             self.memory.learn(one.signs, bad=bad, at=one.at)
         self.pending = [one for one in self.pending if now - one.at < HORIZON]
         self.opened = [at for at in self.opened if now - at < 2 * HORIZON]
