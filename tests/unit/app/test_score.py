@@ -379,6 +379,16 @@ def test_memories_are_copied_a_few_targets_at_a_time_and_all_of_them(tmp_path: P
         assert {"a", "b", "c", "group/service/shop"} <= set(found)
 
 
+def test_a_first_target_without_any_scored_series_keeps_no_memory_from_being_written(tmp_path: Path) -> None:
+    with engine(tmp_path) as house:
+        house.scoring.ticks(tick(layout("watchkeeper_up"), 1.0, target="own"))
+        house.scoring.ticks(tick(layout("cpu_usage"), 1.0, target="host"))
+        kept = [one for portion in house.scoring.portions() for one in house.scoring.remember(portion)]
+        house.save_scored(kept, house.clock.now())
+        assert "host" in {one.target for one in kept}
+        assert list(house.data.scored.glob("*.npz"))
+
+
 def test_memories_hold_no_pickle_and_series_that_came_or_went_meanwhile_are_told_apart(tmp_path: Path) -> None:
     with engine(tmp_path) as house:
         lived(house, 0, 40)

@@ -161,7 +161,7 @@ class Scoring:
         sizes |= {target_of(key): GROUP_SIZE for key in list(self.groups.all)} if self.groups is not None else {}
         found, room = list[set[str]](), 0
         for key, size in sizes.items():
-            if size > room:
+            if not found or size > room:  # a target may come first that has no scored series
                 found, room = [*found, set()], PORTION
             found[-1].add(key)
             room -= size
