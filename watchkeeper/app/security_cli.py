@@ -26,9 +26,10 @@ def risks(
     least: Annotated[float, typer.Option(min=0, max=100, help="Only risks of at least so much.")] = 20.0,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Entities to print at most.")] = 50,
     config: Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file.")] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="Data directory of the running engine.")] = None,
 ) -> None:
     """Print risks from 0 to 100 with their reasons, the highest first; of files the highest that each had."""
-    rows = _of_files(files, config, least) if files else _of_engine(config, least)
+    rows = _of_files(files, config, least) if files else _of_engine(config, data, least)
     for row in rows[:limit]:
         sys.stdout.write(
             f"{row['risk']:5.1f} {row['kind']:<8} {row['entity']:<32} {row['at']}  {_why(row['reasons'])}\n"
@@ -46,12 +47,12 @@ def _of_files(files: Sequence[Path], config: Path | None, least: float) -> list[
     return [row for row in found if row["risk"] >= least]
 
 
-def _of_engine(config: Path | None, least: float) -> list[dict[str, Any]]:
+def _of_engine(config: Path | None, data: Path | None, least: float) -> list[dict[str, Any]]:
     from watchkeeper.app.client import Client
     from watchkeeper.app.wiring import data_dir
     from watchkeeper.config import default_path, load
 
-    client = Client.of(data_dir(load(config or default_path()).config).root)
+    client = Client.of(data or data_dir(load(config or default_path()).config).root)
     found = client.get("/api/wk/security/entities", least=least, limit=1000)
     if not found["enabled"]:
         raise typer.BadParameter("the engine learns of nobody; set security.entities.enabled: on", param_hint="FILE")

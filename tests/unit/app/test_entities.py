@@ -13,11 +13,14 @@ from fastapi.testclient import TestClient
 from support.engines import build, clock_of
 from support.engines import engine as house
 from support.journey import assert_ledgers, begin, walk
+from typer.testing import CliRunner
 
 from detectors.entities import Act, Standing
 from watchkeeper.access.roles import Role
 from watchkeeper.access.tokens import create_system_token
 from watchkeeper.app.api.app import create
+from watchkeeper.app.cli import app
+from watchkeeper.app.client import Client
 from watchkeeper.app.engine import Engine
 from watchkeeper.app.entity_files import highest
 from watchkeeper.app.lifecycle import stop
@@ -262,6 +265,25 @@ def test_files_are_read_as_an_engine_would_have(tmp_path: Path) -> None:
     acts_read, rows = highest([access, auth], load(None))
     assert acts_read == 5  # alike within ten seconds are one
     assert {row["entity"] for row in rows if row["risk"] > 60} == {"6.6.6.6", "root", "web-1"}
+
+
+def test_the_command_asks_the_engine_of_a_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {"kind": "user", "entity": "ada", "risk": 61.0, "last_seen": "2026-03-02T04:00:00Z",
+           "reasons": [{"reason": "brute_force", "points": 61.0, "detail": {"refused": 30}}]}  # fmt: skip
+    asked: list[Any] = []
+
+    class Asked:
+        def __init__(self, data: Path | None) -> None:
+            asked.append(data)
+
+        def get(self, path: str, **query: Any) -> Any:
+            asked.append((path, query["least"]))
+            return {"enabled": True, "entities": [row]}
+
+    monkeypatch.setattr(Client, "of", Asked)
+    said = CliRunner().invoke(app, ["security", "risks", "--data", str(tmp_path)])
+    assert asked == [tmp_path, ("/api/wk/security/entities", 20.0)]
+    assert "brute_force 61 refused=30" in said.output
 
 
 def finding(title: str, service: str = "", status: EventStatus = EventStatus.OK, **about: str) -> Event:
