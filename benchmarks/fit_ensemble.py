@@ -19,6 +19,7 @@ from benchmarks._fit_inputs import inputs_of
 from benchmarks._fit_made_up import made_up
 from benchmarks._fit_networks import fit, write
 from benchmarks._fit_series import read
+from benchmarks._fit_traffic import traffic
 
 #: Seed of made-up series, of the choice of points and of the parts; networks start from it and the next.
 SEED = 0
@@ -47,7 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
     if asked is None:
         return 0
     measure = figures.precision if asked.harness is None else figures.harness(asked.harness)
-    series = [*read(Path(os.environ.get("WATCHKEEPER_TEST_DATA", ".")) / "detection"), *made_up(seed=SEED)]
+    data = Path(os.environ.get("WATCHKEEPER_TEST_DATA", ".")) / "detection"
+    series = [*read(data), *made_up(seed=SEED), *traffic(seed=SEED)]
     inputs = inputs_of(series)
     print(f"{len(series)} series, {sum(len(one.values) for one in series):,} points", flush=True)
     if asked.out is not None:

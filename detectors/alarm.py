@@ -17,7 +17,7 @@ from .base import Array, State
 from .fusion import chance
 
 #: Days over which a series' own rate of alarms is counted.
-DAYS = 20.0
+DAYS = 40.0
 #: Days for which a view by the time of day is new, and the evidence that is doubted then.
 NEW, DOUBT = 0.125, 3.0
 #: Share of the budget that is aimed at: how a series goes on is never quite how it went.
@@ -25,7 +25,7 @@ AIMED = 0.87
 #: Days for which a new series is taken to have kept to its budget.
 TRUSTED_DAYS = 10.0
 #: Evidence at which an alarm opens while the rate equals the budget: that something begins, that it goes on.
-LIMIT, LASTING_LIMIT = -1.25, -0.65
+LIMIT, LASTING_LIMIT = -1.5, -0.9
 #: How much lower both are where time stamps are not real: what is looked through afterwards wakes nobody.
 CLOCKLESS = 1.0
 #: How much the limit rises when the rate grows by a factor of e.

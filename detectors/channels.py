@@ -44,7 +44,7 @@ BAND = 1000.0
 class Moment:
     """When a block is."""
 
-    places: daily.Places | None  #: in the day; None where there is no time of day
+    when: daily.When | None  #: in day and week; None where there is no time of day
     ticks: int  #: columns before it
     known: Array | None  #: [series]; None where all samples are known
     turns: bool = False  #: whether series learn in turns
@@ -54,8 +54,8 @@ class Moment:
         if chosen == slice(None):
             return self
         known = None if self.known is None else self.known[chosen]
-        places = None if self.places is None else self.places.rows(chosen)
-        return Moment(places, self.ticks, None if known is None or known.all() else known, self.turns)
+        when = None if self.when is None else self.when.rows(chosen)
+        return Moment(when, self.ticks, None if known is None or known.all() else known, self.turns)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,15 +80,15 @@ def look(state: State, sample: Array, clock: Clock, at: Moment, room: int) -> Vi
     fresh = rows["seen"] == 0
     if fresh.any():
         _begin(rows, fresh, sample[:, 0])
-    block = Block(sample, at.places, clock, at.ticks, at.known, moving.Seen(rows["seen"], length))
+    block = Block(sample, at.when, clock, at.ticks, at.known, moving.Seen(rows["seen"], length))
     left = residuals.residuals(state, block)
     inputs = np.empty((len(NAMES) + room, length, len(sample)), np.float32).swapaxes(1, 2)
     first = inputs_of(len(CHANNELS), LONG)
     found = _rarities(state, block, left, inputs[:first])
     _extra(inputs[first : len(NAMES)], state, block, left, found)
     still = _still(rows, left.sizes["change"], at.known)
-    if at.places is not None:
-        daily.learn(state, sample, at.places, clock.interval_ms, at.known)
+    if at.when is not None:
+        daily.learn(state, sample, at.when, clock.interval_ms, at.known)
     rows["seen"] = rows["seen"] + (np.int32(length) if at.known is None else at.known.astype(np.int32))
     predictor.absorb(state, left.near, at.ticks, turns=at.turns)
     return View(inputs, still, left, found, clock.slow)
@@ -106,9 +106,9 @@ def band(view: View) -> tuple[Array, Array]:
 def _begin(rows: moving.Rows, fresh: Array, sample: Array) -> None:
     """Rows of series never seen: the first sample is all that they remember."""
     for name, array in rows.items():
-        if array.dtype.kind == "f" and name not in ("profile", "anchor"):
+        if array.dtype.kind == "f" and name not in ("day_profile", "anchor"):
             array[fresh] = 0.0
-    rows["record"][fresh] = NOTHING
+    rows["record_start"][fresh] = NOTHING
     rows["weights"][fresh, 0] = 1.0
     rows["last"][fresh] = sample[fresh, None]
 
@@ -131,7 +131,8 @@ def _rarities(state: State, block: Block, left: Residuals, to: Array) -> Rarity:
             np.abs(left.sizes[name], out=sizes[at], casting="same_kind")
         else:
             sizes[at] = energy
-    return rarity(state.rows, sizes, floors, _LIMITS, block.seen, block.clock.pace, block.known, to)
+    stretch = predictor.stretch(block.ticks, block.sample.shape[1])
+    return rarity(state.rows, sizes, floors, _LIMITS, block.seen, block.clock.pace, stretch, block.known, to)
 
 
 def _reach(found: Rarity, name: str) -> Array:

@@ -1,6 +1,8 @@
-"""What a series usually is at this time of day: 288 parts, each the mean of earlier days that forgets.
+"""What a series usually is at this time of day, and how far from that at this time of the week.
 
-A part is not read on the day it is learned, so a block of less than a day reads one profile and learns it afterwards.
+288 parts of a day, each the mean of earlier days that forgets; and 42 parts of a week, each how far the series usually
+is from those of the day then: what weekends change, of which days alone know nothing. A part is not read on the day it
+is learned, so a block of less than a day reads one profile and learns it afterwards.
 Series of one call may have clocks of their own: ``Places`` has a row for each, or one for all.
 """
 
@@ -15,83 +17,145 @@ from watchkeeper.model.series import IntArray
 from .base import Array, State
 
 DAY_MS = 86_400_000
-BINS = 288
-#: Share of the newest day in the profile: about three days of memory.
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """One that repeats itself."""
+
+    name: str  #: that its rows of the state begin with
+    period_ms: int
+    bins: int  #: parts of it at most; none is shorter than a sample
+    early: float  #: cycles that a part of the first one counts for
+
+    def width_ms(self, interval_ms: int) -> int:
+        return max(interval_ms, self.period_ms // self.bins)
+
+
+DAY = Cycle("day", DAY_MS, 288, 1.0)
+#: Weeks begin on Thursdays, as the epoch does. That a week of one view is like all others is believed by half.
+WEEK = Cycle("week", 7 * DAY_MS, 42, 2.0)
+#: Share of the newest cycle in the profile: about three of memory.
 GAIN = 0.3
 #: Parts that must lie between the end of a block and its start a day later.
 MARGIN = 4
 
 
 def start_rows(count: int) -> dict[str, Array]:
-    return {
-        "profile": np.full((count, BINS), np.nan, np.float32),
-        "visit": np.zeros((count, 4)),  # sum and samples of the part under way, and of the one before
-        "part": np.zeros((count, 2), np.int16),  # the part under way, and the one before
+    rows: dict[str, Array] = {
+        "day_profile": np.full((count, DAY.bins), np.nan, np.float32),
+        "week_profile": np.zeros((count, WEEK.bins), np.float32),
         "anchor": np.full(count, np.nan),  # the first sample: float32 keeps small moves around it
     }
+    for cycle in (DAY, WEEK):
+        rows[f"{cycle.name}_visit"] = np.zeros((count, 4))  # sum and samples of the part under way, of the one before
+        rows[f"{cycle.name}_part"] = np.zeros((count, 2), np.int16)  # the part under way, and the one before
+    return rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Places:
-    """Where the times of a block are in the day: arrays [series, time], or [1, time] where all go by one clock."""
+    """Where the times of a block are in a cycle: arrays [series, time], or [1, time] where all go by one clock."""
 
     part: IntArray
-    inside: Array  #: place within the part less one half
-    count: int  #: parts of a day
+    beside: IntArray  #: the nearest part beside it
+    inside: Array  #: how far it is from the middle of the part towards that of the other, in parts
 
     def rows(self, chosen: slice) -> Places:
         """Of these series alone."""
-        return self if len(self.part) == 1 else Places(self.part[chosen], self.inside[chosen], self.count)
+        one = len(self.part) == 1
+        return self if one else Places(self.part[chosen], self.beside[chosen], self.inside[chosen])
 
 
-def places(times: IntArray, interval_ms: int) -> Places:
+@dataclass(frozen=True, slots=True, eq=False)
+class When:
+    """Where the times of a block are in the day and in the week."""
+
+    day: Places
+    week: Places
+
+    def rows(self, chosen: slice) -> When:
+        """Of these series alone."""
+        return When(self.day.rows(chosen), self.week.rows(chosen))
+
+
+def when(times: IntArray, interval_ms: int) -> When:
     """Of times [series or 1, time] in milliseconds since the epoch."""
-    width = max(interval_ms, DAY_MS // BINS)
-    count = max(1, DAY_MS // width)
+    return When(_places(times, interval_ms, DAY), _places(times, interval_ms, WEEK))
+
+
+def _places(times: IntArray, interval_ms: int, cycle: Cycle) -> Places:
+    width = cycle.width_ms(interval_ms)
+    count = max(1, cycle.period_ms // width)
     moment = times.astype(np.float64)
-    moment -= DAY_MS * np.floor(moment / DAY_MS)
+    moment -= cycle.period_ms * np.floor(moment / cycle.period_ms)
     moment /= width
     part = np.minimum(moment.astype(np.int64), count - 1)
     moment -= part
     moment += 0.5 * interval_ms / width - 0.5
-    return Places(part, moment, count)
+    beside = part + np.where(moment < 0, -1, 1)
+    beside += np.where(beside < 0, count, 0) - np.where(beside >= count, count, 0)
+    if cycle is WEEK:  # a weekend begins at midnight, and not bit by bit
+        a_day = max(1, DAY_MS // width)
+        beside = np.where(beside // a_day == part // a_day, beside, part)
+    return Places(part, beside, np.abs(moment, out=moment))
 
 
 def reach_ms(interval_ms: int) -> int:
     """How long a block may last, so that it reads no part which it has learned."""
-    return DAY_MS - MARGIN * max(interval_ms, DAY_MS // BINS)
+    return DAY_MS - MARGIN * DAY.width_ms(interval_ms)
 
 
-def expected(state: State, at: Places) -> Array:
+def expected(state: State, at: When) -> Array:
     """The usual value at each time [series, time], drawn out between neighbouring parts; NaN where not known."""
-    profile = state.rows["profile"]
-    beside = at.part + np.where(at.inside < 0, -1, 1)
-    beside += np.where(beside < 0, at.count, 0) - np.where(beside >= at.count, at.count, 0)
-    if len(at.part) == 1:
-        here, there = profile[:, at.part[0]], profile[:, beside[0]]
-    else:
-        rows = np.arange(len(profile))[:, None]
-        here, there = profile[rows, at.part], profile[rows, beside]
-    drawn = here + np.abs(at.inside) * (there.astype(np.float64) - here)
-    return np.where(np.isnan(drawn), here, drawn) + state.rows["anchor"][:, None]
+    usual = _of_day(state, at.day)
+    usual += _drawn(state.rows["week_profile"], at.week)
+    usual += state.rows["anchor"][:, None]
+    return usual
 
 
-def learn(state: State, sample: Array, at: Places, interval_ms: int, known: Array | None) -> None:
+def _of_day(state: State, at: Places) -> Array:
+    """How far from the anchor it usually is at this time of day; NaN where that is not known."""
+    drawn = _drawn(state.rows["day_profile"], at)
+    unknown = np.isnan(drawn)
+    return np.where(unknown, _here(state.rows["day_profile"], at.part), drawn) if unknown.any() else drawn
+
+
+def _here(profile: Array, part: IntArray) -> Array:
+    return profile[:, part[0]] if len(part) == 1 else profile[np.arange(len(profile))[:, None], part]
+
+
+def _drawn(profile: Array, at: Places) -> Array:
+    here, there = _here(profile, at.part), _here(profile, at.beside)
+    return np.asarray(here + at.inside * (there.astype(np.float64) - here))
+
+
+def learn(state: State, sample: Array, at: When, interval_ms: int, known: Array | None) -> None:
     """Add a block of samples [series, time], none of them NaN unless ``known`` says so."""
     anchor = state.rows["anchor"]
     if np.isnan(anchor).any():
         first = sample[:, 0] if known is None else np.where(known, sample[:, 0], np.nan)
         anchor = state.rows["anchor"] = np.where(np.isnan(anchor), first, anchor)
     moved = np.subtract(sample, np.nan_to_num(anchor)[:, None], order="C")
-    moved = moved if known is None else np.where(known[:, None], moved, 0.0)
-    weight = np.ones(len(moved)) if known is None else known.astype(np.float64)
-    if moved.shape[1] == 1 and (at.part[:, 0] == state.rows["part"][:, 0]).all():  # all are where they were
-        state.rows["visit"][:, 0] += moved[:, 0]
-        state.rows["visit"][:, 1] += weight
+    away = np.subtract(moved, _of_day(state, at.day), order="C")
+    np.nan_to_num(away, copy=False)  # before a day is known nothing of it is odd
+    weight = np.ones(len(moved))
+    if known is not None:
+        moved, away = (np.where(known[:, None], one, 0.0) for one in (moved, away))
+        weight = known.astype(np.float64)
+    _learn(state, moved, at.day.part, weight, interval_ms, DAY)
+    _learn(state, away, at.week.part, weight, interval_ms, WEEK)
+
+
+def _learn(state: State, moved: Array, part: IntArray, weight: Array, interval_ms: int, cycle: Cycle) -> None:
+    parts, visit = state.rows[f"{cycle.name}_part"], state.rows[f"{cycle.name}_visit"]
+    if moved.shape[1] == 1 and (part[:, 0] == parts[:, 0]).all():  # all are where they were
+        visit[:, 0] += moved[:, 0]
+        visit[:, 1] += weight
         return
-    visits = _visits(state, moved, weight, at.part)
-    _fold(state, _over(state, visits), interval_ms)
-    _leave_open(state, visits)
+    visits = _visits(parts, visit, moved, weight, part)
+    _fold(state, _over(parts, visit, visits), interval_ms, cycle)
+    _leave_open(parts, visit, visits)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,7 +172,7 @@ class _Visits:
     goes_on: Array  #: whether the first is the part that was under way
 
 
-def _visits(state: State, moved: Array, weight: Array, part: IntArray) -> _Visits:
+def _visits(before: IntArray, open_visit: Array, moved: Array, weight: Array, part: IntArray) -> _Visits:
     length = moved.shape[1]
     new = np.ones(moved.shape, np.bool_)
     np.not_equal(part[:, 1:], part[:, :-1], out=new[:, 1:])
@@ -118,7 +182,7 @@ def _visits(state: State, moved: Array, weight: Array, part: IntArray) -> _Visit
     number = np.diff(starts, append=moved.size) * weight[row]
     first = np.flatnonzero(column == 0)
     parts = part[0, column] if len(part) == 1 else part.ravel()[starts]
-    open_visit, goes_on = state.rows["visit"], parts[first] == state.rows["part"][:, 0]
+    goes_on = parts[first] == before[:, 0]
     total[first] += np.where(goes_on, open_visit[:, 0], 0.0)
     number[first] += np.where(goes_on, open_visit[:, 1], 0.0)
     return _Visits(row, column, parts, total, number, first, np.diff(first, append=len(starts)), goes_on)
@@ -135,9 +199,8 @@ class _Over:
     until: IntArray  #: column in which the next but one begins
 
 
-def _over(state: State, visits: _Visits) -> list[_Over]:
+def _over(parts: IntArray, held: Array, visits: _Visits) -> list[_Over]:
     """A visit is over when the next but one begins: those left open, if so, and all but the last two of the block."""
-    held, parts = state.rows["visit"], state.rows["part"]
     before = np.flatnonzero(visits.count - visits.goes_on >= 1)
     under_way = np.flatnonzero(~visits.goes_on & (visits.count >= 2))
     ends = visits.column[np.minimum(visits.first[before] + visits.goes_on[before], len(visits.row) - 1)]
@@ -152,21 +215,20 @@ def _over(state: State, visits: _Visits) -> list[_Over]:
     return found
 
 
-def _fold(state: State, over: list[_Over], interval_ms: int) -> None:
+def _fold(state: State, over: list[_Over], interval_ms: int, cycle: Cycle) -> None:
     """Visits that are over and no longer beside the present become part of the profile."""
-    profile, seen = state.rows["profile"], state.rows["seen"]
+    profile, seen = state.rows[f"{cycle.name}_profile"], state.rows["seen"]
     for one in over:
-        days = np.floor((seen[one.row] + one.until) * (interval_ms / DAY_MS))
-        gain = np.maximum(GAIN, 1.0 / (1.0 + days)).astype(np.float32)
+        cycles = np.floor((seen[one.row] + one.until) * (interval_ms / cycle.period_ms))
+        gain = np.maximum(GAIN, 1.0 / (cycle.early + cycles)).astype(np.float32)
         mean = (one.total / np.maximum(one.number, 1.0)).astype(np.float32)
         old = profile[one.row, one.part]
         new = np.where(np.isnan(old), mean, old + gain * (mean - old))
         profile[one.row, one.part] = np.where(one.number > 0, new, old)
 
 
-def _leave_open(state: State, visits: _Visits) -> None:
+def _leave_open(parts: IntArray, held: Array, visits: _Visits) -> None:
     """The last two visits of each series are those under way and before."""
-    held, parts = state.rows["visit"], state.rows["part"]
     last = visits.first + visits.count - 1
     many, one_more = visits.count >= 2, (visits.count == 1) & ~visits.goes_on
     earlier = np.maximum(last - 1, 0)

@@ -31,19 +31,20 @@ FIRST_INTERVAL_MS = 60_000
 class Ensemble:
     """Scores from 0 to 1 how much each sample ought to be looked at, and says when to page.
 
-    Looks at the last change, two levels, the time of day, a linear predictor of the series' own shape and the energy
-    it leaves over, each against its own past. Good for: gauges and rates nobody described, also of odd shape. Not for:
-    raw counters (take the rate first).
+    Looks at the last change, two levels, the time of day and of the week, a linear predictor of the series' own shape
+    and the energy it leaves over, each against its own past. Good for: gauges and rates nobody described, also of odd
+    shape. Not for: raw counters (take the rate first).
     """
 
     false_alarms_a_day: Annotated[float, Field(gt=0)] = 0.15  #: budget of alarms of one series; raises its limit
     season: bool = True  #: compare with the time of day; off where time stamps are not real
     zone: str = "UTC"  #: time zone of the series, whose days are compared
     zones: Mapping[str, str] = field(default_factory=dict)  #: label=value -> zone, of series that live elsewhere
+    country: str = ""  #: whose holidays and make-up workdays count, like CN, DE or US-CA; empty: none
     min_history: Annotated[int, Field(ge=2)] = 20  #: known samples before there is a score
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_places", Places.of(self.zone, "", self.zones))
+        object.__setattr__(self, "_places", Places.of(self.zone, self.country, self.zones))
 
     @property
     def places(self) -> Places:
@@ -159,7 +160,7 @@ class Ensemble:
     def _moment(self, state: base.State, seen: FloatArray, times: IntArray, clock: residuals.Clock) -> channels.Moment:
         known = ~np.isnan(seen[:, 0])
         return channels.Moment(
-            places=daily.places(times, clock.interval_ms) if self.season else None,
+            when=daily.when(times, clock.interval_ms) if self.season else None,
             ticks=int(state.shared["ticks"][0]),
             known=None if known.all() else known,
             turns=predictor.in_turns(state),

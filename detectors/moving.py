@@ -7,6 +7,7 @@ a step of every series is then one operation. ``known`` [series] is None where e
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -169,26 +170,50 @@ def largest(rows: Rows, key: str, size: Array, fall: float | Array, known: Array
     return fallen, with_it
 
 
-def over_largest(rows: Rows, key: str, size: Array, fall: Array, known: Array | None) -> Array:
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Columns that are reckoned from one moment; no block goes across its ends."""
+
+    since: int  #: columns of it before this block
+    ends: bool  #: whether it ends with this block
+
+
+def over_largest(rows: Rows, key: str, size: Array, fall: Array, known: Array | None, at: Stretch) -> Array:
     """How far each ``size`` is over the largest before it, as ``largest`` has it, which then knows it; float32.
 
-    Reckoned from where the block begins, as if samples rose and the largest did not fall: single precision has no
-    room for many small falls from a large number.
+    Reckoned from where the stretch begins, as if samples rose and the largest did not fall: single precision has no
+    room for many small falls from a large number, and what comes out must not hang on how columns came in blocks. The
+    state is the largest at that moment, ``{key}_start``, and how far the risen ones are above it.
     """
-    before, length = rows[key], size.shape[-1]
-    if before.size < FEW and length > 1:
-        return np.asarray((size - largest(rows, key, size, fall, known)[0]).astype(np.float32))
-    start = before.astype(np.float32)
+    start, now, length = rows[f"{key}_start"], rows[key], size.shape[-1]
     over = np.subtract(_time_first(size), start)
-    over += (np.arange(1, length + 1)[:, None, None] * fall).astype(np.float32)
-    now = (before - start).astype(np.float32)
+    over += (np.arange(at.since + 1, at.since + length + 1)[:, None, None] * fall).astype(np.float32)
+    if known is not None:  # one column
+        unchanged = now + fall.astype(np.float32)
+        now, over[0] = np.where(known, np.maximum(now, over[0]), unchanged), over[0] - now
+    elif now.size < FEW:
+        raised = np.concatenate([now[None], over])
+        np.maximum.accumulate(raised, axis=0, out=raised)
+        over -= raised[:-1]
+        now = raised[-1]
+    else:
+        now = _over_walked(over, now)
+    rows[key] = now.astype(np.float32)
+    if at.ends:
+        rows[f"{key}_start"] = (start + now.astype(np.float64) - (at.since + length) * fall).astype(np.float32)
+        rows[key] = np.zeros_like(start)
+    return _time_last(over)
+
+
+def _over_walked(over: Array, now: Array) -> Array:
+    """From risen sizes [time, ...] to how far each is over the largest before it, in place; answers the largest."""
+    now = now.copy()
     held = np.empty_like(now)
     for one in list(over):
         np.maximum(now, one, out=held)
         np.subtract(one, now, out=one)
         now, held = held, now
-    _keep(rows, key, start.astype(np.float64) + now - length * fall, known, before)
-    return _time_last(over)
+    return now
 
 
 def _raised(before: Array, size: Array, step: Array, fallen: Array, with_it: Array) -> None:

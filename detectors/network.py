@@ -20,8 +20,9 @@ from .base import Array
 
 FILE = "ensemble_weights.json"
 #: Points that go through a network at once, and those beside them on either side that go along. Products of one shape
-#: add up in one order but at their edges: what a point says depends on no other, to the last bit.
-SLICE, BESIDE = 496, 8
+#: add up in one order but at their edges, as long as the library does not take them in two: what a point says depends
+#: on no other, to the last bit.
+SLICE, BESIDE = 304, 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from . import moving
 from .base import Array, State
 
 #: Furthest sample looked back to.
@@ -28,6 +29,8 @@ RIDGE = 3e-4
 TOGETHER = 4096
 #: Samples that carry most of the weight of the sums.
 MEMORY = 8192.0
+#: Steps of a unit in which samples are remembered, two bytes each: far finer than what is told apart.
+STEPS = np.float32(4000.0)
 
 _BACK = np.concatenate([[0], LAGS])
 _UPPER = np.triu_indices(len(_BACK))
@@ -41,24 +44,32 @@ def start_rows(count: int) -> dict[str, Array]:
     weights = np.zeros((count, len(LAGS)), np.float32)
     weights[:, 0] = 1.0
     return {
-        "ring": np.zeros((count, REACH + CHUNK), np.float32),
+        "ring": np.zeros((count, REACH + CHUNK), np.int16),
         "products": np.zeros((count, len(_UPPER[0])), np.float32),
         "weights": weights,
         "fit": np.zeros((count, 2), np.float32),
     }
 
 
+def in_steps(sample: Array) -> Array:
+    """Samples between -8 and 8, as they are remembered."""
+    return np.rint(sample * STEPS).astype(np.int16)
+
+
 def predict(state: State, sample: Array, ticks: int) -> Array:
-    """What is foreseen for each sample [series, time] of a block that crosses no ``horizon``; float32."""
+    """What is foreseen for each sample [series, time] of a block that crosses no ``horizon``; float32.
+
+    ``sample`` is ``in_steps``, the answer is not.
+    """
     ring, weights = state.rows["ring"], state.rows["weights"]
     size, length = ring.shape[1], sample.shape[1]
     foreseen, part = (np.zeros((length, len(ring)), np.float32) for _ in range(2))  # a moment of all series at a time
     if length == 1:
         past = [ring[:, (ticks - lag) % size] for lag in LAGS.tolist()]
     else:
-        whole = np.concatenate([ring.T[(ticks + np.arange(-REACH, 0)) % size], sample.T])
+        whole = np.concatenate([ring.T[(ticks + np.arange(-REACH, 0)) % size], sample.T], dtype=np.float32)
         past = [whole[REACH - lag : REACH - lag + length] for lag in LAGS.tolist()]
-    for share, lagged in zip(np.ascontiguousarray(weights.T), past, strict=True):
+    for share, lagged in zip(np.ascontiguousarray(weights.T) / STEPS, past, strict=True):
         np.multiply(share, lagged, out=part)
         foreseen += part
     return foreseen.T
@@ -76,8 +87,20 @@ def horizon(state: State, ticks: int) -> int:
     return min(after for after in (*EARLY, REFIT * (ticks // REFIT + 1)) if after > ticks) - ticks
 
 
+def stretch(ticks: int, length: int) -> moving.Stretch:
+    """Where a block of so many columns after ``ticks`` is among those that no block goes across."""
+
+    def last(at: int) -> int:
+        return max(one for one in (0, 1, 2, *EARLY, REFIT * (at // REFIT)) if one <= at)
+
+    return moving.Stretch(ticks - last(ticks), last(ticks + length) == ticks + length)
+
+
 def absorb(state: State, sample: Array, ticks: int, *, turns: bool = False) -> None:
-    """Put a block into the ring; learn after every chunk, solve at the horizon. ``turns``: of one column, in turns."""
+    """Put a block, ``in_steps``, into the ring; learn after every chunk, solve at the horizon.
+
+    ``turns``: of one column, in turns.
+    """
     ring = state.rows["ring"]
     size, length, done = ring.shape[1], sample.shape[1], 0
     if turns:
@@ -111,7 +134,7 @@ def learn(state: State, rows: slice, ticks: int) -> None:
     picked = np.arange(0, CHUNK, 1 if ticks <= DENSE else STRIDE)  # how far before the newest sample
     places = (ticks - 1 - picked[:, None] - _BACK[None, :]) % ring.shape[1]
     lagged = np.take(np.ascontiguousarray(ring), places.ravel(), axis=1, mode="clip")  # by columns: see wide
-    lagged = lagged.reshape(len(ring), *places.shape)  # [series, moment, lag]
+    lagged = lagged.reshape(len(ring), *places.shape) / STEPS  # [series, moment, lag], float32
     total = np.matmul(lagged.transpose(0, 2, 1), lagged).reshape(len(ring), -1)
     products *= keep
     total = np.take(total, _KEPT, axis=1, mode="clip")

@@ -23,7 +23,7 @@ MOST_EXCESS = np.float32(3.0)
 #: Rarity is counted in decimal orders up to this.
 MOST_RARITY = np.float32(30.0)
 #: Parts of the state, a number a series and channel each.
-PARTS = ("size", "share", "excess", "record")
+PARTS = ("size", "share", "excess", "record", "record_start")
 #: Natural logarithm of a record that any residual beats.
 NOTHING = -60.0
 _LOG_TWO, _LOG_TEN = np.float32(np.log(2.0)), np.float32(np.log(10.0))
@@ -61,7 +61,8 @@ def start_rows(count: int, channels: int, long: int) -> dict[str, Array]:
     """``long``: channels, the first ones, that are judged by a past of months too."""
     rows = {part: np.zeros((count, channels), np.float32) for part in ("share", "excess")}
     both = channels + long
-    return rows | {"size": np.zeros((count, both), np.float32), "record": np.full((count, both), NOTHING)}
+    rows |= {part: np.zeros((count, both), np.float32) for part in ("size", "record")}
+    return rows | {"record_start": np.full((count, both), NOTHING, np.float32)}
 
 
 def inputs_of(channels: int, long: int) -> int:
@@ -76,6 +77,7 @@ def rarity(
     limit: Array,
     seen: moving.Seen,
     pace: Pace,
+    at: moving.Stretch,
     known: Array | None,
     to: Array,
 ) -> Rarity:
@@ -88,7 +90,7 @@ def rarity(
     long = both - count
     orders, ratio, record, long_ratio, long_record = np.split(to, np.cumsum([count, count, count, long]))
     usual = _usual(held, size, floor, seen, pace, known)
-    _records(held, size, floor, pace, known, (record, long_record))
+    _records(held, size, floor, pace, known, at, (record, long_record))
     units = size / usual[:count]
     units += _LITTLE
     grown = np.log(units)
@@ -135,7 +137,13 @@ def _usual(held: moving.Rows, size: Array, floor: Array, seen: moving.Seen, pace
 
 
 def _records(
-    held: moving.Rows, size: Array, floor: Array, pace: Pace, known: Array | None, to: tuple[Array, Array]
+    held: moving.Rows,
+    size: Array,
+    floor: Array,
+    pace: Pace,
+    known: Array | None,
+    at: moving.Stretch,
+    to: tuple[Array, Array],
 ) -> None:
     """Write sizes over the largest so far, log2, of all channels and once more of those with a past of months."""
     count, both = len(size), len(held["size"])
@@ -144,7 +152,7 @@ def _records(
     little += size
     np.log(little, out=little)
     sized[count:], falls[count:] = little[: both - count], pace.long_fall
-    over = moving.over_largest(held, "record", sized, falls, known)
+    over = moving.over_largest(held, "record", sized, falls, known, at)
     over *= 1 / _LOG_TWO
     for part, into in zip((over[:count], over[count:]), to, strict=True):
         np.clip(part, np.float32(-8), np.float32(8), out=into)

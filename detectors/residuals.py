@@ -65,7 +65,7 @@ class Block:
     """Samples [series, time] on their way through the state."""
 
     sample: Array
-    places: daily.Places | None  #: None where there is no time of day
+    when: daily.When | None  #: None where there is no time of day
     clock: Clock
     ticks: int  #: columns before this block
     known: Array | None  #: [series]; None where all samples are known, which more than one column must be
@@ -95,7 +95,7 @@ class Residuals:
     slow: Array = field(default_factory=lambda: np.empty(0))  #: the slow level
     expected: Array = field(default_factory=lambda: np.empty(0))  #: by the time of day, else the fast level
     timed: Array = field(default_factory=lambda: np.empty(0))  #: whether it is by the time of day
-    near: Array = field(default_factory=lambda: np.empty(0))  #: what the predictor is to learn
+    near: Array = field(default_factory=lambda: np.empty(0))  #: what the predictor is to learn, in its steps
 
 
 def start_rows(count: int) -> dict[str, Array]:
@@ -129,8 +129,8 @@ def residuals(state: State, block: Block) -> Residuals:
     least = 1e-9 * (np.abs(slow) + 1e-3)
     far = ((sample - if_timed(usual, centre)) / (1.5 * (spread + least))).astype(np.float32)
     np.clip(far, -TOLD, TOLD, out=far)
-    near = np.clip(far, -LEARNED, LEARNED)
-    near = near if block.known is None else np.where(block.known[:, None], near, np.float32(0))
+    near = predictor.in_steps(np.clip(far, -LEARNED, LEARNED))
+    near = near if block.known is None else np.where(block.known[:, None], near, np.int16(0))
     shape = far - predictor.predict(state, near, block.ticks)
     power = np.minimum(shape * shape, np.float32(MOST_POWER))
     change = last[0] - last[1]
@@ -165,6 +165,6 @@ def _chooser(chosen: Array) -> Callable[[Array, Array | float], Array]:
 
 def _usual(state: State, block: Block) -> Array:
     """The usual value at this time of day; NaN where there is none."""
-    if block.places is None:
+    if block.when is None:
         return np.full_like(block.sample, np.nan)
-    return daily.expected(state, block.places)
+    return daily.expected(state, block.when)

@@ -14,7 +14,7 @@ from watchkeeper.model import Matrix, Scores
 from watchkeeper.model.series import FloatArray, IntArray
 
 from . import base, paging
-from .daily import BINS, DAY_MS
+from .daily import DAY, DAY_MS
 from .ewma import one_channel
 from .follow import follow, start_rows, tuning
 from .local import Places
@@ -54,8 +54,8 @@ class StlResidual:
         rows = start_rows(count, 1) | RATIO_TAIL.start_rows(count, 1)
         rows |= {
             "anchor": base.blank(count, dtype=np.float64),  # the first sample: float32 keeps small moves around it
-            "past": base.blank(count, self.days * BINS),
-            "usual": base.blank(count, BINS),
+            "past": base.blank(count, self.days * DAY.bins),
+            "usual": base.blank(count, DAY.bins),
             "part": np.full(count, -1, np.int64),  # the part of time under way
             "sum": np.zeros(count),
             "number": np.zeros(count),
@@ -83,7 +83,7 @@ class StlResidual:
         last, width, ticks = state.shared["stl"].tolist()
         now = int(moments[0]) if len(moments) else 0
         if not width and ticks and now > last:
-            width = max(now - last, DAY_MS // BINS)
+            width = max(now - last, DAY_MS // DAY.bins)
         state.shared["stl"] = np.array([now, width, ticks + 1], np.int64)
         return max(1, DAY_MS // width) if width else 1
 

@@ -15,7 +15,8 @@ from .base import State
 SERIES = 16384
 #: Rows of the state that are read by columns.
 BY_COLUMN = (
-    "ring", "weights", "size", "share", "excess", "record", "held", "shares", "last", "profile", "visit", "part",
+    "ring", "weights", "size", "share", "excess", "record", "record_start", "held", "shares", "last",
+    "day_profile", "day_visit", "day_part", "week_profile", "week_visit", "week_part",
 )  # fmt: skip
 
 

@@ -129,11 +129,13 @@ def test_many_series_scored_in_parts_are_scored_as_in_one(monkeypatch: pytest.Mo
 
 def test_the_predictor_learns_a_period_that_no_level_shows() -> None:
     wave = np.sin(np.arange(1200) * 2 * np.pi / 48)[None].astype(np.float32)
+    steps = predictor.in_steps(wave)
     state = State(predictor.start_rows(1) | {"seen": np.array([0])})
     errors = []
     for start in (0, 128, 256, 512, 1024):
-        block = wave[:, start : start + predictor.horizon(state, start)]
-        errors.append(float(np.abs(predictor.predict(state, block, start) - block).mean()))
+        until = start + predictor.horizon(state, start)
+        block = steps[:, start:until]
+        errors.append(float(np.abs(predictor.predict(state, block, start) - wave[:, start:until]).mean()))
         state.rows["seen"] += block.shape[1]
         predictor.absorb(state, block, start)
     assert errors[-1] < 0.2 * errors[0]
