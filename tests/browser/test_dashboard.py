@@ -144,6 +144,10 @@ def test_the_tables_of_a_service_are_seen_whole(house: House, visitor: Watched) 
     visitor.see("kube_horizontalpodautoscaler_status_target_metric_utilization")
     cut_off = "[...document.querySelectorAll('.wk-sideways')].map(one => one.scrollWidth - one.clientWidth)"
     assert max(visitor.page.evaluate(cut_off)) <= 1
+    links = "[...document.querySelectorAll('.wk-page a')].map(one => getComputedStyle(one).color)"
+    colours = set(visitor.page.evaluate(links))
+    assert colours
+    assert not colours & {"rgb(0, 0, 238)", "rgb(85, 26, 139)"}, "no link has the browser's own colour"
     check(visitor)
 
 
