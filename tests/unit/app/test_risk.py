@@ -65,7 +65,7 @@ def house(tmp_path: Path) -> Iterator[Engine]:
 
 def test_a_service_nothing_is_known_of_says_learning_and_has_no_risk_of_0(house: Engine) -> None:
     row = stepped(house)["shop"]
-    assert (row["state"], row["risk"], row["incidents_needed"]) == ("learning", None, 3)
+    assert (row["state"], row["risk"], row["base"], row["incidents_needed"]) == ("learning", None, None, 3)
     assert asked(house, "watchkeeper_service_failure_risk") == []
     assert asked(house, 'watchkeeper_service_failure_learning{service="shop"}') == [1.0]
     assert next(iter(lines_of(row))).startswith("shop  learning: had 0 of the 3 incidents it takes, ")

@@ -166,7 +166,7 @@ class Foretelling:
             "service": name,
             "state": "open" if name in self.busy else judged,
             "risk": shapes.number(value),
-            "base": shapes.number(found.base),
+            "base": None if found.learning else shapes.number(found.base),  # of few slots it is mostly our doubt
             "incidents": memory.incidents,
             "incidents_needed": max(LEAST_INCIDENTS - memory.incidents, 0),
             "slots_needed": max(round(LEAST_SLOTS - memory.slots), 0),
