@@ -23,8 +23,9 @@ from .local import Places
 GAIN, FAR = 0.05, 4
 #: Interval taken before there are two samples.
 FIRST_MS = 60_000
-#: Orders of rarity beyond which more says no more.
-MOST = 30.0
+#: Orders of rarity beyond the limit from which more says no more: what a kind takes for one in a million may come
+#: every hour, and then the budget must hold.
+MOST = 3.0
 
 
 def start(rows: dict[str, base.Array], count: int, shared: dict[str, base.Array] | None = None) -> base.State:
@@ -75,7 +76,8 @@ def _opened(state: base.State, value: FloatArray, time_ms: int, a_day: float, *,
         rows["alarm_moved"] = np.nan_to_num(rows["alarm_moved"])
     samples_a_day = DAY_MS / _interval(state, time_ms)
     least = max(base.HALF_RARITY, float(np.log10(samples_a_day / a_day)) if orders else 0.0)
-    begins = (_orders(np.where(known, value, 0.0)) - least + alarm.LIMIT)[:, None]
+    beyond = np.minimum(_orders(np.where(known, value, 0.0)) - least, MOST)
+    begins = (beyond + alarm.LIMIT)[:, None]
     budget = alarm.Budget(a_day, samples_a_day)
     rings = alarm.judge(state, alarm.Evidence(begins), known[:, None], rows["paged"][:, None], budget)[:, 0]
     rows["paged"] = (rows["paged"] + known).astype(np.int32)
@@ -84,7 +86,7 @@ def _opened(state: base.State, value: FloatArray, time_ms: int, a_day: float, *,
 
 def _orders(value: FloatArray) -> FloatArray:
     """Decimal orders of rarity that earn this score."""
-    return np.minimum(base.HALF_RARITY * value / np.maximum(1.0 - value, 1e-9), MOST)
+    return np.asarray(base.HALF_RARITY * value / np.maximum(1.0 - value, 1e-9))
 
 
 def _interval(state: base.State, time_ms: int) -> float:

@@ -13,8 +13,9 @@ from watchkeeper.model.series import FloatArray, IntArray
 
 from . import base, paging
 
-#: MAD times this equals the standard deviation of normal data (Iglewicz & Hoaglin, 1993).
-MAD_TO_SIGMA = 1.4826
+#: MAD times this equals the standard deviation of normal data (Iglewicz & Hoaglin, 1993); and the mean absolute
+#: deviation, which is asked where more than half of the samples are alike.
+MAD_TO_SIGMA, MEAN_TO_SIGMA = 1.4826, 1.2533
 #: Below this many known samples a median says little.
 MIN_PAST = 8
 #: A spread below this share of the level is rounding: do not divide by it.
@@ -31,6 +32,17 @@ def nanmedian(values: base.Array) -> base.Array:
         ranked[rows, np.minimum(known // 2, values.shape[1] - 1)],
     )
     return np.asarray((lower + upper) / 2)
+
+
+def _spread(away: base.Array) -> base.Array:
+    """The standard deviation of each row, by how far its known values are from their median."""
+    spread = MAD_TO_SIGMA * nanmedian(away)
+    alike = np.flatnonzero(spread == 0.0)
+    if len(alike):
+        known = ~np.isnan(away[alike])
+        mean = np.where(known, away[alike], 0.0).sum(axis=1) / np.maximum(np.count_nonzero(known, axis=1), 1)
+        spread[alike] = MEAN_TO_SIGMA * mean
+    return spread
 
 
 @dataclass(frozen=True, kw_only=True, config=base.STRICT)
@@ -59,7 +71,7 @@ class RobustZScore:
         anchor = np.where(np.isnan(rows["anchor"]), observed, rows["anchor"])
         enough = np.count_nonzero(~np.isnan(past), axis=1) >= MIN_PAST
         centre = nanmedian(past)
-        spread = MAD_TO_SIGMA * nanmedian(np.abs(past - centre[:, None]))
+        spread = _spread(np.abs(past - centre[:, None]))
         expected = np.where(enough, anchor + centre, np.nan)
         scale = np.maximum(spread, FLOOR * np.maximum(1.0, np.abs(expected)))
         sigmas = np.abs(observed - expected) / scale

@@ -80,3 +80,13 @@ def test_an_isolation_forest_pages_from_a_score_of_one_half_on() -> None:
     opened = scores.alarm == 1.0
     assert opened[:, 500:503].any()
     assert (scores.value[opened] >= 0.5).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_taken_for_rare_and_comes_every_hour_uses_the_budget_up(kind: str) -> None:
+    rows = np.zeros((2, 20 * DAY))
+    dice = np.random.default_rng(5)
+    rows[:, dice.integers(0, 20 * DAY, 20 * 24)] = dice.uniform(50.0, 100.0, 20 * 24)
+    found = BUILTIN[kind]().score(matrix(rows, step_ms=STEP)).alarm
+    assert found is not None
+    assert np.nansum(found[:, 10 * DAY :]) / (2 * 10) < 1.0, "alarms a series-day after ten days"
