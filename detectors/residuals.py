@@ -141,7 +141,7 @@ def residuals(state: State, block: Block) -> Residuals:
             "change": change,
             "fast": sample - fast,
             "slow": sample - slow,
-            "season": if_timed(sample - usual - offset, 0.0),
+            "season": if_timed(sample - usual - offset, 0.0 if block.when is None else sample - fast),
             "shift": (last[0] + last[1] + last[2] + last[3] + last[4]) * 0.2 - shifted,
             "shape": shape,
         },

@@ -1,4 +1,4 @@
-"""What weekends and holidays change is expected once a few weeks are known, by the default detector as well."""
+"""What days, weekends and holidays change is expected once it is known, by the default detector as well."""
 
 from __future__ import annotations
 
@@ -96,3 +96,16 @@ def test_made_up_traffic_is_the_same_for_the_same_seed_and_never_below_nothing()
     assert not np.array_equal(once[0].values[:100], other[0].values[:100])
     assert 0 < sum(bool(one.label.any()) for one in once) < 9
     assert all(one.values.min() >= 0 and not one.label[: one.warmup].any() for one in once)
+
+
+def test_the_band_is_about_as_wide_as_the_noise_from_the_day_on_which_days_are_known() -> None:
+    """Residuals of a view that there is not yet are those of the level, and not nothing, beside which all is rare."""
+    step, days = 300_000, 8
+    times = MONDAY + step * np.arange(days * 288, dtype=np.int64)
+    noise = np.random.default_rng(3).normal(0.0, 3.0, (1, len(times)))
+    scores = Ensemble().score(matrix(times, 100.0 + 20.0 * np.sin(2.0 * np.pi * times / DAY_MS) + noise))
+    reach = (scores.upper - scores.expected)[0].reshape(days, 288)
+    rare = float(np.quantile(np.abs(noise), 0.999))
+    wide = np.median(reach, axis=1) / rare
+    assert wide[2:4].max() < 3.5
+    assert 0.8 < wide[7] < 1.6
